@@ -1,0 +1,56 @@
+//! Files of the program itself: where they are kept, and writing that never leaves half a file.
+
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+/// Writes `bytes` beside `path`, flushes them to the disk, then renames, so that `path` holds
+/// either its old content or all of the new one, whatever happens in between.
+///
+/// # Errors
+/// Whatever the file system says; `path` is then as it was and nothing stays beside it.
+pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut aside = tempfile::Builder::new().prefix(".etude-").tempfile_in(folder)?;
+    aside.write_all(bytes)?;
+    aside.as_file().sync_all()?;
+    set_ordinary_permissions(aside.path())?;
+    aside.persist(path).map_err(|error| error.error)?;
+    Ok(())
+}
+
+/// Temporary files are made readable by their owner only; what a user keeps follows the usual
+/// rules of the folder instead.
+#[cfg(unix)]
+fn set_ordinary_permissions(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644))
+}
+
+#[cfg(not(unix))]
+fn set_ordinary_permissions(_path: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// The folder of what can be made again: tokenised files. `ETUDE_CACHE_DIR` overrides it.
+pub fn cache_dir() -> PathBuf {
+    own_dir("ETUDE_CACHE_DIR", |dirs| dirs.cache_dir().to_path_buf())
+}
+
+/// The folder of what the program keeps: runs, logs, recovery files, NVIDIA's libraries.
+/// `ETUDE_DATA_DIR` overrides it.
+pub fn data_dir() -> PathBuf {
+    own_dir("ETUDE_DATA_DIR", |dirs| dirs.data_dir().to_path_buf())
+}
+
+fn own_dir(variable: &str, find: impl Fn(&directories::ProjectDirs) -> PathBuf) -> PathBuf {
+    if let Some(path) = std::env::var_os(variable).filter(|path| !path.is_empty()) {
+        return PathBuf::from(path);
+    }
+    match directories::ProjectDirs::from("", "", "etude") {
+        Some(dirs) => find(&dirs),
+        None => std::env::temp_dir().join("etude"),
+    }
+}

@@ -1,0 +1,13 @@
+//! What a piece is: pitches, notes, scores, time, and Standard MIDI Files.
+//!
+//! Musical time is counted in integer [`Tick`]s, never in floating beats. Only this room names
+//! midly.
+
+mod pitch;
+mod score;
+pub mod smf;
+mod time;
+
+pub use pitch::{Pitch, Velocity};
+pub use score::{Note, Part, PedalSpan, Score};
+pub use time::{BarBeat, Meter, MeterChange, TempoChange, TempoMap, Tick, TicksPerQuarter};

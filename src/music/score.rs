@@ -1,0 +1,119 @@
+//! A piece: its notes in order, tempo, meter and pedal.
+
+use serde::{Deserialize, Serialize};
+
+use super::{BarBeat, Meter, MeterChange, Pitch, TempoMap, Tick, Velocity};
+
+/// One key pressed and let go.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct Note {
+    pub start: Tick,
+    /// At least 1.
+    pub length: Tick,
+    pub pitch: Pitch,
+    pub velocity: Velocity,
+    /// Which of the score's parts it belongs to.
+    pub part: u8,
+}
+
+impl Note {
+    pub fn end(&self) -> Tick {
+        self.start.saturating_add(self.length)
+    }
+}
+
+/// The sustain pedal held down from `start` to `end`, for one part.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
+pub struct PedalSpan {
+    pub start: Tick,
+    pub end: Tick,
+    pub part: u8,
+}
+
+/// An instrument: what a MIDI file calls a track with a channel.
+#[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Part {
+    pub name: String,
+    /// 0–15; 9 is percussion and never stands in [`Score::parts`].
+    pub channel: u8,
+    /// General MIDI program, 0–127; 0 is the grand piano.
+    pub program: u8,
+}
+
+/// A piece: notes sorted by start then pitch, tempo, time signatures, sustain pedal.
+///
+/// The notes keep their order whatever is done to them, so that a binary search finds what
+/// sounds at a tick. Percussion is kept apart: nothing learns it or shows it in the roll, but it
+/// is exported again.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+pub struct Score {
+    pub title: String,
+    pub tempo_map: TempoMap,
+    /// Ascending by tick; empty means common time.
+    pub meters: Vec<MeterChange>,
+    /// Never more than 255. Notes refer to them by index.
+    pub parts: Vec<Part>,
+    notes: Vec<Note>,
+    /// Ascending by start.
+    pub pedal: Vec<PedalSpan>,
+    /// Percussion (MIDI channel 10), sorted like the notes; `pitch` is the drum.
+    pub drums: Vec<Note>,
+}
+
+impl Score {
+    /// A score of one piano part.
+    pub fn piano(tempo_map: TempoMap, notes: Vec<Note>) -> Self {
+        let parts = vec![Part { name: "Piano".to_owned(), ..Part::default() }];
+        let mut score = Self { tempo_map, parts, ..Self::default() };
+        score.set_notes(notes);
+        score
+    }
+
+    /// Sorted by start, then pitch, then the rest of a note, so that equal sets are equal lists.
+    pub fn notes(&self) -> &[Note] {
+        &self.notes
+    }
+
+    pub fn set_notes(&mut self, mut notes: Vec<Note>) {
+        notes.sort_by_key(|note| (note.start, note.pitch, note.length, note.velocity, note.part));
+        self.notes = notes;
+    }
+
+    /// Where the last note ends (drums and pedal included).
+    pub fn end(&self) -> Tick {
+        let notes = self.notes.iter().chain(&self.drums).map(Note::end);
+        let pedal = self.pedal.iter().map(|span| span.end);
+        notes.chain(pedal).max().unwrap_or_default()
+    }
+
+    /// Seconds from the start to the end of the last note.
+    pub fn duration_secs(&self) -> f64 {
+        self.tempo_map.secs_from_tick(self.end())
+    }
+
+    /// The meter in force at a tick.
+    pub fn meter_at(&self, tick: Tick) -> Meter {
+        let idx = self.meters.partition_point(|change| change.tick <= tick);
+        idx.checked_sub(1).map_or(Meter::COMMON, |idx| self.meters[idx].meter)
+    }
+
+    /// Bar, beat and tick of a position, counted through every change of meter. A change in the
+    /// middle of a bar cuts that bar short.
+    pub fn bar_beat_from_tick(&self, tick: Tick) -> BarBeat {
+        let ticks_per_quarter = self.tempo_map.ticks_per_quarter();
+        let (mut bar, mut start, mut meter) = (1, Tick::ZERO, Meter::COMMON);
+        for change in self.meters.iter().take_while(|change| change.tick <= tick) {
+            let passed = change.tick.0 - start.0;
+            bar += passed.div_ceil(meter.ticks_per_bar(ticks_per_quarter));
+            (start, meter) = (change.tick, change.meter);
+        }
+        let into = tick.0 - start.0;
+        let (per_bar, per_beat) =
+            (meter.ticks_per_bar(ticks_per_quarter), meter.ticks_per_beat(ticks_per_quarter));
+        BarBeat {
+            bar: bar + into / per_bar,
+            beat: into % per_bar / per_beat + 1,
+            tick: into % per_bar % per_beat,
+        }
+    }
+}
