@@ -1,0 +1,83 @@
+//! What the user asked for while a frame was drawn; applied once, when it is done.
+
+use std::path::PathBuf;
+
+use super::command::Command;
+use super::dialogs::Purpose;
+use super::state::{ModelChoice, Question, TakeId};
+use super::theme::ThemeName;
+use crate::editor::{ScoreEdit, Selection};
+use crate::music::{Pitch, Velocity};
+
+/// The actions of one frame, in order.
+pub type Actions = Vec<AppAction>;
+
+/// Everything that changes more than a field of a form.
+#[derive(Clone, Debug)]
+pub enum AppAction {
+    Run(Command),
+    PathsChosen(Purpose, Vec<PathBuf>),
+    /// Files and folders were dropped on the window.
+    Dropped(Vec<PathBuf>),
+    Document(DocumentAction),
+    Sound(SoundAction),
+    Take(TakeId, TakeAction),
+    UndoDrop,
+    ChooseModel(ModelChoice),
+    Ask(Purpose),
+    Theme(ThemeName),
+    DismissNotice(usize),
+    Resume(PathBuf),
+    Answer(Question, Choice),
+    FetchNvidia,
+}
+
+#[derive(Clone, Debug)]
+pub enum DocumentAction {
+    Open(PathBuf),
+    /// The built-in piece with this place in the list.
+    OpenBuiltIn(usize),
+    Edit(ScoreEdit),
+    Select(Selection),
+}
+
+#[derive(Clone, Copy, Debug)]
+pub enum SoundAction {
+    /// Seconds of what is shown.
+    Seek(f64),
+    Speed(f64),
+    Volume(f32),
+    Audition(Pitch, Velocity),
+}
+
+/// Where "Use" puts a take.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum UsePlace {
+    Everything,
+    End,
+    Playhead,
+}
+
+#[derive(Clone, Debug)]
+pub enum TakeAction {
+    /// Shows it in the roll.
+    Choose,
+    /// Shows it and plays it from its start.
+    Play,
+    Rate(u8),
+    Note(String),
+    StartRenaming,
+    Rename(String),
+    Use(UsePlace),
+    ExportMidi,
+    ExportWav,
+    Drop,
+}
+
+/// An answer to a [`Question`].
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Choice {
+    SaveFirst,
+    GoOn,
+    Cancel,
+}

@@ -1,0 +1,373 @@
+//! Composing: choosing a model, making the prime, hearing frames as they come.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::App;
+use crate::model::{
+    ComposeEvent, ComposeRequest, ComposeSettings, Model, ModelKind, Prime, Take,
+};
+use crate::music::{Note, Pitch, Score, Tick};
+use crate::studio::{JobId, Request};
+use crate::tokens::{FramingPlan, PianoRoll, roll_from_score};
+use crate::ui::dialogs::Purpose;
+use crate::ui::state::{Live, ModelChoice, PrimeKind, Provenance, Shown, TakeEntry};
+use crate::ui::tasks::Answer;
+use crate::ui::widgets::{counted, file_name};
+
+impl App {
+    pub(super) fn choose_model(&mut self, choice: ModelChoice) {
+        self.state.preferences.compose.model = choice;
+        self.load_chosen_model();
+    }
+
+    /// Loads the chosen model ahead of time, so that the first notes come at once.
+    pub(super) fn load_chosen_model(&mut self) {
+        let choice = self.state.preferences.compose.model.clone();
+        self.state.composing.model_error = None;
+        let is_here = self.state.composing.model(&choice).is_some();
+        let is_coming = self.state.composing.loading.as_ref() == Some(&choice);
+        if choice == ModelChoice::InTraining || is_here || is_coming {
+            return;
+        }
+        self.state.composing.loading = Some(choice.clone());
+        self.tasks.spawn("loading a model", move || {
+            let result = match &choice {
+                ModelChoice::Run(path) => Model::load(path).map_err(|error| error.to_string()),
+                _ if crate::assets::STARTER.is_empty() => Err(NO_STARTER.to_owned()),
+                _ => Model::starter().map_err(|error| error.to_string()),
+            };
+            Answer::ModelLoaded { choice, result }
+        });
+    }
+
+    pub(super) fn model_loaded(&mut self, choice: ModelChoice, result: Result<Model, String>) {
+        let composing = &mut self.state.composing;
+        if composing.loading.as_ref() == Some(&choice) {
+            composing.loading = None;
+        }
+        let is_chosen = self.state.preferences.compose.model == choice;
+        match result {
+            Ok(model) => composing.keep_model(choice, model),
+            Err(_) if choice == ModelChoice::Starter && is_chosen && crate::assets::STARTER.is_empty() => {
+                // Without a starter the next best is the newest run, or the one in training.
+                self.choose_without_starter();
+            }
+            Err(error) if is_chosen => composing.model_error = Some(error),
+            Err(_) => {}
+        }
+        let waits = &mut self.state.composing.is_waiting_for_model;
+        if is_chosen && std::mem::take(waits) {
+            self.compose();
+        }
+    }
+
+    fn choose_without_starter(&mut self) {
+        let run = self.state.runs.first().map(|run| run.path.clone());
+        self.choose_model(run.map_or(ModelChoice::InTraining, ModelChoice::Run));
+    }
+
+    pub(super) fn compose(&mut self) {
+        self.state.composing.error = None;
+        let model = match self.model_to_compose() {
+            Ok(Some(model)) => model,
+            Ok(None) => {
+                self.state.composing.is_waiting_for_model = true;
+                self.load_chosen_model();
+                return;
+            }
+            Err(error) => return self.composing_failed(error),
+        };
+        let prime = match self.prime(&model.card().plan) {
+            Ok(Some(prime)) => prime,
+            // A file is being asked for or read.
+            Ok(None) => return,
+            Err(error) => return self.composing_failed(error),
+        };
+        if self.state.preferences.compose.is_seed_fresh {
+            self.draw_seed();
+        }
+        let settings = self.state.preferences.compose.settings(prime);
+        self.begin_composing(model, settings);
+    }
+
+    /// The chosen model; `None` while it is being loaded.
+    fn model_to_compose(&self) -> Result<Option<Model>, String> {
+        let choice = &self.state.preferences.compose.model;
+        let composing = &self.state.composing;
+        match choice {
+            ModelChoice::InTraining => match &self.state.training.newest {
+                Some(model) => Ok(Some(model.clone())),
+                None if self.state.training.job.is_some() => Err(
+                    "Nothing can compose yet — the run has no weights before its first epoch is \
+                     done. Wait for it, or choose another model"
+                        .to_owned(),
+                ),
+                None => Err(
+                    "Nothing can compose yet — no run has been trained. Press Train, or choose \
+                     another model"
+                        .to_owned(),
+                ),
+            },
+            _ => match (composing.model(choice), &composing.model_error) {
+                (Some(model), _) => Ok(Some(model.clone())),
+                (None, Some(error)) => Err(error.clone()),
+                (None, None) => Ok(None),
+            },
+        }
+    }
+
+    /// A new seed from the clock and the last one; any number will do as long as it is shown.
+    pub(super) fn draw_seed(&mut self) {
+        let seed = &mut self.state.preferences.compose.seed;
+        let nanos = (self.clock)()
+            .duration_since(std::time::UNIX_EPOCH)
+            .map_or(0, |since| since.as_nanos() as u64);
+        *seed = (nanos ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)) % 1_000_000;
+    }
+
+    /// What the composition starts from; `None` while a file is asked for or read.
+    fn prime(&mut self, plan: &FramingPlan) -> Result<Option<Prime>, String> {
+        let form = &self.state.preferences.compose;
+        let frames = (form.prime_secs * plan.rate.per_second()).round().max(1.0) as usize;
+        let prime = match form.prime {
+            PrimeKind::Silence => Prime::Silence,
+            PrimeKind::Random => Prime::Random,
+            PrimeKind::Pitch => {
+                let pitch = Pitch::new(form.prime_pitch).unwrap_or(Pitch::MIDDLE_C);
+                Prime::Chords(vec![[pitch].into_iter().collect()])
+            }
+            PrimeKind::Chord => Prime::Chords(vec![form.chord()?]),
+            PrimeKind::Score => {
+                let before = score_before(
+                    self.state.document.history.score(),
+                    self.state.score_playhead_secs(),
+                );
+                let roll = roll_from_score(&before, plan);
+                if roll.is_empty() {
+                    return Err("There is nothing to continue — no note stands before the \
+                                playhead. Move it to the right in the ruler"
+                        .to_owned());
+                }
+                Prime::Chords(roll[roll.len().saturating_sub(frames)..].to_vec())
+            }
+            PrimeKind::File => {
+                let Some(path) = form.prime_file.clone() else {
+                    self.ask(Purpose::PrimeFile);
+                    return Ok(None);
+                };
+                match &self.state.composing.prime_score {
+                    Some((read, score)) if *read == path => {
+                        let mut roll = roll_from_score(score, plan);
+                        roll.truncate(frames);
+                        Prime::Chords(roll)
+                    }
+                    _ => {
+                        self.read_prime(path);
+                        return Ok(None);
+                    }
+                }
+            }
+        };
+        Ok(Some(prime))
+    }
+
+    fn read_prime(&mut self, path: PathBuf) {
+        self.tasks.spawn("reading a prime", move || {
+            let result = crate::music::smf::read_file(&path)
+                .map(|import| import.score)
+                .map_err(|error| format!("{} can't be the beginning — {error}", path.display()));
+            Answer::PrimeRead { path, result }
+        });
+    }
+
+    pub(super) fn prime_read(&mut self, path: PathBuf, result: Result<Score, String>) {
+        match result {
+            Ok(score) => {
+                self.state.composing.prime_score = Some((path, Arc::new(score)));
+                self.compose();
+            }
+            Err(error) => self.composing_failed(error),
+        }
+    }
+
+    fn begin_composing(&mut self, model: Model, settings: ComposeSettings) {
+        let form = &self.state.preferences.compose;
+        let run = match &form.model {
+            ModelChoice::Starter => None,
+            ModelChoice::InTraining => self.state.training.run_dir.clone(),
+            ModelChoice::Run(path) => Some(path.clone()),
+        };
+        let card = model.card();
+        let kind = match card.model {
+            ModelKind::Lstm => "LSTM",
+            ModelKind::Gru => "GRU",
+        };
+        let name = run.as_deref().map_or_else(|| "Starter".to_owned(), file_name);
+        let provenance = Provenance {
+            model: format!("{name} ({kind} {}×{})", card.layers, card.hidden),
+            run,
+            epoch: card.epoch,
+            settings: settings.clone(),
+            continues_score: form.prime == PrimeKind::Score,
+            made_at: self.now_secs(),
+        };
+        let n_prime_frames = match &settings.prime {
+            Prime::Silence => 0,
+            Prime::Chords(roll) => roll.len(),
+            Prime::Random => 1,
+        };
+        let playback = form.playback();
+        let n_wanted = settings.frames * settings.takes;
+        let job = self.studio.submit(Request::Compose(ComposeRequest { model, settings }));
+        self.state.composing.live = Some(Live {
+            job,
+            rolls: vec![PianoRoll::new()],
+            score: Arc::new(Score::default()),
+            playback,
+            n_prime_frames,
+            n_wanted,
+            provenance,
+            is_stopping: false,
+            has_started_sounding: false,
+        });
+        self.state.preferences.has_composed = true;
+    }
+
+    pub(super) fn stop_composing(&mut self) {
+        let composing = &mut self.state.composing;
+        composing.is_waiting_for_model = false;
+        if let Some(live) = &mut composing.live {
+            live.is_stopping = true;
+            self.studio.cancel(live.job);
+        }
+    }
+
+    /// One event of the composer. Returns whether the streamed score must be rebuilt; that is done
+    /// once a frame of the window, however many events came.
+    pub(super) fn compose_event(&mut self, job: JobId, event: ComposeEvent) -> bool {
+        let Some(live) = self.state.composing.live.as_mut().filter(|live| live.job == job) else {
+            return false;
+        };
+        match event {
+            ComposeEvent::Frames { take, first, chords } => live.add_frames(take, first, &chords),
+            ComposeEvent::Note(note) => {
+                self.state.notices.note(note);
+                false
+            }
+            // Every take comes again with the end of the job.
+            ComposeEvent::Take { .. } => false,
+        }
+    }
+
+    /// New frames have come: they are shown, and heard as soon as the first of them is there.
+    pub(super) fn stream(&mut self) {
+        let Some(live) = &mut self.state.composing.live else { return };
+        live.rebuild_score();
+        if live.score.notes().is_empty() {
+            return;
+        }
+        if live.has_started_sounding {
+            return;
+        }
+        live.has_started_sounding = true;
+        // What the score has already need not be heard again before what is new.
+        let starts_at = if live.provenance.continues_score { live.n_prime_frames } else { 0 };
+        let secs = starts_at as f64 / live.playback.rate.per_second();
+        self.player.pause();
+        self.state.takes.plays_all = false;
+        self.show(Shown::Live);
+        self.sync_player();
+        self.player.seek(secs);
+        self.player.set_open_ended(true);
+        self.player.play();
+        self.read_clock();
+    }
+
+    pub(super) fn composed(&mut self, takes: Vec<Take>) {
+        let Some(live) = self.state.composing.live.take() else { return };
+        self.player.set_open_ended(false);
+        let takes: Vec<Take> =
+            takes.into_iter().filter(|take| take.roll.len() > take.n_prime_frames).collect();
+        let n_takes = takes.len();
+        let mut first = None;
+        for take in takes {
+            let id = self.state.takes.next_id();
+            let name = format!("Take {}", id.0);
+            let (playback, provenance) = (live.playback, live.provenance.clone());
+            let entry = TakeEntry::new(id, name, take, playback, provenance);
+            self.keep_take(&entry);
+            self.state.takes.list.push(entry);
+            first = first.or(Some(id));
+        }
+        let Some(first) = first else {
+            self.show_score();
+            self.state.notices.note("Composing stopped before anything was written");
+            return;
+        };
+        // The first take is what was streamed: it plays on where it is.
+        if self.state.shown == Shown::Live {
+            self.state.shown = Shown::Take(first);
+        } else if !live.has_started_sounding {
+            self.show(Shown::Take(first));
+            self.play();
+        }
+        let what = counted(n_takes, "take", "takes");
+        self.state.notices.done(format!("Composed {what}. Rate what you hear, or press Use"));
+    }
+
+    pub(super) fn composing_failed(&mut self, error: String) {
+        self.player.set_open_ended(false);
+        if self.state.composing.live.take().is_some() && self.state.shown == Shown::Live {
+            self.state.shown = Shown::Score;
+            self.show_score();
+        }
+        self.state.composing.is_waiting_for_model = false;
+        self.state.composing.error = Some(error.clone());
+        self.state.notices.error(error);
+    }
+}
+
+/// What the window says while no starter is in the binary.
+const NO_STARTER: &str =
+    "There is no starter model in this build — train one (press Train), or choose a run";
+
+/// The part of a score that stands before a time: notes that ring over it end there.
+fn score_before(score: &Score, secs: f64) -> Score {
+    let end = score.tempo_map.tick_from_secs(secs);
+    let notes = score.notes().iter().filter(|note| note.start < end);
+    let notes: Vec<Note> = notes
+        .map(|note| Note { length: note.length.min(end.saturating_sub(note.start)), ..*note })
+        .collect();
+    let mut before = score.clone();
+    before.set_notes(notes);
+    before.pedal.retain(|span| span.start < end);
+    for span in &mut before.pedal {
+        span.end = span.end.min(end);
+    }
+    before.drums = Vec::new();
+    debug_assert!(before.end() <= end.max(Tick::ZERO));
+    before
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::music::{TempoMap, Velocity};
+
+    #[test]
+    fn the_score_before_the_playhead_ends_there() {
+        let note = |start, length| Note {
+            start: Tick(start),
+            length: Tick(length),
+            pitch: Pitch::MIDDLE_C,
+            velocity: Velocity::COMPOSED,
+            part: 0,
+        };
+        let notes = vec![note(0, 480), note(480, 960), note(960, 480)];
+        let score = Score::piano(TempoMap::default(), notes);
+        let before = score_before(&score, 1.0);
+        assert_eq!(before.notes(), [note(0, 480), note(480, 480)]);
+        assert!(score_before(&score, 0.0).notes().is_empty());
+    }
+}

@@ -1,0 +1,236 @@
+//! Opening, editing and saving the score.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::App;
+use crate::assets;
+use crate::editor::{NoteKey, Project, ScoreEdit, Selection};
+use crate::music::{Note, Score, smf};
+use crate::ui::action::{Choice, DocumentAction};
+use crate::ui::dialogs::Purpose;
+use crate::ui::state::{Document, Question, Shown};
+use crate::ui::tasks::{Answer, Opened};
+use crate::ui::widgets::{counted, file_name};
+
+impl App {
+    pub(super) fn document_action(&mut self, action: DocumentAction) {
+        match action {
+            DocumentAction::Open(path) if self.state.document.is_unsaved() => {
+                self.state.question = Some(Question::Open(path));
+            }
+            DocumentAction::Open(path) => self.read_score(path),
+            DocumentAction::OpenBuiltIn(idx) if self.state.document.is_unsaved() => {
+                self.state.question = Some(Question::OpenBuiltIn(idx));
+            }
+            DocumentAction::OpenBuiltIn(idx) => self.open_built_in(idx),
+            DocumentAction::Edit(edit) => self.edit(&edit),
+            DocumentAction::Select(selection) => self.state.document.selection = selection,
+        }
+    }
+
+    pub(super) fn edit(&mut self, edit: &ScoreEdit) {
+        if let Err(error) = self.state.document.commit(edit) {
+            self.state.notices.error(format!("{} failed — {error}. Try again", edit.label()));
+        }
+    }
+
+    pub(super) fn undo(&mut self) {
+        if let Some(label) = self.state.document.undo() {
+            self.show_score_at_once();
+            self.state.notices.note(format!("Undone: {label}"));
+        }
+    }
+
+    pub(super) fn redo(&mut self) {
+        if let Some(label) = self.state.document.redo() {
+            self.show_score_at_once();
+            self.state.notices.note(format!("Done again: {label}"));
+        }
+    }
+
+    /// What undo changed must be seen; a playing score plays on.
+    fn show_score_at_once(&mut self) {
+        if self.state.shown != Shown::Score {
+            self.show_score();
+        }
+    }
+
+    pub(super) fn select_all(&mut self) {
+        self.show_score_at_once();
+        let keys = self.state.document.history.score().notes().iter().map(note_key);
+        self.state.document.selection = keys.collect();
+    }
+
+    pub(super) fn delete_selection(&mut self) {
+        let document = &mut self.state.document;
+        let notes = document.history.score().notes().iter();
+        let notes: Vec<Note> =
+            notes.filter(|note| document.selection.contains(&note_key(note))).copied().collect();
+        document.selection = Selection::new();
+        if !notes.is_empty() {
+            self.edit(&ScoreEdit::Delete { notes });
+        }
+    }
+
+    /// Reads a score on another thread; [`Self::opened`] follows.
+    pub(super) fn read_score(&mut self, path: PathBuf) {
+        self.tasks.spawn("opening a file", move || {
+            let result = read_any(&path);
+            Answer::Opened { path, result }
+        });
+    }
+
+    pub(super) fn opened(&mut self, path: PathBuf, result: Result<Opened, String>) {
+        let opened = match result {
+            Ok(opened) => opened,
+            Err(error) => {
+                self.state.alert = Some(error.clone());
+                self.state.notices.error(error);
+                return;
+            }
+        };
+        let mut score = opened.score;
+        if score.title.is_empty() {
+            score.title = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        }
+        let n_notes = score.notes().len();
+        self.set_document(score, opened.is_project.then(|| path.clone()));
+        self.state.preferences.remember(&path);
+        let name = file_name(&path);
+        let notes = counted(n_notes, "note", "notes");
+        match opened.warnings.as_slice() {
+            [] => self.state.notices.done(format!("Opened {name}: {notes}")),
+            [first, rest @ ..] => {
+                let more = match rest.len() {
+                    0 => String::new(),
+                    n => format!(" (and {n} more remarks)"),
+                };
+                self.state.notices.note(format!("Opened {name}: {notes}. {first}{more}"));
+            }
+        }
+    }
+
+    fn open_built_in(&mut self, idx: usize) {
+        if let Some((title, mut score)) = assets::piece_scores().into_iter().nth(idx) {
+            if score.title.is_empty() {
+                score.title = title;
+            }
+            self.set_document(score, None);
+        }
+    }
+
+    pub(super) fn set_document(&mut self, score: Score, path: Option<PathBuf>) {
+        self.player.pause();
+        self.state.document = Document::new(score, path);
+        self.state.shown = Shown::Score;
+        self.sync_player();
+        self.player.seek(0.0);
+        self.read_clock();
+        self.roll = Default::default();
+    }
+
+    pub(super) fn save(&mut self) {
+        match self.state.document.path.clone() {
+            Some(path) => self.save_to(path),
+            None => self.ask(Purpose::SaveProject),
+        }
+    }
+
+    pub(super) fn save_to(&mut self, path: PathBuf) {
+        let score = Arc::clone(self.state.document.history.score());
+        self.tasks.spawn("saving", move || {
+            let result = Project::new(Score::clone(&score)).write(&path);
+            Answer::ProjectSaved { path, score, result: result.map_err(|error| error.to_string()) }
+        });
+    }
+
+    pub(super) fn saved(&mut self, path: PathBuf, score: Arc<Score>, result: Result<(), String>) {
+        match result {
+            Ok(()) => {
+                self.state.notices.done(format!("Saved {}", path.display()));
+                self.state.preferences.remember(&path);
+                self.state.document.mark_saved(score, path);
+            }
+            Err(error) => {
+                self.closes_after_saving = false;
+                self.state.alert = Some(error.clone());
+                self.state.notices.error(error);
+            }
+        }
+    }
+
+    pub(super) fn answered(&mut self, ctx: &egui::Context, question: Question, choice: Choice) {
+        self.state.question = None;
+        match (question, choice) {
+            (_, Choice::Cancel) => {}
+            (Question::Close, Choice::GoOn) => self.close(ctx),
+            (Question::Close, Choice::SaveFirst) => {
+                self.closes_after_saving = true;
+                self.save();
+            }
+            (_, Choice::SaveFirst) => self.save(),
+            (Question::Open(path), Choice::GoOn) => self.read_score(path),
+            (Question::OpenBuiltIn(idx), Choice::GoOn) => self.open_built_in(idx),
+        }
+    }
+
+    pub(super) fn close(&mut self, ctx: &egui::Context) {
+        self.is_closing = true;
+        ctx.send_viewport_cmd(egui::ViewportCommand::Close);
+    }
+
+    /// Files and folders that were dropped: a folder is learned from, as are several files; one
+    /// file is opened.
+    pub(super) fn dropped(&mut self, paths: Vec<PathBuf>) {
+        match paths.as_slice() {
+            [path] if !path.is_dir() => {
+                self.document_action(DocumentAction::Open(path.clone()));
+            }
+            [] => {}
+            _ => self.learn_from(paths),
+        }
+    }
+
+    /// Shows the name of the score, and whether it is saved, in the window's title.
+    pub(super) fn set_title(&self, ctx: &egui::Context) {
+        let mark = if self.state.document.is_unsaved() { "● " } else { "" };
+        let title = format!("{mark}{} – Etude", self.state.document.name());
+        let id = egui::Id::new("window title");
+        let is_new = ctx.data_mut(|data| {
+            let shown = data.get_temp_mut_or_default::<String>(id);
+            let is_new = *shown != title;
+            shown.clone_from(&title);
+            is_new
+        });
+        if is_new {
+            ctx.send_viewport_cmd(egui::ViewportCommand::Title(title));
+        }
+    }
+}
+
+fn note_key(note: &Note) -> NoteKey {
+    NoteKey {
+        start: note.start.0,
+        pitch: note.pitch.number(),
+        length: note.length.0,
+        part: note.part,
+    }
+}
+
+/// A MIDI file or a project, by its ending.
+fn read_any(path: &Path) -> Result<Opened, String> {
+    let is_project = path.extension().is_some_and(|it| it.eq_ignore_ascii_case("etude"));
+    if is_project {
+        let project = Project::read(path).map_err(|error| error.to_string())?;
+        return Ok(Opened { score: project.score, warnings: Vec::new(), is_project });
+    }
+    let import = smf::read_file(path).map_err(|error| {
+        let error = error.to_string();
+        let name = path.display();
+        // The importer knows the bytes; which file they were is known here.
+        if error.contains(&*name.to_string()) { error } else { format!("{name}: {error}") }
+    })?;
+    let warnings = import.warnings.iter().map(ToString::to_string).collect();
+    Ok(Opened { score: import.score, warnings, is_project })
+}

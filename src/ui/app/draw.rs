@@ -1,0 +1,153 @@
+//! One frame of the window: which panel stands where.
+
+use egui::{CentralPanel, Frame, Margin, Panel, Ui};
+
+use super::App;
+use crate::ui::action::{Actions, AppAction, DocumentAction, SoundAction};
+use crate::ui::command::Command;
+use crate::ui::piano_roll::RollView;
+use crate::ui::state::Shown;
+use crate::ui::theme::{HALF_SPACE, SPACE};
+use crate::ui::{
+    compose_panel, curves, library_panel, menu, questions, roll_header, status_bar, training_panel,
+    transport,
+};
+
+/// The widths of the panels at the sides and the height of the curves, in points.
+const SIDE_WIDTH: f32 = SPACE * 37.0;
+const MIN_SIDE_WIDTH: f32 = SPACE * 34.0;
+const MAX_SIDE_WIDTH: f32 = SPACE * 60.0;
+const CURVES_HEIGHT: f32 = SPACE * 26.0;
+const MIN_CURVES_HEIGHT: f32 = SPACE * 16.0;
+const MAX_CURVES_HEIGHT: f32 = SPACE * 80.0;
+
+impl App {
+    /// The command whose keys were pressed, and what was dropped on the window.
+    pub(super) fn keys(&mut self, ctx: &egui::Context) -> Actions {
+        let mut actions = Actions::new();
+        if self.is_modal_open() {
+            return actions;
+        }
+        actions.extend(Command::pressed(ctx).map(AppAction::Run));
+        let dropped: Vec<_> = ctx.input(|input| {
+            input.raw.dropped_files.iter().map(|file| file.path().to_owned()).collect()
+        });
+        if !dropped.is_empty() {
+            actions.push(AppAction::Dropped(dropped));
+        }
+        actions
+    }
+
+    fn is_modal_open(&self) -> bool {
+        let state = &self.state;
+        self.dialogs.is_open()
+            || self.palette.is_open()
+            || self.info.is_some()
+            || state.alert.is_some()
+            || state.question.is_some()
+    }
+
+    pub(super) fn draw(&mut self, ui: &mut Ui, actions: &mut Actions) {
+        let bar = panel_frame(ui, HALF_SPACE);
+        Panel::top("menu").frame(bar).show(ui, |ui| menu::ui(ui, &self.state, actions));
+        Panel::top("transport").frame(bar).show(ui, |ui| {
+            transport::ui(ui, &self.theme, &self.state, actions);
+        });
+        Panel::bottom("status").frame(bar).show(ui, |ui| {
+            status_bar::ui(ui, &self.state, self.library_line(), actions);
+        });
+        self.side_panels(ui, actions);
+        self.curves_panel(ui, actions);
+        CentralPanel::default()
+            .frame(Frame::new().fill(self.theme.roll.background))
+            .show(ui, |ui| self.roll_ui(ui, actions));
+        self.overlays(ui, actions);
+    }
+
+    fn side_panels(&mut self, ui: &mut Ui, actions: &mut Actions) {
+        let frame = panel_frame(ui, SPACE);
+        let mut is_open = self.state.preferences.shows_library;
+        Panel::left("library")
+            .frame(frame)
+            .default_size(SIDE_WIDTH)
+            .size_range(MIN_SIDE_WIDTH..=MAX_SIDE_WIDTH)
+            .show_collapsible(ui, &mut is_open, |ui| {
+                egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+                    library_panel::ui(ui, &self.theme, &self.state, actions);
+                    ui.add_space(SPACE);
+                    training_panel::ui(ui, &self.theme, &mut self.state, actions);
+                });
+            });
+        self.state.preferences.shows_library = is_open;
+        let mut is_open = self.state.preferences.shows_compose;
+        Panel::right("compose")
+            .frame(frame)
+            .default_size(SIDE_WIDTH)
+            .size_range(MIN_SIDE_WIDTH..=MAX_SIDE_WIDTH)
+            .show_collapsible(ui, &mut is_open, |ui| {
+                compose_panel::ui(ui, &self.theme, &mut self.state, actions);
+            });
+        self.state.preferences.shows_compose = is_open;
+    }
+
+    fn curves_panel(&mut self, ui: &mut Ui, actions: &mut Actions) {
+        let mut is_open = self.state.preferences.shows_curves;
+        let shown = Panel::bottom("curves")
+            .frame(panel_frame(ui, SPACE))
+            .resizable(true)
+            .default_size(CURVES_HEIGHT)
+            .size_range(MIN_CURVES_HEIGHT..=MAX_CURVES_HEIGHT)
+            .show_collapsible(ui, &mut is_open, |ui| {
+                curves::ui(ui, &self.theme, &mut self.state, actions);
+            });
+        self.state.preferences.shows_curves = is_open;
+        if let Some(shown) = shown {
+            self.picture.see(ui.ctx(), shown.response.rect);
+        }
+    }
+
+    fn roll_ui(&mut self, ui: &mut Ui, actions: &mut Actions) {
+        roll_header::ui(ui, &self.theme, &self.state, actions);
+        let streaming = (self.state.shown != Shown::Score).then(|| self.state.shown_score());
+        let view = RollView {
+            score: self.state.document.history.score(),
+            streaming: streaming.map(|score| &**score),
+            selection: &self.state.document.selection,
+            playhead_secs: self.state.sound.playhead_secs,
+            playing: self.state.sound.is_playing,
+            theme: &self.theme,
+        };
+        let response = self.roll.ui(ui, view);
+        let document = |action| AppAction::Document(action);
+        actions.extend(response.edit.map(DocumentAction::Edit).map(document));
+        actions.extend(response.selection.map(DocumentAction::Select).map(document));
+        actions.extend(response.seek_secs.map(|secs| AppAction::Sound(SoundAction::Seek(secs))));
+        for (pitch, velocity) in response.audition {
+            actions.push(AppAction::Sound(SoundAction::Audition(pitch, velocity)));
+        }
+    }
+
+    /// What lies over everything: messages, questions, dialogs, the palette.
+    fn overlays(&mut self, ui: &mut Ui, actions: &mut Actions) {
+        let ctx = ui.ctx().clone();
+        status_bar::notices_ui(&ctx, &self.theme, &self.state, actions);
+        status_bar::drop_hint_ui(&ctx, &self.theme);
+        questions::alert_ui(&ctx, &mut self.state);
+        questions::question_ui(&ctx, &self.state, actions);
+        self.dialogs.ui(&ctx, actions);
+        self.palette.ui(&ctx, &self.state, actions);
+        if let Some(info) = self.info
+            && info.ui(&ctx, &self.state)
+        {
+            self.info = None;
+        }
+        if self.state.export.is_some() && questions::export_ui(&ctx, &self.theme, &self.state) {
+            self.cancel_export();
+        }
+    }
+}
+
+fn panel_frame(ui: &Ui, margin: f32) -> Frame {
+    let margin = Margin::symmetric(SPACE as i8, margin as i8);
+    Frame::new().fill(ui.visuals().panel_fill).inner_margin(margin)
+}

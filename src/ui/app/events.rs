@@ -1,0 +1,196 @@
+//! What came from outside since the last frame, taken into the state.
+
+use super::App;
+use crate::audio::PlayerEvent;
+use crate::studio::{Event, EventKind, Finish, JobId, Progress};
+use crate::ui::tasks::Answer;
+
+impl App {
+    /// Drains every channel. Nothing here blocks.
+    pub(super) fn drain(&mut self, ctx: &egui::Context) {
+        let mut has_new_frames = false;
+        for event in self.studio.events() {
+            let is_end = matches!(event.kind, EventKind::Finished(_));
+            if is_end && has_new_frames {
+                // The stream must be heard from its start even when it came in one go.
+                self.stream();
+                has_new_frames = false;
+            }
+            has_new_frames |= self.studio_event(event);
+        }
+        if has_new_frames {
+            self.stream();
+        }
+        for event in self.player.events() {
+            self.player_event(event);
+        }
+        for answer in self.tasks.answers() {
+            self.answer(answer);
+        }
+        self.read_clock();
+        self.write_picture();
+        self.keep_library_fresh(ctx);
+        self.schedule_repaint(ctx);
+        self.watch_close(ctx);
+    }
+
+    /// Returns whether frames were added to the stream.
+    fn studio_event(&mut self, event: Event) -> bool {
+        let Event { job, kind } = event;
+        match kind {
+            EventKind::Started => {}
+            EventKind::Progress(Progress::Read(progress)) => {
+                if self.state.library.job == Some(job) {
+                    self.state.library.progress = progress;
+                }
+            }
+            EventKind::Progress(Progress::Train(event)) => {
+                if self.state.training.job == Some(job)
+                    && let Some(note) = self.state.training.take_in(event)
+                {
+                    self.state.notices.note(note);
+                }
+            }
+            EventKind::Progress(Progress::Compose(event)) => return self.compose_event(job, event),
+            EventKind::Progress(Progress::Render(share)) => {
+                if self.render_job == Some(job) {
+                    self.state.export = Some(share);
+                }
+            }
+            EventKind::Finished(finish) => self.finished(job, finish),
+        }
+        false
+    }
+
+    fn finished(&mut self, job: JobId, finish: Finish) {
+        match finish {
+            Finish::Read(corpus) if self.state.library.job == Some(job) => {
+                self.library_read(corpus);
+            }
+            Finish::Trained(summary) if self.state.training.job == Some(job) => {
+                self.trained(summary);
+            }
+            Finish::Composed(takes) if self.is_composing(job) => self.composed(takes),
+            Finish::Rendered(report) if self.render_job == Some(job) => self.rendered(report),
+            Finish::Devices(devices) => self.state.devices = devices,
+            Finish::Cancelled => self.cancelled(job),
+            Finish::Failed(error) => self.failed(job, error),
+            // The end of a job that was replaced by another.
+            _ => {}
+        }
+    }
+
+    fn is_composing(&self, job: JobId) -> bool {
+        self.state.composing.live.as_ref().is_some_and(|live| live.job == job)
+    }
+
+    fn cancelled(&mut self, job: JobId) {
+        if self.state.library.job == Some(job) {
+            self.state.library.job = None;
+        } else if self.state.training.job == Some(job) {
+            self.state.training.job = None;
+            self.state.notices.note("Training stopped before anything was learned");
+        } else if self.is_composing(job) {
+            self.composed(Vec::new());
+        } else if self.render_job == Some(job) {
+            self.state.export = None;
+            self.render_job = None;
+            self.state.notices.note("The sound file was not written");
+        }
+    }
+
+    fn failed(&mut self, job: JobId, error: String) {
+        if self.state.library.job == Some(job) {
+            self.library_failed(error);
+        } else if self.state.training.job == Some(job) {
+            self.training_failed(error);
+        } else if self.is_composing(job) {
+            self.composing_failed(error);
+        } else if self.render_job == Some(job) {
+            self.render_failed(error);
+        } else if self.devices_job == job {
+            self.state.notices.error(error);
+        }
+    }
+
+    fn player_event(&mut self, event: PlayerEvent) {
+        match event {
+            PlayerEvent::Device { name, sample_rate } => {
+                let kilohertz = f64::from(sample_rate) / 1_000.0;
+                self.state.sound.device = format!("{name}, {kilohertz:.1} kHz");
+            }
+            PlayerEvent::Silent { reason } => {
+                self.state.sound.device = format!("No sound: {reason}");
+                self.state.notices.note(format!("Playing without sound: {reason}"));
+            }
+            PlayerEvent::FontReady { name } => self.state.sound.font = name,
+            PlayerEvent::FontRefused { error, .. } => {
+                self.state.alert = Some(error.clone());
+                self.state.notices.error(error);
+            }
+            PlayerEvent::Ended => self.reached_end(),
+        }
+    }
+
+    fn answer(&mut self, answer: Answer) {
+        match answer {
+            Answer::Picked(picked) => {
+                if let Some((purpose, paths)) = self.dialogs.take_in(picked) {
+                    self.chosen_outside = Some((purpose, paths));
+                }
+            }
+            Answer::Opened { path, result } => self.opened(path, result),
+            Answer::PrimeRead { path, result } => self.prime_read(path, result),
+            Answer::ModelLoaded { choice, result } => self.model_loaded(choice, result),
+            Answer::RunsListed(runs) => self.runs_listed(runs),
+            Answer::Covered(coverage) => {
+                self.state.library.counting = None;
+                self.state.library.coverage = Some(coverage);
+            }
+            Answer::TakesRead { entries, failures } => self.takes_read(entries, &failures),
+            Answer::FontLoaded { result, then } => self.font_loaded(result, then),
+            Answer::ProjectSaved { path, score, result } => self.saved(path, score, result),
+            Answer::Written { done, result: Ok(()) } if !done.is_empty() => {
+                self.state.notices.done(done);
+            }
+            Answer::Written { result: Ok(()), .. } => {}
+            Answer::Written { result: Err(error), .. } | Answer::Broke(error) => {
+                self.state.notices.error(error);
+            }
+        }
+    }
+
+    fn takes_read(&mut self, mut entries: Vec<crate::ui::state::TakeEntry>, failures: &[String]) {
+        // Takes composed in the meantime stay behind the older ones.
+        let first_new = entries.last().map_or(0, |entry| entry.id.0);
+        entries.extend(self.state.takes.list.drain(..).filter(|entry| entry.id.0 > first_new));
+        self.state.takes.list = entries;
+        if let [first, ..] = failures {
+            let n = failures.len();
+            self.state.notices.note(format!("{n} kept takes can't be read ({first})"));
+        }
+    }
+
+    /// While something moves by itself the window is painted again; otherwise it sleeps.
+    fn schedule_repaint(&mut self, ctx: &egui::Context) {
+        let now = ctx.input(|input| input.time);
+        if let Some(secs) = self.state.notices.tick(now) {
+            ctx.request_repaint_after_secs(secs as f32);
+        }
+        if self.state.sound.is_playing {
+            ctx.request_repaint();
+        }
+    }
+
+    /// Closing with unsaved changes asks first; closing after saving goes on when that is done.
+    fn watch_close(&mut self, ctx: &egui::Context) {
+        if self.closes_after_saving && !self.state.document.is_unsaved() {
+            self.close(ctx);
+        }
+        let is_asked = ctx.input(|input| input.viewport().close_requested());
+        if is_asked && !self.is_closing && self.state.document.is_unsaved() {
+            ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);
+            self.state.question = Some(crate::ui::state::Question::Close);
+        }
+    }
+}

@@ -1,0 +1,168 @@
+//! Paths that were chosen, and files that are written to them.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::App;
+use crate::audio::{Font, FontSource, RenderReport, RenderSettings};
+use crate::cancel::CancelToken;
+use crate::files::write_atomically;
+use crate::music::{Score, smf};
+use crate::studio::Request;
+use crate::ui::action::DocumentAction;
+use crate::ui::curves;
+use crate::ui::dialogs::Purpose;
+use crate::ui::state::{PrimeKind, TakeId};
+use crate::ui::tasks::{Answer, WavExport};
+use crate::ui::widgets::duration;
+
+impl App {
+    pub(super) fn paths_chosen(
+        &mut self,
+        ctx: &egui::Context,
+        purpose: Purpose,
+        paths: Vec<PathBuf>,
+    ) {
+        let Some(path) = paths.first().cloned() else { return };
+        match purpose {
+            Purpose::OpenScore => self.document_action(DocumentAction::Open(path)),
+            Purpose::LearnFiles | Purpose::LearnFolder => self.learn_from(paths),
+            Purpose::PrimeFile => {
+                self.state.preferences.compose.prime = PrimeKind::File;
+                self.state.preferences.compose.prime_file = Some(path);
+                self.state.composing.prime_score = None;
+            }
+            Purpose::SoundFont => self.player.load_font(FontSource::File(path)),
+            Purpose::SaveProject => self.save_to(path),
+            Purpose::ExportMidi => self.export_midi(Arc::clone(self.state.shown_score()), path),
+            Purpose::ExportWav => self.export_wav(Arc::clone(self.state.shown_score()), path),
+            Purpose::ExportTakeMidi(id) => {
+                if let Some(score) = self.take_score(id) {
+                    self.export_midi(score, path);
+                }
+            }
+            Purpose::ExportTakeWav(id) => {
+                if let Some(score) = self.take_score(id) {
+                    self.export_wav(score, path);
+                }
+            }
+            Purpose::CurvesCsv => self.export_csv(path),
+            Purpose::CurvesPng => self.picture.request(ctx, path),
+        }
+    }
+
+    fn take_score(&self, id: TakeId) -> Option<Arc<Score>> {
+        self.state.takes.get(id).map(|entry| Arc::clone(&entry.score))
+    }
+
+    /// The file name a dialog begins with.
+    pub(super) fn suggestion(&self, purpose: Purpose) -> String {
+        let title = |score: &Score| match score.title.trim() {
+            "" => "Untitled".to_owned(),
+            title => title.replace(['/', '\\', ':', '\0'], "-"),
+        };
+        let take = |id| self.take_score(id).map(|score| title(&score)).unwrap_or_default();
+        match purpose {
+            Purpose::SaveProject => title(self.state.document.history.score()) + ".etude",
+            Purpose::ExportMidi => title(self.state.shown_score()) + ".mid",
+            Purpose::ExportWav => title(self.state.shown_score()) + ".wav",
+            Purpose::ExportTakeMidi(id) => take(id) + ".mid",
+            Purpose::ExportTakeWav(id) => take(id) + ".wav",
+            Purpose::CurvesCsv => "curves.csv".to_owned(),
+            Purpose::CurvesPng => "curves.png".to_owned(),
+            _ => String::new(),
+        }
+    }
+
+    fn export_midi(&mut self, score: Arc<Score>, out: PathBuf) {
+        self.tasks.spawn("exporting MIDI", move || written(&out, &smf::write(&score)));
+    }
+
+    /// The piano is loaded first, on another thread; the studio renders.
+    fn export_wav(&mut self, score: Arc<Score>, out: PathBuf) {
+        let then = WavExport { score, out };
+        self.state.export = Some(0.0);
+        if let Some(font) = self.export_font.clone() {
+            return self.font_loaded(Ok(font), then);
+        }
+        let source = match self.state.preferences.font.clone() {
+            Some(path) => FontSource::File(path),
+            None => FontSource::BuiltIn,
+        };
+        self.tasks.spawn("loading the piano", move || {
+            let result = Font::load(&source, &CancelToken::new());
+            Answer::FontLoaded { result: result.map_err(|error| error.to_string()), then }
+        });
+    }
+
+    pub(super) fn font_loaded(&mut self, result: Result<Font, String>, then: WavExport) {
+        match result {
+            Ok(font) => {
+                self.export_font = Some(font.clone());
+                let WavExport { score, out } = then;
+                let settings = RenderSettings::default();
+                let request = Request::Render { score, font, settings, out };
+                self.render_job = Some(self.studio.submit(request));
+            }
+            Err(error) => self.render_failed(error),
+        }
+    }
+
+    pub(super) fn rendered(&mut self, report: RenderReport) {
+        self.state.export = None;
+        self.render_job = None;
+        self.state.notices.done(format!(
+            "Wrote {} of sound in {}",
+            duration(report.seconds_of_audio),
+            duration(report.seconds)
+        ));
+    }
+
+    pub(super) fn render_failed(&mut self, error: String) {
+        self.state.export = None;
+        self.render_job = None;
+        self.state.alert = Some(error.clone());
+        self.state.notices.error(error);
+    }
+
+    pub(super) fn cancel_export(&mut self) {
+        if let Some(job) = self.render_job {
+            self.studio.cancel(job);
+        }
+    }
+
+    fn export_csv(&mut self, out: PathBuf) {
+        let csv = curves::csv(&self.state);
+        self.tasks.spawn("exporting curves", move || written(&out, csv.as_bytes()));
+    }
+
+    /// The window was pictured: the part with the curves is written.
+    pub(super) fn write_picture(&mut self) {
+        let Some(shot) = self.picture.take() else { return };
+        self.tasks.spawn("exporting curves", move || match shot.png() {
+            Ok(bytes) => written(&shot.out, &bytes),
+            Err(error) => {
+                let result = Err(format!("The picture can't be made — {error}. Try again"));
+                Answer::Written { done: String::new(), result }
+            }
+        });
+    }
+
+    /// Fetches NVIDIA's run-time libraries; the user has agreed by pressing the button that says
+    /// what is fetched and from where.
+    pub(super) fn fetch_nvidia(&mut self) {
+        self.state.notices.note("Fetching NVIDIA's run-time libraries from PyPI…");
+        self.tasks.spawn("fetching libraries", fetch_nvidia);
+    }
+}
+
+fn written(out: &Path, bytes: &[u8]) -> Answer {
+    let result = write_atomically(out, bytes).map_err(|error| {
+        format!("{} can't be written — {error}. Choose another place", out.display())
+    });
+    Answer::Written { done: format!("Wrote {}", out.display()), result }
+}
+
+fn fetch_nvidia() -> Answer {
+    Answer::Written { done: String::new(), result: Err("not merged yet".to_owned()) }
+}

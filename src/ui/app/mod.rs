@@ -1,0 +1,269 @@
+//! The program behind the window: it owns the workers, the player and the state.
+//!
+//! A frame goes through three steps that never mix. `logic` drains what the workers, the player
+//! and the tasks sent into the state; `ui` draws from the state and collects actions; then the
+//! actions are applied, each by one method of the part of this folder it belongs to.
+
+mod compose;
+mod document;
+mod draw;
+mod events;
+mod export;
+mod sound;
+mod takes;
+mod train;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use super::action::{Actions, AppAction};
+use super::command::Command;
+use super::curves::Picture;
+use super::dialogs::{DialogKind, Dialogs};
+use super::info::Info;
+use super::palette::Palette;
+use super::piano_roll::PianoRollEditor;
+use super::state::{Preferences, State};
+use super::tasks::{Answer, Tasks};
+use super::theme::Theme;
+use crate::assets;
+use crate::audio::{Font, Player};
+use crate::model::Run;
+use crate::music::Score;
+use crate::studio::{JobId, Request, Studio};
+
+/// Everything the window needs from outside, so that a test can give it a silent player, a folder
+/// of its own and a clock that stands still.
+pub struct Setup {
+    pub studio: Studio,
+    pub player: Player,
+    /// Asks for a repaint from any thread.
+    pub wake: Arc<dyn Fn() + Send + Sync>,
+    /// Where runs, takes and ratings are kept.
+    pub data_dir: PathBuf,
+    pub clock: fn() -> SystemTime,
+    pub dialogs: DialogKind,
+    pub preferences: Preferences,
+    /// A MIDI file or a project to open at once.
+    pub file: Option<PathBuf>,
+}
+
+pub struct App {
+    studio: Studio,
+    player: Player,
+    tasks: Tasks,
+    dialogs: Dialogs,
+    roll: PianoRollEditor,
+    palette: Palette,
+    info: Option<Info>,
+    picture: Picture,
+    data_dir: PathBuf,
+    clock: fn() -> SystemTime,
+    theme: Theme,
+    /// What the player was given last, to tell when it must be given something else.
+    sent_score: Option<Arc<Score>>,
+    /// The piano for WAV files, once it is loaded.
+    export_font: Option<Font>,
+    render_job: Option<JobId>,
+    devices_job: JobId,
+    /// The window is closing and asks nothing any more.
+    is_closing: bool,
+    closes_after_saving: bool,
+    /// What the system's file dialog answered, to be applied with this frame's actions.
+    chosen_outside: Option<(super::dialogs::Purpose, Vec<PathBuf>)>,
+    pub state: State,
+}
+
+impl App {
+    pub fn new(ctx: &egui::Context, setup: Setup) -> Self {
+        let Setup { studio, player, wake, data_dir, clock, dialogs, preferences, file } = setup;
+        let theme = preferences.theme.theme();
+        theme.apply(ctx);
+        let (title, mut score) = assets::piece_scores().into_iter().next().unwrap_or_default();
+        if score.title.is_empty() {
+            score.title = title;
+        }
+        let devices_job = studio.submit(Request::ListDevices);
+        let mut state = State::new(score, preferences);
+        state.library.paths.clone_from(&state.preferences.library);
+        let mut app = Self {
+            studio,
+            player,
+            tasks: Tasks::new(wake),
+            dialogs: Dialogs::new(dialogs),
+            roll: PianoRollEditor::default(),
+            palette: Palette::default(),
+            info: None,
+            picture: Picture::default(),
+            data_dir,
+            clock,
+            theme,
+            sent_score: None,
+            export_font: None,
+            render_job: None,
+            devices_job,
+            is_closing: false,
+            closes_after_saving: false,
+            chosen_outside: None,
+            state,
+        };
+        app.begin(file);
+        app
+    }
+
+    /// What is done once, when everything is in place.
+    fn begin(&mut self, file: Option<PathBuf>) {
+        self.player.set_volume(self.state.preferences.volume);
+        if let Some(font) = self.state.preferences.font.clone() {
+            self.player.load_font(crate::audio::FontSource::File(font));
+        }
+        let data_dir = self.data_dir.clone();
+        self.tasks.spawn("reading takes", move || {
+            let (entries, failures) = super::state::Takes::read(&data_dir);
+            Answer::TakesRead { entries, failures }
+        });
+        self.list_runs();
+        self.load_chosen_model();
+        if let Some(file) = file {
+            self.read_score(file);
+        }
+    }
+
+    fn list_runs(&self) {
+        let folder = self.runs_dir();
+        self.tasks.spawn("listing runs", move || Answer::RunsListed(Run::list(&folder)));
+    }
+
+    fn runs_dir(&self) -> PathBuf {
+        self.data_dir.join("runs")
+    }
+
+    /// Seconds since 1970.
+    fn now_secs(&self) -> u64 {
+        (self.clock)().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs()
+    }
+
+    fn apply(&mut self, ctx: &egui::Context, actions: Actions) {
+        for action in actions {
+            match action {
+                AppAction::Run(command) => self.run_if_enabled(ctx, command),
+                AppAction::PathsChosen(purpose, paths) => self.paths_chosen(ctx, purpose, paths),
+                AppAction::Dropped(paths) => self.dropped(paths),
+                AppAction::Document(action) => self.document_action(action),
+                AppAction::Sound(action) => self.sound_action(action),
+                AppAction::Take(id, action) => self.take_action(id, action),
+                AppAction::UndoDrop => self.undo_drop(),
+                AppAction::ChooseModel(choice) => self.choose_model(choice),
+                AppAction::Ask(purpose) => self.ask(purpose),
+                AppAction::Theme(name) => self.set_theme(ctx, name),
+                AppAction::DismissNotice(idx) => {
+                    self.state.notices.shown.remove(idx);
+                }
+                AppAction::Resume(run) => self.resume(run),
+                AppAction::Answer(question, choice) => self.answered(ctx, question, choice),
+                AppAction::FetchNvidia => self.fetch_nvidia(),
+            }
+        }
+    }
+
+    fn run_if_enabled(&mut self, ctx: &egui::Context, command: Command) {
+        match command.enabled(&self.state) {
+            Ok(()) => self.run(ctx, command),
+            Err(why) => self.state.notices.note(format!("{}: {why}", command.label())),
+        }
+    }
+
+    fn run(&mut self, ctx: &egui::Context, command: Command) {
+        use super::dialogs::Purpose;
+        match command {
+            Command::OpenFile => self.ask(Purpose::OpenScore),
+            Command::SaveProject => self.save(),
+            Command::SaveProjectAs => self.ask(Purpose::SaveProject),
+            Command::ExportMidi => self.ask(Purpose::ExportMidi),
+            Command::ExportWav => self.ask(Purpose::ExportWav),
+            Command::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
+            Command::Undo => self.undo(),
+            Command::Redo => self.redo(),
+            Command::SelectAll => self.select_all(),
+            Command::DeleteSelection => self.delete_selection(),
+            Command::PlayPause => self.play_or_pause(),
+            Command::Stop => self.stop(),
+            Command::Repeat => self.state.preferences.repeats ^= true,
+            Command::Compose => self.compose(),
+            Command::StopComposing => self.stop_composing(),
+            Command::NextTake => self.step_take(1),
+            Command::PreviousTake => self.step_take(-1),
+            Command::PlayAllTakes => self.play_all_takes(),
+            Command::BackToScore => self.show_score(),
+            Command::ChooseFiles => self.ask(Purpose::LearnFiles),
+            Command::ChooseFolder => self.ask(Purpose::LearnFolder),
+            Command::UseBuiltInPieces => self.learn_from(Vec::new()),
+            Command::Train => self.train(),
+            Command::StopTraining => self.stop_training(),
+            Command::ResumeTraining => self.resume_last(),
+            Command::ExportCurvesCsv => self.ask(Purpose::CurvesCsv),
+            Command::ExportCurvesPng => self.ask(Purpose::CurvesPng),
+            Command::ShowLibrary => self.state.preferences.shows_library ^= true,
+            Command::ShowCompose => self.state.preferences.shows_compose ^= true,
+            Command::ShowCurves => self.state.preferences.shows_curves ^= true,
+            Command::NextTheme => self.next_theme(ctx),
+            Command::ChooseSoundFont => self.ask(Purpose::SoundFont),
+            Command::UseBuiltInPiano => self.use_built_in_piano(),
+            Command::CommandPalette => self.palette.open(),
+            Command::OpenLog => self.open_log(),
+            Command::Shortcuts => self.info = Some(Info::Shortcuts),
+            Command::About => self.info = Some(Info::About),
+        }
+    }
+
+    fn ask(&mut self, purpose: super::dialogs::Purpose) {
+        let suggestion = self.suggestion(purpose);
+        self.dialogs.ask(purpose, &suggestion, &self.tasks);
+    }
+
+    fn set_theme(&mut self, ctx: &egui::Context, name: super::theme::ThemeName) {
+        self.state.preferences.theme = name;
+        self.theme = name.theme();
+        self.theme.apply(ctx);
+    }
+
+    fn next_theme(&mut self, ctx: &egui::Context) {
+        let all = super::theme::ThemeName::ALL;
+        let at = all.iter().position(|&name| name == self.state.preferences.theme).unwrap_or(0);
+        self.set_theme(ctx, all[(at + 1) % all.len()]);
+    }
+
+    fn open_log(&mut self) {
+        let path = crate::logging::log_file();
+        if let Err(error) = super::native::open_with_system(&path) {
+            self.state.notices.note(format!("The log file is {} ({error})", path.display()));
+        }
+    }
+}
+
+impl eframe::App for App {
+    fn logic(&mut self, ctx: &egui::Context, _frame: &mut eframe::Frame) {
+        self.drain(ctx);
+    }
+
+    fn ui(&mut self, ui: &mut egui::Ui, _frame: &mut eframe::Frame) {
+        let ctx = ui.ctx().clone();
+        let mut actions = self.keys(&ctx);
+        if let Some((purpose, paths)) = self.chosen_outside.take() {
+            actions.push(AppAction::PathsChosen(purpose, paths));
+        }
+        self.draw(ui, &mut actions);
+        self.apply(&ctx, actions);
+        self.sync_player();
+        self.set_title(&ctx);
+    }
+
+    fn save(&mut self, storage: &mut dyn eframe::Storage) {
+        self.state.preferences.store(storage);
+    }
+
+    fn auto_save_interval(&self) -> Duration {
+        Duration::from_secs(30)
+    }
+}

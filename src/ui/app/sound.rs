@@ -1,0 +1,122 @@
+//! The transport: what sounds follows what is shown.
+
+use std::sync::Arc;
+
+use super::App;
+use crate::audio::FontSource;
+use crate::ui::action::SoundAction;
+use crate::ui::state::Shown;
+
+impl App {
+    /// How long a key that is clicked sounds, in seconds.
+    const AUDITION_SECS: f32 = 0.5;
+
+    pub(super) fn sound_action(&mut self, action: SoundAction) {
+        match action {
+            SoundAction::Seek(secs) => self.seek(secs),
+            SoundAction::Speed(speed) => {
+                self.state.sound.speed = speed;
+                self.player.set_speed(speed);
+            }
+            SoundAction::Volume(volume) => {
+                self.state.preferences.volume = volume;
+                self.player.set_volume(volume);
+            }
+            SoundAction::Audition(pitch, velocity) => {
+                self.player.audition(pitch, velocity, Self::AUDITION_SECS);
+            }
+        }
+    }
+
+    fn seek(&mut self, secs: f64) {
+        self.player.seek(secs);
+        self.state.sound.playhead_secs = secs;
+    }
+
+    pub(super) fn play_or_pause(&mut self) {
+        if self.state.sound.is_playing {
+            self.player.pause();
+            self.state.takes.plays_all = false;
+        } else {
+            let score = self.state.shown_score();
+            // At the end, Play means from the start.
+            if self.state.sound.playhead_secs >= score.duration_secs() - 0.01 {
+                self.seek(0.0);
+            }
+            self.play();
+        }
+        self.read_clock();
+    }
+
+    pub(super) fn play(&mut self) {
+        self.sync_player();
+        self.player.play();
+        self.read_clock();
+    }
+
+    pub(super) fn stop(&mut self) {
+        self.player.pause();
+        self.seek(0.0);
+        self.state.takes.plays_all = false;
+        self.read_clock();
+    }
+
+    pub(super) fn read_clock(&mut self) {
+        self.state.sound.is_playing = self.player.is_playing();
+        self.state.sound.playhead_secs = self.player.playhead_secs();
+    }
+
+    /// Gives the player what is shown, if that has changed since it was given something.
+    pub(super) fn sync_player(&mut self) {
+        let score = self.state.shown_score();
+        let is_sent = self.sent_score.as_ref().is_some_and(|sent| Arc::ptr_eq(sent, score));
+        if !is_sent {
+            self.player.set_score(score);
+            self.sent_score = Some(Arc::clone(score));
+        }
+    }
+
+    /// Shows something else; the playhead goes to its start, or back to where the score was left.
+    pub(super) fn show(&mut self, shown: Shown) {
+        if shown == self.state.shown {
+            return;
+        }
+        if self.state.shown == Shown::Score {
+            self.state.sound.score_playhead_secs = self.state.sound.playhead_secs;
+        }
+        self.state.shown = shown;
+        self.sync_player();
+        let secs = if shown == Shown::Score { self.state.sound.score_playhead_secs } else { 0.0 };
+        self.seek(secs);
+    }
+
+    pub(super) fn show_score(&mut self) {
+        self.player.pause();
+        self.state.takes.plays_all = false;
+        self.show(Shown::Score);
+        self.read_clock();
+    }
+
+    /// The end of what is shown was reached.
+    pub(super) fn reached_end(&mut self) {
+        let next = match self.state.shown {
+            Shown::Take(id) if self.state.takes.plays_all => self.state.takes.neighbor(id, 1),
+            _ => None,
+        };
+        if let Some(id) = next {
+            self.show(Shown::Take(id));
+            self.play();
+        } else if self.state.preferences.repeats {
+            self.seek(0.0);
+            self.play();
+        } else {
+            self.state.takes.plays_all = false;
+        }
+    }
+
+    pub(super) fn use_built_in_piano(&mut self) {
+        self.state.preferences.font = None;
+        self.export_font = None;
+        self.player.load_font(FontSource::BuiltIn);
+    }
+}

@@ -1,0 +1,152 @@
+//! What is done with takes: hearing, rating, naming, using, dropping.
+
+use super::App;
+use crate::editor::ScoreEdit;
+use crate::ui::action::{TakeAction, UsePlace};
+use crate::ui::dialogs::Purpose;
+use crate::ui::state::{Place, Shown, TakeEntry, TakeId, place_take};
+use crate::ui::tasks::Answer;
+
+impl App {
+    pub(super) fn take_action(&mut self, id: TakeId, action: TakeAction) {
+        match action {
+            TakeAction::Choose => self.choose_take(id),
+            TakeAction::Play => self.play_take(id),
+            TakeAction::Rate(stars) => self.rate(id, |entry| entry.stars = stars),
+            TakeAction::Note(note) => self.rate(id, |entry| entry.note = note),
+            TakeAction::StartRenaming => {
+                let name = self.state.takes.get(id).map(|entry| entry.name.clone());
+                self.state.takes.renaming = name.map(|name| (id, name));
+            }
+            TakeAction::Rename(name) => self.rename(id, name),
+            TakeAction::Use(place) => self.use_take(id, place),
+            TakeAction::ExportMidi => self.ask(Purpose::ExportTakeMidi(id)),
+            TakeAction::ExportWav => self.ask(Purpose::ExportTakeWav(id)),
+            TakeAction::Drop => self.drop_take(id),
+        }
+    }
+
+    fn choose_take(&mut self, id: TakeId) {
+        let was_playing = self.state.sound.is_playing;
+        self.show(Shown::Take(id));
+        if was_playing {
+            self.play();
+        }
+    }
+
+    fn play_take(&mut self, id: TakeId) {
+        if self.state.shown == Shown::Take(id) && self.state.sound.is_playing {
+            self.play_or_pause();
+            return;
+        }
+        self.show(Shown::Take(id));
+        self.player.seek(0.0);
+        self.play();
+    }
+
+    pub(super) fn step_take(&mut self, step: isize) {
+        let list = &self.state.takes.list;
+        let id = match self.state.shown {
+            Shown::Take(id) => self.state.takes.neighbor(id, step),
+            _ if step > 0 => list.first().map(|entry| entry.id),
+            _ => list.last().map(|entry| entry.id),
+        };
+        if let Some(id) = id {
+            self.choose_take(id);
+        }
+    }
+
+    pub(super) fn play_all_takes(&mut self) {
+        let first = match self.state.shown {
+            Shown::Take(id) => Some(id),
+            _ => self.state.takes.list.first().map(|entry| entry.id),
+        };
+        if let Some(id) = first {
+            self.show(Shown::Take(id));
+            self.player.seek(0.0);
+            self.play();
+            self.state.takes.plays_all = true;
+        }
+    }
+
+    fn rate(&mut self, id: TakeId, change: impl FnOnce(&mut TakeEntry)) {
+        let Some(entry) = self.state.takes.get_mut(id) else { return };
+        change(entry);
+        let entry = entry.clone();
+        self.keep_take(&entry);
+        let (folder, now) = (self.data_dir.clone(), self.now_secs());
+        self.tasks.spawn("keeping a rating", move || {
+            let result = entry.write_rating(&folder, now).map_err(|error| {
+                let folder = folder.display();
+                format!("The rating can't be kept — {error}. Make room in {folder}")
+            });
+            Answer::Written { done: String::new(), result }
+        });
+    }
+
+    fn rename(&mut self, id: TakeId, name: String) {
+        self.state.takes.renaming = None;
+        let name = name.trim();
+        let Some(entry) = self.state.takes.get_mut(id).filter(|_| !name.is_empty()) else { return };
+        entry.rename(name.to_owned());
+        let entry = entry.clone();
+        self.keep_take(&entry);
+    }
+
+    /// Writes a take to the disk on another thread.
+    pub(super) fn keep_take(&self, entry: &TakeEntry) {
+        let (entry, folder) = (entry.clone(), self.data_dir.clone());
+        self.tasks.spawn("keeping a take", move || {
+            let result = entry.write(&folder).map_err(|error| {
+                let (name, folder) = (&entry.name, folder.display());
+                format!("{name} can't be kept for the next start — {error}. Make room in {folder}")
+            });
+            Answer::Written { done: String::new(), result }
+        });
+    }
+
+    fn use_take(&mut self, id: TakeId, place: UsePlace) {
+        let playhead_secs = self.state.score_playhead_secs();
+        let Some(entry) = self.state.takes.get(id) else { return };
+        let place = match place {
+            UsePlace::Everything => Place::Everything,
+            UsePlace::End => Place::End,
+            UsePlace::Playhead => Place::At { secs: playhead_secs },
+        };
+        let label = place.label(&entry.name);
+        let score = place_take(self.state.document.history.score(), entry, place);
+        let end_secs = self.state.document.history.score().duration_secs();
+        self.edit(&ScoreEdit::ReplaceScore { score: Box::new(score), label: label.clone() });
+        self.show_score();
+        self.player.seek(match place {
+            Place::Everything => 0.0,
+            Place::End => end_secs,
+            Place::At { secs } => secs,
+        });
+        self.read_clock();
+        self.state.notices.done(format!("{label}. Undo takes it back"));
+    }
+
+    fn drop_take(&mut self, id: TakeId) {
+        if self.state.shown == Shown::Take(id) {
+            self.show_score();
+        }
+        let takes = &mut self.state.takes;
+        let Some(idx) = takes.list.iter().position(|entry| entry.id == id) else { return };
+        takes.dropped = Some(takes.list.remove(idx));
+        let folder = self.data_dir.clone();
+        self.tasks.spawn("dropping a take", move || {
+            let result = TakeEntry::delete(&folder, id)
+                .map_err(|error| format!("The take's file can't be removed — {error}"));
+            Answer::Written { done: String::new(), result }
+        });
+    }
+
+    pub(super) fn undo_drop(&mut self) {
+        if let Some(entry) = self.state.takes.dropped.take() {
+            self.keep_take(&entry);
+            let at = self.state.takes.list.partition_point(|other| other.id < entry.id);
+            self.state.takes.list.insert(at, entry);
+        }
+    }
+}

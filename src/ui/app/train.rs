@@ -1,0 +1,254 @@
+//! Reading the library, training, stopping, resuming.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use super::App;
+use crate::model::{Run, TrainRequest, TrainSummary, TrainingSettings};
+use crate::studio::Request;
+use crate::tokens::{Corpus, Encoding, ReadProgress, Split, SplitKind};
+use crate::ui::state::{Coverage, CoverageKey, ModelChoice, run_name};
+use crate::ui::tasks::Answer;
+use crate::ui::widgets::{counted, file_name, short};
+
+impl App {
+    pub(super) fn learn_from(&mut self, paths: Vec<PathBuf>) {
+        if self.state.training.job.is_some() {
+            self.state.notices.note("Training uses the library: stop it before choosing another");
+            return;
+        }
+        self.state.preferences.library.clone_from(&paths);
+        self.state.library.paths = paths;
+        self.state.preferences.shows_library = true;
+        self.read_library();
+    }
+
+    /// Reads the library again when its files or the way of framing have changed, and counts the
+    /// coverage again when the settings it depends on have.
+    pub(super) fn keep_library_fresh(&mut self, ctx: &egui::Context) {
+        // Not while a number is being dragged.
+        if ctx.input(|input| input.pointer.any_down()) || ctx.text_edit_focused() {
+            return;
+        }
+        let settings = &self.state.preferences.training;
+        if self.state.training.job.is_none() && self.state.library.is_stale(&settings.framing_plan())
+        {
+            self.read_library();
+        } else {
+            self.count_coverage();
+        }
+    }
+
+    fn read_library(&mut self) {
+        let (source, plan) =
+            (self.state.library.source(), self.state.preferences.training.framing_plan());
+        let library = &mut self.state.library;
+        if let Some(job) = library.job {
+            self.studio.cancel(job);
+        }
+        library.asked = Some((source.clone(), plan));
+        library.progress = ReadProgress::default();
+        library.error = None;
+        library.coverage = None;
+        library.job = Some(self.studio.submit(Request::ReadLibrary { source, plan }));
+    }
+
+    pub(super) fn library_read(&mut self, corpus: Arc<Corpus>) {
+        let library = &mut self.state.library;
+        library.job = None;
+        library.corpus = Some(corpus);
+        library.coverage = None;
+        library.counting = None;
+        if std::mem::take(&mut self.state.training.is_waiting_for_library) {
+            match self.state.training.waiting_to_resume.take() {
+                Some(run) => self.resume(run),
+                None => self.train(),
+            }
+        }
+    }
+
+    pub(super) fn library_failed(&mut self, error: String) {
+        let library = &mut self.state.library;
+        library.job = None;
+        library.corpus = None;
+        library.error = Some(error.clone());
+        self.state.training.is_waiting_for_library = false;
+        self.state.notices.error(error);
+    }
+
+    fn count_coverage(&mut self) {
+        let key = CoverageKey::from(&self.state.preferences.training);
+        let library = &mut self.state.library;
+        let is_known = library.coverage.as_ref().is_some_and(|coverage| coverage.key == key);
+        let Some(corpus) = library.corpus.clone() else { return };
+        if is_known || library.counting.is_some() || library.job.is_some() {
+            return;
+        }
+        library.counting = Some(key);
+        self.tasks.spawn("counting coverage", move || {
+            Answer::Covered(Coverage { key, result: coverage(&corpus, key) })
+        });
+    }
+
+    pub(super) fn train(&mut self) {
+        if let Err(error) = self.state.preferences.training.validate() {
+            self.state.alert = Some(error.to_string());
+            return;
+        }
+        let settings = self.state.preferences.training.clone();
+        let Some(corpus) = self.corpus_for(&settings) else { return };
+        let now = (self.clock)();
+        let run_dir = self.runs_dir().join(run_name(now, &settings));
+        self.submit_training(corpus, settings, run_dir, None);
+    }
+
+    /// The corpus as these settings frame it; if it is yet to be read, training waits for it.
+    fn corpus_for(&mut self, settings: &TrainingSettings) -> Option<Arc<Corpus>> {
+        let library = &self.state.library;
+        let is_fresh = library.job.is_none() && !library.is_stale(&settings.framing_plan());
+        match &library.corpus {
+            Some(corpus) if is_fresh => Some(Arc::clone(corpus)),
+            _ => {
+                self.state.training.is_waiting_for_library = true;
+                if library.job.is_none() || library.is_stale(&settings.framing_plan()) {
+                    self.read_library();
+                }
+                None
+            }
+        }
+    }
+
+    fn submit_training(
+        &mut self,
+        corpus: Arc<Corpus>,
+        settings: TrainingSettings,
+        run_dir: PathBuf,
+        resumed: Option<&Run>,
+    ) {
+        let request = TrainRequest {
+            corpus,
+            settings: settings.clone(),
+            run_dir: run_dir.clone(),
+            resume: resumed.is_some(),
+            device: self.state.preferences.device,
+        };
+        let job = self.studio.submit(Request::Train(request));
+        let epochs = resumed.map(|run| run.metrics.clone()).unwrap_or_default();
+        self.state.training.begin(job, run_dir, settings, epochs);
+        self.state.preferences.shows_curves = true;
+    }
+
+    pub(super) fn stop_training(&mut self) {
+        let training = &mut self.state.training;
+        training.is_waiting_for_library = false;
+        if let Some(job) = training.job {
+            training.is_stopping = true;
+            self.studio.cancel(job);
+        }
+    }
+
+    pub(super) fn resume_last(&mut self) {
+        let last = self.state.training.run_dir.clone();
+        let newest = || self.state.runs.first().map(|run| run.path.clone());
+        if let Some(run) = last.or_else(newest) {
+            self.resume(run);
+        }
+    }
+
+    /// Goes on with a run. It keeps its own settings; only the number of epochs is taken from the
+    /// form when that asks for more.
+    pub(super) fn resume(&mut self, run_dir: PathBuf) {
+        let run = match Run::read(&run_dir) {
+            Ok(run) => run,
+            Err(error) => {
+                self.state.alert = Some(error.to_string());
+                return;
+            }
+        };
+        let mut settings = run.summary.settings.clone();
+        settings.epochs = settings.epochs.max(self.state.preferences.training.epochs);
+        self.state.preferences.training = settings.clone();
+        let Some(corpus) = self.corpus_for(&settings) else {
+            self.state.training.waiting_to_resume = Some(run_dir);
+            return;
+        };
+        self.submit_training(corpus, settings, run_dir, Some(&run));
+    }
+
+    pub(super) fn trained(&mut self, summary: TrainSummary) {
+        use crate::model::Outcome;
+        let training = &mut self.state.training;
+        training.job = None;
+        let best = format!(
+            "best at epoch {} with perplexity {}",
+            summary.best_epoch,
+            short(summary.best_valid_perplexity)
+        );
+        let text = match summary.outcome {
+            Outcome::Completed => format!("Training is done: {best}"),
+            Outcome::StoppedEarly => format!("Training stopped by itself, nothing was gained: {best}"),
+            Outcome::Cancelled => format!("Training stopped, what was learned is kept: {best}"),
+        };
+        training.summary = Some(summary);
+        self.state.notices.done(text);
+        self.list_runs();
+    }
+
+    pub(super) fn training_failed(&mut self, error: String) {
+        self.state.training.job = None;
+        self.state.alert = Some(error.clone());
+        self.state.notices.error(error);
+        self.list_runs();
+    }
+
+    /// The runs on disk were read: one that is chosen and gone is no longer chosen.
+    pub(super) fn runs_listed(&mut self, runs: Vec<Run>) {
+        self.state.runs = runs;
+        if let ModelChoice::Run(path) = &self.state.preferences.compose.model
+            && !self.state.runs.iter().any(|run| run.path == *path)
+        {
+            let name = file_name(path);
+            self.state.notices.note(format!("The run {name} is gone; the starter composes"));
+            self.choose_model(ModelChoice::Starter);
+        }
+        let shown = &mut self.state.preferences.curves.runs;
+        let runs = &self.state.runs;
+        shown.retain(|path| runs.iter().any(|run| run.path == *path));
+        // Before anything is trained here, the newest run is worth a look.
+        if shown.is_empty()
+            && self.state.training.run_dir.is_none()
+            && let Some(run) = runs.first()
+        {
+            shown.push(run.path.clone());
+        }
+    }
+
+    pub(super) fn library_line(&self) -> Option<String> {
+        let corpus = self.state.library.corpus.as_ref()?;
+        Some(format!(
+            "Read {}, {}, {}, {}",
+            counted(corpus.pieces.len(), "piece", "pieces"),
+            crate::ui::widgets::duration(corpus.duration_secs()),
+            counted(corpus.n_frames(), "frame", "frames"),
+            counted(corpus.chords.len(), "chord", "chords"),
+        ))
+    }
+}
+
+/// The size of the vocabulary that these settings give, and the share of the held-out frames
+/// (0–1) whose chord is in it. With the tail held out the vocabulary is taken from everything.
+fn coverage(corpus: &Corpus, key: CoverageKey) -> Result<(usize, f64), String> {
+    let split = Split::new(corpus, key.split, key.seed).map_err(|error| error.to_string())?;
+    let pieces = |stretches: &[crate::tokens::Stretch]| -> Vec<usize> {
+        let parts = stretches.iter().flat_map(|stretch| &stretch.parts);
+        let mut pieces: Vec<usize> = parts.map(|(piece, _)| *piece).collect();
+        pieces.dedup();
+        pieces
+    };
+    let learned_from = match key.split {
+        SplitKind::Tail => (0..corpus.pieces.len()).collect(),
+        SplitKind::Pieces => pieces(&split.train),
+    };
+    let encoding = Encoding::new(corpus, &learned_from, key.limits, key.seed);
+    Ok((encoding.vocabulary.len(), encoding.coverage(corpus, &pieces(&split.valid))))
+}

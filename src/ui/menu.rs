@@ -1,0 +1,193 @@
+//! The menu bar, with what computes at its right.
+
+use egui::containers::menu::MenuBar;
+use egui::{Align, Button, Layout, RichText, Ui};
+
+use super::action::{Actions, AppAction, DocumentAction};
+use super::command::Command;
+use super::state::State;
+use super::theme::ThemeName;
+use super::widgets::file_name;
+use crate::assets;
+
+pub fn ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
+    MenuBar::new().ui(ui, |ui| {
+        ui.menu_button("File", |ui| file_menu(ui, state, actions));
+        ui.menu_button("Edit", |ui| {
+            for command in
+                [Command::Undo, Command::Redo, Command::SelectAll, Command::DeleteSelection]
+            {
+                item(ui, state, command, actions);
+            }
+        });
+        ui.menu_button("View", |ui| view_menu(ui, state, actions));
+        ui.menu_button("Compose", |ui| compose_menu(ui, state, actions));
+        ui.menu_button("Train", |ui| train_menu(ui, state, actions));
+        ui.menu_button("Help", |ui| {
+            for command in
+                [Command::CommandPalette, Command::Shortcuts, Command::OpenLog, Command::About]
+            {
+                item(ui, state, command, actions);
+            }
+        });
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            device_ui(ui, state, actions);
+        });
+    });
+}
+
+/// A line of a menu that runs a command.
+fn item(ui: &mut Ui, state: &State, command: Command, actions: &mut Actions) {
+    let mut button = Button::new(command.label_now(state));
+    if let Some(shortcut) = command.shortcut() {
+        button = button.shortcut_text(ui.ctx().format_shortcut(&shortcut));
+    }
+    if super::widgets::command_widget(ui, state, command, button).clicked() {
+        actions.push(AppAction::Run(command));
+        ui.close();
+    }
+}
+
+fn file_menu(ui: &mut Ui, state: &State, actions: &mut Actions) {
+    item(ui, state, Command::OpenFile, actions);
+    ui.menu_button("Open recent", |ui| {
+        if state.preferences.recent.is_empty() {
+            ui.label(RichText::new("No files yet").weak());
+        }
+        for path in &state.preferences.recent {
+            let row = ui.button(file_name(path)).on_hover_text(path.display().to_string());
+            if row.clicked() {
+                let open = DocumentAction::Open(path.clone());
+                actions.push(AppAction::Document(open));
+                ui.close();
+            }
+        }
+    });
+    ui.menu_button("Open a built-in piece", |ui| {
+        egui::ScrollArea::vertical().show(ui, |ui| {
+            for (idx, title) in piece_titles(ui.ctx()).iter().enumerate() {
+                if ui.button(title).clicked() {
+                    actions.push(AppAction::Document(DocumentAction::OpenBuiltIn(idx)));
+                    ui.close();
+                }
+            }
+        });
+    });
+    ui.separator();
+    for command in [Command::SaveProject, Command::SaveProjectAs] {
+        item(ui, state, command, actions);
+    }
+    ui.separator();
+    for command in [Command::ExportMidi, Command::ExportWav] {
+        item(ui, state, command, actions);
+    }
+    ui.separator();
+    item(ui, state, Command::Quit, actions);
+}
+
+/// The titles of the built-in pieces, read once.
+fn piece_titles(ctx: &egui::Context) -> std::sync::Arc<Vec<String>> {
+    let id = egui::Id::new("titles of built-in pieces");
+    let known = ctx.data(|data| data.get_temp::<std::sync::Arc<Vec<String>>>(id));
+    known.unwrap_or_else(|| {
+        let titles = assets::piece_scores().into_iter().map(|(title, _)| title);
+        let titles = std::sync::Arc::new(titles.collect());
+        ctx.data_mut(|data| data.insert_temp(id, std::sync::Arc::clone(&titles)));
+        titles
+    })
+}
+
+fn view_menu(ui: &mut Ui, state: &State, actions: &mut Actions) {
+    let preferences = &state.preferences;
+    for (command, is_on) in [
+        (Command::ShowLibrary, preferences.shows_library),
+        (Command::ShowCompose, preferences.shows_compose),
+        (Command::ShowCurves, preferences.shows_curves),
+    ] {
+        let mut is_on = is_on;
+        let keys = command.shortcut().map(|it| ui.ctx().format_shortcut(&it)).unwrap_or_default();
+        let check = ui.checkbox(&mut is_on, command.label()).on_hover_text(keys);
+        if check.clicked() {
+            actions.push(AppAction::Run(command));
+            ui.close();
+        }
+    }
+    ui.separator();
+    for name in ThemeName::ALL {
+        if ui.radio(preferences.theme == name, name.label()).clicked() {
+            actions.push(AppAction::Theme(name));
+            ui.close();
+        }
+    }
+    ui.separator();
+    for command in [Command::ChooseSoundFont, Command::UseBuiltInPiano] {
+        item(ui, state, command, actions);
+    }
+}
+
+fn compose_menu(ui: &mut Ui, state: &State, actions: &mut Actions) {
+    for command in [Command::Compose, Command::StopComposing] {
+        item(ui, state, command, actions);
+    }
+    ui.separator();
+    for command in [
+        Command::PlayPause,
+        Command::Stop,
+        Command::Repeat,
+        Command::PreviousTake,
+        Command::NextTake,
+        Command::PlayAllTakes,
+        Command::BackToScore,
+    ] {
+        item(ui, state, command, actions);
+    }
+}
+
+fn train_menu(ui: &mut Ui, state: &State, actions: &mut Actions) {
+    for command in [Command::ChooseFiles, Command::ChooseFolder, Command::UseBuiltInPieces] {
+        item(ui, state, command, actions);
+    }
+    ui.separator();
+    for command in [Command::Train, Command::StopTraining, Command::ResumeTraining] {
+        item(ui, state, command, actions);
+    }
+    if !state.runs.is_empty() {
+        ui.menu_button("Resume a run", |ui| {
+            egui::ScrollArea::vertical().show(ui, |ui| {
+                for run in &state.runs {
+                    if ui.button(file_name(&run.path)).clicked() {
+                        actions.push(AppAction::Resume(run.path.clone()));
+                        ui.close();
+                    }
+                }
+            });
+        });
+    }
+    ui.separator();
+    for command in [Command::ExportCurvesCsv, Command::ExportCurvesPng] {
+        item(ui, state, command, actions);
+    }
+}
+
+fn device_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
+    let line = ui.label(RichText::new(state.device_line()).small().weak());
+    line.on_hover_ui(|ui| {
+        for report in &state.devices {
+            let status = report.reason.as_deref().unwrap_or("works");
+            ui.label(format!("{}: {status}", report.name));
+        }
+        ui.label(&state.sound.device);
+        if !state.sound.font.is_empty() {
+            ui.label(format!("Instrument: {}", state.sound.font));
+        }
+    });
+    if state.lacks_only_nvrtc() {
+        let button = ui.small_button("Use the NVIDIA card…").on_hover_text(
+            "A driver is here, NVIDIA's run-time compiler is not. This fetches it with its headers \
+             from PyPI (NVIDIA's own packages, checked against known sums) into Etude's folder",
+        );
+        if button.clicked() {
+            actions.push(AppAction::FetchNvidia);
+        }
+    }
+}

@@ -1,0 +1,85 @@
+//! Dialogs that ask or tell one thing.
+
+use egui::{Context, Id, Modal, RichText};
+
+use super::action::{Actions, AppAction, Choice};
+use super::state::{Question, State};
+use super::theme::{SPACE, Theme};
+use super::widgets::progress;
+
+const WIDTH: f32 = SPACE * 56.0;
+
+/// Something serious: what failed, why, what to do.
+pub fn alert_ui(ctx: &Context, state: &mut State) {
+    let Some(text) = state.alert.clone() else { return };
+    let (what, rest) = match text.split_once(" — ") {
+        Some((what, rest)) => (what.to_owned(), Some(rest.to_owned())),
+        None => (text, None),
+    };
+    let response = Modal::new(Id::new("alert")).show(ctx, |ui| {
+        ui.set_width(WIDTH);
+        ui.label(RichText::new(what).strong());
+        if let Some(rest) = rest {
+            ui.add_space(SPACE);
+            ui.label(rest);
+        }
+        ui.add_space(SPACE * 2.0);
+        let button = ui.button("All right");
+        if ui.memory(|memory| memory.focused().is_none()) {
+            button.request_focus();
+        }
+        button.clicked()
+    });
+    if response.inner || response.should_close() {
+        state.alert = None;
+    }
+}
+
+/// A question before something that can't be taken back.
+pub fn question_ui(ctx: &Context, state: &State, actions: &mut Actions) {
+    let Some(question) = &state.question else { return };
+    let (what, go_on) = match question {
+        Question::Close => ("Close without saving?", "Close without saving"),
+        Question::Open(_) | Question::OpenBuiltIn(_) => {
+            ("Open another piece without saving this one?", "Open without saving")
+        }
+    };
+    let response = Modal::new(Id::new("question")).show(ctx, |ui| {
+        ui.set_width(WIDTH);
+        ui.label(RichText::new(what).strong());
+        ui.add_space(SPACE);
+        ui.label(format!("“{}” has changes that are in no file", state.document.name()));
+        ui.add_space(SPACE * 2.0);
+        ui.horizontal(|ui| {
+            let mut choice = None;
+            for (text, answer) in
+                [("Save", Choice::SaveFirst), (go_on, Choice::GoOn), ("Cancel", Choice::Cancel)]
+            {
+                if ui.button(text).clicked() {
+                    choice = Some(answer);
+                }
+            }
+            choice
+        })
+        .inner
+    });
+    let choice = response.inner.or_else(|| response.should_close().then_some(Choice::Cancel));
+    actions.extend(choice.map(|choice| AppAction::Answer(question.clone(), choice)));
+}
+
+/// How far the sound file is. Returns whether it shall stop.
+pub fn export_ui(ctx: &Context, theme: &Theme, state: &State) -> bool {
+    let Some(share) = state.export else { return false };
+    egui::Window::new("Writing the sound file")
+        .collapsible(false)
+        .resizable(false)
+        .anchor(egui::Align2::CENTER_CENTER, egui::Vec2::ZERO)
+        .show(ctx, |ui| {
+            ui.set_width(SPACE * 40.0);
+            progress(ui, theme, share as f32, "Sound file");
+            ui.add_space(SPACE);
+            ui.button("Stop writing").clicked()
+        })
+        .and_then(|shown| shown.inner)
+        .unwrap_or(false)
+}

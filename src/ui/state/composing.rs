@@ -1,0 +1,307 @@
+//! What is to be composed, as the form at the right holds it, and what is being composed.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::Provenance;
+use crate::model::{ComposeSettings, Guard, Model, Prime, Strategy};
+use crate::music::{Pitch, Score, Velocity};
+use crate::studio::JobId;
+use crate::tokens::{Articulation, Chord, FrameRate, PianoRoll, Playback, score_from_roll};
+
+/// Who composes.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ModelChoice {
+    #[default]
+    Starter,
+    /// The newest weights of the run that is being trained, or was trained last.
+    InTraining,
+    Run(PathBuf),
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum StrategyKind {
+    Max,
+    #[default]
+    Sample,
+    Beam,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum PrimeKind {
+    #[default]
+    Silence,
+    Pitch,
+    Chord,
+    File,
+    Score,
+    Random,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum LengthUnit {
+    #[default]
+    Bars,
+    Seconds,
+}
+
+/// The fields at the right. Numbers are kept inside the limits of the widgets that edit them.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ComposeForm {
+    pub model: ModelChoice,
+    pub strategy: StrategyKind,
+    pub temperature: f64,
+    pub top_k: Option<usize>,
+    pub top_p: Option<f64>,
+    pub beam_width: usize,
+    pub length_penalty: f64,
+    pub longest_hold_secs: Option<f64>,
+    pub no_repeat: Option<usize>,
+    pub prime: PrimeKind,
+    pub prime_pitch: u8,
+    pub prime_chord: String,
+    pub prime_file: Option<PathBuf>,
+    /// How much of a file's opening or of the score before the playhead, in seconds.
+    pub prime_secs: f64,
+    pub unit: LengthUnit,
+    pub bars: f64,
+    pub secs: f64,
+    /// Output rate, frames a second.
+    pub rate: f64,
+    pub articulation: Articulation,
+    pub seed: u64,
+    /// Whether Compose draws a new seed each time.
+    pub is_seed_fresh: bool,
+    pub takes: usize,
+}
+
+impl Default for ComposeForm {
+    fn default() -> Self {
+        Self {
+            model: ModelChoice::Starter,
+            strategy: StrategyKind::Sample,
+            temperature: 0.9,
+            top_k: None,
+            top_p: None,
+            beam_width: 10,
+            length_penalty: 1.0,
+            longest_hold_secs: Some(4.0),
+            no_repeat: Some(8),
+            prime: PrimeKind::Silence,
+            prime_pitch: Pitch::MIDDLE_C.number(),
+            prime_chord: "C4, E4, G4".to_owned(),
+            prime_file: None,
+            prime_secs: 16.0,
+            unit: LengthUnit::Bars,
+            bars: 16.0,
+            secs: 32.0,
+            rate: FrameRate::OUTPUT_DEFAULT.per_second(),
+            articulation: Articulation::Held,
+            seed: 1,
+            is_seed_fresh: true,
+            takes: 1,
+        }
+    }
+}
+
+impl ComposeForm {
+    /// Frames of a bar in common time: a frame is a sixteenth.
+    const FRAMES_PER_BAR: f64 = 16.0;
+    /// Most frames of one take: an hour at the highest rate the form offers.
+    pub const MAX_FRAMES: usize = 120_000;
+
+    pub fn rate(&self) -> FrameRate {
+        FrameRate::new(self.rate).unwrap_or(FrameRate::OUTPUT_DEFAULT)
+    }
+
+    pub fn frames(&self) -> usize {
+        let frames = match self.unit {
+            LengthUnit::Bars => self.bars * Self::FRAMES_PER_BAR,
+            LengthUnit::Seconds => self.secs * self.rate().per_second(),
+        };
+        // A float to integer cast saturates, and NaN becomes 0.
+        (frames.round() as usize).clamp(1, Self::MAX_FRAMES)
+    }
+
+    pub fn playback(&self) -> Playback {
+        Playback {
+            rate: self.rate(),
+            velocity: Velocity::COMPOSED,
+            articulation: self.articulation,
+        }
+    }
+
+    pub fn strategy(&self) -> Strategy {
+        match self.strategy {
+            StrategyKind::Max => Strategy::Max,
+            StrategyKind::Sample => Strategy::Sample {
+                temperature: self.temperature,
+                top_k: self.top_k,
+                top_p: self.top_p,
+            },
+            StrategyKind::Beam => {
+                Strategy::Beam { width: self.beam_width, length_penalty: self.length_penalty }
+            }
+        }
+    }
+
+    /// How many takes this strategy makes: `max` has one answer, `beam` at most its width.
+    pub fn takes(&self) -> usize {
+        match self.strategy {
+            StrategyKind::Max => 1,
+            StrategyKind::Sample => self.takes,
+            StrategyKind::Beam => self.takes.min(self.beam_width),
+        }
+    }
+
+    pub fn settings(&self, prime: Prime) -> ComposeSettings {
+        ComposeSettings {
+            strategy: self.strategy(),
+            guard: Guard {
+                longest_hold_secs: self.longest_hold_secs,
+                no_repeat: self.no_repeat,
+            },
+            prime,
+            frames: self.frames(),
+            rate: self.rate(),
+            takes: self.takes(),
+            seed: self.seed,
+        }
+    }
+
+    /// The chord of the text field: names of pitches parted by commas, spaces or plus signs.
+    pub fn chord(&self) -> Result<Chord, String> {
+        let names = self.prime_chord.split([',', ' ', '+', ';']).filter(|name| !name.is_empty());
+        let chord = names.map(str::parse::<Pitch>).collect::<Result<Chord, _>>();
+        match chord {
+            Ok(chord) if chord.is_rest() => {
+                Err("There is no pitch in the chord — write some, such as C4, E4, G4".to_owned())
+            }
+            Ok(chord) => Ok(chord),
+            Err(error) => Err(error.to_string()),
+        }
+    }
+}
+
+/// A composition under way.
+pub struct Live {
+    pub job: JobId,
+    /// The frames of each take so far.
+    pub rolls: Vec<PianoRoll>,
+    /// The take whose notes are shown: the first.
+    pub score: Arc<Score>,
+    pub playback: Playback,
+    pub n_prime_frames: usize,
+    /// Frames of all takes together, without primes.
+    pub n_wanted: usize,
+    pub provenance: Provenance,
+    pub is_stopping: bool,
+    pub has_started_sounding: bool,
+}
+
+impl Live {
+    /// Frames of a take as they come. Returns whether the score that is shown has changed.
+    pub fn add_frames(&mut self, take: usize, first: usize, chords: &[Chord]) -> bool {
+        if take >= self.rolls.len() {
+            self.rolls.resize(take + 1, PianoRoll::new());
+        }
+        let roll = &mut self.rolls[take];
+        roll.resize(first, Chord::REST);
+        roll.extend_from_slice(chords);
+        take == 0
+    }
+
+    pub fn rebuild_score(&mut self) {
+        if let Some(roll) = self.rolls.first() {
+            self.score = Arc::new(score_from_roll(roll, &self.playback));
+        }
+    }
+
+    /// The share that is composed, 0–1.
+    pub fn progress(&self) -> f32 {
+        let composed = |roll: &PianoRoll| roll.len().saturating_sub(self.n_prime_frames);
+        let done: usize = self.rolls.iter().map(composed).sum();
+        (done as f32 / self.n_wanted.max(1) as f32).min(1.0)
+    }
+}
+
+#[derive(Default)]
+pub struct Composing {
+    pub live: Option<Live>,
+    /// Models that are in memory: the starter and the chosen run.
+    pub models: Vec<(ModelChoice, Model)>,
+    /// A model that is being loaded, and whether Compose waits for it.
+    pub loading: Option<ModelChoice>,
+    pub is_waiting_for_model: bool,
+    /// Why the chosen model can't compose.
+    pub model_error: Option<String>,
+    /// A file chosen as prime, once it is read.
+    pub prime_score: Option<(PathBuf, Arc<Score>)>,
+    pub error: Option<String>,
+}
+
+impl Composing {
+    pub fn model(&self, choice: &ModelChoice) -> Option<&Model> {
+        self.models.iter().find(|(other, _)| other == choice).map(|(_, model)| model)
+    }
+
+    /// Keeps the starter and the newest run that was chosen; weights are large.
+    pub fn keep_model(&mut self, choice: ModelChoice, model: Model) {
+        self.models.retain(|(other, _)| *other == ModelChoice::Starter && *other != choice);
+        self.models.push((choice, model));
+    }
+}
+
+/// `mm:ss` of a number of seconds.
+pub fn minutes_seconds(secs: f64) -> String {
+    let secs = if secs.is_finite() { secs.max(0.0) as u64 } else { 0 };
+    format!("{}:{:02}", secs / 60, secs % 60)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lengths_stay_within_reason() {
+        let mut form = ComposeForm::default();
+        assert_eq!(form.frames(), 256);
+        form.unit = LengthUnit::Seconds;
+        form.secs = 2.5;
+        assert_eq!(form.frames(), 20);
+        for secs in [f64::NAN, -1.0, 0.0] {
+            form.secs = secs;
+            assert_eq!(form.frames(), 1);
+        }
+        form.secs = f64::INFINITY;
+        assert_eq!(form.frames(), ComposeForm::MAX_FRAMES);
+    }
+
+    #[test]
+    fn chords_are_read_as_musicians_write_them() {
+        let chord = |text: &str| {
+            ComposeForm { prime_chord: text.to_owned(), ..ComposeForm::default() }.chord()
+        };
+        assert_eq!(chord("C4, E4,G4"), chord("c4 e4+g4"));
+        assert_eq!(chord("C4,E4,G4").unwrap().len(), 3);
+        assert!(chord("").is_err());
+        assert!(chord("C4, X9").unwrap_err().contains("X9"));
+    }
+
+    #[test]
+    fn strategies_make_the_takes_they_can() {
+        let mut form = ComposeForm { takes: 20, beam_width: 4, ..ComposeForm::default() };
+        assert_eq!(form.takes(), 20);
+        form.strategy = StrategyKind::Beam;
+        assert_eq!(form.takes(), 4);
+        form.strategy = StrategyKind::Max;
+        assert_eq!(form.takes(), 1);
+    }
+}

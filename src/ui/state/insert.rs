@@ -1,0 +1,196 @@
+//! Putting a take into the score. Pure: two scores and a place in, one score out.
+
+use crate::music::{Note, Score, TempoChange, TempoMap, Tick};
+
+use super::TakeEntry;
+
+/// Where a take goes.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Place {
+    /// In place of everything.
+    Everything,
+    /// After the last note, from the next bar on, in the take's own tempo.
+    End,
+    /// From this second of the score on, over what stands there.
+    At { secs: f64 },
+}
+
+impl Place {
+    /// What undo calls it.
+    pub fn label(self, name: &str) -> String {
+        match self {
+            Self::Everything => format!("Use {name} in place of everything"),
+            Self::End => format!("Add {name} at the end"),
+            Self::At { .. } => format!("Put {name} at the playhead"),
+        }
+    }
+}
+
+/// The score with a take in it. A take that continued the score leaves out its prime, which the
+/// score has already, except when it replaces everything.
+pub fn place_take(score: &Score, entry: &TakeEntry, place: Place) -> Score {
+    let take = &*entry.score;
+    let skipped_secs = if entry.provenance.continues_score {
+        entry.take.n_prime_frames as f64 / entry.playback.rate.per_second()
+    } else {
+        0.0
+    };
+    match place {
+        Place::Everything => take.clone(),
+        _ if score.notes().is_empty() && score.drums.is_empty() => take.clone(),
+        Place::End => at_end(score, take, take.tempo_map.tick_from_secs(skipped_secs)),
+        Place::At { secs } => at_secs(score, take, secs, skipped_secs),
+    }
+}
+
+/// The take keeps its grid: its tempo begins where it begins, at a bar line.
+fn at_end(score: &Score, take: &Score, skipped: Tick) -> Score {
+    let start = next_bar(score, score.end());
+    let quarter = score.tempo_map.ticks_per_quarter();
+    let scaled = |tick: Tick| {
+        let ticks = u64::from(tick.saturating_sub(skipped).0) * u64::from(quarter.get());
+        let ticks = ticks / u64::from(take.tempo_map.ticks_per_quarter().get());
+        start.saturating_add(Tick(u32::try_from(ticks).unwrap_or(u32::MAX)))
+    };
+    let mut result = score.clone();
+    let mut changes = score.tempo_map.changes().to_vec();
+    changes.extend(take.tempo_map.changes().iter().map(|change| TempoChange {
+        tick: scaled(change.tick),
+        micros_per_quarter: change.micros_per_quarter,
+    }));
+    result.tempo_map = TempoMap::new(quarter, changes);
+    let mut notes = score.notes().to_vec();
+    notes.extend(moved(take, skipped, scaled));
+    result.set_notes(notes);
+    result
+}
+
+/// The take sounds as it was heard; the score keeps its tempo. Notes of the score that begin
+/// under it go, and those that ring into it end where it begins.
+fn at_secs(score: &Score, take: &Score, secs: f64, skipped_secs: f64) -> Score {
+    let map = &score.tempo_map;
+    let start = map.tick_from_secs(secs);
+    let offset = map.secs_from_tick(start) - skipped_secs;
+    let skipped = take.tempo_map.tick_from_secs(skipped_secs);
+    let scaled = |tick: Tick| map.tick_from_secs(offset + take.tempo_map.secs_from_tick(tick));
+    let end = scaled(take.end());
+    let mut notes: Vec<Note> = score
+        .notes()
+        .iter()
+        .filter(|note| note.start < start || note.start >= end)
+        .map(|note| {
+            let rings_in = note.start < start && note.end() > start;
+            let length = if rings_in { start.saturating_sub(note.start) } else { note.length };
+            Note { length, ..*note }
+        })
+        .collect();
+    notes.extend(moved(take, skipped, scaled));
+    let mut result = score.clone();
+    result.set_notes(notes);
+    result
+}
+
+/// The notes of a take from `skipped` on, where `scaled` puts their ticks.
+fn moved(
+    take: &Score,
+    skipped: Tick,
+    scaled: impl Fn(Tick) -> Tick,
+) -> impl Iterator<Item = Note> {
+    take.notes().iter().filter(move |note| note.end() > skipped).map(move |note| {
+        let start = scaled(note.start.max(skipped));
+        let length = scaled(note.end()).saturating_sub(start).max(Tick(1));
+        Note { start, length, part: 0, ..*note }
+    })
+}
+
+/// The first bar line at or after a tick.
+fn next_bar(score: &Score, tick: Tick) -> Tick {
+    let quarter = score.tempo_map.ticks_per_quarter();
+    let into = score.bar_beat_from_tick(tick);
+    let meter = score.meter_at(tick);
+    let passed = (into.beat - 1) * meter.ticks_per_beat(quarter) + into.tick;
+    if passed == 0 {
+        return tick;
+    }
+    tick.saturating_add(Tick(meter.ticks_per_bar(quarter) - passed))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Take;
+    use crate::music::{Pitch, TicksPerQuarter, Velocity};
+    use crate::tokens::{FrameRate, Playback};
+    use crate::ui::state::{Provenance, TakeId};
+    use std::sync::Arc;
+
+    fn note(start: u32, length: u32, pitch: u8) -> Note {
+        Note {
+            start: Tick(start),
+            length: Tick(length),
+            pitch: Pitch::new(pitch).unwrap(),
+            velocity: Velocity::COMPOSED,
+            part: 0,
+        }
+    }
+
+    /// Four sixteenths at 8 frames a second, of which `n_prime_frames` were the prime.
+    fn entry(n_prime_frames: usize, continues_score: bool) -> TakeEntry {
+        let tempo = TempoMap::constant(TicksPerQuarter::DEFAULT, 500_000);
+        let notes = (0..4u8).map(|idx| note(u32::from(idx) * 120, 120, 70 + idx)).collect();
+        TakeEntry {
+            id: TakeId(1),
+            name: "Take 1".to_owned(),
+            take: Take {
+                roll: Vec::new(),
+                n_prime_frames,
+                seed: 0,
+                log_likelihood: 0.0,
+                secs: 0.0,
+            },
+            playback: Playback { rate: FrameRate::new(8.0).unwrap(), ..Playback::default() },
+            provenance: Provenance { continues_score, ..Provenance::default() },
+            stars: 0,
+            note: String::new(),
+            score: Arc::new(Score::piano(tempo, notes)),
+        }
+    }
+
+    fn score(notes: Vec<Note>) -> Score {
+        Score::piano(TempoMap::constant(TicksPerQuarter::DEFAULT, 1_000_000), notes)
+    }
+
+    fn starts(score: &Score) -> Vec<(u32, u8)> {
+        score.notes().iter().map(|note| (note.start.0, note.pitch.number())).collect()
+    }
+
+    #[test]
+    fn at_the_end_means_the_next_bar_in_the_takes_tempo() {
+        let placed = place_take(&score(vec![note(0, 100, 60)]), &entry(0, false), Place::End);
+        assert_eq!(starts(&placed)[1..], [(1920, 70), (2040, 71), (2160, 72), (2280, 73)]);
+        assert_eq!(placed.tempo_map.tempo_at(Tick(1919)).micros_per_quarter, 1_000_000);
+        assert_eq!(placed.tempo_map.tempo_at(Tick(1920)).micros_per_quarter, 500_000);
+    }
+
+    #[test]
+    fn at_the_playhead_it_sounds_as_it_was_heard() {
+        let notes = vec![note(0, 480, 60), note(480, 480, 61), note(960, 480, 62)];
+        // Half a second in: tick 240 of a slower score; the take lasts half a second.
+        let placed = place_take(&score(notes), &entry(0, false), Place::At { secs: 0.5 });
+        assert_eq!(
+            starts(&placed),
+            [(0, 60), (240, 70), (300, 71), (360, 72), (420, 73), (480, 61), (960, 62)]
+        );
+        assert_eq!(placed.notes()[0].length, Tick(240));
+    }
+
+    #[test]
+    fn a_continuation_leaves_out_what_the_score_has() {
+        let before = score(vec![note(0, 480, 60)]);
+        let placed = place_take(&before, &entry(2, true), Place::At { secs: 1.0 });
+        assert_eq!(starts(&placed), [(0, 60), (480, 72), (540, 73)]);
+        let placed = place_take(&before, &entry(2, true), Place::End);
+        assert_eq!(starts(&placed), [(0, 60), (1920, 72), (2040, 73)]);
+        assert_eq!(place_take(&before, &entry(2, true), Place::Everything).notes().len(), 4);
+    }
+}

@@ -1,0 +1,72 @@
+//! What is learned from: where it comes from, what was read, what was skipped.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::model::TrainingSettings;
+use crate::studio::{JobId, LibrarySource};
+use crate::tokens::{Corpus, FramingPlan, ReadProgress, SplitKind, VocabularyLimits};
+
+/// How much of the held-out music a vocabulary covers, for the settings it was counted with.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Coverage {
+    pub key: CoverageKey,
+    /// Chords, and the share of held-out frames whose chord is among them (0–1), or why it can't
+    /// be said.
+    pub result: Result<(usize, f64), String>,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct CoverageKey {
+    pub split: SplitKind,
+    pub seed: u64,
+    pub limits: VocabularyLimits,
+}
+
+impl From<&TrainingSettings> for CoverageKey {
+    fn from(settings: &TrainingSettings) -> Self {
+        let limits = settings.vocabulary_limits();
+        Self { split: settings.split, seed: settings.seed, limits }
+    }
+}
+
+#[derive(Default)]
+pub struct Library {
+    /// Files and folders the user chose; none means the built-in pieces.
+    pub paths: Vec<PathBuf>,
+    pub job: Option<JobId>,
+    /// What the job reads, or what was read last, even if that failed.
+    pub asked: Option<(LibrarySource, FramingPlan)>,
+    pub progress: ReadProgress,
+    pub corpus: Option<Arc<Corpus>>,
+    pub coverage: Option<Coverage>,
+    /// The coverage that is being counted on another thread.
+    pub counting: Option<CoverageKey>,
+    pub error: Option<String>,
+}
+
+impl Library {
+    pub fn source(&self) -> LibrarySource {
+        if self.paths.is_empty() {
+            LibrarySource::BuiltIn
+        } else {
+            LibrarySource::Paths(self.paths.clone())
+        }
+    }
+
+    /// What it is called in one line.
+    pub fn label(&self) -> String {
+        match self.paths.as_slice() {
+            [] => "Built-in pieces".to_owned(),
+            [path] => crate::ui::widgets::file_name(path),
+            [first, rest @ ..] => {
+                format!("{} and {} more", crate::ui::widgets::file_name(first), rest.len())
+            }
+        }
+    }
+
+    /// Whether what is read belongs to other files or another way of framing.
+    pub fn is_stale(&self, plan: &FramingPlan) -> bool {
+        self.asked.as_ref() != Some(&(self.source(), *plan))
+    }
+}

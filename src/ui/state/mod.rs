@@ -1,0 +1,151 @@
+//! What the window shows, as plain data: filled by events, drawn by the panels, changed only by
+//! actions at the end of a frame.
+
+mod composing;
+mod document;
+mod insert;
+mod library;
+mod notices;
+mod preferences;
+mod takes;
+mod training;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+pub use composing::{
+    ComposeForm, Composing, LengthUnit, Live, ModelChoice, PrimeKind, StrategyKind, minutes_seconds,
+};
+pub use document::Document;
+pub use insert::{Place, place_take};
+pub use library::{Coverage, Library};
+pub use notices::{Notice, NoticeKind, Notices};
+pub use preferences::Preferences;
+pub use takes::{Provenance, TakeEntry, TakeId, Takes};
+pub use training::{Training, run_name};
+
+use crate::model::{DeviceKind, DeviceReport, Run};
+use crate::music::Score;
+
+/// Whose notes are in the roll and in the loudspeakers.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Shown {
+    #[default]
+    Score,
+    /// What is being composed at this moment.
+    Live,
+    Take(TakeId),
+}
+
+/// What is known about the sound.
+#[derive(Clone, Debug, Default)]
+pub struct Sound {
+    /// The device in words, or why there is none.
+    pub device: String,
+    pub font: String,
+    pub is_playing: bool,
+    pub playhead_secs: f64,
+    pub speed: f64,
+    /// Where the playhead of the score was left when a take was chosen.
+    pub score_playhead_secs: f64,
+}
+
+/// A question before something that can't be taken back.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Question {
+    /// The window is to be closed with unsaved changes.
+    Close,
+    /// Another score is to be opened over unsaved changes.
+    Open(PathBuf),
+    OpenBuiltIn(usize),
+}
+
+/// Everything.
+pub struct State {
+    pub document: Document,
+    pub library: Library,
+    pub training: Training,
+    pub composing: Composing,
+    pub takes: Takes,
+    /// Runs on disk, newest first.
+    pub runs: Vec<Run>,
+    pub devices: Vec<DeviceReport>,
+    pub sound: Sound,
+    pub shown: Shown,
+    pub notices: Notices,
+    pub question: Option<Question>,
+    /// Something serious, shown until it is read.
+    pub alert: Option<String>,
+    /// The share of a WAV export that is done, 0–1, while one runs.
+    pub export: Option<f64>,
+    pub preferences: Preferences,
+}
+
+impl State {
+    pub fn new(score: Score, preferences: Preferences) -> Self {
+        Self {
+            document: Document::new(score, None),
+            library: Library::default(),
+            training: Training::default(),
+            composing: Composing::default(),
+            takes: Takes::default(),
+            runs: Vec::new(),
+            devices: Vec::new(),
+            sound: Sound { speed: 1.0, ..Sound::default() },
+            shown: Shown::Score,
+            notices: Notices::default(),
+            question: None,
+            alert: None,
+            export: None,
+            preferences,
+        }
+    }
+
+    /// The notes that are shown and heard.
+    pub fn shown_score(&self) -> &Arc<Score> {
+        let other = match self.shown {
+            Shown::Score => None,
+            Shown::Live => self.composing.live.as_ref().map(|live| &live.score),
+            Shown::Take(id) => self.takes.get(id).map(|entry| &entry.score),
+        };
+        other.unwrap_or_else(|| self.document.history.score())
+    }
+
+    /// Where the playhead stands in the score, even while a take is heard.
+    pub fn score_playhead_secs(&self) -> f64 {
+        match self.shown {
+            Shown::Score => self.sound.playhead_secs,
+            _ => self.sound.score_playhead_secs,
+        }
+    }
+
+    /// What computes, and why nothing faster does: `CPU, 8 cores: no NVIDIA driver was found`.
+    pub fn device_line(&self) -> String {
+        let best = self.devices.iter().filter(|report| report.available);
+        // The fastest kind that works: anything before the CPU.
+        let Some(best) = best.min_by_key(|report| report.kind == DeviceKind::Cpu) else {
+            return "Looking for devices…".to_owned();
+        };
+        let reason = self.devices.iter().find(|report| report.kind == DeviceKind::Cuda);
+        let mut line = match reason.and_then(|report| report.reason.as_ref()) {
+            Some(reason) if best.kind == DeviceKind::Cpu => {
+                let short = reason.split(" — ").next().unwrap_or(reason);
+                format!("{}: {short}", best.name)
+            }
+            _ => best.name.clone(),
+        };
+        if let Some(step) = self.training.last_step.filter(|_| self.training.job.is_some()) {
+            line += &format!(" · {} frames/s", crate::ui::widgets::grouped(step.frames_per_second));
+        }
+        line
+    }
+
+    /// Whether an NVIDIA driver is here and only the run-time libraries are missing.
+    pub fn lacks_only_nvrtc(&self) -> bool {
+        let cuda = self.devices.iter().filter(|report| report.kind == DeviceKind::Cuda);
+        cuda.filter_map(|report| report.reason.as_deref()).any(|reason| {
+            let reason = reason.to_lowercase();
+            !reason.contains("driver") && (reason.contains("nvrtc") || reason.contains("header"))
+        })
+    }
+}

@@ -1,0 +1,258 @@
+//! The takes: what was composed, what people think of it, and the folder that keeps both.
+//!
+//! Each take is one small JSON file in `takes/`, so that one that is damaged takes no other with
+//! it. Ratings are also appended to `ratings.jsonl`: a line says what was rated, how, and what
+//! made it, and outlives the take.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use crate::files::write_atomically;
+use crate::model::{ComposeSettings, Take};
+use crate::music::Score;
+use crate::tokens::{Playback, score_from_roll};
+
+/// Names a take for as long as it is kept; ids grow with age.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
+#[serde(transparent)]
+pub struct TakeId(pub u64);
+
+/// What made a take.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Provenance {
+    /// The model in words.
+    pub model: String,
+    /// The run's folder, unless the starter composed.
+    pub run: Option<PathBuf>,
+    pub epoch: usize,
+    pub settings: ComposeSettings,
+    /// Whether the prime was the score before the playhead, so that "Use" leaves it out.
+    pub continues_score: bool,
+    /// Seconds since 1970.
+    pub made_at: u64,
+}
+
+/// A take with its name, rating and origin.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct TakeEntry {
+    pub id: TakeId,
+    pub name: String,
+    pub take: Take,
+    pub playback: Playback,
+    pub provenance: Provenance,
+    /// 0 is unrated, 5 the best.
+    #[serde(default)]
+    pub stars: u8,
+    #[serde(default)]
+    pub note: String,
+    /// The take as music; made again when it is read.
+    #[serde(skip)]
+    pub score: Arc<Score>,
+}
+
+impl TakeEntry {
+    pub fn new(
+        id: TakeId,
+        name: String,
+        take: Take,
+        playback: Playback,
+        provenance: Provenance,
+    ) -> Self {
+        let mut score = score_from_roll(&take.roll, &playback);
+        score.title.clone_from(&name);
+        let score = Arc::new(score);
+        Self { id, name, take, playback, provenance, stars: 0, note: String::new(), score }
+    }
+
+    pub fn rename(&mut self, name: String) {
+        Arc::make_mut(&mut self.score).title.clone_from(&name);
+        self.name = name;
+    }
+
+    fn path(folder: &Path, id: TakeId) -> PathBuf {
+        folder.join("takes").join(format!("{}.json", id.0))
+    }
+
+    /// Writes the take into `folder/takes`.
+    pub fn write(&self, folder: &Path) -> io::Result<()> {
+        fs::create_dir_all(folder.join("takes"))?;
+        write_atomically(&Self::path(folder, self.id), &serde_json::to_vec(self)?)
+    }
+
+    pub fn delete(folder: &Path, id: TakeId) -> io::Result<()> {
+        match fs::remove_file(Self::path(folder, id)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Appends how the take is rated to `folder/ratings.jsonl`, with what made it. The last line
+    /// about a take counts.
+    pub fn write_rating(&self, folder: &Path, rated_at: u64) -> io::Result<()> {
+        let line = Rating {
+            take: self.id,
+            name: &self.name,
+            stars: self.stars,
+            note: &self.note,
+            rated_at,
+            model: &self.provenance.model,
+            run: self.provenance.run.as_deref(),
+            epoch: self.provenance.epoch,
+            seed: self.take.seed,
+            settings: &self.provenance.settings,
+        };
+        let mut line = serde_json::to_vec(&line)?;
+        line.push(b'\n');
+        fs::create_dir_all(folder)?;
+        let path = folder.join("ratings.jsonl");
+        let mut file = fs::OpenOptions::new().create(true).append(true).open(path)?;
+        file.write_all(&line)?;
+        file.sync_data()
+    }
+}
+
+/// A line of `ratings.jsonl`.
+#[derive(Serialize)]
+struct Rating<'a> {
+    take: TakeId,
+    name: &'a str,
+    stars: u8,
+    note: &'a str,
+    rated_at: u64,
+    model: &'a str,
+    run: Option<&'a Path>,
+    epoch: usize,
+    seed: u64,
+    settings: &'a ComposeSettings,
+}
+
+/// Every take that is kept, oldest first.
+#[derive(Default)]
+pub struct Takes {
+    pub list: Vec<TakeEntry>,
+    /// The one dropped last, until another is dropped.
+    pub dropped: Option<TakeEntry>,
+    /// The take whose name is being written, and the name so far.
+    pub renaming: Option<(TakeId, String)>,
+    /// Plays one take after the other.
+    pub plays_all: bool,
+}
+
+impl Takes {
+    /// A take file larger than this is not one: an hour at 32 frames a second stays below.
+    const MAX_FILE_BYTES: u64 = 32 << 20;
+    /// Takes read at the start; older ones stay on disk.
+    const MAX_READ: usize = 200;
+
+    /// Reads what `folder/takes` holds. What can't be read is passed over and named.
+    pub fn read(folder: &Path) -> (Vec<TakeEntry>, Vec<String>) {
+        let Ok(files) = fs::read_dir(folder.join("takes")) else { return Default::default() };
+        let mut paths: Vec<(u64, PathBuf)> = files
+            .filter_map(|file| {
+                let path = file.ok()?.path();
+                let id = path.file_stem()?.to_str()?.parse().ok()?;
+                (path.extension()? == "json").then_some((id, path))
+            })
+            .collect();
+        paths.sort_unstable();
+        let first = paths.len().saturating_sub(Self::MAX_READ);
+        let (mut entries, mut failures) = (Vec::new(), Vec::new());
+        for (_, path) in paths.drain(first..) {
+            match Self::read_one(&path) {
+                Ok(entry) => entries.push(entry),
+                Err(error) => failures.push(format!("{}: {error}", path.display())),
+            }
+        }
+        (entries, failures)
+    }
+
+    fn read_one(path: &Path) -> io::Result<TakeEntry> {
+        if fs::metadata(path)?.len() > Self::MAX_FILE_BYTES {
+            return Err(io::Error::other("it is too large to be a take"));
+        }
+        let entry: TakeEntry = serde_json::from_slice(&fs::read(path)?)?;
+        let TakeEntry { id, name, take, playback, provenance, stars, note, .. } = entry;
+        let stars = stars.min(5);
+        Ok(TakeEntry { stars, note, ..TakeEntry::new(id, name, take, playback, provenance) })
+    }
+
+    pub fn get(&self, id: TakeId) -> Option<&TakeEntry> {
+        self.list.iter().find(|entry| entry.id == id)
+    }
+
+    pub fn get_mut(&mut self, id: TakeId) -> Option<&mut TakeEntry> {
+        self.list.iter_mut().find(|entry| entry.id == id)
+    }
+
+    pub fn next_id(&self) -> TakeId {
+        let kept = self.list.iter().chain(&self.dropped).map(|entry| entry.id.0).max();
+        TakeId(kept.unwrap_or(0) + 1)
+    }
+
+    /// The take after another in the list, or before it.
+    pub fn neighbor(&self, id: TakeId, step: isize) -> Option<TakeId> {
+        let idx = self.list.iter().position(|entry| entry.id == id)?;
+        self.list.get(idx.checked_add_signed(step)?).map(|entry| entry.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::music::Pitch;
+    use crate::tokens::Chord;
+
+    fn entry(id: u64) -> TakeEntry {
+        let chord: Chord = [Pitch::MIDDLE_C].into_iter().collect();
+        let take = Take {
+            roll: vec![chord; 4],
+            n_prime_frames: 1,
+            seed: 7,
+            log_likelihood: -3.5,
+            secs: 0.25,
+        };
+        let (playback, provenance) = (Playback::default(), Provenance::default());
+        TakeEntry::new(TakeId(id), format!("Take {id}"), take, playback, provenance)
+    }
+
+    #[test]
+    fn takes_are_read_as_they_were_written() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut rated = entry(12);
+        rated.stars = 4;
+        rated.note = "the second phrase sings".to_owned();
+        rated.write(folder.path()).unwrap();
+        entry(3).write(folder.path()).unwrap();
+        fs::write(folder.path().join("takes/5.json"), b"{\"id\": 5").unwrap();
+        let (entries, failures) = Takes::read(folder.path());
+        assert_eq!(entries, [entry(3), rated]);
+        assert_eq!(failures.len(), 1);
+        TakeEntry::delete(folder.path(), TakeId(3)).unwrap();
+        TakeEntry::delete(folder.path(), TakeId(3)).unwrap();
+        assert_eq!(Takes::read(folder.path()).0.len(), 1);
+    }
+
+    #[test]
+    fn ratings_are_kept_with_what_made_the_take() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut rated = entry(1);
+        for stars in [2, 5] {
+            rated.stars = stars;
+            rated.write_rating(folder.path(), 99).unwrap();
+        }
+        let text = fs::read_to_string(folder.path().join("ratings.jsonl")).unwrap();
+        let lines: Vec<serde_json::Value> =
+            text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        assert_eq!(lines.len(), 2);
+        assert_eq!(lines[1]["stars"], 5);
+        assert_eq!(lines[1]["seed"], 7);
+        assert_eq!(lines[1]["settings"]["frames"], 300);
+    }
+}

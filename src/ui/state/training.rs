@@ -1,0 +1,169 @@
+//! The run that is being made, or was made last: where it is, its curves, its newest weights.
+
+use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use crate::model::{
+    EpochPoint, Model, ModelKind, Prepared, StepPoint, TrainEvent, TrainSummary, TrainingSettings,
+};
+use crate::studio::JobId;
+
+/// Most points of the live curve that are kept; when there are more, every second one goes.
+const MAX_LIVE_POINTS: usize = 4_000;
+
+#[derive(Default)]
+pub struct Training {
+    pub job: Option<JobId>,
+    pub is_stopping: bool,
+    pub run_dir: Option<PathBuf>,
+    /// What this run was asked for.
+    pub settings: TrainingSettings,
+    pub prepared: Option<Prepared>,
+    pub last_step: Option<StepPoint>,
+    /// Position in epochs, and the mean loss of a few steps there.
+    pub live: Vec<[f64; 2]>,
+    pub epochs: Vec<EpochPoint>,
+    pub notes: Vec<String>,
+    pub summary: Option<TrainSummary>,
+    /// The newest weights, for hearing the model while it learns.
+    pub newest: Option<Model>,
+    /// Training starts as soon as the library is read.
+    pub is_waiting_for_library: bool,
+    pub waiting_to_resume: Option<PathBuf>,
+}
+
+impl Training {
+    /// A new run begins, or an old one goes on from the epochs it has.
+    pub fn begin(
+        &mut self,
+        job: JobId,
+        run_dir: PathBuf,
+        settings: TrainingSettings,
+        epochs: Vec<EpochPoint>,
+    ) {
+        let newest = self.newest.take();
+        *self = Self {
+            job: Some(job),
+            run_dir: Some(run_dir),
+            settings,
+            epochs,
+            newest,
+            ..Self::default()
+        };
+    }
+
+    /// Takes one event of the trainer in; returns a note the user should see.
+    pub fn take_in(&mut self, event: TrainEvent) -> Option<String> {
+        match event {
+            TrainEvent::Prepared(prepared) => {
+                self.epochs.retain(|point| point.epoch < prepared.first_epoch.max(1));
+                self.prepared = Some(prepared);
+            }
+            TrainEvent::Step(point) => self.add_step(point),
+            TrainEvent::Epoch(point) => self.epochs.push(point),
+            TrainEvent::Weights(model) => self.newest = Some(model),
+            TrainEvent::Note(note) => {
+                self.notes.push(note.clone());
+                return Some(note);
+            }
+        }
+        None
+    }
+
+    fn add_step(&mut self, point: StepPoint) {
+        let per_epoch = self.prepared.as_ref().map_or(1, |prepared| prepared.steps_per_epoch);
+        let in_epoch = (point.step.saturating_sub(1) % per_epoch.max(1) + 1) as f64;
+        let x = point.epoch.saturating_sub(1) as f64 + in_epoch / per_epoch.max(1) as f64;
+        if point.loss.is_finite() {
+            self.live.push([x, point.loss]);
+        }
+        if self.live.len() > MAX_LIVE_POINTS {
+            let mut idx = 0;
+            self.live.retain(|_| {
+                idx += 1;
+                idx % 2 == 0
+            });
+        }
+        self.last_step = Some(point);
+    }
+
+    /// The epoch with the smallest held-out loss.
+    pub fn best(&self) -> Option<&EpochPoint> {
+        best_epoch(&self.epochs)
+    }
+
+    /// The share of the run that is done, 0–1.
+    pub fn progress(&self) -> f32 {
+        let Some(step) = self.last_step else { return 0.0 };
+        step.step as f32 / step.total_steps.max(1) as f32
+    }
+}
+
+/// The epoch with the smallest held-out loss.
+pub fn best_epoch(epochs: &[EpochPoint]) -> Option<&EpochPoint> {
+    let finite = epochs.iter().filter(|point| point.valid_loss.is_finite());
+    finite.min_by(|one, other| one.valid_loss.total_cmp(&other.valid_loss))
+}
+
+/// The name of a new run's folder: `2026-11-22 16-05-12 LSTM 2x512`, in universal time, so that
+/// names sort by age.
+pub fn run_name(now: SystemTime, settings: &TrainingSettings) -> String {
+    let secs = now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
+    let (year, month, day) = civil_from_days(secs / 86_400);
+    let (hour, minute, second) = (secs / 3_600 % 24, secs / 60 % 60, secs % 60);
+    let kind = match settings.model {
+        ModelKind::Lstm => "LSTM",
+        ModelKind::Gru => "GRU",
+    };
+    let (layers, hidden) = (settings.layers, settings.hidden);
+    format!(
+        "{year:04}-{month:02}-{day:02} {hour:02}-{minute:02}-{second:02} {kind} {layers}x{hidden}"
+    )
+}
+
+/// Year, month and day of a number of days since 1970-01-01 in the Gregorian calendar: whole
+/// periods of 400 years have 146,097 days, and years are counted from March so that the leap day
+/// comes last.
+fn civil_from_days(days: u64) -> (u64, u64, u64) {
+    let since_era = days + 719_468;
+    let (era, day_of_era) = (since_era / 146_097, since_era % 146_097);
+    let leap_days = day_of_era / 1_460 + day_of_era / 146_096;
+    let year_of_era = (day_of_era + day_of_era / 36_524 - leap_days) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * from_march + 2) / 5 + 1;
+    let month = if from_march < 10 { from_march + 3 } else { from_march - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn runs_are_named_by_the_date() {
+        let name = |secs| run_name(UNIX_EPOCH + Duration::from_secs(secs), &Default::default());
+        assert_eq!(name(0), "1970-01-01 00-00-00 LSTM 2x512");
+        assert_eq!(name(951_827_696), "2000-02-29 12-34-56 LSTM 2x512");
+        assert_eq!(name(1_795_363_512), "2026-11-22 16-05-12 LSTM 2x512");
+    }
+
+    #[test]
+    fn the_live_curve_stays_small_and_keeps_its_end() {
+        let mut training = Training::default();
+        for step in 1..=3 * MAX_LIVE_POINTS {
+            let point = StepPoint {
+                epoch: step,
+                step,
+                total_steps: 3 * MAX_LIVE_POINTS,
+                loss: 1.0,
+                frames_per_second: 1.0,
+                secs_left: 0.0,
+            };
+            assert_eq!(training.take_in(TrainEvent::Step(point)), None);
+        }
+        assert!(training.live.len() <= MAX_LIVE_POINTS);
+        assert_eq!(training.live.last(), Some(&[3.0 * MAX_LIVE_POINTS as f64, 1.0]));
+        assert_eq!(training.progress(), 1.0);
+    }
+}

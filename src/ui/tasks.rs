@@ -1,0 +1,92 @@
+//! Short work that may touch the disk, away from the window's thread: reading and writing single
+//! files, loading a model, asking for a path. What is long and can be stopped belongs to
+//! `studio` instead.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread;
+
+use crossbeam_channel::{Receiver, Sender, unbounded};
+
+use super::dialogs::Picked;
+use super::state::{Coverage, ModelChoice, TakeEntry};
+use crate::audio::Font;
+use crate::model::{Model, Run};
+use crate::music::Score;
+
+/// What came of a task.
+pub enum Answer {
+    Picked(Picked),
+    /// A score was read from a file, to be worked on.
+    Opened { path: PathBuf, result: Result<Opened, String> },
+    /// A score was read from a file, to prime a composition.
+    PrimeRead { path: PathBuf, result: Result<Score, String> },
+    ModelLoaded { choice: ModelChoice, result: Result<Model, String> },
+    RunsListed(Vec<Run>),
+    Covered(Coverage),
+    TakesRead { entries: Vec<TakeEntry>, failures: Vec<String> },
+    /// The piano for a WAV file is ready.
+    FontLoaded { result: Result<Font, String>, then: WavExport },
+    ProjectSaved { path: PathBuf, score: Arc<Score>, result: Result<(), String> },
+    /// A file was written, or not; `done` says what and where.
+    Written { done: String, result: Result<(), String> },
+    /// The work itself broke.
+    Broke(String),
+}
+
+/// A file that was opened.
+pub struct Opened {
+    pub score: Score,
+    /// What was tolerated on the way.
+    pub warnings: Vec<String>,
+    pub is_project: bool,
+}
+
+/// What a WAV file is to hold.
+pub struct WavExport {
+    pub score: Arc<Score>,
+    pub out: PathBuf,
+}
+
+/// Starts threads and collects what they answer.
+pub struct Tasks {
+    sender: Sender<Answer>,
+    receiver: Receiver<Answer>,
+    wake: Arc<dyn Fn() + Send + Sync>,
+}
+
+impl Tasks {
+    pub fn new(wake: Arc<dyn Fn() + Send + Sync>) -> Self {
+        let (sender, receiver) = unbounded();
+        Self { sender, receiver, wake }
+    }
+
+    /// Runs `work` on a thread of its own. A panic in it becomes [`Answer::Broke`].
+    pub fn spawn(&self, name: &str, work: impl FnOnce() -> Answer + Send + 'static) {
+        let (sender, wake) = (self.sender.clone(), Arc::clone(&self.wake));
+        let what = name.to_owned();
+        let body = move || {
+            let answer = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+                Answer::Broke(format!(
+                    "{what} failed — the program made a mistake. The log file in the Help menu \
+                     says more"
+                ))
+            });
+            // Nobody listens any more once the window is closed.
+            if sender.send(answer).is_ok() {
+                wake();
+            }
+        };
+        if let Err(error) = thread::Builder::new().name(name.to_owned()).spawn(body) {
+            let text = format!("{name} failed — no thread could be started ({error}). Try again");
+            // The receiver lives as long as this sender.
+            let _unheard = self.sender.send(Answer::Broke(text));
+        }
+    }
+
+    /// What was answered since the last call. Never blocks.
+    pub fn answers(&self) -> Vec<Answer> {
+        self.receiver.try_iter().collect()
+    }
+}

@@ -1,0 +1,239 @@
+//! Small pieces that every panel is built from, and numbers as people write them.
+
+use std::path::Path;
+
+use egui::{Align, Button, Layout, Response, RichText, Ui, Vec2};
+
+use super::command::Command;
+use super::state::State;
+use super::theme::{HALF_SPACE, ROW, SPACE, TALL_ROW, Theme};
+
+/// The title of a part of a panel.
+pub fn title(ui: &mut Ui, text: &str) {
+    ui.add_space(HALF_SPACE);
+    ui.label(RichText::new(text).strong());
+}
+
+/// A line that explains, smaller and quieter.
+pub fn hint(ui: &mut Ui, text: impl Into<String>) -> Response {
+    ui.add(egui::Label::new(RichText::new(text).small().weak()).wrap())
+}
+
+/// What went wrong, where it went wrong.
+pub fn problem(ui: &mut Ui, text: &str) -> Response {
+    let color = ui.visuals().error_fg_color;
+    ui.add(egui::Label::new(RichText::new(text).small().color(color)).wrap())
+}
+
+/// A name at the left and a control at the right of one line; both explain themselves.
+pub fn row(
+    ui: &mut Ui,
+    name: &str,
+    tooltip: &str,
+    control: impl FnOnce(&mut Ui) -> Response,
+) -> Response {
+    let size = Vec2::new(ui.available_width(), ROW);
+    ui.allocate_ui_with_layout(size, Layout::left_to_right(Align::Center), |ui| {
+        let name = ui.label(name).on_hover_text(tooltip);
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            control(ui).labelled_by(name.id).on_hover_text(tooltip)
+        })
+        .inner
+    })
+    .inner
+}
+
+/// How wide the controls at the right of a [`row`] are.
+pub const CONTROL_WIDTH: f32 = SPACE * 15.0;
+
+/// A number between limits, written or dragged.
+pub fn number<N: egui::emath::Numeric>(
+    value: &mut N,
+    range: std::ops::RangeInclusive<N>,
+    speed: f64,
+) -> impl egui::Widget {
+    let drag = egui::DragValue::new(value).range(range).speed(speed).update_while_editing(false);
+    move |ui: &mut Ui| ui.add_sized([SPACE * 9.0, ROW], drag)
+}
+
+/// A number that may be switched off: a checkbox and, when it is on, the number.
+pub fn optional<N: egui::emath::Numeric>(
+    ui: &mut Ui,
+    value: &mut Option<N>,
+    when_on: N,
+    range: std::ops::RangeInclusive<N>,
+    speed: f64,
+    name: &str,
+) -> Response {
+    let mut is_on = value.is_some();
+    let mut response = ui.checkbox(&mut is_on, "");
+    let accessible = format!("{name}, on or off");
+    response
+        .widget_info(|| egui::WidgetInfo::selected(egui::Role::CheckBox, true, is_on, &accessible));
+    if response.changed() {
+        *value = is_on.then_some(when_on);
+    }
+    if let Some(value) = value {
+        response |= ui.add(number(value, range, speed)).on_hover_text(name);
+    } else {
+        ui.label(RichText::new("off").weak());
+    }
+    response
+}
+
+/// A choice among a few, in a drop-down list. `name` is read by screen readers.
+pub fn choice<T: PartialEq + Clone>(
+    ui: &mut Ui,
+    name: &str,
+    value: &mut T,
+    options: &[(T, &str, &str)],
+) -> Response {
+    let current = options.iter().find(|(option, ..)| option == value).map_or("", |(_, it, _)| it);
+    let mut changed = false;
+    let mut response = egui::ComboBox::from_id_salt(name)
+        .width(CONTROL_WIDTH)
+        .selected_text(current)
+        .truncate()
+        .show_ui(ui, |ui| {
+            for (option, label, tooltip) in options {
+                let row = ui.selectable_label(option == value, *label).on_hover_text(*tooltip);
+                if row.clicked() && option != value {
+                    *value = option.clone();
+                    changed = true;
+                }
+            }
+        })
+        .response;
+    if changed {
+        response.mark_changed();
+    }
+    response
+}
+
+/// The one bright button.
+pub fn accent_button(ui: &mut Ui, theme: &Theme, text: &str) -> Response {
+    let text = RichText::new(text).strong().color(theme.on_accent);
+    ui.scope(|ui| {
+        let widgets = &mut ui.visuals_mut().widgets;
+        widgets.inactive.weak_bg_fill = theme.accent;
+        widgets.hovered.weak_bg_fill = theme.accent_hovered;
+        widgets.active.weak_bg_fill = theme.accent_hovered;
+        let width = ui.available_width();
+        ui.add(Button::new(text).min_size(Vec2::new(width, TALL_ROW)))
+    })
+    .inner
+}
+
+/// A button of a command: its words, keys and, when it can't be pressed, why. Pushes nothing:
+/// returns whether it was pressed.
+pub fn command_button(ui: &mut Ui, state: &State, command: Command, text: &str) -> bool {
+    command_widget(ui, state, command, Button::new(text)).clicked()
+}
+
+/// The same with a button of the caller's making.
+pub fn command_widget(
+    ui: &mut Ui,
+    state: &State,
+    command: Command,
+    button: Button<'_>,
+) -> Response {
+    let enabled = command.enabled(state);
+    let mut tooltip = command.tooltip().to_owned();
+    if let Some(shortcut) = command.shortcut() {
+        tooltip += &format!("  ({})", ui.ctx().format_shortcut(&shortcut));
+    }
+    let response = ui.add_enabled(enabled.is_ok(), button).on_hover_text(tooltip);
+    match enabled {
+        Ok(()) => response,
+        Err(why) => response.on_disabled_hover_text(why),
+    }
+}
+
+/// A bar that shows how far something is; `share` is 0–1.
+pub fn progress(ui: &mut Ui, theme: &Theme, share: f32, name: &str) -> Response {
+    let bar = egui::ProgressBar::new(share.clamp(0.0, 1.0))
+        .desired_height(SPACE)
+        .fill(theme.accent)
+        .corner_radius(SPACE / 2.0);
+    let response = ui.add(bar);
+    let percent = format!("{name}, {:.0} %", share * 100.0);
+    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::ProgressIndicator, true, &percent));
+    response
+}
+
+/// The last part of a path, or all of it.
+pub fn file_name(path: &Path) -> String {
+    let name = path.file_name().unwrap_or(path.as_os_str());
+    name.to_string_lossy().into_owned()
+}
+
+/// A whole number with commas between thousands.
+pub fn grouped(number: f64) -> String {
+    let digits = format!("{:.0}", number.abs().min(1e18));
+    let mut text = String::with_capacity(digits.len() * 4 / 3 + 1);
+    if number < 0.0 {
+        text.push('-');
+    }
+    for (idx, digit) in digits.chars().enumerate() {
+        if idx > 0 && (digits.len() - idx).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// A count with its noun: `1 piece`, `1,024 pieces`.
+pub fn counted(count: usize, one: &str, many: &str) -> String {
+    format!("{} {}", grouped(count as f64), if count == 1 { one } else { many })
+}
+
+/// A time as people say it: `12 s`, `3 min`, `2 h 5 min`.
+pub fn duration(secs: f64) -> String {
+    let secs = if secs.is_finite() { secs.max(0.0) } else { 0.0 };
+    let minutes = (secs / 60.0).round() as u64;
+    match secs {
+        _ if secs < 59.5 => format!("{secs:.0} s"),
+        _ if minutes < 60 => format!("{minutes} min"),
+        _ => format!("{} h {} min", minutes / 60, minutes % 60),
+    }
+}
+
+/// A number of bytes: `640 MB`, `1.2 GB`.
+pub fn bytes(count: u64) -> String {
+    let megabytes = count as f64 / 1e6;
+    if megabytes < 1_000.0 {
+        format!("{} MB", grouped(megabytes.ceil()))
+    } else {
+        format!("{:.1} GB", megabytes / 1e3)
+    }
+}
+
+/// Three significant digits and no more than needed: `102.9` becomes `103`, `1.4142` `1.41`.
+pub fn short(value: f64) -> String {
+    match value.abs() {
+        _ if !value.is_finite() => "–".to_owned(),
+        size if size >= 100.0 => grouped(value),
+        size if size >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_read_well() {
+        assert_eq!(grouped(1_234_567.0), "1,234,567");
+        assert_eq!(grouped(-999.6), "-1,000");
+        assert_eq!(counted(1, "piece", "pieces"), "1 piece");
+        assert_eq!(duration(59.6), "1 min");
+        assert_eq!(duration(7_500.0), "2 h 5 min");
+        assert_eq!(duration(f64::NAN), "0 s");
+        assert_eq!(short(102.9), "103");
+        assert_eq!(short(std::f64::consts::SQRT_2), "1.41");
+        assert_eq!(short(f64::INFINITY), "–");
+        assert_eq!(bytes(1_250_000_000), "1.2 GB");
+    }
+}
