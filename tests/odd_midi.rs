@@ -84,5 +84,6 @@ fn every_odd_file_is_read_as_expected() {
 }
 
 fn read(folder: &Path, name: &str) -> Import {
-    smf::read_file(&folder.join("made").join(name)).unwrap_or_else(|error| panic!("{name}: {error}"))
+    smf::read_file(&folder.join("made").join(name))
+        .unwrap_or_else(|error| panic!("{name}: {error}"))
 }

@@ -12,7 +12,7 @@ use super::values::{
     at_least_one, beam_width, device, frame_rate, parse_chord, parse_pitch, sample_rate,
     seconds_or_off, temperature, top_p, up_to,
 };
-use crate::model::DeviceChoice;
+use crate::model::{ComposeSettings, DeviceChoice};
 use crate::music::Pitch;
 use crate::tokens::{Chord, FrameRate, Framing};
 
@@ -138,7 +138,7 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "WIDTH", default_value = "10", value_parser = beam_width, allow_negative_numbers = true)]
     pub beam_width: usize,
     /// Frames to compose
-    #[arg(long, value_name = "FRAMES", default_value = "300", value_parser = up_to::<1_000_000>, allow_negative_numbers = true)]
+    #[arg(long, value_name = "FRAMES", default_value = "300", value_parser = up_to::<{ ComposeSettings::MAX_FRAMES }>, allow_negative_numbers = true)]
     pub frames: usize,
     /// Frames in a second of the music that is written
     #[arg(long, value_name = "RATE", default_value = "8", value_parser = frame_rate, allow_negative_numbers = true)]
@@ -146,7 +146,7 @@ pub struct GenerateArgs {
     #[command(flatten)]
     pub prime: PrimeArgs,
     /// How many takes to compose
-    #[arg(long, value_name = "N", default_value = "1", value_parser = up_to::<1_000>, allow_negative_numbers = true)]
+    #[arg(long, value_name = "N", default_value = "1", value_parser = up_to::<{ ComposeSettings::MAX_TAKES }>, allow_negative_numbers = true)]
     pub takes: usize,
     /// What makes a take repeatable; take n has the seed plus n − 1
     #[arg(long, default_value = "0")]
@@ -179,7 +179,7 @@ pub struct PrimeArgs {
     #[arg(long, group = "start")]
     pub prime_random: bool,
     /// How many frames of the opening of --prime are used
-    #[arg(long, value_name = "FRAMES", default_value = "32", value_parser = up_to::<100_000>, allow_negative_numbers = true)]
+    #[arg(long, value_name = "FRAMES", default_value = "32", value_parser = up_to::<{ ComposeSettings::MAX_FRAMES }>, allow_negative_numbers = true)]
     pub prime_frames: usize,
 }
 

@@ -8,11 +8,10 @@ use super::args::{GenerateArgs, StrategyWord};
 use super::failure::Failure;
 use super::interrupt::cancelled_by_interrupt;
 use super::output::{Meter, Output, clock, thousands};
-use super::paths::{cannot_write, check_output_file, numbered, read_piece};
+use super::paths::{cannot_write, check_output_file, named, numbered, read_piece};
 use crate::files::write_atomically;
 use crate::model::{
-    ComposeError, ComposeEvent, ComposeRequest, ComposeSettings, Guard, Model, Prime, Strategy,
-    Take, compose,
+    ComposeEvent, ComposeRequest, ComposeSettings, Guard, Model, Prime, Strategy, Take, compose,
 };
 use crate::music::{Velocity, smf};
 use crate::tokens::{Articulation, Playback, roll_from_score, score_from_roll};
@@ -43,16 +42,11 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<(), Failure> {
     let cancel = cancelled_by_interrupt();
     let model = load_model(&args.model)?;
     let settings = settings(args, prime(args, &model, *output)?);
+    settings.validate().map_err(|error| Failure::words(error.to_string()))?;
     let mut progress = Progress::new(args);
-    let composed =
-        compose(&ComposeRequest { model, settings }, &cancel, &mut |event| progress.on(event));
-    let interrupted = cancel.is_cancelled();
-    // Takes that were whole before Ctrl+C are kept.
-    let takes = match composed {
-        Ok(takes) => takes,
-        Err(ComposeError::Cancelled) => std::mem::take(&mut progress.takes),
-        Err(error) => return Err(error.into()),
-    };
+    let request = ComposeRequest { model, settings };
+    // After Ctrl+C the takes come back with what they have.
+    let takes = compose(&request, &cancel, &mut |event| progress.on(event))?;
     let secs = progress.began.elapsed().as_secs_f64();
     drop(progress);
     let written = takes.iter().enumerate().map(|(idx, take)| write(args, idx, take));
@@ -60,10 +54,10 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<(), Failure> {
     let frames: usize = takes.iter().map(|take| take.frames).sum();
     let report = Report { takes, frames_per_second: frames as f64 / secs.max(1e-9) };
     output.result(&report, || words(&report))?;
-    if interrupted {
+    if cancel.is_cancelled() {
         let kept = report.takes.len();
         return Err(Failure::Interrupted(format!(
-            "stopped; {kept} of {} takes were kept",
+            "stopped; what was composed of {kept} of {} takes was kept",
             args.takes
         )));
     }
@@ -110,7 +104,8 @@ fn prime(args: &GenerateArgs, model: &Model, output: Output) -> Result<Prime, Fa
         for warning in warnings {
             output.note(&format!("{}: {warning}", path.display()));
         }
-        let mut roll = roll_from_score(&score, &model.card().plan);
+        let mut roll =
+            roll_from_score(&score, &model.card().plan).map_err(|error| named(path, &error))?;
         roll.truncate(from.prime_frames);
         if roll.is_empty() {
             return Err(Failure::failed(format!(
@@ -166,23 +161,17 @@ fn words(report: &Report) -> String {
     lines.chain([speed]).collect::<Vec<_>>().join("\n")
 }
 
-/// Draws how far composing is and gathers the takes that are whole.
+/// Draws how far composing is.
 struct Progress {
     meter: Meter,
     began: std::time::Instant,
     done: u64,
-    takes: Vec<Take>,
 }
 
 impl Progress {
     fn new(args: &GenerateArgs) -> Self {
         let total = args.frames.saturating_mul(args.takes) as u64;
-        Self {
-            meter: Meter::new("composing", total),
-            began: std::time::Instant::now(),
-            done: 0,
-            takes: Vec::new(),
-        }
+        Self { meter: Meter::new("composing", total), began: std::time::Instant::now(), done: 0 }
     }
 
     fn on(&mut self, event: ComposeEvent) {
@@ -192,7 +181,7 @@ impl Progress {
                 self.meter.set(self.done, || format!("take {}", take + 1));
             }
             ComposeEvent::Note(text) => self.meter.note(&text),
-            ComposeEvent::Take { result, .. } => self.takes.push(result),
+            ComposeEvent::Take { .. } => {}
         }
     }
 }

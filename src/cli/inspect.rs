@@ -3,13 +3,15 @@
 use std::fmt::Write;
 use std::path::Path;
 
+use rayon::prelude::*;
 use serde::Serialize;
 
 use super::args::InspectArgs;
 use super::failure::Failure;
 use super::output::{Output, clock, count};
-use super::paths::midi_files;
+use crate::cancel::CancelToken;
 use crate::music::{Score, smf};
+use crate::tokens::find_files;
 
 #[derive(Serialize)]
 struct Report {
@@ -49,7 +51,14 @@ struct PartReport {
 }
 
 pub fn run(args: &InspectArgs, output: &Output) -> Result<(), Failure> {
-    let files: Vec<FileReport> = midi_files(&args.paths)?.iter().map(|path| report(path)).collect();
+    // Ctrl+C simply ends it: nothing is written.
+    let found = find_files(&args.paths, &CancelToken::new())?;
+    let mut files: Vec<FileReport> = found.files.par_iter().map(|path| report(path)).collect();
+    files.extend(found.skipped.into_iter().map(|skipped| FileReport {
+        path: skipped.path.display().to_string(),
+        error: Some(format!("{}: {}", skipped.path.display(), skipped.reason)),
+        ..FileReport::default()
+    }));
     // One bad file never stops a folder; nothing but bad files is a failure.
     let mut errors = files.iter().map(|file| file.error.clone());
     let error = match (errors.clone().all(|error| error.is_some()), errors.next().flatten()) {

@@ -1,4 +1,4 @@
-//! Paths of the command line: finding MIDI files, and making sure of the output before the work.
+//! Paths of the command line: reading a piece, and making sure of the output before the work.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -6,48 +6,6 @@ use std::path::{Path, PathBuf};
 use super::failure::Failure;
 use crate::editor::Project;
 use crate::music::{Score, smf};
-
-/// Files as they are named, folders searched recursively, in sorted order.
-pub fn midi_files(paths: &[PathBuf]) -> Result<Vec<PathBuf>, Failure> {
-    let mut files = Vec::new();
-    for path in paths {
-        if path.is_dir() {
-            let before = files.len();
-            collect(path, &mut files)?;
-            if files.len() == before {
-                return Err(Failure::failed(format!(
-                    "there is no MIDI file in {} — choose a folder with .mid, .midi, .kar or .rmi files",
-                    path.display()
-                )));
-            }
-        } else {
-            files.push(path.clone());
-        }
-    }
-    files.sort();
-    files.dedup();
-    Ok(files)
-}
-
-/// A link to a folder is not followed, so that a circle of links ends.
-fn collect(folder: &Path, files: &mut Vec<PathBuf>) -> Result<(), Failure> {
-    let unreadable = |error: std::io::Error| {
-        Failure::failed(format!(
-            "{} can't be read ({error}) — check the folder's permissions",
-            folder.display()
-        ))
-    };
-    for entry in std::fs::read_dir(folder).map_err(unreadable)? {
-        let entry = entry.map_err(unreadable)?;
-        let kind = entry.file_type().map_err(unreadable)?;
-        if kind.is_dir() {
-            collect(&entry.path(), files)?;
-        } else if has_extension(&entry.path(), &["mid", "midi", "kar", "rmi"]) {
-            files.push(entry.path());
-        }
-    }
-    Ok(())
-}
 
 pub fn has_extension(path: &Path, extensions: &[&str]) -> bool {
     path.extension()
@@ -166,18 +124,5 @@ mod tests {
         assert!(check_output_folder(&file.join("run")).is_err());
         assert!(check_output_folder(&folder.path().join("a/b/run")).is_ok());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing stays behind");
-    }
-
-    #[test]
-    fn folders_are_searched_in_sorted_order() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("b")).unwrap();
-        for name in ["c.MID", "b/a.rmi", "a.txt", "a.kar"] {
-            std::fs::write(folder.path().join(name), "").unwrap();
-        }
-        let found = midi_files(&[folder.path().to_path_buf()]).unwrap();
-        let names: Vec<_> =
-            found.iter().map(|path| path.strip_prefix(folder.path()).unwrap()).collect();
-        assert_eq!(names, [Path::new("a.kar"), Path::new("b/a.rmi"), Path::new("c.MID")]);
     }
 }

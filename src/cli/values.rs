@@ -1,11 +1,8 @@
 //! Single values of the command line: read, and refused with the reason and what to give instead.
 
-use crate::model::DeviceChoice;
+use crate::model::{ComposeSettings, DeviceChoice};
 use crate::music::Pitch;
 use crate::tokens::{Chord, FrameRate};
-
-/// The widest beam: beyond it only memory is spent.
-const MAX_BEAM_WIDTH: usize = 512;
 
 pub fn frame_rate(text: &str) -> Result<FrameRate, String> {
     FrameRate::new(number(text)?).map_err(|error| error.to_string())
@@ -13,12 +10,14 @@ pub fn frame_rate(text: &str) -> Result<FrameRate, String> {
 
 pub fn temperature(text: &str) -> Result<f64, String> {
     let value = number(text)?;
-    if (0.01..=100.0).contains(&value) {
+    if value > 0.0 && value <= ComposeSettings::MAX_TEMPERATURE {
         return Ok(value);
     }
-    Err("scores are divided by it — give between 0.01 and 100, or use --strategy max for the \
-         likeliest chord always"
-        .to_owned())
+    Err(format!(
+        "scores are divided by it — give more than 0 and at most {}, or --strategy max for the \
+         likeliest chord always",
+        ComposeSettings::MAX_TEMPERATURE
+    ))
 }
 
 pub fn top_p(text: &str) -> Result<f64, String> {
@@ -30,10 +29,11 @@ pub fn top_p(text: &str) -> Result<f64, String> {
 }
 
 pub fn beam_width(text: &str) -> Result<usize, String> {
+    const MAX: usize = ComposeSettings::MAX_BEAM_WIDTH;
     match whole(text)? {
-        width @ 1..=MAX_BEAM_WIDTH => Ok(width),
+        width @ 1..=MAX => Ok(width),
         _ => Err(format!(
-            "so many phrases can't be followed at once — give between 1 and {MAX_BEAM_WIDTH}; 10 is usual"
+            "so many phrases can't be followed at once — give between 1 and {MAX}; 10 is usual"
         )),
     }
 }
@@ -58,7 +58,7 @@ pub fn up_to<const MAX: usize>(text: &str) -> Result<usize, String> {
 /// Seconds; 0 is what switches a limit off.
 pub fn seconds_or_off(text: &str) -> Result<f64, String> {
     let value = number(text)?;
-    if (0.0..=3_600.0).contains(&value) {
+    if (0.0..=ComposeSettings::MAX_HOLD_SECS).contains(&value) {
         return Ok(value);
     }
     Err("it is a time — give between 0 (no limit) and 3600 seconds".to_owned())
