@@ -36,6 +36,11 @@ impl Model {
         &self.card
     }
 
+    /// What the strategies compose with. (The training owner writes it.)
+    pub fn next_chord(&self) -> Box<dyn super::NextChord> {
+        todo!()
+    }
+
     /// Reads a checkpoint, or the best one of a run folder.
     pub fn load(path: &Path) -> Result<Self, CheckpointError> {
         let _ = path;

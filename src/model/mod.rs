@@ -13,8 +13,8 @@ mod train;
 
 pub use checkpoint::{CheckpointError, Model, ModelCard};
 pub use compose::{
-    ComposeError, ComposeEvent, ComposeRequest, ComposeSettings, Guard, NextChord, Prime, Strategy,
-    Take, compose,
+    ComposeError, ComposeEvent, ComposeRequest, ComposeSettings, Guard, NextChord, Prime,
+    RollStatistics, Strategy, Take, compose, compose_with, roll_statistics,
 };
 pub use device::{DeviceChoice, DeviceKind, DeviceReport, compute_devices};
 pub use evaluate::{EvaluateError, Evaluation, evaluate};
