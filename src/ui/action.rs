@@ -29,7 +29,9 @@ pub enum AppAction {
     DismissNotice(usize),
     Resume(PathBuf),
     Answer(Question, Choice),
-    FetchNvidia,
+    /// Asks before NVIDIA's libraries are fetched.
+    AskForNvidia,
+    StopFetching,
 }
 
 #[derive(Clone, Debug)]

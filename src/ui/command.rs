@@ -239,7 +239,10 @@ impl Command {
             Self::StopTraining => ok(training, "Nothing is being trained"),
             Self::ResumeTraining => {
                 ok(!training, "A run is being trained already")?;
-                ok(state.training.run_dir.is_some() || !state.runs.is_empty(), "There is no run yet")
+                ok(
+                    state.training.run_dir.is_some() || !state.runs.is_empty(),
+                    "There is no run yet",
+                )
             }
             Self::ExportCurvesCsv => {
                 let has_curves = !state.training.epochs.is_empty() || !state.runs.is_empty();
@@ -286,9 +289,7 @@ impl Command {
         let mut found = None;
         for (command, shortcut) in commands {
             if found.is_none() && !belongs_to_text(command, &shortcut) {
-                found = ctx
-                    .input_mut(|input| input.consume_shortcut(&shortcut))
-                    .then_some(command);
+                found = ctx.input_mut(|input| input.consume_shortcut(&shortcut)).then_some(command);
             }
         }
         found

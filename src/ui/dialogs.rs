@@ -170,8 +170,7 @@ impl Dialogs {
             Form::Save => home.join(suggestion).to_string_lossy().into_owned(),
             _ => String::new(),
         };
-        self.field =
-            Some(Field { purpose, text, error: None, is_fresh: true, may_replace: None });
+        self.field = Some(Field { purpose, text, error: None, is_fresh: true, may_replace: None });
     }
 
     pub fn is_open(&self) -> bool {
@@ -180,7 +179,8 @@ impl Dialogs {
 
     pub fn ui(&mut self, ctx: &egui::Context, actions: &mut Actions) {
         let Some(field) = &mut self.field else { return };
-        let response = egui::Modal::new("path field".into()).show(ctx, |ui| field.ui(ui));
+        let response =
+            egui::Modal::new(egui::Id::unique("path field")).show(ctx, |ui| field.ui(ui));
         if let Some(paths) = response.inner.paths {
             actions.push(AppAction::PathsChosen(field.purpose, paths));
             self.field = None;
@@ -202,9 +202,9 @@ impl Field {
         ui.set_width(SPACE * 64.0);
         let title = ui.label(egui::RichText::new(self.purpose.title()).strong());
         ui.add_space(SPACE);
-        let edit = egui::TextEdit::singleline(&mut self.text)
-            .hint_text(self.hint())
-            .desired_width(f32::INFINITY);
+        let hint = self.hint();
+        let edit =
+            egui::TextEdit::singleline(&mut self.text).hint_text(hint).desired_width(f32::INFINITY);
         let edit = ui.add(edit).labelled_by(title.id);
         if std::mem::take(&mut self.is_fresh) {
             edit.request_focus();
@@ -247,7 +247,9 @@ impl Field {
             return None;
         }
         let parts = match form {
-            Form::OpenFiles => text.split(';').map(str::trim).filter(|part| !part.is_empty()).collect(),
+            Form::OpenFiles => {
+                text.split(';').map(str::trim).filter(|part| !part.is_empty()).collect()
+            }
             _ => vec![text],
         };
         let paths: Vec<PathBuf> =
@@ -256,7 +258,9 @@ impl Field {
             Form::Save => {
                 let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
                 let missing = folder.is_some_and(|folder| !folder.is_dir());
-                missing.then(|| format!("The folder of “{}” doesn't exist — choose another", path.display()))
+                missing.then(|| {
+                    format!("The folder of “{}” doesn't exist — choose another", path.display())
+                })
             }
             Form::OpenFolder if !path.is_dir() => {
                 Some(format!("“{}” is no folder — check the path", path.display()))
@@ -271,7 +275,8 @@ impl Field {
             return None;
         }
         if form == Form::Save && paths[0].exists() && self.may_replace.as_ref() != Some(&paths[0]) {
-            self.error = Some(format!("“{}” exists — press again to replace it", paths[0].display()));
+            self.error =
+                Some(format!("“{}” exists — press again to replace it", paths[0].display()));
             self.may_replace = Some(paths[0].clone());
             return None;
         }

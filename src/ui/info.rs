@@ -15,7 +15,7 @@ pub enum Info {
 impl Info {
     /// Returns whether it shall close.
     pub fn ui(self, ctx: &Context, state: &State) -> bool {
-        let response = Modal::new(Id::new("info")).show(ctx, |ui| {
+        let response = Modal::new(Id::unique("info")).show(ctx, |ui| {
             ui.set_width(SPACE * 56.0);
             match self {
                 Self::Shortcuts => shortcuts_ui(ui),

@@ -87,7 +87,7 @@ fn file_menu(ui: &mut Ui, state: &State, actions: &mut Actions) {
 
 /// The titles of the built-in pieces, read once.
 fn piece_titles(ctx: &egui::Context) -> std::sync::Arc<Vec<String>> {
-    let id = egui::Id::new("titles of built-in pieces");
+    let id = egui::Id::unique("titles of built-in pieces");
     let known = ctx.data(|data| data.get_temp::<std::sync::Arc<Vec<String>>>(id));
     known.unwrap_or_else(|| {
         let titles = assets::piece_scores().into_iter().map(|(title, _)| title);
@@ -170,6 +170,12 @@ fn train_menu(ui: &mut Ui, state: &State, actions: &mut Actions) {
 }
 
 fn device_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
+    if let Some(share) = state.fetching {
+        if ui.small_button("Stop fetching").clicked() {
+            actions.push(AppAction::StopFetching);
+        }
+        ui.label(RichText::new(format!("Fetching: {:.0} %", share * 100.0)).small());
+    }
     let line = ui.label(RichText::new(state.device_line()).small().weak());
     line.on_hover_ui(|ui| {
         for report in &state.devices {
@@ -181,13 +187,13 @@ fn device_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
             ui.label(format!("Instrument: {}", state.sound.font));
         }
     });
-    if state.lacks_only_nvrtc() {
+    if state.lacks_only_nvrtc() && state.fetching.is_none() {
         let button = ui.small_button("Use the NVIDIA card…").on_hover_text(
             "A driver is here, NVIDIA's run-time compiler is not. This fetches it with its headers \
-             from PyPI (NVIDIA's own packages, checked against known sums) into Etude's folder",
+             into Etude's own folder; you are asked first",
         );
         if button.clicked() {
-            actions.push(AppAction::FetchNvidia);
+            actions.push(AppAction::AskForNvidia);
         }
     }
 }

@@ -1,7 +1,47 @@
 //! What is seen. The only room that knows egui and rfd.
+//!
+//! - `app`: the program behind the window; drains events, applies actions
+//! - `state`: what is shown, as plain data
+//! - `action`, `command`: what can be asked for
+//! - `menu`, `transport`, `library_panel`, `training_panel`, `settings_form`, `compose_panel`,
+//!   `take_list`, `curves`, `piano_roll`, `roll_header`, `status_bar`: what is drawn, each in one
+//!   place of the window
+//! - `dialogs`, `questions`, `palette`, `info`: what lies over it for a moment
+//! - `tasks`: short work on other threads
+//! - `theme`, `widgets`: how everything looks
+//!
+//! Panels draw from the state and push actions; only the fields of a form change while they are
+//! drawn.
 
+mod action;
+mod app;
+mod command;
+mod compose_panel;
+mod curves;
+mod dialogs;
+mod info;
+mod library_panel;
+mod menu;
+mod native;
+mod palette;
 pub mod piano_roll;
+mod questions;
+mod roll_header;
+mod settings_form;
+mod state;
+mod status_bar;
+mod take_list;
+mod tasks;
 pub mod theme;
+mod training_panel;
+mod transport;
+mod widgets;
+
+pub use app::{App, Setup};
+pub use command::Command;
+pub use curves::{CurveView, Measure};
+pub use dialogs::DialogKind;
+pub use state::{ComposeForm, Library, Preferences, Shown, State, TakeEntry, Training};
 
 use std::path::PathBuf;
 
@@ -10,6 +50,5 @@ use std::path::PathBuf;
 /// # Errors
 /// One line for the user when no window can be opened (no display, no OpenGL).
 pub fn run(file: Option<PathBuf>) -> Result<(), String> {
-    let _ = file;
-    todo!()
+    native::run(file)
 }

@@ -27,7 +27,7 @@ impl Palette {
     pub fn ui(&mut self, ctx: &egui::Context, state: &State, actions: &mut Actions) {
         let Some(query) = &mut self.query else { return };
         let chosen = &mut self.chosen;
-        let response = Modal::new(Id::new("command palette")).show(ctx, |ui| {
+        let response = Modal::new(Id::unique("command palette")).show(ctx, |ui| {
             ui.set_width(SPACE * 56.0);
             let edit = TextEdit::singleline(query)
                 .hint_text("Find a command")

@@ -6,6 +6,7 @@ use super::action::{Actions, AppAction, Choice};
 use super::state::{Question, State};
 use super::theme::{SPACE, Theme};
 use super::widgets::progress;
+use crate::cuda_libraries;
 
 const WIDTH: f32 = SPACE * 56.0;
 
@@ -16,7 +17,7 @@ pub fn alert_ui(ctx: &Context, state: &mut State) {
         Some((what, rest)) => (what.to_owned(), Some(rest.to_owned())),
         None => (text, None),
     };
-    let response = Modal::new(Id::new("alert")).show(ctx, |ui| {
+    let response = Modal::new(Id::unique("alert")).show(ctx, |ui| {
         ui.set_width(WIDTH);
         ui.label(RichText::new(what).strong());
         if let Some(rest) = rest {
@@ -39,12 +40,13 @@ pub fn alert_ui(ctx: &Context, state: &mut State) {
 pub fn question_ui(ctx: &Context, state: &State, actions: &mut Actions) {
     let Some(question) = &state.question else { return };
     let (what, go_on) = match question {
+        Question::FetchNvidia => return nvidia_ui(ctx, actions),
         Question::Close => ("Close without saving?", "Close without saving"),
         Question::Open(_) | Question::OpenBuiltIn(_) => {
             ("Open another piece without saving this one?", "Open without saving")
         }
     };
-    let response = Modal::new(Id::new("question")).show(ctx, |ui| {
+    let response = Modal::new(Id::unique("question")).show(ctx, |ui| {
         ui.set_width(WIDTH);
         ui.label(RichText::new(what).strong());
         ui.add_space(SPACE);
@@ -65,6 +67,40 @@ pub fn question_ui(ctx: &Context, state: &State, actions: &mut Actions) {
     });
     let choice = response.inner.or_else(|| response.should_close().then_some(Choice::Cancel));
     actions.extend(choice.map(|choice| AppAction::Answer(question.clone(), choice)));
+}
+
+/// What would be fetched from the network, and under whose terms.
+fn nvidia_ui(ctx: &Context, actions: &mut Actions) {
+    let response = Modal::new(Id::unique("question")).show(ctx, |ui| {
+        ui.set_width(WIDTH);
+        ui.label(RichText::new("Fetch NVIDIA's run-time libraries?").strong());
+        ui.add_space(SPACE);
+        match cuda_libraries::plan() {
+            Ok(plan) => {
+                ui.label(format!(
+                    "{} from pypi.org into {}, each checked against a known sum:",
+                    super::widgets::bytes(plan.download_bytes()),
+                    plan.folder.display()
+                ));
+                for package in plan.packages {
+                    let (name, version, purpose) = (package.name, package.version, package.purpose);
+                    ui.label(format!("{name} {version}: {purpose}"));
+                }
+                ui.label(format!("NVIDIA's terms: {}", cuda_libraries::LICENSE_URL));
+            }
+            Err(error) => {
+                ui.label(error.to_string());
+            }
+        }
+        ui.add_space(SPACE * 2.0);
+        ui.horizontal(|ui| {
+            let fetch = ui.button("Fetch").clicked().then_some(Choice::GoOn);
+            fetch.or_else(|| ui.button("Cancel").clicked().then_some(Choice::Cancel))
+        })
+        .inner
+    });
+    let choice = response.inner.or_else(|| response.should_close().then_some(Choice::Cancel));
+    actions.extend(choice.map(|choice| AppAction::Answer(Question::FetchNvidia, choice)));
 }
 
 /// How far the sound file is. Returns whether it shall stop.

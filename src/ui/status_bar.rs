@@ -41,7 +41,7 @@ pub fn notices_ui(ctx: &egui::Context, theme: &Theme, state: &State, actions: &m
     if state.notices.shown.is_empty() {
         return;
     }
-    Area::new("notices".into())
+    Area::new(egui::Id::unique("notices"))
         .order(Order::Foreground)
         .anchor(Align2::CENTER_BOTTOM, Vec2::new(0.0, -SPACE * 5.0))
         .show(ctx, |ui| {
@@ -57,7 +57,8 @@ pub fn notices_ui(ctx: &egui::Context, theme: &Theme, state: &State, actions: &m
                     ui.horizontal(|ui| {
                         ui.label(RichText::new(sign).color(color));
                         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                            let close = ui.add_sized([ROW, ROW], egui::Button::new("✖").frame(false));
+                            let close =
+                                ui.add_sized([ROW, ROW], egui::Button::new("✖").frame(false));
                             close.widget_info(|| {
                                 egui::WidgetInfo::labeled(egui::Role::Button, true, "Dismiss")
                             });
@@ -82,10 +83,9 @@ pub fn drop_hint_ui(ctx: &egui::Context, theme: &Theme) {
         return;
     }
     let rect = ctx.content_rect();
-    Area::new("drop hint".into())
-        .order(Order::Tooltip)
-        .fixed_pos(rect.min)
-        .show(ctx, |ui| {
+    Area::new(egui::Id::unique("drop hint")).order(Order::Tooltip).fixed_pos(rect.min).show(
+        ctx,
+        |ui| {
             let (rect, _) = ui.allocate_exact_size(rect.size(), Sense::hover());
             ui.painter().rect_filled(rect, 0.0, theme.panel.gamma_multiply(0.9));
             ui.put(
@@ -95,5 +95,6 @@ pub fn drop_hint_ui(ctx: &egui::Context, theme: &Theme) {
                      learn from them",
                 ),
             );
-        });
+        },
+    );
 }

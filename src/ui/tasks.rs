@@ -19,18 +19,42 @@ use crate::music::Score;
 pub enum Answer {
     Picked(Picked),
     /// A score was read from a file, to be worked on.
-    Opened { path: PathBuf, result: Result<Opened, String> },
+    Opened {
+        path: PathBuf,
+        result: Result<Opened, String>,
+    },
     /// A score was read from a file, to prime a composition.
-    PrimeRead { path: PathBuf, result: Result<Score, String> },
-    ModelLoaded { choice: ModelChoice, result: Result<Model, String> },
+    PrimeRead {
+        path: PathBuf,
+        result: Result<Score, String>,
+    },
+    ModelLoaded {
+        choice: ModelChoice,
+        result: Result<Model, String>,
+    },
     RunsListed(Vec<Run>),
     Covered(Coverage),
-    TakesRead { entries: Vec<TakeEntry>, failures: Vec<String> },
+    TakesRead {
+        entries: Vec<TakeEntry>,
+        failures: Vec<String>,
+    },
     /// The piano for a WAV file is ready.
-    FontLoaded { result: Result<Font, String>, then: WavExport },
-    ProjectSaved { path: PathBuf, score: Arc<Score>, result: Result<(), String> },
+    FontLoaded {
+        result: Result<Font, String>,
+        then: WavExport,
+    },
+    ProjectSaved {
+        path: PathBuf,
+        score: Arc<Score>,
+        result: Result<(), String>,
+    },
     /// A file was written, or not; `done` says what and where.
-    Written { done: String, result: Result<(), String> },
+    Written {
+        done: String,
+        result: Result<(), String>,
+    },
+    /// NVIDIA's libraries are in place, or not.
+    Fetched(Result<(), String>),
     /// The work itself broke.
     Broke(String),
 }

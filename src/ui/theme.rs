@@ -180,7 +180,6 @@ impl Theme {
             selection: Selection {
                 bg_fill: self.chosen,
                 stroke: Stroke::new(1.0, self.text_strong),
-                ..base.selection
             },
             hyperlink_color: self.accent,
             faint_bg_color: self.button,

@@ -52,10 +52,8 @@ fn position(ui: &mut Ui, state: &State) {
     );
     bar_beat.on_hover_text("Where the playhead is: bar, beat, ticks into the beat");
     let time = format!("{} / {}", minutes_seconds(secs), minutes_seconds(score.duration_secs()));
-    let time = ui.add_sized(
-        [SPACE * 14.0, ROW],
-        egui::Label::new(RichText::new(time).monospace().weak()),
-    );
+    let time =
+        ui.add_sized([SPACE * 14.0, ROW], egui::Label::new(RichText::new(time).monospace().weak()));
     time.on_hover_text("Minutes and seconds at normal speed: now, and in all");
 }
 

@@ -157,7 +157,8 @@ pub fn progress(ui: &mut Ui, theme: &Theme, share: f32, name: &str) -> Response 
         .corner_radius(SPACE / 2.0);
     let response = ui.add(bar);
     let percent = format!("{name}, {:.0} %", share * 100.0);
-    response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::ProgressIndicator, true, &percent));
+    response
+        .widget_info(|| egui::WidgetInfo::labeled(egui::Role::ProgressIndicator, true, &percent));
     response
 }
 

@@ -4,9 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::App;
-use crate::model::{
-    ComposeEvent, ComposeRequest, ComposeSettings, Model, ModelKind, Prime, Take,
-};
+use crate::model::{ComposeEvent, ComposeRequest, ComposeSettings, Model, ModelKind, Prime, Take};
 use crate::music::{Note, Pitch, Score, Tick};
 use crate::studio::{JobId, Request};
 use crate::tokens::{FramingPlan, PianoRoll, roll_from_score};
@@ -49,7 +47,11 @@ impl App {
         let is_chosen = self.state.preferences.compose.model == choice;
         match result {
             Ok(model) => composing.keep_model(choice, model),
-            Err(_) if choice == ModelChoice::Starter && is_chosen && crate::assets::STARTER.is_empty() => {
+            Err(_)
+                if choice == ModelChoice::Starter
+                    && is_chosen
+                    && crate::assets::STARTER.is_empty() =>
+            {
                 // Without a starter the next best is the newest run, or the one in training.
                 self.choose_without_starter();
             }
@@ -143,7 +145,7 @@ impl App {
                     self.state.document.history.score(),
                     self.state.score_playhead_secs(),
                 );
-                let roll = roll_from_score(&before, plan);
+                let roll = framed(&before, plan)?;
                 if roll.is_empty() {
                     return Err("There is nothing to continue — no note stands before the \
                                 playhead. Move it to the right in the ruler"
@@ -158,7 +160,7 @@ impl App {
                 };
                 match &self.state.composing.prime_score {
                     Some((read, score)) if *read == path => {
-                        let mut roll = roll_from_score(score, plan);
+                        let mut roll = framed(score, plan)?;
                         roll.truncate(frames);
                         Prime::Chords(roll)
                     }
@@ -331,6 +333,11 @@ impl App {
 /// What the window says while no starter is in the binary.
 const NO_STARTER: &str =
     "There is no starter model in this build — train one (press Train), or choose a run";
+
+/// A score in frames, or why it can't be cut into them.
+fn framed(score: &Score, plan: &FramingPlan) -> Result<PianoRoll, String> {
+    roll_from_score(score, plan).map_err(|error| error.to_string())
+}
 
 /// The part of a score that stands before a time: notes that ring over it end there.
 fn score_before(score: &Score, secs: f64) -> Score {

@@ -169,6 +169,7 @@ impl App {
                 self.closes_after_saving = true;
                 self.save();
             }
+            (Question::FetchNvidia, _) => self.fetch_nvidia(),
             (_, Choice::SaveFirst) => self.save(),
             (Question::Open(path), Choice::GoOn) => self.read_score(path),
             (Question::OpenBuiltIn(idx), Choice::GoOn) => self.open_built_in(idx),
@@ -196,7 +197,7 @@ impl App {
     pub(super) fn set_title(&self, ctx: &egui::Context) {
         let mark = if self.state.document.is_unsaved() { "● " } else { "" };
         let title = format!("{mark}{} – Etude", self.state.document.name());
-        let id = egui::Id::new("window title");
+        let id = egui::Id::unique("window title");
         let is_new = ctx.data_mut(|data| {
             let shown = data.get_temp_mut_or_default::<String>(id);
             let is_new = *shown != title;

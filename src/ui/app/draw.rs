@@ -111,7 +111,7 @@ impl App {
         let streaming = (self.state.shown != Shown::Score).then(|| self.state.shown_score());
         let view = RollView {
             score: self.state.document.history.score(),
-            streaming: streaming.map(|score| &**score),
+            streaming,
             selection: &self.state.document.selection,
             playhead_secs: self.state.sound.playhead_secs,
             playing: self.state.sound.is_playing,

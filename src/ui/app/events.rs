@@ -30,6 +30,7 @@ impl App {
         self.read_clock();
         self.write_picture();
         self.keep_library_fresh(ctx);
+        self.watch_fetching(ctx);
         self.schedule_repaint(ctx);
         self.watch_close(ctx);
     }
@@ -123,8 +124,16 @@ impl App {
                 self.state.sound.device = format!("No sound: {reason}");
                 self.state.notices.note(format!("Playing without sound: {reason}"));
             }
-            PlayerEvent::FontReady { name } => self.state.sound.font = name,
+            PlayerEvent::FontReady { name } => {
+                if let Some(path) = self.asked_font.take() {
+                    self.state.notices.done(format!("Playing with {name}"));
+                    self.state.preferences.font = Some(path);
+                    self.export_font = None;
+                }
+                self.state.sound.font = name;
+            }
             PlayerEvent::FontRefused { error, .. } => {
+                self.asked_font = None;
                 self.state.alert = Some(error.clone());
                 self.state.notices.error(error);
             }
@@ -150,6 +159,7 @@ impl App {
             Answer::TakesRead { entries, failures } => self.takes_read(entries, &failures),
             Answer::FontLoaded { result, then } => self.font_loaded(result, then),
             Answer::ProjectSaved { path, score, result } => self.saved(path, score, result),
+            Answer::Fetched(result) => self.fetched(result),
             Answer::Written { done, result: Ok(()) } if !done.is_empty() => {
                 self.state.notices.done(done);
             }

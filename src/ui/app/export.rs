@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::App;
 use crate::audio::{Font, FontSource, RenderReport, RenderSettings};
 use crate::cancel::CancelToken;
+use crate::cuda_libraries;
 use crate::files::write_atomically;
 use crate::music::{Score, smf};
 use crate::studio::Request;
@@ -32,7 +34,10 @@ impl App {
                 self.state.preferences.compose.prime_file = Some(path);
                 self.state.composing.prime_score = None;
             }
-            Purpose::SoundFont => self.player.load_font(FontSource::File(path)),
+            Purpose::SoundFont => {
+                self.player.load_font(FontSource::File(path.clone()));
+                self.asked_font = Some(path);
+            }
             Purpose::SaveProject => self.save_to(path),
             Purpose::ExportMidi => self.export_midi(Arc::clone(self.state.shown_score()), path),
             Purpose::ExportWav => self.export_wav(Arc::clone(self.state.shown_score()), path),
@@ -148,12 +153,58 @@ impl App {
         });
     }
 
-    /// Fetches NVIDIA's run-time libraries; the user has agreed by pressing the button that says
-    /// what is fetched and from where.
+    /// Fetches NVIDIA's run-time libraries; the user has agreed to what and from where.
     pub(super) fn fetch_nvidia(&mut self) {
-        self.state.notices.note("Fetching NVIDIA's run-time libraries from PyPI…");
-        self.tasks.spawn("fetching libraries", fetch_nvidia);
+        let fetch = Fetch::default();
+        let (share, cancel) = (Arc::clone(&fetch.share), fetch.cancel.clone());
+        self.fetch = Some(fetch);
+        self.state.fetching = Some(0.0);
+        self.tasks.spawn("fetching NVIDIA's libraries", move || {
+            let mut report = |progress: cuda_libraries::FetchProgress| {
+                let done = progress.done_bytes * 1_000 / progress.total_bytes.max(1);
+                share.store(done as usize, Ordering::Relaxed);
+            };
+            let result = cuda_libraries::fetch(&cancel, &mut report);
+            Answer::Fetched(result.map_err(|error| error.to_string()))
+        });
     }
+
+    pub(super) fn stop_fetching(&mut self) {
+        if let Some(fetch) = &self.fetch {
+            fetch.cancel.cancel();
+        }
+    }
+
+    pub(super) fn fetched(&mut self, result: Result<(), String>) {
+        self.fetch = None;
+        self.state.fetching = None;
+        match result {
+            Ok(()) => {
+                self.state.notices.done("NVIDIA's libraries are in place: looking at the card…");
+                self.devices_job = self.studio.submit(Request::ListDevices);
+            }
+            Err(error) => {
+                self.state.alert = Some(error.clone());
+                self.state.notices.error(error);
+            }
+        }
+    }
+
+    /// How far fetching is, for the next frame.
+    pub(super) fn watch_fetching(&mut self, ctx: &egui::Context) {
+        if let Some(fetch) = &self.fetch {
+            self.state.fetching = Some(fetch.share.load(Ordering::Relaxed) as f64 / 1_000.0);
+            ctx.request_repaint_after_secs(0.2);
+        }
+    }
+}
+
+/// A download under way.
+#[derive(Default)]
+pub(super) struct Fetch {
+    /// Thousandths that are done.
+    share: Arc<AtomicUsize>,
+    cancel: CancelToken,
 }
 
 fn written(out: &Path, bytes: &[u8]) -> Answer {
@@ -161,8 +212,4 @@ fn written(out: &Path, bytes: &[u8]) -> Answer {
         format!("{} can't be written — {error}. Choose another place", out.display())
     });
     Answer::Written { done: format!("Wrote {}", out.display()), result }
-}
-
-fn fetch_nvidia() -> Answer {
-    Answer::Written { done: String::new(), result: Err("not merged yet".to_owned()) }
 }

@@ -32,6 +32,7 @@ use crate::audio::{Font, Player};
 use crate::model::Run;
 use crate::music::Score;
 use crate::studio::{JobId, Request, Studio};
+use export::Fetch;
 
 /// Everything the window needs from outside, so that a test can give it a silent player, a folder
 /// of its own and a clock that stands still.
@@ -66,6 +67,9 @@ pub struct App {
     /// The piano for WAV files, once it is loaded.
     export_font: Option<Font>,
     render_job: Option<JobId>,
+    fetch: Option<Fetch>,
+    /// A font that was asked for and is being tried.
+    asked_font: Option<PathBuf>,
     devices_job: JobId,
     /// The window is closing and asks nothing any more.
     is_closing: bool,
@@ -102,6 +106,8 @@ impl App {
             sent_score: None,
             export_font: None,
             render_job: None,
+            fetch: None,
+            asked_font: None,
             devices_job,
             is_closing: false,
             closes_after_saving: false,
@@ -162,7 +168,10 @@ impl App {
                 }
                 AppAction::Resume(run) => self.resume(run),
                 AppAction::Answer(question, choice) => self.answered(ctx, question, choice),
-                AppAction::FetchNvidia => self.fetch_nvidia(),
+                AppAction::AskForNvidia => {
+                    self.state.question = Some(super::state::Question::FetchNvidia);
+                }
+                AppAction::StopFetching => self.stop_fetching(),
             }
         }
     }

@@ -31,7 +31,8 @@ impl App {
             return;
         }
         let settings = &self.state.preferences.training;
-        if self.state.training.job.is_none() && self.state.library.is_stale(&settings.framing_plan())
+        if self.state.training.job.is_none()
+            && self.state.library.is_stale(&settings.framing_plan())
         {
             self.read_library();
         } else {
@@ -186,7 +187,9 @@ impl App {
         );
         let text = match summary.outcome {
             Outcome::Completed => format!("Training is done: {best}"),
-            Outcome::StoppedEarly => format!("Training stopped by itself, nothing was gained: {best}"),
+            Outcome::StoppedEarly => {
+                format!("Training stopped by itself, nothing was gained: {best}")
+            }
             Outcome::Cancelled => format!("Training stopped, what was learned is kept: {best}"),
         };
         training.summary = Some(summary);

@@ -164,10 +164,7 @@ impl ComposeForm {
     pub fn settings(&self, prime: Prime) -> ComposeSettings {
         ComposeSettings {
             strategy: self.strategy(),
-            guard: Guard {
-                longest_hold_secs: self.longest_hold_secs,
-                no_repeat: self.no_repeat,
-            },
+            guard: Guard { longest_hold_secs: self.longest_hold_secs, no_repeat: self.no_repeat },
             prime,
             frames: self.frames(),
             rate: self.rate(),

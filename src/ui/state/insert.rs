@@ -91,11 +91,7 @@ fn at_secs(score: &Score, take: &Score, secs: f64, skipped_secs: f64) -> Score {
 }
 
 /// The notes of a take from `skipped` on, where `scaled` puts their ticks.
-fn moved(
-    take: &Score,
-    skipped: Tick,
-    scaled: impl Fn(Tick) -> Tick,
-) -> impl Iterator<Item = Note> {
+fn moved(take: &Score, skipped: Tick, scaled: impl Fn(Tick) -> Tick) -> impl Iterator<Item = Note> {
     take.notes().iter().filter(move |note| note.end() > skipped).map(move |note| {
         let start = scaled(note.start.max(skipped));
         let length = scaled(note.end()).saturating_sub(start).max(Tick(1));

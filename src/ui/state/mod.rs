@@ -18,11 +18,11 @@ pub use composing::{
 };
 pub use document::Document;
 pub use insert::{Place, place_take};
-pub use library::{Coverage, Library};
-pub use notices::{Notice, NoticeKind, Notices};
+pub use library::{Coverage, CoverageKey, Library};
+pub use notices::{NoticeKind, Notices};
 pub use preferences::Preferences;
 pub use takes::{Provenance, TakeEntry, TakeId, Takes};
-pub use training::{Training, run_name};
+pub use training::{Training, best_epoch, run_name};
 
 use crate::model::{DeviceKind, DeviceReport, Run};
 use crate::music::Score;
@@ -58,6 +58,8 @@ pub enum Question {
     /// Another score is to be opened over unsaved changes.
     Open(PathBuf),
     OpenBuiltIn(usize),
+    /// NVIDIA's libraries are to be fetched from the network.
+    FetchNvidia,
 }
 
 /// Everything.
@@ -78,6 +80,8 @@ pub struct State {
     pub alert: Option<String>,
     /// The share of a WAV export that is done, 0–1, while one runs.
     pub export: Option<f64>,
+    /// The share of NVIDIA's libraries that is fetched, 0–1, while they are.
+    pub fetching: Option<f64>,
     pub preferences: Preferences,
 }
 
@@ -97,6 +101,7 @@ impl State {
             question: None,
             alert: None,
             export: None,
+            fetching: None,
             preferences,
         }
     }

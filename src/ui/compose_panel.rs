@@ -1,0 +1,309 @@
+//! The form at the right: who composes, how, from what, how long. The one bright button.
+
+use egui::{RichText, ScrollArea, TextEdit, Ui};
+
+use super::action::{Actions, AppAction};
+use super::command::Command;
+use super::dialogs::Purpose;
+use super::state::{ComposeForm, LengthUnit, ModelChoice, PrimeKind, State, StrategyKind};
+use super::take_list;
+use super::theme::{ROW, SPACE, Theme};
+use super::widgets::{
+    accent_button, choice, command_button, file_name, hint, number, optional, problem, progress,
+    row, short, title,
+};
+use crate::music::Pitch;
+use crate::tokens::Articulation;
+
+pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) {
+    ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+        title(ui, "Compose");
+        model_ui(ui, state, actions);
+        let mut form = state.preferences.compose.clone();
+        strategy_ui(ui, &mut form);
+        prime_ui(ui, &mut form, state, actions);
+        length_ui(ui, &mut form);
+        more_ui(ui, &mut form);
+        state.preferences.compose = form;
+        ui.add_space(SPACE);
+        button_ui(ui, theme, state, actions);
+        ui.add_space(SPACE);
+        take_list::ui(ui, theme, state, actions);
+    });
+}
+
+fn model_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
+    let mut chosen = state.preferences.compose.model.clone();
+    let in_training =
+        if state.training.job.is_some() { "The one in training" } else { "The one trained last" };
+    let mut options = vec![
+        (ModelChoice::Starter, "Starter".to_owned(), "Comes with Etude".to_owned()),
+        (
+            ModelChoice::InTraining,
+            in_training.to_owned(),
+            "The newest weights of the run at the left: hear it while it learns".to_owned(),
+        ),
+    ];
+    for run in &state.runs {
+        let best = super::state::best_epoch(&run.metrics).map_or_else(
+            || "no epoch is done".to_owned(),
+            |best| format!("perplexity {} at epoch {}", short(best.valid_perplexity), best.epoch),
+        );
+        options.push((ModelChoice::Run(run.path.clone()), file_name(&run.path), best));
+    }
+    let options: Vec<(ModelChoice, &str, &str)> = options
+        .iter()
+        .map(|(choice, label, tooltip)| (choice.clone(), label.as_str(), tooltip.as_str()))
+        .collect();
+    let response =
+        row(ui, "Model", "Who composes", |ui| choice(ui, "Model", &mut chosen, &options));
+    if response.changed() {
+        actions.push(AppAction::ChooseModel(chosen));
+    }
+    let composing = &state.composing;
+    if let Some(error) = &composing.model_error {
+        problem(ui, error);
+    } else if composing.loading.is_some() {
+        hint(ui, "Loading the model…");
+    } else if state.preferences.compose.model == ModelChoice::InTraining
+        && state.training.newest.is_none()
+    {
+        hint(ui, "It can compose when its first epoch is done. Press Train at the left");
+    }
+}
+
+fn strategy_ui(ui: &mut Ui, form: &mut ComposeForm) {
+    row(ui, "How", "How the next chord is chosen", |ui| {
+        choice(
+            ui,
+            "How",
+            &mut form.strategy,
+            &[
+                (StrategyKind::Sample, "Sample", "Draws each chord by its probability"),
+                (StrategyKind::Max, "Most likely", "Always the most likely chord (max)"),
+                (StrategyKind::Beam, "Beam search", "Looks for the likeliest whole phrase"),
+            ],
+        )
+    });
+    match form.strategy {
+        StrategyKind::Sample => sample_ui(ui, form),
+        StrategyKind::Max => {
+            hint(ui, "Always the likeliest chord: one answer, and soon the same again");
+        }
+        StrategyKind::Beam => {
+            row(ui, "Beams", "Phrases that are followed side by side", |ui| {
+                ui.add(number(&mut form.beam_width, 1..=64, 0.05))
+            });
+            row(
+                ui,
+                "Length penalty",
+                "0 favors short, held phrases; 1 weighs all lengths alike",
+                |ui| ui.add(number(&mut form.length_penalty, 0.0..=2.0, 0.01)),
+            );
+            hint(ui, "Likely is not lively: long beams tend to hold chords or to quote");
+        }
+    }
+}
+
+fn sample_ui(ui: &mut Ui, form: &mut ComposeForm) {
+    let tooltip = "How daring it is (temperature). 1 draws exactly as it learned";
+    row(ui, "Daring", tooltip, |ui| {
+        ui.spacing_mut().slider_width = SPACE * 9.0;
+        let slider = egui::Slider::new(&mut form.temperature, 0.1..=2.0).step_by(0.01);
+        ui.add(slider.max_decimals(2))
+    });
+    hint(
+        ui,
+        match form.temperature {
+            low if low < 0.75 => "Below 0.75 it tends to hold one or two notes",
+            high if high > 1.2 => "Above 1.2 it gets wild",
+            _ => "Below 0.75 it tends to hold one or two notes, above 1.2 it gets wild",
+        },
+    );
+}
+
+fn prime_ui(ui: &mut Ui, form: &mut ComposeForm, state: &State, actions: &mut Actions) {
+    row(ui, "From", "What it begins with (the prime)", |ui| {
+        choice(
+            ui,
+            "From",
+            &mut form.prime,
+            &[
+                (PrimeKind::Silence, "Silence", "It begins as a piece begins"),
+                (PrimeKind::Pitch, "A pitch", "One note"),
+                (PrimeKind::Chord, "A chord", "Notes you write"),
+                (PrimeKind::Random, "A random chord", "Drawn as often as it occurs"),
+                (PrimeKind::File, "A file's opening", "The first seconds of a MIDI file"),
+                (PrimeKind::Score, "The score so far", "Goes on from the playhead"),
+            ],
+        )
+    });
+    match form.prime {
+        PrimeKind::Silence | PrimeKind::Random => {}
+        PrimeKind::Pitch => {
+            row(ui, "Pitch", "The note it begins with; C4 is the middle of the keyboard", |ui| {
+                let drag = egui::DragValue::new(&mut form.prime_pitch)
+                    .range(Pitch::PIANO_LOWEST.number()..=Pitch::PIANO_HIGHEST.number())
+                    .speed(0.1)
+                    .custom_formatter(|number, _| {
+                        Pitch::new(number as u8).map(|pitch| pitch.to_string()).unwrap_or_default()
+                    })
+                    .custom_parser(|text| {
+                        let pitch = text.parse::<Pitch>().ok().map(Pitch::number);
+                        pitch.map(f64::from).or_else(|| text.parse().ok())
+                    });
+                ui.add_sized([SPACE * 9.0, ROW], drag)
+            });
+        }
+        PrimeKind::Chord => {
+            row(ui, "Chord", "Names of notes with octaves: C4, E4, G4, Bb4, F#3", |ui| {
+                let field = TextEdit::singleline(&mut form.prime_chord).hint_text("C4, E4, G4");
+                ui.add_sized([super::widgets::CONTROL_WIDTH, ROW], field)
+            });
+            if let Err(error) = form.chord() {
+                problem(ui, &error);
+            }
+        }
+        PrimeKind::File => {
+            let name = form.prime_file.as_deref().map_or("Choose…".to_owned(), file_name);
+            let file = row(ui, "File", "A MIDI file; its opening is continued", |ui| {
+                ui.add_sized(
+                    [super::widgets::CONTROL_WIDTH, ROW],
+                    egui::Button::new(name).truncate(),
+                )
+            });
+            if file.clicked() {
+                actions.push(AppAction::Ask(Purpose::PrimeFile));
+            }
+            prime_secs(ui, form, "How much of its opening is given, in seconds");
+        }
+        PrimeKind::Score => {
+            prime_secs(ui, form, "How much of the score before the playhead is given, in seconds");
+            let at = super::state::minutes_seconds(state.score_playhead_secs());
+            hint(ui, format!("Goes on from {at}; Use at the playhead puts it there"));
+        }
+    }
+}
+
+fn prime_secs(ui: &mut Ui, form: &mut ComposeForm, tooltip: &str) {
+    row(ui, "Seconds of it", tooltip, |ui| ui.add(number(&mut form.prime_secs, 0.5..=600.0, 0.1)));
+}
+
+fn length_ui(ui: &mut Ui, form: &mut ComposeForm) {
+    row(ui, "Length", "How long each take is; a bar has sixteen frames", |ui| {
+        let unit = choice_small(ui, &mut form.unit);
+        let value = match form.unit {
+            LengthUnit::Bars => ui.add(number(&mut form.bars, 1.0..=2_000.0, 0.1)),
+            LengthUnit::Seconds => ui.add(number(&mut form.secs, 1.0..=3_600.0, 0.5)),
+        };
+        value | unit
+    });
+    row(
+        ui,
+        "Output rate",
+        "Frames played in a second. A frame is a sixteenth: 8 is 120 beats a minute. Music learned \
+         at 2 and played at 8 moves four times as fast, as the original's did",
+        |ui| ui.add(number(&mut form.rate, 0.5..=32.0, 0.05)),
+    );
+    row(ui, "Takes", "How many answers are composed", |ui| {
+        let most = match form.strategy {
+            StrategyKind::Max => 1,
+            StrategyKind::Sample => 64,
+            StrategyKind::Beam => form.beam_width,
+        };
+        form.takes = form.takes.clamp(1, most);
+        ui.add_enabled(most > 1, number(&mut form.takes, 1..=most, 0.05))
+    });
+}
+
+fn choice_small(ui: &mut Ui, unit: &mut LengthUnit) -> egui::Response {
+    let text = match unit {
+        LengthUnit::Bars => "bars",
+        LengthUnit::Seconds => "seconds",
+    };
+    let size = [SPACE * 8.0, ROW];
+    let mut response = ui.add_sized(size, egui::Button::new(text));
+    if response.clicked() {
+        *unit = match unit {
+            LengthUnit::Bars => LengthUnit::Seconds,
+            LengthUnit::Seconds => LengthUnit::Bars,
+        };
+        response.mark_changed();
+    }
+    response.on_hover_text("Bars or seconds: press to change")
+}
+
+fn more_ui(ui: &mut Ui, form: &mut ComposeForm) {
+    egui::CollapsingHeader::new("More").id_salt("more of composing").show_unindented(ui, |ui| {
+        if form.strategy == StrategyKind::Sample {
+            row(ui, "Top k", "Only the k likeliest chords may be drawn", |ui| {
+                optional(ui, &mut form.top_k, 40, 1..=100_000, 0.2, "Top k")
+            });
+            row(ui, "Top p", "Only the likeliest chords that together have this share", |ui| {
+                optional(ui, &mut form.top_p, 0.95, 0.01..=1.0, 0.005, "Top p")
+            });
+        }
+        row(ui, "Longest hold", "A chord or rest is held no longer than this, in seconds", |ui| {
+            optional(ui, &mut form.longest_hold_secs, 4.0, 0.1..=60.0, 0.05, "Longest hold")
+        });
+        row(ui, "No repeat", "No run of this many different chords comes twice", |ui| {
+            optional(ui, &mut form.no_repeat, 8, 2..=64, 0.05, "No repeat")
+        });
+        row(ui, "Strike", "What a note does when the next chord has it too", |ui| {
+            choice(
+                ui,
+                "Strike",
+                &mut form.articulation,
+                &[
+                    (Articulation::Held, "Hold", "It goes on sounding"),
+                    (Articulation::Restruck, "Again", "It is struck with every new chord"),
+                ],
+            )
+        });
+        row(ui, "Seed", "The same seed and settings give the same notes", |ui| {
+            let dice = ui.button("🎲").on_hover_text("Draw another seed");
+            dice.widget_info(|| {
+                egui::WidgetInfo::labeled(egui::Role::Button, true, "Draw another seed")
+            });
+            if dice.clicked() {
+                form.seed = form.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1) >> 33;
+                form.is_seed_fresh = false;
+            }
+            let mut seed = ui.add(number(&mut form.seed, 0..=u64::from(u32::MAX), 1.0));
+            if seed.changed() {
+                form.is_seed_fresh = false;
+            }
+            seed |= dice;
+            seed
+        });
+        row(ui, "New seed each time", "Off: Compose gives the same notes again", |ui| {
+            ui.checkbox(&mut form.is_seed_fresh, "")
+        });
+    });
+}
+
+fn button_ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
+    let Some(live) = &state.composing.live else {
+        if state.composing.is_waiting_for_model {
+            hint(ui, "Waiting for the model…");
+        }
+        let keys = Command::Compose.shortcut().map(|it| ui.ctx().format_shortcut(&it));
+        let tooltip = format!("{}  ({})", Command::Compose.tooltip(), keys.unwrap_or_default());
+        if accent_button(ui, theme, "Compose").on_hover_text(tooltip).clicked() {
+            actions.push(AppAction::Run(Command::Compose));
+        }
+        if let Some(error) = &state.composing.error {
+            problem(ui, error);
+        }
+        return;
+    };
+    progress(ui, theme, live.progress(), "Composing");
+    ui.horizontal(|ui| {
+        let text = if live.is_stopping { "Stopping…" } else { "Stop composing" };
+        if command_button(ui, state, Command::StopComposing, text) {
+            actions.push(AppAction::Run(Command::StopComposing));
+        }
+        let text = format!("{:.0} %", live.progress() * 100.0);
+        ui.label(RichText::new(text).small().weak());
+    });
+}

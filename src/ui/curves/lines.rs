@@ -1,0 +1,132 @@
+//! The numbers behind the curves. Pure.
+
+use std::ops::RangeInclusive;
+
+use super::Measure;
+use crate::model::{Baselines, EpochPoint};
+use crate::ui::state::best_epoch;
+
+/// Which pieces a line is measured on.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    Train,
+    HeldOut,
+}
+
+/// Position in epochs and value.
+pub type Line = Vec<[f64; 2]>;
+
+/// The line of a measure over the epochs; points that aren't numbers are left out.
+pub fn line(epochs: &[EpochPoint], measure: Measure, side: Side) -> Line {
+    let points = epochs.iter().map(|point| [point.epoch as f64, value(point, measure, side)]);
+    points.filter(|[_, y]| y.is_finite()).collect()
+}
+
+/// One epoch's value; accuracy in percent.
+pub fn value(point: &EpochPoint, measure: Measure, side: Side) -> f64 {
+    match (measure, side) {
+        (Measure::Loss, Side::Train) => point.train_loss,
+        (Measure::Loss, Side::HeldOut) => point.valid_loss,
+        (Measure::Perplexity, Side::Train) => point.train_perplexity,
+        (Measure::Perplexity, Side::HeldOut) => point.valid_perplexity,
+        (Measure::Accuracy, Side::Train) => point.train_accuracy * 100.0,
+        (Measure::Accuracy, Side::HeldOut) => point.valid_accuracy * 100.0,
+    }
+}
+
+/// The live loss in the units of a measure; accuracy has none.
+pub fn live(points: &[[f64; 2]], measure: Measure) -> Line {
+    match measure {
+        Measure::Loss => points.to_vec(),
+        Measure::Perplexity => points.iter().map(|[x, loss]| [*x, loss.exp()]).collect(),
+        Measure::Accuracy => Line::new(),
+    }
+}
+
+/// Exponential smoothing: each point is `share` of the smoothed one before it and the rest of
+/// itself, corrected for the start, where little came before. 0 changes nothing.
+pub fn smoothed(line: &[[f64; 2]], share: f64) -> Line {
+    let share = share.clamp(0.0, 0.999);
+    let (mut mean, mut weight) = (0.0, 0.0);
+    line.iter()
+        .map(|[x, y]| {
+            mean = share * mean + (1.0 - share) * y;
+            weight = share * weight + (1.0 - share);
+            [*x, mean / weight]
+        })
+        .collect()
+}
+
+/// The epochs after the best one in which the held-out loss stays above it: from two on it counts
+/// as overfitting.
+pub fn overfitting(epochs: &[EpochPoint]) -> Option<RangeInclusive<f64>> {
+    let best = best_epoch(epochs)?;
+    let last = epochs.last()?;
+    let rises = last.valid_loss > best.valid_loss && last.epoch >= best.epoch + 2;
+    rises.then_some(best.epoch as f64..=last.epoch as f64)
+}
+
+/// What counting alone reaches, with names.
+pub fn baselines(baselines: &Baselines, measure: Measure) -> Vec<(&'static str, f64)> {
+    let unigram = ("counting chords", baselines.unigram_perplexity);
+    let mixed = ("counting, and 10 % the same again", baselines.mixed_perplexity);
+    let lines = match measure {
+        Measure::Perplexity => vec![unigram, mixed],
+        Measure::Loss => vec![(unigram.0, unigram.1.ln()), (mixed.0, mixed.1.ln())],
+        Measure::Accuracy => vec![
+            ("always the commonest chord", baselines.unigram_accuracy * 100.0),
+            ("always the same again", baselines.repeat_accuracy * 100.0),
+        ],
+    };
+    lines.into_iter().filter(|(_, value)| value.is_finite()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn epochs(losses: &[f64]) -> Vec<EpochPoint> {
+        let points = losses.iter().enumerate().map(|(idx, &loss)| EpochPoint {
+            epoch: idx + 1,
+            train_loss: loss,
+            train_perplexity: loss.exp(),
+            train_accuracy: 0.25,
+            valid_loss: loss,
+            valid_perplexity: loss.exp(),
+            valid_accuracy: 0.25,
+            learning_rate: 0.1,
+            frames_per_second: 1.0,
+            seconds: 1.0,
+        });
+        points.collect()
+    }
+
+    #[test]
+    fn smoothing_keeps_a_flat_line_and_its_first_point() {
+        let flat: Line = (0..9).map(|x| [f64::from(x), 3.0]).collect();
+        for (one, other) in smoothed(&flat, 0.9).iter().zip(&flat) {
+            assert!((one[1] - other[1]).abs() < 1e-12);
+        }
+        let line = [[0.0, 1.0], [1.0, 5.0]];
+        assert_eq!(smoothed(&line, 0.0), line);
+        assert_eq!(smoothed(&line, 0.5)[0], [0.0, 1.0]);
+        assert!((smoothed(&line, 0.5)[1][1] - 11.0 / 3.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn overfitting_is_from_the_best_epoch_on() {
+        assert_eq!(overfitting(&epochs(&[3.0, 2.0, 1.0])), None);
+        assert_eq!(overfitting(&epochs(&[3.0, 2.0, 2.1])), None);
+        assert_eq!(overfitting(&epochs(&[3.0, 2.0, 2.1, 2.3])), Some(2.0..=4.0));
+        assert_eq!(overfitting(&epochs(&[f64::NAN])), None);
+    }
+
+    #[test]
+    fn measures_are_in_their_own_units() {
+        let epochs = epochs(&[1.0, f64::NAN]);
+        assert_eq!(line(&epochs, Measure::Accuracy, Side::HeldOut), [[1.0, 25.0], [2.0, 25.0]]);
+        assert_eq!(line(&epochs, Measure::Loss, Side::Train), [[1.0, 1.0]]);
+        assert!(live(&[[0.5, 1.0]], Measure::Accuracy).is_empty());
+        assert_eq!(live(&[[0.5, 0.0]], Measure::Perplexity), [[0.5, 1.0]]);
+    }
+}

@@ -1,0 +1,176 @@
+//! The curves: how learning goes, live, against what counts alone can do and against earlier runs.
+
+mod export;
+mod lines;
+mod plot;
+
+use std::path::PathBuf;
+
+use egui::{Align, Layout, RichText, Ui};
+use serde::{Deserialize, Serialize};
+
+use super::action::{Actions, AppAction};
+use super::command::Command;
+use super::state::State;
+use super::theme::{SPACE, Theme};
+use super::widgets::{command_button, file_name, hint};
+
+pub use export::{Picture, csv};
+
+/// What is drawn.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Measure {
+    Loss,
+    #[default]
+    Perplexity,
+    Accuracy,
+}
+
+impl Measure {
+    const ALL: [Self; 3] = [Self::Loss, Self::Perplexity, Self::Accuracy];
+
+    fn label(self) -> &'static str {
+        match self {
+            Self::Loss => "Loss",
+            Self::Perplexity => "Surprise (perplexity)",
+            Self::Accuracy => "Accuracy",
+        }
+    }
+
+    fn tooltip(self) -> &'static str {
+        match self {
+            Self::Loss => {
+                "What learning makes small: the mean, over all frames, of minus the logarithm of \
+                 the probability it gave to the chord that came (nats per frame). Less is better"
+            }
+            Self::Perplexity => {
+                "How surprised it is by music it hasn't seen: as if it had to guess among this \
+                 many equally likely chords at every frame. Less is better"
+            }
+            Self::Accuracy => {
+                "The share of frames whose chord is the one it thought most likely. More is \
+                 better, but music that surprises a little is no mistake"
+            }
+        }
+    }
+}
+
+/// How the curves are drawn; lasts between starts.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CurveView {
+    pub measure: Measure,
+    pub is_log: bool,
+    /// 0 is the raw line; towards 1 each point remembers more of those before it.
+    pub smoothing: f64,
+    pub shows_baselines: bool,
+    /// Earlier runs that are drawn too.
+    pub runs: Vec<PathBuf>,
+}
+
+impl Default for CurveView {
+    fn default() -> Self {
+        Self {
+            measure: Measure::default(),
+            is_log: true,
+            smoothing: 0.6,
+            shows_baselines: true,
+            runs: Vec::new(),
+        }
+    }
+}
+
+/// Panels at least this wide, in points, show the three measures side by side.
+const WIDE: f32 = 1_400.0;
+
+pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) {
+    let is_wide = ui.available_width() >= WIDE;
+    toolbar(ui, state, is_wide, actions);
+    if state.training.run_dir.is_none() && state.preferences.curves.runs.is_empty() {
+        ui.add_space(SPACE);
+        hint(
+            ui,
+            "Curves appear when you press Train: how well it learns the pieces, and how surprised \
+             it is by music it hasn't seen",
+        );
+        return;
+    }
+    if is_wide {
+        ui.columns_const(|columns: &mut [Ui; 3]| {
+            for (column, measure) in columns.iter_mut().zip(Measure::ALL) {
+                column
+                    .label(RichText::new(measure.label()).small().weak())
+                    .on_hover_text(measure.tooltip());
+                plot::ui(column, theme, state, measure);
+            }
+        });
+    } else {
+        plot::ui(ui, theme, state, state.preferences.curves.measure);
+    }
+}
+
+fn toolbar(ui: &mut Ui, state: &mut State, is_wide: bool, actions: &mut Actions) {
+    ui.horizontal(|ui| {
+        ui.label(RichText::new("Curves").strong());
+        ui.add_space(SPACE);
+        let mut view = state.preferences.curves.clone();
+        if !is_wide {
+            for measure in Measure::ALL {
+                ui.selectable_value(&mut view.measure, measure, measure.label())
+                    .on_hover_text(measure.tooltip());
+            }
+        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            ui.menu_button("Export ⏷", |ui| {
+                for command in [Command::ExportCurvesCsv, Command::ExportCurvesPng] {
+                    if command_button(ui, state, command, command.label()) {
+                        actions.push(AppAction::Run(command));
+                        ui.close();
+                    }
+                }
+            });
+            runs_menu(ui, state, &mut view);
+            ui.spacing_mut().slider_width = SPACE * 8.0;
+            let slider = ui
+                .add(egui::Slider::new(&mut view.smoothing, 0.0..=0.98).show_value(false))
+                .on_hover_text("How much the lines are smoothed; the raw line stays behind");
+            slider.widget_info(|| egui::WidgetInfo::slider(true, view.smoothing, "Smoothing"));
+            ui.label(RichText::new("Smooth").weak());
+            ui.checkbox(&mut view.is_log, "Log").on_hover_text(
+                "Logarithmic: equal distances are equal ratios, so that small gains late can be \
+                 seen beside large ones early",
+            );
+            ui.checkbox(&mut view.shows_baselines, "Baselines").on_hover_text(
+                "What counting alone reaches on the same held-out music. A network worth its time \
+                 is below",
+            );
+        });
+        state.preferences.curves = view;
+    });
+}
+
+fn runs_menu(ui: &mut Ui, state: &State, view: &mut CurveView) {
+    let text = match view.runs.len() {
+        0 => "Runs ⏷".to_owned(),
+        n => format!("Runs ({n}) ⏷"),
+    };
+    let menu = ui.menu_button(text, |ui| {
+        if state.runs.is_empty() {
+            ui.label(RichText::new("No earlier runs").weak());
+        }
+        egui::ScrollArea::vertical().show(ui, |ui| {
+            for run in &state.runs {
+                let mut is_on = view.runs.contains(&run.path);
+                if ui.checkbox(&mut is_on, file_name(&run.path)).changed() {
+                    if is_on {
+                        view.runs.push(run.path.clone());
+                    } else {
+                        view.runs.retain(|path| *path != run.path);
+                    }
+                }
+            }
+        });
+    });
+    menu.response.on_hover_text("Earlier runs to compare with");
+}

@@ -1,0 +1,120 @@
+//! What is learned from: choosing it, and what was read.
+
+use egui::{CollapsingHeader, RichText, Ui};
+
+use super::action::{Actions, AppAction};
+use super::command::Command;
+use super::state::{Coverage, State};
+use super::theme::Theme;
+use super::widgets::{
+    command_button, counted, duration, file_name, grouped, hint, problem, progress, title,
+};
+use crate::tokens::Corpus;
+
+pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
+    title(ui, "Library");
+    let library = &state.library;
+    let paths = library.paths.iter().map(|path| path.display().to_string());
+    let tooltip = match library.paths.as_slice() {
+        [] => "Short classical pieces that come with Etude".to_owned(),
+        _ => paths.collect::<Vec<_>>().join("\n"),
+    };
+    ui.add(egui::Label::new(library.label()).truncate()).on_hover_text(tooltip);
+    ui.horizontal(|ui| {
+        for (command, text) in [
+            (Command::ChooseFiles, "Files…"),
+            (Command::ChooseFolder, "Folder…"),
+            (Command::UseBuiltInPieces, "Built-in"),
+        ] {
+            if command_button(ui, state, command, text) {
+                actions.push(AppAction::Run(command));
+            }
+        }
+    });
+    if library.job.is_some() {
+        let (n_done, n_files) = (library.progress.n_done, library.progress.n_files);
+        progress(ui, theme, n_done as f32 / n_files.max(1) as f32, "Reading");
+        hint(ui, format!("Reading {} of {n_files} files", n_done.min(n_files)));
+    }
+    if let Some(error) = &library.error {
+        problem(ui, error);
+    }
+    match &library.corpus {
+        Some(corpus) => {
+            summary(ui, corpus);
+            covered(ui, library.coverage.as_ref(), library.counting.is_some());
+            skipped(ui, corpus);
+        }
+        None if library.job.is_none() && library.error.is_none() => {
+            hint(ui, "Choose MIDI files or a folder, or drop them on the window");
+        }
+        None => {}
+    }
+}
+
+fn summary(ui: &mut Ui, corpus: &Corpus) {
+    ui.horizontal_wrapped(|ui| {
+        let parts = [
+            (
+                counted(corpus.pieces.len(), "piece", "pieces"),
+                "Files that could be read, each one piece",
+            ),
+            (duration(corpus.duration_secs()), "How long all of them last together"),
+            (
+                counted(corpus.n_frames(), "frame", "frames"),
+                "Each piece is cut into slices of equal length. One slice is a frame: the keys \
+                 that are down at that moment",
+            ),
+            (
+                counted(corpus.chords.len(), "chord", "chords"),
+                "How many different sets of keys there are. The vocabulary is made of them",
+            ),
+        ];
+        for (text, tooltip) in parts {
+            ui.label(RichText::new(text).small()).on_hover_text(tooltip);
+        }
+    });
+}
+
+fn covered(ui: &mut Ui, coverage: Option<&Coverage>, is_counting: bool) {
+    match coverage.map(|coverage| &coverage.result) {
+        Some(Ok((vocabulary, share))) => {
+            let text = format!(
+                "The vocabulary of {} chords covers {:.0} % of the held-out music",
+                grouped(*vocabulary as f64),
+                share * 100.0
+            );
+            hint(ui, text).on_hover_text(
+                "Some pieces are held out: nothing is learned from them, they only measure. This \
+                 is the share of their frames whose chord occurs in the pieces learned from. The \
+                 rest can only be guessed key by key",
+            );
+        }
+        Some(Err(error)) => {
+            problem(ui, error);
+        }
+        None if is_counting => {
+            hint(ui, "Counting how much the vocabulary covers…");
+        }
+        None => {}
+    }
+}
+
+fn skipped(ui: &mut Ui, corpus: &Corpus) {
+    if corpus.skipped.is_empty() {
+        return;
+    }
+    let count = counted(corpus.skipped.len(), "file was skipped", "files were skipped");
+    CollapsingHeader::new(RichText::new(count).small()).id_salt("skipped files").show(ui, |ui| {
+        for skipped in corpus.skipped.iter().take(MOST_SKIPPED) {
+            hint(ui, format!("{}: {}", file_name(&skipped.path), skipped.reason))
+                .on_hover_text(skipped.path.display().to_string());
+        }
+        if corpus.skipped.len() > MOST_SKIPPED {
+            hint(ui, format!("… and {} more", corpus.skipped.len() - MOST_SKIPPED));
+        }
+    });
+}
+
+/// Of many bad files these are named.
+const MOST_SKIPPED: usize = 100;

@@ -1,0 +1,146 @@
+//! Train, stop, resume, and how far it is.
+
+use egui::{RichText, Ui};
+
+use super::action::{Actions, AppAction};
+use super::command::Command;
+use super::settings_form;
+use super::state::{State, Training};
+use super::theme::{ROW, SPACE, Theme};
+use super::widgets::{
+    bytes, command_button, command_widget, counted, duration, file_name, grouped, hint, progress,
+    short, title,
+};
+
+pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) {
+    title(ui, "Training");
+    let is_training = state.training.job.is_some() || state.training.is_waiting_for_library;
+    ui.add_enabled_ui(!is_training, |ui| {
+        settings_form::essential_ui(ui, &mut state.preferences);
+    });
+    ui.horizontal(|ui| {
+        let width = (ui.available_width() - SPACE) / 2.0;
+        let size = egui::Vec2::new(width, ROW + SPACE);
+        let (first, second) = if is_training {
+            let text = if state.training.is_stopping { "Stopping…" } else { "Stop" };
+            ((Command::StopTraining, text), None)
+        } else {
+            ((Command::Train, "Train"), Some((Command::ResumeTraining, "Resume")))
+        };
+        for (command, text) in [Some(first), second].into_iter().flatten() {
+            let button = egui::Button::new(text).min_size(size);
+            if command_widget(ui, state, command, button).clicked() {
+                actions.push(AppAction::Run(command));
+            }
+        }
+    });
+    progress_ui(ui, theme, state);
+    ui.add_enabled_ui(!is_training, |ui| {
+        settings_form::all_ui(ui, &mut state.preferences);
+    });
+    memory_ui(ui, state);
+    if !state.preferences.shows_curves
+        && command_button(ui, state, Command::ShowCurves, "Show the curves")
+    {
+        actions.push(AppAction::Run(Command::ShowCurves));
+    }
+}
+
+fn progress_ui(ui: &mut Ui, theme: &Theme, state: &State) {
+    let training = &state.training;
+    if training.is_waiting_for_library {
+        hint(ui, "Waiting for the library…");
+    }
+    if training.job.is_some() {
+        let share = training.progress();
+        progress(ui, theme, share, "Training");
+        match (&training.prepared, training.last_step) {
+            (None, _) => {
+                hint(ui, "Preparing…");
+            }
+            (Some(_), None) => {
+                hint(ui, "The first step is being made…");
+            }
+            (Some(_), Some(step)) => {
+                let line = format!(
+                    "Epoch {} of {} · {} frames/s · {} left",
+                    step.epoch,
+                    training.settings.epochs,
+                    grouped(step.frames_per_second),
+                    duration(step.secs_left)
+                );
+                hint(ui, line).on_hover_text(
+                    "One epoch is one reading of all the pieces. Frames a second tell how fast \
+                     it learns. It may stop earlier when nothing more is gained",
+                );
+            }
+        }
+    }
+    if let Some(prepared) = &training.prepared {
+        let line = format!(
+            "{} on {}",
+            counted(prepared.parameters, "parameter", "parameters"),
+            prepared.device
+        );
+        hint(ui, line).on_hover_text(format!(
+            "Parameters are the numbers that learning changes. Learned from {} frames, measured \
+             on {} held-out ones, in steps of {} sequences",
+            grouped(prepared.train_frames as f64),
+            grouped(prepared.valid_frames as f64),
+            prepared.batch
+        ));
+    }
+    numbers_ui(ui, training);
+    for note in training.notes.iter().rev().take(3) {
+        hint(ui, note);
+    }
+}
+
+/// The best so far, in plain words with the terms beside them.
+fn numbers_ui(ui: &mut Ui, training: &Training) {
+    let Some(best) = training.best() else { return };
+    ui.horizontal_wrapped(|ui| {
+        ui.label(RichText::new(format!("Surprise {}", short(best.valid_perplexity))).strong())
+            .on_hover_text(
+                "How surprised it is by music it hasn't seen (perplexity): as if it had to guess \
+                 among this many equally likely chords at every frame. Less is better",
+            );
+        ui.label(format!("right {:.1} %", best.valid_accuracy * 100.0)).on_hover_text(
+            "How often the chord it thinks most likely is the one that comes (accuracy), on \
+             held-out music",
+        );
+        ui.label(RichText::new(format!("best at epoch {}", best.epoch)).weak()).on_hover_text(
+            "The weights of this epoch are kept as the best: later ones learn the pieces by heart",
+        );
+    });
+    if let Some(test) = training.summary.as_ref().and_then(|summary| summary.test_perplexity) {
+        ui.label(format!("On pieces kept for the very end: {}", short(test))).on_hover_text(
+            "Perplexity on pieces that neither taught nor chose the best epoch: the most honest \
+             figure",
+        );
+    }
+    if let Some(dir) = &training.run_dir {
+        hint(ui, file_name(dir)).on_hover_text(format!("Kept in {}", dir.display()));
+    }
+}
+
+fn memory_ui(ui: &mut Ui, state: &State) {
+    let vocabulary = match &state.library.coverage {
+        Some(coverage) => coverage.result.as_ref().map_or(0, |(vocabulary, _)| *vocabulary),
+        None => 0,
+    };
+    if vocabulary == 0 || state.training.job.is_some() {
+        return;
+    }
+    let settings = &state.preferences.training;
+    // The estimate multiplies what the form holds: only for values that a run would accept.
+    if let Err(error) = settings.validate() {
+        super::widgets::problem(ui, &error.to_string());
+        return;
+    }
+    let needed = bytes(crate::model::estimate_memory(settings, vocabulary));
+    hint(ui, format!("Training will need about {needed} of memory")).on_hover_text(
+        "Estimated from the size of the network, the batch and the vocabulary. If it runs out, \
+         the batch is made smaller",
+    );
+}
