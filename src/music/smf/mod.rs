@@ -20,6 +20,7 @@ mod assemble;
 mod container;
 mod events;
 mod extras;
+mod first_instrument;
 mod pairing;
 mod problem;
 mod text;
@@ -35,6 +36,7 @@ use super::Score;
 use container::Container;
 use problem::Warnings;
 
+pub use first_instrument::{Controls, FirstInstrument, read_first_instrument};
 pub use problem::{ImportError, ImportWarning};
 pub use write::write;
 
