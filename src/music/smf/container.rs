@@ -195,7 +195,7 @@ fn split_tracks<'a>(bytes: &'a [u8], warnings: &mut Warnings) -> Vec<&'a [u8]> {
             at = next;
         }
     }
-    warnings.push_counted(n_stray, ImportWarning::StrayBytes);
+    warnings.push_counted(n_stray, |n_bytes| ImportWarning::StrayBytes { n_bytes });
     tracks
 }
 
@@ -324,7 +324,7 @@ mod tests {
     fn alien_chunks_are_skipped_and_stray_bytes_counted() {
         let bytes =
             b"XFIH\0\0\0\x02abMTrk\0\0\0\x04\0\xff\x2f\0\x07\x08MTrk\0\0\0\x04\0\xff\x2f\0!";
-        assert_eq!(check(bytes), (vec![4, 4], vec![ImportWarning::StrayBytes(3)]));
+        assert_eq!(check(bytes), (vec![4, 4], vec![ImportWarning::StrayBytes { n_bytes: 3 }]));
     }
 
     #[test]

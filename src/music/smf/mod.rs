@@ -2,7 +2,7 @@
 //!
 //! Reading goes in three steps, a file each: `container` finds the tracks, `events` and `walker`
 //! read what is in them, `assemble` makes a score of it (`pairing` decides which note-off ends
-//! which note). midly reads the events strictly; the walker takes over where it refuses.
+//! which note) with a `track_reader` for each track. midly reads the events strictly; the walker takes over where it refuses.
 //!
 //! - **Formats** 0, 1 and 2, also inside RIFF (RMID). The sequences of format 2 follow one
 //!   another. Time code (SMPTE) becomes a tempo at which every tick has its stated length; tempo
@@ -24,6 +24,7 @@ mod first_instrument;
 mod pairing;
 mod problem;
 mod text;
+mod track_reader;
 mod voices;
 mod walker;
 mod write;
@@ -84,7 +85,7 @@ pub fn read(bytes: &[u8]) -> Result<Import, ImportError> {
     let is_noise = n_bytes_read < n_bytes / 10;
     if counts.n_note_ons == 0 || is_noise {
         return Err(match warnings.damage() {
-            Some(warning) => ImportError::Damaged(warning.clone()),
+            Some(first) => ImportError::Damaged { first: first.clone() },
             None => ImportError::NoNotes,
         });
     }

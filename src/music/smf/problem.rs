@@ -13,7 +13,7 @@ pub enum ImportWarning {
     RiffLength,
     #[error("the file says it is of format {0}, which doesn't exist — it was read as format 1")]
     Format(u16),
-    #[error("the header announces {} but the file holds {found} — all of those were read", tracks(*stated))]
+    #[error("the header announces {} but the file holds {found} — all of those were read", counted(*stated, "track", "tracks"))]
     TrackCount { stated: usize, found: usize },
     #[error(
         "a file of format 0 should hold one track but this one holds {0} — they were read as sounding together"
@@ -35,9 +35,9 @@ pub enum ImportWarning {
     TrackCut { track: usize },
     #[error("track {track} states a wrong length — it was read to where it really ends")]
     TrackLength { track: usize },
-    #[error("{0} bytes between or after the tracks belong to nothing — they were skipped")]
-    StrayBytes(usize),
-    #[error("track {track} is damaged at byte {byte} — the {} before that {} kept", notes(*n_notes), if *n_notes == 1 { "was" } else { "were" })]
+    #[error("{} between or after the tracks — skipped", counted(*n_bytes, "stray byte", "stray bytes"))]
+    StrayBytes { n_bytes: usize },
+    #[error("track {track} can't be understood from byte {byte} on — {} before that kept", counted(*n_notes, "note", "notes"))]
     TrackDamaged { track: usize, byte: usize, n_notes: usize },
     #[error("track {track} has no end mark — its last event was taken for its end")]
     NoEndOfTrack { track: usize },
@@ -51,37 +51,27 @@ pub enum ImportWarning {
         "track {track} relies on a running status that a file must not carry that far — it was understood all the same"
     )]
     RunningStatus { track: usize },
-    #[error(
-        "track {track} begins with {n_bytes} bytes that belong to no event — they were skipped"
-    )]
+    #[error("track {track} begins with {} of no event — skipped", counted(*n_bytes, "byte", "bytes"))]
     DataBeforeStatus { track: usize, n_bytes: usize },
-    #[error(
-        "track {track} holds messages that don't belong in a file ({n_messages} of them) — they were skipped"
-    )]
+    #[error("track {track} holds {} that a file must not have — skipped", counted(*n_messages, "system message", "system messages"))]
     SystemMessages { track: usize, n_messages: usize },
-    #[error(
-        "track {track} holds meta events of unknown numbers ({n_events} of them) — they were skipped"
-    )]
+    #[error("track {track} holds {} of no known kind — skipped", counted(*n_events, "meta event", "meta events"))]
     UnknownMeta { track: usize, n_events: usize },
     #[error(
         "the file lasts longer than can be counted — what comes after tick {limit} was moved there"
     )]
     TimeOverflow { limit: u32 },
-    #[error(
-        "{n_events} tempo changes ask for no tempo at all — 120 quarters a minute were assumed"
-    )]
+    #[error("{} no time at all — 120 quarters a minute assumed", counted(*n_events, "tempo change gives a quarter", "tempo changes give a quarter"))]
     TempoZero { n_events: usize },
-    #[error(
-        "{n_events} tempo changes are faster than {limit} quarters a minute — that was taken instead"
-    )]
+    #[error("{} beyond {limit} quarters a minute — {limit} taken instead", counted(*n_events, "tempo change", "tempo changes"))]
     TempoTooFast { n_events: usize, limit: u32 },
-    #[error("{n_events} tempo or time signature events have a wrong length — they were left out")]
+    #[error("{} of a wrong length — left out", counted(*n_events, "tempo or time signature", "tempos or time signatures"))]
     MetaLength { n_events: usize },
-    #[error("{n_events} time signatures make no sense — 4/4 was assumed there")]
+    #[error("{} of no sense — 4/4 assumed", counted(*n_events, "time signature", "time signatures"))]
     Meter { n_events: usize },
-    #[error("{} never let go — {} at the next one of that pitch or with the track", notes_are(*n_notes), if *n_notes == 1 { "it ends" } else { "they end" })]
+    #[error("{} never let go — ended at the next one of the same pitch, or with the track", counted(*n_notes, "note", "notes"))]
     NeverLetGo { n_notes: usize },
-    #[error("{} outside the 88 keys of a piano — kept as {}", notes_are(*n_notes), if *n_notes == 1 { "it is" } else { "they are" })]
+    #[error("{} outside the 88 keys of a piano — kept", counted(*n_notes, "note", "notes"))]
     OutsidePiano { n_notes: usize },
     #[error("the file holds only percussion — there is nothing for a piano in it")]
     OnlyDrums,
@@ -89,12 +79,14 @@ pub enum ImportWarning {
         "the file has more than {limit} instruments — the others were put together with the last one"
     )]
     TooManyParts { limit: usize },
-    #[error(
-        "the file holds more controllers and texts than are kept — {n_events} of them were left out"
-    )]
+    #[error("the file holds more controllers and texts than are kept — {} left out", counted(*n_events, "event", "events"))]
     TooManyExtras { n_events: usize },
-    #[error("there are {n_more} more warnings of this kind")]
+    #[error("{} in this file", counted(*n_more, "more warning", "more warnings"))]
     More { n_more: usize },
+}
+
+fn counted(count: usize, one: &str, several: &str) -> String {
+    format!("{count} {}", if count == 1 { one } else { several })
 }
 
 /// Why a file can't be read. One line each: what failed, why, what to do.
@@ -102,14 +94,12 @@ pub enum ImportWarning {
 pub enum ImportError {
     #[error("the file can't be opened — {0}. Check its name and your permissions")]
     Io(#[source] io::Error),
-    #[error(
-        "this is a folder, not a MIDI file — choose a file in it, or give the folder where folders are read"
-    )]
+    #[error("this is a folder, not a MIDI file — choose a file in it")]
     Folder,
     #[error("this is neither a file nor a folder — choose a MIDI file")]
     NotAFile,
     #[error(
-        "the file has {bytes} bytes, too many for a MIDI file — the limit is {limit} bytes. Choose another file"
+        "the file has {bytes} bytes, too many for a MIDI file — the limit is {limit}. Choose another file"
     )]
     TooLarge { bytes: u64, limit: u64 },
     #[error("the file is empty — choose another, or copy it again from where it came")]
@@ -130,26 +120,19 @@ pub enum ImportError {
         "there is no track in this MIDI file — it breaks off after its header or was saved empty. Choose another file"
     )]
     NoTracks,
-    #[error("there is no note in this MIDI file — choose one with music in it")]
+    #[error("there are no notes in this MIDI file — choose one with music in it")]
     NoNotes,
-    #[error("this MIDI file is damaged beyond use — {0}. Copy it again from where it came")]
-    Damaged(ImportWarning),
+    #[error("this MIDI file is damaged beyond use — {}. Copy it again from where it came", broken_at(.first))]
+    Damaged {
+        /// The first sign of damage.
+        first: ImportWarning,
+    },
 }
 
-fn tracks(count: usize) -> String {
-    if count == 1 { "1 track".to_owned() } else { format!("{count} tracks") }
-}
-
-fn notes(count: usize) -> String {
-    match count {
-        0 => "beginning".to_owned(),
-        1 => "one note".to_owned(),
-        _ => format!("{count} notes"),
-    }
-}
-
-fn notes_are(count: usize) -> String {
-    if count == 1 { "one note is".to_owned() } else { format!("{count} notes are") }
+/// Where a file that can't be used is damaged: a warning without what was done about it.
+fn broken_at(warning: &ImportWarning) -> String {
+    let text = warning.to_string();
+    text.split(" — ").next().unwrap_or_default().to_owned()
 }
 
 /// Gathers warnings, and keeps a file of a thousand bad tracks from giving a thousand of them.
