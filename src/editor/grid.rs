@@ -20,6 +20,14 @@ struct Stretch {
     ticks_per_beat: u32,
 }
 
+impl Stretch {
+    /// Every how many bars one is shown: the least power of two that keeps them `min_ticks` apart.
+    fn stride(&self, min_ticks: f64) -> u32 {
+        let bars = (min_ticks / f64::from(self.ticks_per_bar)).ceil().clamp(1.0, 2_147_483_648.0);
+        (bars as u32).next_power_of_two()
+    }
+}
+
 /// One bar.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Bar {
@@ -74,6 +82,38 @@ impl Bars {
     pub fn starting_at(&self, tick: Tick) -> impl Iterator<Item = Bar> {
         let first = self.at(tick);
         std::iter::successors(Some(first), |bar| (bar.end.0 < u32::MAX).then(|| self.at(bar.end)))
+    }
+
+    /// Bars from the one that holds the tick on, left out so that no two begin less than
+    /// `min_ticks` apart: every second, fourth, eighth … of a stretch. What is walked over depends
+    /// on how many are found, never on how many there are.
+    pub fn spaced(&self, tick: Tick, min_ticks: f64) -> impl Iterator<Item = Bar> {
+        let stretch_idx = self.stretch_at(tick);
+        let stretch = self.stretches[stretch_idx];
+        let bar_idx = (tick.0 - stretch.start) / stretch.ticks_per_bar;
+        let first = self.bar_in(stretch_idx, bar_idx - bar_idx % stretch.stride(min_ticks));
+        std::iter::successors(Some(first), move |bar| self.spaced_after(*bar, min_ticks))
+    }
+
+    fn spaced_after(&self, bar: Bar, min_ticks: f64) -> Option<Bar> {
+        // A float to integer cast saturates.
+        let at_least = bar.start.0.saturating_add((min_ticks as u32).max(1));
+        let mut stretch_idx = self.stretch_at(Tick(at_least));
+        let mut stretch = self.stretches[stretch_idx];
+        let stride = stretch.stride(min_ticks);
+        let bar_idx = (at_least - stretch.start).div_ceil(stretch.ticks_per_bar);
+        let mut bar_idx = bar_idx.checked_next_multiple_of(stride)?;
+        let start =
+            u64::from(stretch.start) + u64::from(bar_idx) * u64::from(stretch.ticks_per_bar);
+        if let Some(next) =
+            self.stretches.get(stretch_idx + 1).filter(|next| start >= u64::from(next.start))
+        {
+            (stretch_idx, stretch, bar_idx) = (stretch_idx + 1, *next, 0);
+        }
+        let is_a_tick = u64::from(stretch.start)
+            + u64::from(bar_idx) * u64::from(stretch.ticks_per_bar)
+            < u64::from(u32::MAX);
+        is_a_tick.then(|| self.bar_in(stretch_idx, bar_idx))
     }
 
     fn stretch_at(&self, tick: Tick) -> usize {
@@ -240,6 +280,21 @@ mod tests {
         let all: Vec<Bar> = bars.starting_at(Tick(0)).take(40).collect();
         assert!(all.windows(2).all(|pair| pair[0].end == pair[1].start));
         assert_eq!(all[2].end, Tick(4000), "the change of meter cuts the third bar");
+    }
+
+    #[test]
+    fn spaced_bars_are_bars_and_keep_their_distance() {
+        let many: Vec<_> = (0..500).map(|i| (i * 1000, (i % 7 + 1) as u8, 2)).collect();
+        for meters in [vec![], vec![(0, 3, 2), (7000, 6, 3), (90_000, 4, 2)], many] {
+            let bars = Bars::new(&score(480, &meters));
+            for min_ticks in [1.0, 2000.0, 5000.5, 1e6, 1e12] {
+                let found: Vec<Bar> = bars.spaced(Tick(30_000), min_ticks).take(300).collect();
+                assert!(found.iter().all(|bar| bars.at(bar.start) == *bar));
+                assert!(found.windows(2).all(|pair| {
+                    f64::from(pair[1].start.0 - pair[0].start.0) >= min_ticks.floor()
+                }));
+            }
+        }
     }
 
     #[test]

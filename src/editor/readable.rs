@@ -8,8 +8,7 @@ pub fn lay_out(compact: &str) -> String {
     let flat = flat_containers(compact.as_bytes());
     let mut out = String::with_capacity(compact.len() + compact.len() / 4);
     let (mut depth, mut flat_depth, mut n_opened) = (0usize, 0usize, 0usize);
-    let mut words = Words { text: compact, at: 0 };
-    while let Some(word) = words.next() {
+    for word in (Words { text: compact, at: 0 }) {
         match word {
             "{" | "[" => {
                 let is_flat = flat_depth > 0 || flat[n_opened];
