@@ -50,11 +50,6 @@ impl NamedTensor {
         let shape = tensor.dims();
         Self { name, shape, values: numbers(tensor.into_data()) }
     }
-
-    pub fn prefixed(mut self, prefix: &str) -> Self {
-        self.name.insert_str(0, prefix);
-        self
-    }
 }
 
 /// The numbers of a tensor of floats, whatever float type its backend computes in.
@@ -68,10 +63,6 @@ pub fn numbers(data: TensorData) -> Vec<f32> {
 pub struct TensorMap(HashMap<String, NamedTensor>);
 
 impl TensorMap {
-    pub fn has(&self, name: &str) -> bool {
-        self.0.contains_key(name)
-    }
-
     /// The tensor `prefix` + `name` on a device, its shape checked.
     pub fn tensor<B: Backend>(
         &self,
