@@ -23,6 +23,9 @@ mod lane;
 mod outbox;
 mod work;
 
+#[cfg(test)]
+mod tests;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

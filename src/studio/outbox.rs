@@ -105,6 +105,12 @@ impl Outbox {
         events
     }
 
+    /// Whether every job has finished.
+    #[cfg(test)]
+    pub fn is_idle(&self) -> bool {
+        self.unfinished().is_empty()
+    }
+
     fn is_crowded(&self) -> bool {
         self.events.len() >= MANY_UNDELIVERED
     }

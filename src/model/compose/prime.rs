@@ -5,7 +5,9 @@ use serde::{Deserialize, Serialize};
 
 use super::take_rng;
 use crate::music::{Pitch, Score};
-use crate::tokens::{Chord, ChordVocabulary, FramingPlan, PianoRoll, Token, roll_from_score};
+use crate::tokens::{
+    Chord, ChordVocabulary, FramesError, FramingPlan, PianoRoll, Token, roll_from_score,
+};
 
 /// What a generation starts from.
 ///
@@ -31,8 +33,11 @@ impl Prime {
     pub const CONTEXT_FRAMES: usize = 128;
 
     /// A whole score in frames, as the model with this plan read its pieces when it learned.
-    pub fn from_score(score: &Score, plan: &FramingPlan) -> Self {
-        Self::Chords(roll_from_score(score, plan))
+    ///
+    /// # Errors
+    /// A score too long to be cut into frames.
+    pub fn from_score(score: &Score, plan: &FramingPlan) -> Result<Self, FramesError> {
+        roll_from_score(score, plan).map(Self::Chords)
     }
 
     pub fn from_pitch(pitch: Pitch) -> Self {
