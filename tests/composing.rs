@@ -512,6 +512,12 @@ fn a_score_becomes_a_prime_at_the_rate_that_was_learned() {
     let chord = |pitch: u8| Chord::from_iter(Pitch::new(pitch));
     let roll = vec![chord(60), chord(62), Chord::REST, chord(64)];
     assert_eq!(prime, Prime::Chords(roll.clone()));
+    let until =
+        |tick| Prime::from_score_until(&score, Tick(tick), &FramingPlan::default()).unwrap();
+    assert_eq!(until(720), Prime::Chords(roll[..2].to_vec()));
+    assert_eq!(until(480), Prime::Chords(roll[..1].to_vec()));
+    assert_eq!(until(0), Prime::Chords(Vec::new()));
+    assert_eq!(until(99_999), prime);
     assert_eq!(prime.clone().opening(2), Prime::Chords(roll[..2].to_vec()));
     assert_eq!(prime.clone().ending(3), Prime::Chords(roll[1..].to_vec()));
     assert_eq!(prime.clone().ending(99), prime);

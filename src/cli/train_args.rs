@@ -169,6 +169,7 @@ impl TrainArgs {
             split: music.split.map_or(base.split, Into::into),
             max_vocabulary: unless_zero(music.max_vocabulary, base.max_vocabulary),
             min_count: music.min_count.unwrap_or(base.min_count),
+            ..base
         }
     }
 }

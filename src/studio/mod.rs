@@ -32,6 +32,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::audio::{Font, RenderReport, RenderSettings};
 use crate::cancel::CancelToken;
+use crate::files;
 use crate::model::{
     ComposeEvent, ComposeRequest, DeviceReport, Take, TrainEvent, TrainRequest, TrainSummary,
 };
@@ -114,6 +115,7 @@ pub struct Studio {
     trainer: Lane,
     composer: Lane,
     librarian: Lane,
+    cache_dir: Option<PathBuf>,
     n_submitted: AtomicU64,
 }
 
@@ -121,12 +123,18 @@ impl Studio {
     /// `wake` is called from the workers whenever [`Studio::events`] has something new. It must
     /// be quick and must not panic.
     pub fn new(wake: Arc<dyn Fn() + Send + Sync>) -> Self {
+        Self::with_cache_dir(wake, Some(files::cache_dir()))
+    }
+
+    /// The same with another folder, or none, to remember in what files were read as.
+    pub fn with_cache_dir(wake: Arc<dyn Fn() + Send + Sync>, cache_dir: Option<PathBuf>) -> Self {
         let outbox = Arc::new(Outbox::new(wake));
         let lane = |name| Lane::new(name, Arc::clone(&outbox));
         Self {
             trainer: lane("etude-trainer"),
             composer: lane("etude-composer"),
             librarian: lane("etude-librarian"),
+            cache_dir,
             n_submitted: AtomicU64::new(0),
             outbox,
         }
@@ -142,7 +150,7 @@ impl Studio {
             Request::Render { .. } => (&self.librarian, "rendering"),
             Request::ListDevices => (&self.librarian, "looking for devices"),
         };
-        self.queue(lane, activity, work::work_of(request))
+        self.queue(lane, activity, work::work_of(request, self.cache_dir.clone()))
     }
 
     fn queue(&self, lane: &Lane, activity: &'static str, work: Work) -> JobId {

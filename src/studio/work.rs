@@ -1,23 +1,23 @@
 //! What each request does once its turn has come.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::lane::Work;
 use super::outbox::Reporter;
 use super::{Finish, LibrarySource, Progress, Request, background};
+use crate::assets;
 use crate::audio::{self, Font, RenderSettings};
 use crate::cancel::CancelToken;
 use crate::model::{self, ComposeRequest, TrainRequest};
 use crate::music::Score;
 use crate::tokens::{self, CorpusError, FramingPlan, ReadProgress};
-use crate::{assets, files};
 
-pub(super) fn work_of(request: Request) -> Work {
+pub(super) fn work_of(request: Request, cache_dir: Option<PathBuf>) -> Work {
     match request {
-        Request::ReadLibrary { source, plan } => {
-            Box::new(move |cancel, reporter| read(&source, &plan, cancel, reporter))
-        }
+        Request::ReadLibrary { source, plan } => Box::new(move |cancel, reporter| {
+            read(&source, &plan, cache_dir.as_deref(), cancel, reporter)
+        }),
         Request::Train(request) => {
             Box::new(move |cancel, reporter| train(&request, cancel, reporter))
         }
@@ -34,12 +34,13 @@ pub(super) fn work_of(request: Request) -> Work {
 fn read(
     source: &LibrarySource,
     plan: &FramingPlan,
+    cache_dir: Option<&Path>,
     cancel: &CancelToken,
     reporter: &mut Reporter,
 ) -> Finish {
     let corpus = match source {
         LibrarySource::BuiltIn => read_built_in(plan),
-        LibrarySource::Paths(paths) => read_paths(paths, plan, cancel, reporter),
+        LibrarySource::Paths(paths) => read_paths(paths, plan, cache_dir, cancel, reporter),
     };
     match corpus {
         Ok(corpus) => Finish::Read(Arc::new(corpus)),
@@ -55,6 +56,7 @@ fn read_built_in(plan: &FramingPlan) -> Result<tokens::Corpus, CorpusError> {
 fn read_paths(
     paths: &[PathBuf],
     plan: &FramingPlan,
+    cache_dir: Option<&Path>,
     cancel: &CancelToken,
     reporter: &mut Reporter,
 ) -> Result<tokens::Corpus, CorpusError> {
@@ -68,9 +70,8 @@ fn read_paths(
             reporter.newest(Progress::Read(progress));
         }
     };
-    let cache = files::cache_dir();
     background::run("etude-reader", || {
-        tokens::read_corpus(paths, plan, Some(&cache), cancel, &progress)
+        tokens::read_corpus(paths, plan, cache_dir, cancel, &progress)
     })
 }
 
@@ -95,7 +96,7 @@ fn render(
     score: &Score,
     font: &Font,
     settings: &RenderSettings,
-    out: &std::path::Path,
+    out: &Path,
     cancel: &CancelToken,
     reporter: &mut Reporter,
 ) -> Finish {

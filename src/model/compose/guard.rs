@@ -84,7 +84,11 @@ impl Rules {
         let context = &changes[context_at..];
         let mut repeating: Vec<Token> = changes
             .windows(n)
-            .filter(|run| run[..n - 1] == *context && run[n - 1] != current)
+            .filter(|run| {
+                let (before, next) = (&run[..n - 1], run[n - 1]);
+                // The last chord alone rules most places out.
+                before.last() == context.last() && before == context && next != current
+            })
             .map(|run| run[n - 1])
             .collect();
         repeating.sort_unstable();

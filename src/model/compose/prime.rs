@@ -4,7 +4,7 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::take_rng;
-use crate::music::{Pitch, Score};
+use crate::music::{Note, Pitch, Score, Tick};
 use crate::tokens::{
     Chord, ChordVocabulary, FramesError, FramingPlan, PianoRoll, Token, roll_from_score,
 };
@@ -38,6 +38,25 @@ impl Prime {
     /// A score too long to be cut into frames.
     pub fn from_score(score: &Score, plan: &FramingPlan) -> Result<Self, FramesError> {
         roll_from_score(score, plan).map(Self::Chords)
+    }
+
+    /// The score up to a tick, for going on from there: what sounds at the tick ends at it.
+    ///
+    /// # Errors
+    /// As [`Prime::from_score`].
+    pub fn from_score_until(
+        score: &Score,
+        tick: Tick,
+        plan: &FramingPlan,
+    ) -> Result<Self, FramesError> {
+        let mut past = score.clone();
+        let notes = score.notes().iter().filter(|note| note.start < tick);
+        let ended =
+            |note: &Note| Note { length: Tick(note.end().min(tick).0 - note.start.0), ..*note };
+        past.set_notes(notes.map(ended).collect());
+        past.pedal.retain(|span| span.start < tick);
+        past.pedal.iter_mut().for_each(|span| span.end = span.end.min(tick));
+        Self::from_score(&past, plan)
     }
 
     pub fn from_pitch(pitch: Pitch) -> Self {
