@@ -16,6 +16,7 @@ use rustysynth::SoundFont;
 use super::riff::{self, Damage, FontLayout, ScanError};
 use super::sf3;
 use super::synth::Synth;
+use super::trims::BUILT_IN_TRIMS;
 use crate::cancel::CancelToken;
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -78,7 +79,7 @@ impl Font {
                     return Ok(Self { name: BUILT_IN_NAME.to_owned(), shared });
                 }
                 let bytes = crate::assets::PIANO_SF3;
-                let mut font = Self::from_bytes(bytes, BUILT_IN_NAME, cancel)?;
+                let mut font = Self::from_memory(bytes, BUILT_IN_NAME, &BUILT_IN_TRIMS, cancel)?;
                 font.name = BUILT_IN_NAME.to_owned();
                 *kept = Arc::downgrade(&font.shared);
                 Ok(font)
@@ -92,7 +93,7 @@ impl Font {
                 }
                 let name = path.file_name().unwrap_or_default().to_string_lossy();
                 let file = BufReader::with_capacity(1 << 16, file);
-                match isolated(&name, || load_from(file, metadata.len(), &name, cancel)) {
+                match isolated(&name, || load_from(file, metadata.len(), &name, &[], cancel)) {
                     Err(LoadError::Io(source)) => Err(read(source)),
                     Err(LoadError::Font(error)) => Err(error),
                     Ok(font) => Ok(font),
@@ -106,7 +107,16 @@ impl Font {
     /// # Errors
     /// As [`Font::load`].
     pub fn from_bytes(bytes: &[u8], name: &str, cancel: &CancelToken) -> Result<Self, FontError> {
-        let load = || load_from(Cursor::new(bytes), bytes.len() as u64, name, cancel);
+        Self::from_memory(bytes, name, &[], cancel)
+    }
+
+    fn from_memory(
+        bytes: &[u8],
+        name: &str,
+        trims: &[i8],
+        cancel: &CancelToken,
+    ) -> Result<Self, FontError> {
+        let load = || load_from(Cursor::new(bytes), bytes.len() as u64, name, trims, cancel);
         isolated(name, load).map_err(|error| match error {
             LoadError::Font(error) => error,
             LoadError::Io(source) => damaged(name, source),
@@ -142,6 +152,7 @@ fn load_from(
     mut file: impl Read + Seek,
     len: u64,
     name: &str,
+    trims: &[i8],
     cancel: &CancelToken,
 ) -> Result<Font, LoadError> {
     let refuse = |damage: Damage| LoadError::Font(damaged(name, damage));
@@ -156,7 +167,7 @@ fn load_from(
     let sound_font = if is_compressed || layout.major_version >= 3 {
         let mut bytes = Vec::new();
         file.take(layout.samples_bytes).read_to_end(&mut bytes).map_err(LoadError::Io)?;
-        let expanded = sf3::expand(&layout, &bytes, cancel).map_err(refuse)?;
+        let expanded = sf3::expand(&layout, &bytes, trims, cancel).map_err(refuse)?;
         let sf3::Expanded { headers, samples, samples_bytes } = expanded.ok_or_else(cancelled)?;
         drop(bytes);
         parse(&layout, &headers, samples, samples_bytes, name)?

@@ -15,6 +15,7 @@ mod riff;
 mod sequencer;
 mod sf3;
 mod synth;
+mod trims;
 
 #[cfg(feature = "studio")]
 mod device;

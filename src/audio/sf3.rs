@@ -13,6 +13,7 @@ use symphonia::core::formats::{FormatOptions, TrackType};
 use symphonia::core::io::MediaSourceStream;
 use symphonia::core::meta::MetadataOptions;
 
+use super::dynamics::amplitude_from_db;
 use super::riff::{Damage, FontLayout, PADDING_SAMPLES, SampleHeader};
 use crate::cancel::CancelToken;
 
@@ -26,22 +27,28 @@ pub(crate) struct Expanded {
     pub samples_bytes: u64,
 }
 
-/// Decodes every sample, several at once. `bytes` is the `smpl` chunk. `None` when cancelled.
+/// Decodes every sample, several at once. `bytes` is the `smpl` chunk; `trims` are gains for the
+/// first samples, in tenths of a dB. `None` when cancelled.
 pub(crate) fn expand(
     layout: &FontLayout,
     bytes: &[u8],
+    trims: &[i8],
     cancel: &CancelToken,
 ) -> Result<Option<Expanded>, Damage> {
     let (ranges, slots) = ranges_of(&layout.headers, bytes)?;
     let budget = AtomicU64::new(MAX_SAMPLES);
     let decoded: Result<Vec<Vec<i16>>, Damage> = ranges
         .par_iter()
-        .map(|range| {
+        .enumerate()
+        .map(|(idx, range)| {
             if cancel.is_cancelled() {
                 return Ok(Vec::new());
             }
             let part = &bytes[range.start..range.end];
             let mut samples = if range.is_compressed { decode(part)? } else { from_pcm(part) };
+            if let Some(trim) = trims.get(idx) {
+                amplify(&mut samples, f32::from(*trim) / 10.0);
+            }
             samples.resize(samples.len() + PADDING_SAMPLES, 0);
             let n_samples = samples.len() as u64;
             budget
@@ -129,6 +136,14 @@ fn ranges_of(
 
 fn from_pcm(bytes: &[u8]) -> Vec<i16> {
     bytes.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()
+}
+
+fn amplify(samples: &mut [i16], db: f32) {
+    let gain = amplitude_from_db(db);
+    for sample in samples {
+        // A float to integer cast saturates.
+        *sample = (f32::from(*sample) * gain).round() as i16;
+    }
 }
 
 /// Decodes one Ogg Vorbis stream; of several channels the first counts.
