@@ -5,6 +5,7 @@
 
 mod bars;
 mod extra;
+mod key;
 pub mod notation;
 mod pitch;
 mod score;
@@ -13,6 +14,7 @@ mod time;
 
 pub use bars::{Bar, BarGrid};
 pub use extra::{Extra, ExtraHome, ExtraMessage};
+pub use key::{Key, Mode};
 pub use pitch::{ParsePitchError, Pitch, Velocity};
 pub use score::{Note, Part, PedalSpan, Score};
 pub use time::{BarBeat, Meter, MeterChange, TempoChange, TempoMap, Tick, TicksPerQuarter};
