@@ -27,5 +27,6 @@ pub use frames::{
     kept_notes, roll_from_score,
 };
 pub use playback::{Articulation, Playback, score_from_roll};
+pub use sources::{Found, find_files};
 pub use split::{Split, SplitError, SplitKind, Stretch};
 pub use vocabulary::{ChordVocabulary, Token, VocabularyError, VocabularyLimits};

@@ -14,7 +14,7 @@ const EXTENSIONS: [&str; 4] = ["mid", "midi", "kar", "rmi"];
 
 /// The files that were found, in sorted order, and what couldn't be looked at.
 #[derive(Default, Debug)]
-pub(super) struct Found {
+pub struct Found {
     pub files: Vec<PathBuf>,
     pub skipped: Vec<Skipped>,
 }
@@ -22,7 +22,7 @@ pub(super) struct Found {
 /// A file is taken whatever its name; a folder is searched to the bottom for MIDI files. Links
 /// are followed, each folder once however it is reached. Sorted by the bytes of the whole path,
 /// as the original experiment sorted its files; a path given twice stands once.
-pub(super) fn find_files(paths: &[PathBuf], cancel: &CancelToken) -> Result<Found, CorpusError> {
+pub fn find_files(paths: &[PathBuf], cancel: &CancelToken) -> Result<Found, CorpusError> {
     let mut found = Found::default();
     for path in paths {
         let unreadable = |source| CorpusError::Unreadable { path: path.clone(), source };
