@@ -3,11 +3,15 @@
 //! Musical time is counted in integer [`Tick`]s, never in floating beats. Only this room names
 //! midly.
 
+mod extra;
+mod key;
 mod pitch;
 mod score;
 pub mod smf;
 mod time;
 
+pub use extra::{Extra, ExtraHome, ExtraMessage};
+pub use key::{Key, Mode};
 pub use pitch::{Pitch, Velocity};
 pub use score::{Note, Part, PedalSpan, Score};
 pub use time::{BarBeat, Meter, MeterChange, TempoChange, TempoMap, Tick, TicksPerQuarter};
