@@ -41,7 +41,9 @@ pub use app::{App, Setup};
 pub use command::Command;
 pub use curves::{CurveView, Measure};
 pub use dialogs::DialogKind;
-pub use state::{ComposeForm, Library, Preferences, Shown, State, TakeEntry, Training};
+pub use state::{
+    ComposeForm, Library, ModelChoice, Preferences, Shown, State, TakeEntry, Training,
+};
 
 use std::path::PathBuf;
 

@@ -64,7 +64,7 @@ impl App {
         }
     }
 
-    fn choose_without_starter(&mut self) {
+    pub(super) fn choose_without_starter(&mut self) {
         let run = self.state.runs.first().map(|run| run.path.clone());
         self.choose_model(run.map_or(ModelChoice::InTraining, ModelChoice::Run));
     }

@@ -24,7 +24,7 @@ use super::dialogs::{DialogKind, Dialogs};
 use super::info::Info;
 use super::palette::Palette;
 use super::piano_roll::PianoRollEditor;
-use super::state::{Preferences, State};
+use super::state::{ModelChoice, Preferences, State};
 use super::tasks::{Answer, Tasks};
 use super::theme::Theme;
 use crate::assets;
@@ -130,6 +130,10 @@ impl App {
             Answer::TakesRead { entries, failures }
         });
         self.list_runs();
+        // Nothing is in training yet, whatever was chosen when the window was closed.
+        if self.state.preferences.compose.model == ModelChoice::InTraining {
+            self.state.preferences.compose.model = ModelChoice::Starter;
+        }
         self.load_chosen_model();
         if let Some(file) = file {
             self.read_score(file);

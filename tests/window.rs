@@ -1,0 +1,228 @@
+//! The window, driven as a person drives it: by names and keys, without a display.
+#![cfg(feature = "studio")]
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant, UNIX_EPOCH};
+
+use crossbeam_channel::{Receiver, unbounded};
+use egui::accesskit::Role;
+use egui::{Key, Modifiers};
+use egui_kittest::Harness;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use etude::audio::Player;
+use etude::model::TrainingSettings;
+use etude::music::smf;
+use etude::studio::Studio;
+use etude::ui::{App, DialogKind, Preferences, Setup, Shown};
+
+/// Nothing here takes longer, on a busy machine either.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+/// The window with a folder of its own, and the channel its workers knock on.
+struct Window {
+    harness: Harness<'static, App>,
+    knocks: Receiver<()>,
+    folder: tempfile::TempDir,
+}
+
+impl Window {
+    fn open(file: Option<PathBuf>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let (sender, knocks) = unbounded();
+        let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(move || {
+            let _ = sender.send(());
+        });
+        let data_dir = folder.path().to_owned();
+        let harness = Harness::builder().with_size([1280.0, 720.0]).build_eframe(move |creation| {
+            let setup = Setup {
+                studio: Studio::new(Arc::clone(&wake)),
+                player: Player::silent(Arc::clone(&wake)),
+                wake,
+                data_dir,
+                clock: || UNIX_EPOCH + Duration::from_secs(1_795_363_512),
+                dialogs: DialogKind::OwnField,
+                preferences: preferences(),
+                file,
+            };
+            App::new(&creation.egui_ctx, setup)
+        });
+        Self { harness, knocks, folder }
+    }
+
+    /// Draws frames until it is so, as the workers knock.
+    fn wait(&mut self, what: &str, is_so: impl Fn(&App) -> bool) {
+        let start = Instant::now();
+        while !is_so(self.harness.state()) {
+            assert!(start.elapsed() < PATIENCE, "waited too long: {what}");
+            // The silent clock knocks for nobody: look at it now and then.
+            let _ = self.knocks.recv_timeout(Duration::from_millis(20));
+            self.harness.step();
+        }
+        self.harness.run_steps(3);
+    }
+
+    /// Presses the last button of that name: the one in the panel, not the menu's title.
+    fn press(&mut self, name: &str) {
+        let buttons = self.harness.get_all_by_role_and_label(Role::Button, name);
+        buttons.last().unwrap().click();
+        self.harness.run_steps(3);
+    }
+
+    fn keys(&mut self, modifiers: Modifiers, key: Key) {
+        self.harness.key_press_modifiers(modifiers, key);
+        self.harness.run_steps(4);
+    }
+
+    fn write(&mut self, path: &Path) {
+        let field = self.harness.get_by_role(Role::TextInput);
+        field.set_text_value_accesskit(&path.display().to_string());
+        self.harness.run_steps(3);
+    }
+
+    fn sees(&self, text: &str) -> bool {
+        self.harness.query_all_by_label_contains(text).next().is_some()
+    }
+}
+
+/// The smallest network that still learns: what is tested here is the window.
+fn preferences() -> Preferences {
+    let training = TrainingSettings {
+        layers: 1,
+        hidden: 8,
+        epochs: 2,
+        sequence: 32,
+        max_vocabulary: Some(64),
+        ..TrainingSettings::default()
+    };
+    let mut preferences = Preferences { training, ..Preferences::default() };
+    preferences.compose.bars = 4.0;
+    // A network that has learned so little must not write rests only.
+    preferences.compose.temperature = 1.2;
+    preferences
+}
+
+#[test]
+fn train_compose_listen_export() {
+    let mut window = Window::open(None);
+    window.wait("the built-in pieces are read", |app| app.state.library.corpus.is_some());
+    assert!(window.sees("pieces"));
+
+    window.press("Train");
+    window.wait("a step is seen", |app| !app.state.training.live.is_empty());
+    assert!(window.harness.state().state.training.job.is_some());
+    window.wait("two epochs are done", |app| app.state.training.job.is_none());
+    let training = &window.harness.state().state.training;
+    assert_eq!(training.epochs.len(), 2, "{:?}", window.harness.state().state.alert);
+    assert!(training.epochs.iter().all(|point| point.valid_perplexity.is_finite()));
+    assert!(training.prepared.is_some() && training.summary.is_some());
+    assert!(window.sees("best at epoch"));
+
+    // Without a starter in the binary the run just made composes.
+    let choice = etude::ui::ModelChoice::InTraining;
+    window.harness.state_mut().state.preferences.compose.model = choice;
+    window.press("Compose");
+    window.wait("a take is there", |app| !app.state.takes.list.is_empty());
+    let shown = window.harness.state().state.shown;
+    assert!(matches!(shown, Shown::Take(_)), "{shown:?}");
+    assert_eq!(window.harness.state().state.takes.list[0].take.roll.len(), 64);
+    window.wait("the silent clock runs", |app| app.state.sound.playhead_secs > 0.1);
+
+    let out = window.folder.path().join("take.mid");
+    window.keys(Modifiers::COMMAND, Key::E);
+    window.write(&out);
+    window.press("Save here");
+    window.wait("the file is written", |_| out.exists());
+    let import = smf::read_file(&out).unwrap();
+    let take = &window.harness.state().state.takes.list[0];
+    assert_eq!(import.score.notes().len(), take.score.notes().len());
+
+    // One press puts it into the score, one key takes it out again.
+    let before = window.harness.state().state.document.history.score().notes().len();
+    window.press("Use ⏷");
+    window.press("In place of everything");
+    let state = &window.harness.state().state;
+    assert_eq!(state.shown, Shown::Score);
+    assert_eq!(state.document.history.score().notes().len(), import.score.notes().len());
+    assert!(state.document.is_unsaved());
+    window.keys(Modifiers::COMMAND, Key::Z);
+    let state = &window.harness.state().state;
+    assert_eq!(state.document.history.score().notes().len(), before);
+    assert!(!state.document.is_unsaved());
+}
+
+#[test]
+fn every_control_has_a_name_at_the_first_start() {
+    let mut window = Window::open(None);
+    window.wait("the built-in pieces are read", |app| app.state.library.corpus.is_some());
+    window.harness.check_accessibility();
+    assert!(window.sees("Press Compose at the right"));
+    for name in ["Train", "Compose", "Play", "Open…"] {
+        if name == "Open…" {
+            window.press("File");
+        }
+        let found = window.harness.query_all_by_role_and_label(Role::Button, name).next();
+        assert!(found.is_some(), "{name}");
+    }
+}
+
+#[test]
+fn commands_answer_to_their_keys() {
+    let mut window = Window::open(None);
+    window.wait("a piece is in the roll", |app| app.state.library.corpus.is_some());
+    window.keys(Modifiers::NONE, Key::Space);
+    assert!(window.harness.state().state.sound.is_playing);
+    window.keys(Modifiers::NONE, Key::Space);
+    assert!(!window.harness.state().state.sound.is_playing);
+
+    window.keys(Modifiers::COMMAND, Key::Num1);
+    assert!(!window.harness.state().state.preferences.shows_library);
+
+    // Everything chosen and deleted is one step, and undo brings it back.
+    let n_notes = window.harness.state().state.document.history.score().notes().len();
+    assert!(n_notes > 0);
+    window.keys(Modifiers::COMMAND, Key::A);
+    window.keys(Modifiers::NONE, Key::Delete);
+    assert!(window.harness.state().state.document.history.score().notes().is_empty());
+    window.keys(Modifiers::COMMAND, Key::Z);
+    assert_eq!(window.harness.state().state.document.history.score().notes().len(), n_notes);
+
+    // The palette finds a command by a part of its name.
+    window.keys(Modifiers::COMMAND, Key::P);
+    window.harness.get_by_role(Role::TextInput).type_text("next theme");
+    window.harness.run_steps(3);
+    window.keys(Modifiers::NONE, Key::Enter);
+    assert_ne!(window.harness.state().state.preferences.theme, Preferences::default().theme);
+}
+
+#[test]
+fn a_bad_file_is_named_with_its_reason() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("letter.mid");
+    std::fs::write(&path, "Dear Clara").unwrap();
+    let mut window = Window::open(Some(path));
+    window.wait("the error is shown", |app| app.state.alert.is_some());
+    assert!(window.sees("letter.mid"));
+    let alert = window.harness.state().state.alert.clone().unwrap();
+    assert!(alert.contains('—'), "{alert}");
+    window.press("All right");
+    assert_eq!(window.harness.state().state.alert, None);
+    // The piece that was there is still there.
+    assert!(!window.harness.state().state.document.history.score().notes().is_empty());
+}
+
+#[test]
+fn settings_stay_inside_their_limits() {
+    let mut window = Window::open(None);
+    window.wait("the built-in pieces are read", |app| app.state.library.corpus.is_some());
+    for (name, wanted) in [("Epochs", 0.0), ("Size", -5.0), ("Frames a second", 1e9)] {
+        let node = window.harness.get_by_role_and_label(Role::SpinButton, name);
+        assert!(node.accesskit_node().numeric_value().is_some(), "{name}");
+        node.set_value_accesskit(wanted);
+        window.harness.run_steps(3);
+    }
+    let training = &window.harness.state().state.preferences.training;
+    assert_eq!((training.epochs, training.hidden), (1, 1));
+    assert_eq!(training.fps.per_second(), 32.0);
+    assert!(training.validate().is_ok());
+}
