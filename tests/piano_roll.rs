@@ -416,6 +416,20 @@ fn the_ruler_seeks_to_the_grid() {
 }
 
 #[test]
+fn the_handle_below_goes_through_the_piece() {
+    let mut roll = open((0..400).map(|beat| note(beat * 480, 480, "C4")).collect());
+    let handle = roll.get_by_label("Scroll in time").rect().left_center() + vec2(12.0, 0.0);
+    roll.drag(handle, pos2(2000.0, handle.y), Modifiers::NONE);
+    assert!(roll.state().roll.viewport().ticks().1 > 400 * 480);
+    roll.click_at(handle, Modifiers::NONE);
+    assert!(roll.state().roll.viewport().ticks().0 < 480);
+    assert!(roll.selected().is_empty() && roll.state().labels.is_empty());
+    roll.state_mut().roll.fit_all();
+    roll.run_steps(2);
+    assert!(roll.state().roll.viewport().ticks().1 >= 400 * 480);
+}
+
+#[test]
 fn the_page_turns_with_the_playhead_but_not_against_the_user() {
     let mut roll = open((0..400).map(|beat| note(beat * 480, 480, "C4")).collect());
     roll.state_mut().playing = true;

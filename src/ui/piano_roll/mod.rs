@@ -8,6 +8,7 @@
 //! - `hit`: what lies under the pointer
 //! - `gesture`: what a drag means, one file each, in ticks and pitches
 //! - `pointer`, `keys`: from mouse and keyboard to gestures
+//! - `scrollbar`: where in the piece one is
 //! - `paint`: how it looks
 //! - `text`: notes in words
 
@@ -17,6 +18,7 @@ mod index;
 mod keys;
 mod paint;
 mod pointer;
+mod scrollbar;
 mod text;
 mod viewport;
 
@@ -215,6 +217,7 @@ impl PianoRollEditor {
         let held_key = self.keyboard_ui(ui, &frame, &mut out);
         let hovered = self.canvas_ui(ui, &frame, &mut out);
         self.paint(ui, &frame, held_key, hovered.as_ref(), &mut out);
+        self.scrollbar_ui(ui, &frame);
         self.tell_screen_reader(ui, &frame);
         if out.edit.is_some() || out.selection.is_some() {
             ui.ctx().request_repaint();

@@ -128,6 +128,27 @@ impl Viewport {
         f64::from(*self.pitches.end()) - f64::from(pitch)
     }
 
+    /// How many ticks are seen at once.
+    pub fn width_ticks(&self) -> f64 {
+        f64::from(self.rect.width()) * self.ticks_per_point
+    }
+
+    /// How many ticks one can scroll through: the piece, and what is seen after it.
+    pub fn all_ticks(&self) -> f64 {
+        self.furthest() + self.width_ticks()
+    }
+
+    /// The tick at the left edge.
+    pub fn left_tick(&self) -> f64 {
+        self.left
+    }
+
+    /// Brings a tick to the left edge.
+    pub fn set_left(&mut self, tick: f64) {
+        self.left = tick;
+        self.keep_in_bounds();
+    }
+
     /// The ticks that are seen.
     pub fn ticks(&self) -> (u32, u32) {
         // Casts from float saturate.
@@ -233,12 +254,15 @@ impl Viewport {
         self.row_height = self.row_height.clamp(*ROW_HEIGHTS.start(), *ROW_HEIGHTS.end());
     }
 
+    /// The last tick that can be at the left edge.
+    fn furthest(&self) -> f64 {
+        (self.end - self.width_ticks() * 0.25).max(0.0)
+    }
+
     /// One can scroll until the end of the piece stands at a quarter of the width, which leaves
     /// room to write on; and up and down until the last row.
     fn keep_in_bounds(&mut self) {
-        let width = f64::from(self.rect.width()) * self.ticks_per_point;
-        let furthest = (self.end - width * 0.25).max(0.0);
-        self.left = self.left.clamp(0.0, furthest);
+        self.left = self.left.clamp(0.0, self.furthest());
         let n_rows = f64::from(*self.pitches.end() - *self.pitches.start()) + 1.0;
         let rows_seen = f64::from(self.rect.height() / self.row_height);
         self.top = match n_rows > rows_seen {
