@@ -172,6 +172,21 @@ impl Hands for Roll {
 }
 
 #[test]
+fn hovering_tells_pitch_place_length_and_velocity() {
+    let mut roll = two_quarters();
+    let (on_note, nothing) = (roll.at(700, "E4"), roll.at(700, "A4"));
+    roll.hover_at(on_note);
+    roll.run_steps(30);
+    let hint = "E4 · 1:2:000 · 1/4 · velocity 80";
+    assert_eq!(roll.state().status, hint);
+    roll.get_by_label(hint);
+    roll.hover_at(nothing);
+    roll.run_steps(30);
+    assert_eq!(roll.state().status, "");
+    assert!(roll.query_by_label(hint).is_none());
+}
+
+#[test]
 fn clicking_a_note_selects_it_and_sounds_it() {
     let mut roll = two_quarters();
     let pos = roll.at(240, "C4");

@@ -20,6 +20,7 @@ const WIDEST_QUARTER: f64 = 800.0;
 /// # use egui::{Rect, pos2, vec2};
 /// let mut viewport = Viewport::new(480);
 /// viewport.place(Rect::from_min_size(pos2(50.0, 20.0), vec2(800.0, 400.0)));
+/// viewport.set_content(100_000.0, 21..=108);
 /// let x = viewport.x_from_tick(960.0);
 /// assert!((viewport.tick_from_x(x) - 960.0).abs() < 0.1);
 ///
@@ -249,17 +250,22 @@ impl Viewport {
     fn limit_zoom(&mut self) {
         let width = f64::from(self.rect.width().max(1.0));
         let closest = self.ticks_per_quarter / WIDEST_QUARTER;
-        let widest = (self.end.max(self.ticks_per_quarter * 64.0) * 1.25 / width).max(closest);
+        let widest = (self.paper() * 1.25 / width).max(closest);
         self.ticks_per_point = self.ticks_per_point.clamp(closest, widest);
         self.row_height = self.row_height.clamp(*ROW_HEIGHTS.start(), *ROW_HEIGHTS.end());
     }
 
     /// The last tick that can be at the left edge.
     fn furthest(&self) -> f64 {
-        (self.end - self.width_ticks() * 0.25).max(0.0)
+        (self.paper() - self.width_ticks() * 0.25).max(0.0)
     }
 
-    /// One can scroll until the end of the piece stands at a quarter of the width, which leaves
+    /// Where the paper ends: a short piece has some bars more to write on.
+    fn paper(&self) -> f64 {
+        self.end.max(self.ticks_per_quarter * 64.0)
+    }
+
+    /// One can scroll until the end of the paper stands at a quarter of the width, which leaves
     /// room to write on; and up and down until the last row.
     fn keep_in_bounds(&mut self) {
         self.left = self.left.clamp(0.0, self.furthest());
@@ -328,6 +334,15 @@ mod tests {
         assert!(viewport.ticks().1 >= 100_000);
         let seen = viewport.visible_pitches();
         assert!(seen.contains(&30) && seen.contains(&90), "{seen:?}");
+    }
+
+    #[test]
+    fn an_empty_piece_has_paper_to_scroll_through() {
+        let mut viewport = viewport();
+        viewport.set_content(0.0, 21..=108);
+        let tick = viewport.tick_from_x(700.0);
+        viewport.zoom_time(4.0, 700.0);
+        assert!((viewport.tick_from_x(700.0) - tick).abs() < 0.1);
     }
 
     #[test]
