@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use ureq::tls::{PemItem, RootCerts, TlsConfig, parse_pem};
+use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::cancel::CancelToken;
 use crate::files::data_dir;
@@ -187,28 +187,32 @@ fn replace_folder(new: &Path, place: &Path, old: &Path) -> io::Result<()> {
     })
 }
 
-/// The system's proxies are used; `SSL_CERT_FILE` may name other root certificates, as networks
-/// that look inside connections need.
+/// Where systems keep the root certificates they trust, those of a company's network among them.
+const ROOT_CERTIFICATES: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+
+/// The system's proxies and root certificates are used (or those in `SSL_CERT_FILE`), and
+/// Mozilla's where there are none.
 fn agent() -> ureq::Agent {
-    let own_roots =
-        std::env::var_os("SSL_CERT_FILE").and_then(|path| fs::read(path).ok()).map(|pem| {
-            let certificates =
-                parse_pem(&pem).filter_map(Result::ok).filter_map(|item| match item {
-                    PemItem::Certificate(certificate) => Some(certificate),
-                    _ => None,
-                });
-            certificates.collect::<Vec<_>>()
-        });
-    let roots = match own_roots {
-        Some(roots) if !roots.is_empty() => RootCerts::Specific(Arc::new(roots)),
-        _ => RootCerts::WebPki,
-    };
+    let asked = std::env::var_os("SSL_CERT_FILE").map(PathBuf::from);
+    let files = asked.into_iter().chain(ROOT_CERTIFICATES.map(PathBuf::from));
+    let roots = files.filter_map(|path| root_certificates(&path)).next();
+    let roots = roots.map_or(RootCerts::WebPki, |roots| RootCerts::Specific(Arc::new(roots)));
     ureq::Agent::config_builder()
         .tls_config(TlsConfig::builder().root_certs(roots).build())
         .timeout_connect(Some(Duration::from_secs(20)))
         .timeout_recv_response(Some(Duration::from_secs(60)))
         .build()
         .into()
+}
+
+fn root_certificates(path: &Path) -> Option<Vec<Certificate<'static>>> {
+    let pem = fs::read(path).ok()?;
+    let certificates = parse_pem(&pem).filter_map(Result::ok).filter_map(|item| match item {
+        PemItem::Certificate(certificate) => Some(certificate),
+        _ => None,
+    });
+    Some(certificates.collect::<Vec<_>>()).filter(|certificates| !certificates.is_empty())
 }
 
 /// The part of an index page (PEP 691) that is needed.

@@ -10,7 +10,7 @@ use super::args::InspectArgs;
 use super::failure::Failure;
 use super::output::{Output, clock, count};
 use crate::cancel::CancelToken;
-use crate::music::{Score, smf};
+use crate::music::{Key, Score, smf};
 use crate::tokens::find_files;
 
 #[derive(Serialize)]
@@ -113,6 +113,7 @@ fn described(score: &Score) -> FileReport {
         tempo_changes: score.tempo_map.changes().len() - 1,
         meter: format!("{}/{}", meter.numerator, 1u32 << meter.denominator_power.min(6)),
         meter_changes: score.meters.iter().filter(|change| change.tick.0 > 0).count(),
+        key: Key::estimate(score).map(|key| key.to_string()),
         pedal: score.pedal.len(),
         ..FileReport::default()
     }

@@ -41,6 +41,13 @@ pub fn check_output_file(out: &Path) -> Result<(), Failure> {
             out.display()
         )));
     }
+    // A device such as /dev/null would be replaced by a file.
+    if out.exists() && !out.is_file() {
+        return Err(Failure::failed(format!(
+            "{} is no ordinary file — give the name of a file",
+            out.display()
+        )));
+    }
     let folder = match out.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -115,6 +122,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("file");
         std::fs::write(&file, "x").unwrap();
+        #[cfg(unix)]
+        assert!(check_output_file(Path::new("/dev/null")).is_err());
         for out in
             [folder.path().to_path_buf(), folder.path().join("none/a.mid"), file.join("a.mid")]
         {

@@ -51,9 +51,9 @@ pub enum ProjectError {
         Project::FORMAT_VERSION
     )]
     Newer { path: PathBuf, found: u64 },
-    #[error("{} is damaged at line {line}, column {column} — {reason}. The copy before it ends in .bak", path.display())]
+    #[error("{} is damaged at line {line}, column {column} — {reason}. Open the earlier copy beside it, which ends in .bak", path.display())]
     Damaged { path: PathBuf, line: usize, column: usize, reason: String },
-    #[error("{} is damaged — {reason}. The copy before it ends in .bak", path.display())]
+    #[error("{} is damaged — {reason}. Open the earlier copy beside it, which ends in .bak", path.display())]
     Invalid { path: PathBuf, reason: String },
     #[error("{} can't be written — {source}. Save it in another place", path.display())]
     Write { path: PathBuf, source: io::Error },

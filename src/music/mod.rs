@@ -4,12 +4,14 @@
 //! midly.
 
 mod extra;
+mod key;
 mod pitch;
 mod score;
 pub mod smf;
 mod time;
 
 pub use extra::{Extra, ExtraHome, ExtraMessage};
+pub use key::{Key, Mode};
 pub use pitch::{Pitch, Velocity};
 pub use score::{Note, Part, PedalSpan, Score};
 pub use time::{BarBeat, Meter, MeterChange, TempoChange, TempoMap, Tick, TicksPerQuarter};

@@ -10,11 +10,12 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::cache::{Cache, FramedPiece};
-use super::frames::{Run, runs_from_score};
-use super::sources::{find_files, reason_from_io};
+use super::frames::{Run, runs_from_score, runs_from_spans};
+use super::sources::find_files;
 use super::table::own_parts;
-use super::{Chord, Framing, FramingPlan};
+use super::{Chord, FramesError, Framing, FramingPlan, original};
 use crate::cancel::CancelToken;
+use crate::music::smf::ImportError;
 use crate::music::{Score, smf};
 
 /// A chord's number in a [`Corpus`]; 0 is the rest.
@@ -94,9 +95,6 @@ pub struct ReadProgress {
     pub n_files: usize,
 }
 
-/// No MIDI file of a piece is larger; what is larger is refused before it is in memory.
-const MAX_FILE_BYTES: u64 = 64 << 20;
-
 /// Files that are read before their frames are taken into the corpus.
 const BATCH_LEN: usize = 256;
 
@@ -171,7 +169,7 @@ pub fn read_sources(scores: &[(String, Score)], plan: &FramingPlan) -> Result<Co
             // There are no bytes of a file, so those of the score stand in for them.
             let bytes = postcard::to_stdvec(score).unwrap_or_default();
             let path = PathBuf::from(format!("<{name}>"));
-            let framed = framed_piece(score, plan, Vec::new());
+            let framed = framed_piece(score, plan, runs_from_score(score, plan), Vec::new());
             Source { path, sha256: sha256_hex(&bytes), framed }
         })
         .collect();
@@ -193,8 +191,9 @@ struct Source {
 fn read_source(path: &Path, plan: &FramingPlan, cache: Option<&Cache>) -> Source {
     let bytes = match read_bytes(path) {
         Ok(bytes) => bytes,
-        Err(reason) => {
-            return Source { path: path.to_owned(), sha256: String::new(), framed: Err(reason) };
+        Err(error) => {
+            let framed = Err(error.to_string());
+            return Source { path: path.to_owned(), sha256: String::new(), framed };
         }
     };
     let sha256 = sha256_hex(&bytes);
@@ -210,26 +209,18 @@ fn read_source(path: &Path, plan: &FramingPlan, cache: Option<&Cache>) -> Source
 }
 
 /// The bytes of an ordinary file of reasonable size; a pipe would be waited for endlessly.
-fn read_bytes(path: &Path) -> Result<Vec<u8>, String> {
-    let metadata = std::fs::metadata(path).map_err(|error| reason_from_io(&error))?;
+fn read_bytes(path: &Path) -> Result<Vec<u8>, ImportError> {
+    let metadata = std::fs::metadata(path).map_err(ImportError::Io)?;
     if !metadata.is_file() {
-        return Err("it is no ordinary file".to_owned());
+        return Err(ImportError::NotAFile);
     }
-    let too_large = |len: u64| {
-        let (megabytes, most) = (len / 1_000_000, MAX_FILE_BYTES / 1_000_000);
-        format!("it has {megabytes} MB, too large for a MIDI file (at most {most} MB)")
-    };
-    if metadata.len() > MAX_FILE_BYTES {
-        return Err(too_large(metadata.len()));
+    if metadata.len() > smf::MAX_FILE_BYTES {
+        return Err(ImportError::TooLarge { bytes: metadata.len(), limit: smf::MAX_FILE_BYTES });
     }
     let mut bytes = Vec::with_capacity(metadata.len() as usize);
-    let file = File::open(path).map_err(|error| reason_from_io(&error))?;
-    // It may have grown since it was measured.
-    let read = file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes);
-    read.map_err(|error| reason_from_io(&error))?;
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(too_large(bytes.len() as u64));
-    }
+    let file = File::open(path).map_err(ImportError::Io)?;
+    // Should it have grown since it was measured, `smf::read` finds it too large.
+    file.take(smf::MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(ImportError::Io)?;
     Ok(bytes)
 }
 
@@ -244,33 +235,30 @@ fn sha256_hex(bytes: &[u8]) -> String {
 }
 
 fn framed_from_bytes(bytes: &[u8], plan: &FramingPlan) -> Result<FramedPiece, String> {
-    let import = smf::read(bytes).map_err(|error| error.to_string())?;
+    let in_words = |error: ImportError| error.to_string();
+    let import = smf::read(bytes).map_err(in_words)?;
     let warnings = import.warnings.iter().map(ToString::to_string).collect();
-    framed_piece(&import.score, plan, warnings)
+    let runs = match plan.framing {
+        Framing::Nearest => runs_from_score(&import.score, plan),
+        Framing::Original => {
+            let first = smf::read_first_instrument(bytes).map_err(in_words)?;
+            let spans = first.map(|first| original::spans(&first, plan.rate));
+            runs_from_spans(&spans.unwrap_or_default())
+        }
+    };
+    framed_piece(&import.score, plan, runs, warnings)
 }
 
+/// The piece whose frames are `runs`, unless there is no music in it.
 fn framed_piece(
     score: &Score,
     plan: &FramingPlan,
+    runs: Result<Vec<Run>, FramesError>,
     warnings: Vec<String>,
 ) -> Result<FramedPiece, String> {
-    if score.notes().is_empty() {
-        let reason = if score.drums.is_empty() {
-            "it has no notes"
-        } else {
-            "it has only percussion, which isn't learned"
-        };
-        return Err(reason.to_owned());
-    }
-    let runs = runs_from_score(score, plan).map_err(|error| error.to_string())?;
+    let runs = runs.map_err(|error| error.to_string())?;
     if runs.is_empty() {
-        let reason = match plan.framing {
-            Framing::Nearest => "no note reaches a frame",
-            Framing::Original => {
-                "none of its first instrument's notes reaches a frame — choose a higher frame rate or --framing nearest"
-            }
-        };
-        return Err(reason.to_owned());
+        return Err(why_empty(score, plan.framing).to_owned());
     }
     let mut places: HashMap<Chord, u32> = HashMap::new();
     let mut chords = Vec::new();
@@ -284,6 +272,19 @@ fn framed_piece(
     let runs: Vec<(u32, u32)> = runs.into_iter().map(numbered).collect();
     let n_notes = score.notes().len() as u64;
     Ok(FramedPiece { n_notes, duration_secs: score.duration_secs(), warnings, chords, runs })
+}
+
+fn why_empty(score: &Score, framing: Framing) -> &'static str {
+    match framing {
+        _ if score.notes().is_empty() && score.drums.is_empty() => "it has no notes",
+        _ if score.notes().is_empty() => {
+            "it has only percussion, which isn't learned — choose music with pitched parts"
+        }
+        Framing::Nearest => "none of its notes reaches a frame",
+        Framing::Original => {
+            "no note of its first instrument reaches a frame — choose a higher frame rate or --framing nearest"
+        }
+    }
 }
 
 /// A corpus to which pieces are added in order.

@@ -4,7 +4,7 @@
 //! by the note and not by the second; [`roll_from_score`] spells the runs out. How frames become
 //! a score again stands in `playback`.
 
-use std::collections::HashSet;
+use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
@@ -160,7 +160,7 @@ pub(super) fn runs_from_score(score: &Score, plan: &FramingPlan) -> Result<Vec<R
 fn spans_from_score(score: &Score, plan: &FramingPlan) -> Vec<Span> {
     match plan.framing {
         Framing::Nearest => nearest_spans(score, plan),
-        Framing::Original => original::spans(score, plan.rate),
+        Framing::Original => original::spans_from_score(score, plan.rate),
     }
 }
 
@@ -188,62 +188,33 @@ fn nearest_spans(score: &Score, plan: &FramingPlan) -> Vec<Span> {
 
 /// When the dampers fall, by MIDI channel.
 ///
-/// A pedal on a channel that has no note at all (some files keep it on a track and channel of its
-/// own) counts for every channel: it is one piano. Where a string struck again ends needs no rule
-/// here: a frame knows that a pitch sounds, not how often it was struck.
+/// Where a string struck again ends needs no rule here: a frame knows that a pitch sounds, not
+/// how often it was struck.
 struct Pedals {
     /// Ascending and apart, for each channel.
-    by_channel: [Vec<(Tick, Tick)>; 16],
+    by_channel: [Vec<Range<Tick>>; 16],
     /// The channel of each part, brought into 0–15.
-    channels: Vec<usize>,
+    channels: Vec<u8>,
 }
 
 impl Pedals {
     fn new(score: &Score) -> Self {
-        let channels: Vec<usize> =
-            score.parts.iter().map(|part| usize::from(part.channel & 15)).collect();
-        let channel = |part: u8| channels.get(usize::from(part)).copied().unwrap_or(0);
-        let sounding: HashSet<usize> =
-            score.notes().iter().map(|note| channel(note.part)).collect();
-        let mut by_channel: [Vec<(Tick, Tick)>; 16] = Default::default();
-        for span in &score.pedal {
-            let own = channel(span.part);
-            for (idx, spans) in by_channel.iter_mut().enumerate() {
-                if idx == own || !sounding.contains(&own) {
-                    spans.push((span.start, span.end));
-                }
-            }
-        }
-        for spans in &mut by_channel {
-            *spans = merged(std::mem::take(spans));
-        }
+        let channels: Vec<u8> = score.parts.iter().map(|part| part.channel & 15).collect();
+        let by_channel = std::array::from_fn(|channel| score.pedal_of_channel(channel as u8));
         Self { by_channel, channels }
     }
 
     /// When a key let go at `tick` falls silent.
     fn release(&self, part: u8, tick: Tick) -> Tick {
         let channel = self.channels.get(usize::from(part)).copied().unwrap_or(0);
-        let spans = &self.by_channel[channel];
-        let after = spans.partition_point(|(start, _)| *start <= tick);
-        after.checked_sub(1).map_or(tick, |idx| spans[idx].1.max(tick))
+        let spans = &self.by_channel[usize::from(channel)];
+        let after = spans.partition_point(|span| span.start <= tick);
+        after.checked_sub(1).map_or(tick, |idx| spans[idx].end.max(tick))
     }
-}
-
-/// The union of spans, ascending; those that touch become one.
-fn merged(mut spans: Vec<(Tick, Tick)>) -> Vec<(Tick, Tick)> {
-    spans.sort_unstable();
-    let mut union: Vec<(Tick, Tick)> = Vec::with_capacity(spans.len());
-    for (start, end) in spans {
-        match union.last_mut() {
-            Some(last) if start <= last.1 => last.1 = last.1.max(end),
-            _ => union.push((start, end)),
-        }
-    }
-    union
 }
 
 /// Sweeps over the ends of all spans in order, counting how often each pitch sounds.
-fn runs_from_spans(spans: &[Span]) -> Result<Vec<Run>, FramesError> {
+pub(super) fn runs_from_spans(spans: &[Span]) -> Result<Vec<Run>, FramesError> {
     let Some(first) = spans.iter().map(|span| span.start).min() else {
         return Ok(Vec::new());
     };

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{CorpusError, Skipped};
 use crate::cancel::CancelToken;
+use crate::music::smf::ImportError;
 
 /// What a folder is searched for, in any case of letters.
 const EXTENSIONS: [&str; 4] = ["mid", "midi", "kar", "rmi"];
@@ -82,7 +83,7 @@ fn list(
             Ok(metadata) if metadata.is_dir() => below.push(path),
             Ok(_) if looks_like_midi => found.files.push(path),
             Err(error) if looks_like_midi => {
-                found.skipped.push(Skipped { path, reason: reason_from_io(&error) });
+                found.skipped.push(Skipped { path, reason: ImportError::Io(error).to_string() });
             }
             Ok(_) | Err(_) => {}
         }
@@ -95,13 +96,4 @@ fn list(
 fn has_midi_extension(path: &Path) -> bool {
     let extension = path.extension().and_then(OsStr::to_str).unwrap_or_default();
     EXTENSIONS.iter().any(|known| extension.eq_ignore_ascii_case(known))
-}
-
-/// Why a file couldn't be opened, in words for the user.
-pub(super) fn reason_from_io(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::NotFound => "it is a link to a file that isn't there".to_owned(),
-        io::ErrorKind::PermissionDenied => "you have no permission to read it".to_owned(),
-        _ => format!("it can't be read — {error}"),
-    }
 }

@@ -20,6 +20,7 @@ mod assemble;
 mod container;
 mod events;
 mod extras;
+mod first_instrument;
 mod pairing;
 mod problem;
 mod text;
@@ -36,6 +37,7 @@ use super::Score;
 use container::Container;
 use problem::Warnings;
 
+pub use first_instrument::{Controls, FirstInstrument, read_first_instrument};
 pub use problem::{ImportError, ImportWarning};
 pub use write::write;
 

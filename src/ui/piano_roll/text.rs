@@ -4,9 +4,9 @@
 use super::index::ScoreIndex;
 use crate::music::{Note, Pitch, Tick};
 
-/// "C4", "F♯3".
+/// "C4", "F#3".
 pub fn pitch(pitch: Pitch) -> String {
-    pitch.to_string().replace('#', "♯")
+    pitch.to_string()
 }
 
 /// "C sharp 4": how a screen reader should say it.
@@ -105,7 +105,7 @@ mod tests {
             velocity: Velocity::new(84).unwrap(),
             part: 0,
         };
-        assert_eq!(hint(&note, &index), "C♯4 · 3:2:007 · 3/8 · velocity 84");
+        assert_eq!(hint(&note, &index), "C#4 · 3:2:007 · 3/8 · velocity 84");
         let spoken = "C sharp 4, bar 3 beat 2 tick 7, length 3/8, velocity 84";
         assert_eq!(spoken_note(&note, &index), spoken);
         assert_eq!(spoken_pitch(Pitch::new(0).unwrap()), "C minus 1");

@@ -78,13 +78,13 @@ impl ResizeNotes {
         replacement(&self.notes, self.preview(), "Resize")
     }
 
-    /// "Length 1/8 → 1/4".
+    /// "Length 1/8 to 1/4".
     pub fn status(&self, index: &ScoreIndex) -> String {
         let now = self.grabbed_now();
         if now == self.grabbed {
             return String::new();
         }
         let length = |note: &Note| text::length(note.length, index);
-        format!("Length {} → {}", length(&self.grabbed), length(&now))
+        format!("Length {} to {}", length(&self.grabbed), length(&now))
     }
 }

@@ -38,9 +38,9 @@ impl ChangeVelocity {
         replacement(&self.notes, self.preview(), "Set velocity of")
     }
 
-    /// "Velocity 84 → 92".
+    /// "Velocity 84 to 92".
     pub fn status(&self) -> String {
         let (old, new) = (self.grabbed.velocity, self.grabbed_now().velocity);
-        format!("Velocity {} → {}", old.number(), new.number())
+        format!("Velocity {} to {}", old.number(), new.number())
     }
 }

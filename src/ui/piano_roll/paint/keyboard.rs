@@ -71,8 +71,7 @@ fn paint_names(
         if !is_named || pitch.is_black_key() {
             continue;
         }
-        // C lies at the bottom of its white key, so that its row's middle is the key's.
-        let middle = viewport.y_from_pitch(pitch.number()) + viewport.row_height() / 2.0;
+        let middle = white_key(rect, viewport, pitch).center().y;
         painter.text(
             pos2(rect.right() - HALF_SPACE, middle),
             Align2::RIGHT_CENTER,

@@ -16,6 +16,9 @@ use egui::{Align2, Color32, CornerRadius, FontId, Mesh, Painter, Pos2, Rect, Str
 use super::viewport::Viewport;
 use crate::ui::theme::{HALF_SPACE, SMALL_SIZE, SPACE, Theme};
 
+/// In points.
+const PLAYHEAD_WIDTH: f32 = 2.0;
+
 /// Rectangles on whole pixels, painted in one piece.
 pub struct Quads {
     mesh: Mesh,
@@ -124,7 +127,7 @@ pub fn paint_playhead(painter: &Painter, viewport: &Viewport, tick: f64, theme: 
     if x < rect.left() - 1.0 || x > rect.right() {
         return;
     }
-    let width = quads.align(1.5).max(quads.pixel());
+    let width = quads.align(PLAYHEAD_WIDTH);
     let line = Rect::from_min_max(pos2(x, rect.top()), pos2(x + width, rect.bottom()));
     quads.add(line, theme.roll.playhead);
     quads.paint(painter);

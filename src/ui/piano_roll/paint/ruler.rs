@@ -2,9 +2,8 @@
 
 use egui::{Align2, Painter, Rect, Shape, Stroke, pos2, vec2};
 
-use super::Quads;
 use super::back::MIN_BAR;
-use super::small_font;
+use super::{PLAYHEAD_WIDTH, Quads, small_font};
 use crate::editor::Bar;
 use crate::music::Tick;
 use crate::ui::piano_roll::index::ScoreIndex;
@@ -54,7 +53,9 @@ pub fn paint_ruler(
     for (x, words, opacity) in labels {
         label(painter, rect, x, words, opacity, theme);
     }
-    paint_handle(painter, rect, viewport.x_from_tick(playhead_tick), theme);
+    // In the middle of the line under it.
+    let x = Quads::new(painter).align(viewport.x_from_tick(playhead_tick)) + PLAYHEAD_WIDTH / 2.0;
+    paint_handle(painter, rect, x, theme);
 }
 
 /// Where words stand, what they are, and how strongly they show, 0–1.
