@@ -23,7 +23,7 @@ const FRAME_STREAM: u64 = 0;
 /// How the next chord is chosen from its log-probabilities.
 enum Choice {
     MostLikely,
-    Drawn(Sampler, ChaCha8Rng),
+    Drawn(Sampler, Box<ChaCha8Rng>),
 }
 
 impl Choice {
@@ -31,7 +31,7 @@ impl Choice {
         match strategy {
             Strategy::Sample { temperature, top_k, top_p } => {
                 let sampler = Sampler::new(temperature, top_k, top_p);
-                Self::Drawn(sampler, take_rng(seed, FRAME_STREAM))
+                Self::Drawn(sampler, Box::new(take_rng(seed, FRAME_STREAM)))
             }
             Strategy::Max | Strategy::Beam { .. } => Self::MostLikely,
         }
