@@ -9,3 +9,8 @@ pub static PIECES: &[(&str, &str)] = &[];
 
 /// The built-in model: the bytes of an exported checkpoint (one file); empty until it is trained.
 pub static STARTER: &[u8] = &[];
+
+/// The built-in pieces as scores, with their titles. (The music owner parses [`PIECES`].)
+pub fn piece_scores() -> Vec<(String, crate::music::Score)> {
+    Vec::new()
+}

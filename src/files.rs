@@ -4,11 +4,14 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 /// Writes `bytes` beside `path`, flushes them to the disk, then renames, so that `path` holds
-/// either its old content or all of the new one, whatever happens in between.
+/// either its old content or all of the new one, whatever happens in between. A link stays a link:
+/// what it points to is replaced.
 ///
 /// # Errors
 /// Whatever the file system says; `path` is then as it was and nothing stays beside it.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let target = path.is_symlink().then(|| path.canonicalize()).and_then(Result::ok);
+    let path = target.as_deref().unwrap_or(path);
     let folder = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
@@ -52,5 +55,33 @@ fn own_dir(variable: &str, find: impl Fn(&directories::ProjectDirs) -> PathBuf) 
     match directories::ProjectDirs::from("", "", "etude") {
         Some(dirs) => find(&dirs),
         None => std::env::temp_dir().join("etude"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_or_not_at_all() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("file");
+        write_atomically(&path, b"old").unwrap();
+        write_atomically(&path, b"new").unwrap();
+        assert_eq!(std::fs::read(&path).unwrap(), b"new");
+        assert!(write_atomically(&folder.path().join("none/file"), b"x").is_err());
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing stays beside it");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_link_stays_a_link() {
+        let folder = tempfile::tempdir().unwrap();
+        let (file, link) = (folder.path().join("file"), folder.path().join("link"));
+        std::fs::write(&file, "old").unwrap();
+        std::os::unix::fs::symlink(&file, &link).unwrap();
+        write_atomically(&link, b"new").unwrap();
+        assert!(link.is_symlink());
+        assert_eq!(std::fs::read(&file).unwrap(), b"new");
     }
 }

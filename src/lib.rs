@@ -26,16 +26,19 @@
 //! names midly, only `model` burn, only `audio` rodio, cpal and rustysynth, only `ui` egui and
 //! rfd. `tests/architecture.rs` reads the sources and holds these lines.
 //!
-//! Beside the rooms stand three small things every room may use: [`cancel`] (a flag that asks
-//! long work to stop), [`files`] (writing so that nothing is ever half-written, and where the
-//! program keeps its own files) and [`assets`] (what is embedded in the binary).
+//! Beside the rooms stand small things every room may use: [`cancel`] (a flag that asks long work
+//! to stop), [`files`] (writing so that nothing is ever half-written, and where the program keeps
+//! its own files), [`assets`] (what is embedded in the binary), [`logging`] (the program's own
+//! notes) and [`cuda_libraries`] (NVIDIA's compiler for kernels, fetched when the user asks).
 
 pub mod assets;
 pub mod audio;
 pub mod cancel;
 pub mod cli;
+pub mod cuda_libraries;
 pub mod editor;
 pub mod files;
+pub mod logging;
 pub mod model;
 pub mod music;
 pub mod studio;

@@ -1,11 +1,22 @@
 //! Trained weights with everything needed to use them, on disk and in memory.
+//!
+//! A checkpoint is one safetensors file. Its metadata holds a manifest in JSON: the
+//! [`ModelCard`] and, unless it was exported, where the training stood. Beside the weights lie the
+//! optimizer's moments (`adam.…`) and, within an epoch, the carried state (`state.…`).
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use burn::backend::Flex;
 use serde::{Deserialize, Serialize};
 
-use super::ModelKind;
+use super::network::{Network, NetworkConfig, Start};
+use super::predictor::Predictor;
+use super::settings::{MAX_HIDDEN, MAX_LAYERS, MAX_VOCABULARY};
+use super::train::TrainingState;
+use super::weights::{self, NamedTensor, Precision, TensorMap, WeightsError};
+use super::{ModelKind, NextChord, run};
 use crate::tokens::{BackOff, ChordVocabulary, FramingPlan};
 
 /// What a model is, without its weights: what a checkpoint's manifest says.
@@ -24,11 +35,45 @@ pub struct ModelCard {
     pub about: String,
 }
 
+impl ModelCard {
+    /// What this program writes. It reads this and everything older.
+    pub const FORMAT_VERSION: u32 = 1;
+
+    pub(super) fn network_config(&self) -> NetworkConfig {
+        NetworkConfig {
+            kind: self.model,
+            layers: self.layers,
+            hidden: self.hidden,
+            vocabulary: self.vocabulary.len(),
+        }
+    }
+
+    /// Refuses sizes that no training of this program makes, before anything is allocated.
+    fn check(&self) -> Result<(), WeightsError> {
+        let sane = (1..=MAX_LAYERS).contains(&self.layers)
+            && (1..=MAX_HIDDEN).contains(&self.hidden)
+            && (1..=MAX_VOCABULARY).contains(&self.vocabulary.len());
+        if sane {
+            Ok(())
+        } else {
+            Err(WeightsError::Damaged("its manifest names impossible sizes".to_owned()))
+        }
+    }
+}
+
+/// The JSON of a checkpoint.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Manifest {
+    pub card: ModelCard,
+    /// Where the training stood; none in an exported checkpoint.
+    pub training: Option<TrainingState>,
+}
+
 /// A model that can compose and be measured, on the CPU. Cheap to clone; no tensor shows.
 #[derive(Clone)]
 pub struct Model {
     card: Arc<ModelCard>,
-    // (The training owner adds the weights: names, shapes and values.)
+    pub(super) network: Network<Flex>,
 }
 
 impl Model {
@@ -36,20 +81,150 @@ impl Model {
         &self.card
     }
 
+    /// Numbers that were learned.
+    pub fn n_parameters(&self) -> usize {
+        self.network.config.n_parameters()
+    }
+
     /// Reads a checkpoint, or the best one of a run folder.
     pub fn load(path: &Path) -> Result<Self, CheckpointError> {
-        let _ = path;
-        todo!()
+        let file = run::checkpoint_to_use(path)?;
+        let (manifest, tensors) = read_checkpoint(&file)?;
+        Self::from_manifest(manifest, &tensors)
+            .map_err(|source| CheckpointError::Unusable { path: file, source })
+    }
+
+    /// Reads the bytes of a checkpoint.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, CheckpointError> {
+        let place = || PathBuf::from("<memory>");
+        let unusable = |source| CheckpointError::Unusable { path: place(), source };
+        let (manifest, tensors) = weights::from_bytes(bytes).map_err(unusable)?;
+        let manifest = parse_manifest(&manifest, &place())?;
+        Self::from_manifest(manifest, &tensors).map_err(unusable)
     }
 
     /// The built-in model.
     pub fn starter() -> Result<Self, CheckpointError> {
-        todo!()
+        if crate::assets::STARTER.is_empty() {
+            return Err(CheckpointError::NoStarter);
+        }
+        Self::from_bytes(crate::assets::STARTER)
     }
+
+    /// A model that has learned nothing: every weight is drawn from `seed`.
+    pub fn untrained(card: ModelCard, seed: u64) -> Result<Self, CheckpointError> {
+        let path = PathBuf::from("<memory>");
+        card.check().map_err(|source| CheckpointError::Unusable { path, source })?;
+        let network = Network::new(card.network_config(), Start::Plain, seed, &Default::default());
+        Ok(Self { card: Arc::new(card), network })
+    }
+
+    /// A checkpoint without optimizer and random state: it composes, but can't resume.
+    pub fn to_bytes(&self, precision: Precision) -> Result<Vec<u8>, CheckpointError> {
+        let manifest = Manifest { card: (*self.card).clone(), training: None };
+        checkpoint_bytes(&manifest, &self.network.to_tensors(), precision)
+    }
+
+    /// Writes [`Model::to_bytes`] to a file.
+    pub fn export(&self, path: &Path, precision: Precision) -> Result<(), CheckpointError> {
+        let bytes = self.to_bytes(precision)?;
+        crate::files::write_atomically(path, &bytes)
+            .map_err(|source| CheckpointError::Write { path: path.to_owned(), source })
+    }
+
+    /// The same model with other words about what it was trained on.
+    pub fn with_about(&self, about: String) -> Self {
+        let card = ModelCard { about, ..(*self.card).clone() };
+        Self { card: Arc::new(card), network: self.network.clone() }
+    }
+
+    /// What the strategies of composing ask: a reader of its own state, on the CPU.
+    pub fn next_chord(&self) -> Box<dyn NextChord> {
+        Box::new(Predictor::new(self.network.clone()))
+    }
+
+    pub(super) fn new(card: ModelCard, network: Network<Flex>) -> Self {
+        Self { card: Arc::new(card), network }
+    }
+
+    fn from_manifest(manifest: Manifest, tensors: &TensorMap) -> Result<Self, WeightsError> {
+        let config = manifest.card.network_config();
+        let network = Network::from_tensors(config, tensors, &Default::default())?;
+        Ok(Self { card: Arc::new(manifest.card), network })
+    }
+}
+
+impl std::fmt::Debug for Model {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Model").field("config", &self.network.config).finish_non_exhaustive()
+    }
+}
+
+/// Manifest and tensors of a checkpoint file.
+pub(super) fn read_checkpoint(path: &Path) -> Result<(Manifest, TensorMap), CheckpointError> {
+    let unusable = |source| CheckpointError::Unusable { path: path.to_owned(), source };
+    // The manifest first: a newer version says so before its numbers are read.
+    let text = weights::read_manifest(path).map_err(unusable)?;
+    let manifest = parse_manifest(&text, path)?;
+    let (_, tensors) = weights::read_file(path).map_err(unusable)?;
+    Ok((manifest, tensors))
+}
+
+/// The bytes of a checkpoint.
+pub(super) fn checkpoint_bytes(
+    manifest: &Manifest,
+    tensors: &[NamedTensor],
+    precision: Precision,
+) -> Result<Vec<u8>, CheckpointError> {
+    let path = || PathBuf::from("<memory>");
+    let json = serde_json::to_string(manifest)
+        .map_err(|error| WeightsError::Damaged(error.to_string()))
+        .map_err(|source| CheckpointError::Unusable { path: path(), source })?;
+    weights::to_bytes(json, tensors, precision)
+        .map_err(|source| CheckpointError::Unusable { path: path(), source })
+}
+
+fn parse_manifest(json: &str, path: &Path) -> Result<Manifest, CheckpointError> {
+    /// The one thing that every version's manifest has.
+    #[derive(Deserialize)]
+    struct Versioned {
+        card: Version,
+    }
+    #[derive(Deserialize)]
+    struct Version {
+        format_version: u32,
+    }
+    let unusable = |reason: String| CheckpointError::Unusable {
+        path: path.to_owned(),
+        source: WeightsError::Damaged(reason),
+    };
+    let version: Versioned =
+        serde_json::from_str(json).map_err(|error| unusable(format!("manifest: {error}")))?;
+    let found = version.card.format_version;
+    if found > ModelCard::FORMAT_VERSION {
+        let path = path.to_owned();
+        return Err(CheckpointError::Newer { path, found, known: ModelCard::FORMAT_VERSION });
+    }
+    let manifest: Manifest =
+        serde_json::from_str(json).map_err(|error| unusable(format!("manifest: {error}")))?;
+    let checked = manifest.card.check();
+    checked.map_err(|source| CheckpointError::Unusable { path: path.to_owned(), source })?;
+    Ok(manifest)
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     #[error("there is no checkpoint at {0} — give a run folder or a checkpoint in it")]
     Missing(PathBuf),
+    #[error("{path} can't be used: {source} — choose another checkpoint of the run")]
+    Unusable { path: PathBuf, source: WeightsError },
+    #[error(
+        "{path} has format {found}, and this version knows formats up to {known} — \
+         update the program to use it"
+    )]
+    Newer { path: PathBuf, found: u32, known: u32 },
+    #[error("this build has no starter model — train one, or give another with --model")]
+    NoStarter,
+    #[error("{path} can't be written: {source} — free some space or choose another place")]
+    Write { path: PathBuf, source: io::Error },
 }

@@ -3,8 +3,9 @@
 use serde::Serialize;
 
 use super::Model;
+use super::metrics::{Yardstick, measure};
 use crate::cancel::CancelToken;
-use crate::tokens::Corpus;
+use crate::tokens::{Corpus, Encoding, Stretch};
 
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct Evaluation {
@@ -22,6 +23,8 @@ pub struct Evaluation {
 pub enum EvaluateError {
     #[error("measuring was cancelled")]
     Cancelled,
+    #[error("there is no frame to measure — choose files with notes")]
+    NoFrames,
 }
 
 /// Each piece is read from its first frame to its last with the state carried, the first frame
@@ -31,6 +34,22 @@ pub fn evaluate(
     corpus: &Corpus,
     cancel: &CancelToken,
 ) -> Result<Evaluation, EvaluateError> {
-    let _ = (model, corpus, cancel);
-    todo!()
+    let encoding = Encoding::with_vocabulary(corpus, model.card().vocabulary.clone());
+    let whole = |(idx, piece): (usize, &crate::tokens::Piece)| Stretch {
+        parts: vec![(idx, 0..piece.chords.len())],
+    };
+    let stretches: Vec<Stretch> = corpus.pieces.iter().enumerate().map(whole).collect();
+    let yardstick = Yardstick { corpus, encoding: &encoding, backoff: &model.card().backoff };
+    let measured =
+        measure(&model.network, yardstick, &stretches, cancel).ok_or(EvaluateError::Cancelled)?;
+    if measured.n_frames == 0 {
+        return Err(EvaluateError::NoFrames);
+    }
+    Ok(Evaluation {
+        loss: measured.loss(),
+        perplexity: measured.perplexity(),
+        accuracy: measured.accuracy(),
+        frames: measured.n_frames,
+        unseen_frames: measured.n_unseen,
+    })
 }

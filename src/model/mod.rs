@@ -3,24 +3,43 @@
 //! What is public here is plain data and a few functions; no tensor leaves the room, and nothing
 //! outside asks which family of models it talks to.
 
+mod baselines;
+mod batches;
 mod checkpoint;
 mod compose;
+mod cuda_libraries;
 mod device;
 mod evaluate;
+mod loss;
+mod material;
+mod memory;
+mod metrics;
+mod network;
+mod optimizer;
+mod predictor;
+mod random;
+mod recurrent;
 mod run;
+mod schedule;
 mod settings;
 mod train;
+mod trainer;
+mod weights;
 
 pub use checkpoint::{CheckpointError, Model, ModelCard};
 pub use compose::{
-    ComposeError, ComposeEvent, ComposeRequest, ComposeSettings, Guard, NextChord, Prime, Strategy,
-    Take, compose,
+    ComposeError, ComposeEvent, ComposeRequest, ComposeSettings, Guard, NextChord, Prime,
+    RollStatistics, Strategy, Take, compose, compose_with, roll_statistics,
 };
-pub use device::{DeviceChoice, DeviceKind, DeviceReport, compute_devices};
+pub use cuda_libraries::{announce_own_cuda, own_cuda_dir};
+pub use device::{DeviceChoice, DeviceKind, DeviceReport, compute_devices, probe};
 pub use evaluate::{EvaluateError, Evaluation, evaluate};
-pub use run::{EpochPoint, Run, RunError, RunSummary};
-pub use settings::{ModelKind, Preset, Schedule, SettingsError, TrainingSettings};
-pub use train::{
-    Baselines, Outcome, Prepared, StepPoint, TrainError, TrainEvent, TrainRequest, TrainSummary,
-    estimate_memory, train,
+pub use run::{CorpusSummary, EpochPoint, FileSummary, Run, RunError, RunSummary};
+pub use settings::{
+    Batching, Initialization, ModelKind, Preset, Schedule, SettingsError, TrainingSettings,
 };
+pub use train::{
+    Baselines, BestEpoch, Outcome, Prepared, StepPoint, TrainError, TrainEvent, TrainRequest,
+    TrainSummary, TrainingState, estimate_memory, train,
+};
+pub use weights::{Precision, WeightsError};

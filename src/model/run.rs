@@ -1,20 +1,50 @@
 //! A run: the folder one training makes.
+//!
+//! ```text
+//! run.json               settings, what was read, device, baselines, how it ended
+//! metrics.jsonl          a line per epoch
+//! checkpoints/
+//!   best.safetensors     the weights of the best epoch
+//!   epoch-00012.safetensors   the last three epochs
+//!   partial.safetensors  where a cancelled training stopped within an epoch
+//!   kept-00010.safetensors    with --save-every
+//! ```
 
+use std::fs;
+use std::io::{self, Read as _};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::TrainingSettings;
+use super::checkpoint::CheckpointError;
+use super::train::{Baselines, TrainSummary, nan_from_null};
+use super::{DeviceKind, TrainingSettings};
+use crate::files::write_atomically;
+
+/// Largest `run.json` and `metrics.jsonl` that are read.
+const MAX_JSON_BYTES: u64 = 256 << 20;
+/// Epochs whose checkpoints stay.
+const N_LAST: usize = 3;
+
+const SUMMARY: &str = "run.json";
+const METRICS: &str = "metrics.jsonl";
+const CHECKPOINTS: &str = "checkpoints";
+const BEST: &str = "best.safetensors";
+const PARTIAL: &str = "partial.safetensors";
 
 /// One line of `metrics.jsonl`.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct EpochPoint {
     /// From 1.
     pub epoch: usize,
+    #[serde(deserialize_with = "nan_from_null")]
     pub train_loss: f64,
+    #[serde(deserialize_with = "nan_from_null")]
     pub train_perplexity: f64,
     pub train_accuracy: f64,
+    #[serde(deserialize_with = "nan_from_null")]
     pub valid_loss: f64,
+    #[serde(deserialize_with = "nan_from_null")]
     pub valid_perplexity: f64,
     /// 0–1.
     pub valid_accuracy: f64,
@@ -38,24 +68,223 @@ pub struct RunSummary {
     pub version: String,
     pub settings: TrainingSettings,
     pub device: String,
-    // (The training owner adds the corpus summary, a hash per file, baselines, outcome.)
+    pub device_kind: DeviceKind,
+    /// Rows a step after fitting the batch to the music.
+    pub batch: usize,
+    pub parameters: usize,
+    pub vocabulary: usize,
+    pub corpus: CorpusSummary,
+    pub baselines: Baselines,
+    /// None while it runs, and after it was killed.
+    pub ending: Option<TrainSummary>,
+}
+
+/// What a run learned from.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct CorpusSummary {
+    pub seconds: f64,
+    pub train_frames: usize,
+    pub valid_frames: usize,
+    pub test_frames: usize,
+    pub files: Vec<FileSummary>,
+}
+
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct FileSummary {
+    pub path: String,
+    pub sha256: String,
+    pub frames: usize,
+    /// What it was used for: `train`, `valid`, `test`, or several for a split within it.
+    pub parts: Vec<String>,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum RunError {
     #[error("{0} is not a run — a run is a folder with run.json in it")]
     NotARun(PathBuf),
+    #[error("{path} can't be read: {reason} — choose another run")]
+    Damaged { path: PathBuf, reason: String },
 }
 
 impl Run {
     pub fn read(path: &Path) -> Result<Self, RunError> {
-        let _ = path;
-        todo!()
+        let file = path.join(SUMMARY);
+        if !file.is_file() {
+            return Err(RunError::NotARun(path.to_owned()));
+        }
+        let damaged =
+            |path: &Path, reason: String| RunError::Damaged { path: path.to_owned(), reason };
+        let json = read_text(&file).map_err(|error| damaged(&file, error.to_string()))?;
+        let summary =
+            serde_json::from_str(&json).map_err(|error| damaged(&file, error.to_string()))?;
+        let metrics = read_metrics(path);
+        Ok(Self { path: path.to_owned(), summary, metrics })
     }
 
     /// The runs directly inside a folder, newest first; what isn't one is passed over.
     pub fn list(folder: &Path) -> Vec<Self> {
-        let _ = folder;
-        todo!()
+        let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+        let mut runs: Vec<(std::time::SystemTime, Self)> = entries
+            .flatten()
+            .filter_map(|entry| {
+                let run = Self::read(&entry.path()).ok()?;
+                let changed = fs::metadata(entry.path().join(SUMMARY)).ok()?.modified().ok()?;
+                Some((changed, run))
+            })
+            .collect();
+        runs.sort_by(|(a_time, a), (b_time, b)| b_time.cmp(a_time).then(a.path.cmp(&b.path)));
+        runs.into_iter().map(|(_, run)| run).collect()
     }
+}
+
+/// The checkpoint that a path means: a file itself, or the best one of a run.
+pub(super) fn checkpoint_to_use(path: &Path) -> Result<PathBuf, CheckpointError> {
+    if path.is_file() {
+        return Ok(path.to_owned());
+    }
+    let missing = || CheckpointError::Missing(path.to_owned());
+    for folder in [path.join(CHECKPOINTS), path.to_owned()] {
+        let best = folder.join(BEST);
+        if best.is_file() {
+            return Ok(best);
+        }
+        if let Some((_, newest)) = epoch_checkpoints(&folder).into_iter().next_back() {
+            return Ok(newest);
+        }
+        let partial = folder.join(PARTIAL);
+        if partial.is_file() {
+            return Ok(partial);
+        }
+    }
+    Err(missing())
+}
+
+/// A run folder that a training writes.
+#[derive(Clone, Debug)]
+pub(super) struct RunFolder {
+    path: PathBuf,
+}
+
+impl RunFolder {
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.to_owned() }
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Whether a run may begin here: nothing is there, or an empty folder.
+    pub fn is_free(&self) -> bool {
+        match fs::read_dir(&self.path) {
+            Ok(mut entries) => entries.next().is_none(),
+            Err(_) => !self.path.exists(),
+        }
+    }
+
+    pub fn create(&self) -> io::Result<()> {
+        fs::create_dir_all(self.path.join(CHECKPOINTS))
+    }
+
+    pub fn write_summary(&self, summary: &RunSummary) -> io::Result<()> {
+        let mut json = serde_json::to_string_pretty(summary)?;
+        json.push('\n');
+        write_atomically(&self.path.join(SUMMARY), json.as_bytes())
+    }
+
+    /// Replaces `metrics.jsonl`: it is small, and so a killed program never leaves half a line.
+    pub fn write_metrics(&self, metrics: &[EpochPoint]) -> io::Result<()> {
+        let mut text = String::new();
+        for point in metrics {
+            text.push_str(&serde_json::to_string(point)?);
+            text.push('\n');
+        }
+        write_atomically(&self.path.join(METRICS), text.as_bytes())
+    }
+
+    pub fn read_metrics(&self) -> Vec<EpochPoint> {
+        read_metrics(&self.path)
+    }
+
+    /// The checkpoint of a whole epoch. Older ones than the last three go.
+    pub fn write_epoch(&self, epoch: usize, bytes: &[u8], kept: bool) -> io::Result<()> {
+        let folder = self.path.join(CHECKPOINTS);
+        let file = folder.join(format!("epoch-{epoch:05}.safetensors"));
+        write_atomically(&file, bytes)?;
+        if kept {
+            link(&file, &folder.join(format!("kept-{epoch:05}.safetensors")))?;
+        }
+        remove(&folder.join(PARTIAL))?;
+        let mut epochs = epoch_checkpoints(&folder);
+        epochs.truncate(epochs.len().saturating_sub(N_LAST));
+        epochs.iter().try_for_each(|(_, old)| remove(old))
+    }
+
+    /// The checkpoint of `epoch` is the best so far.
+    pub fn mark_best(&self, epoch: usize) -> io::Result<()> {
+        let folder = self.path.join(CHECKPOINTS);
+        link(&folder.join(format!("epoch-{epoch:05}.safetensors")), &folder.join(BEST))
+    }
+
+    /// Where a training stopped within an epoch.
+    pub fn write_partial(&self, bytes: &[u8]) -> io::Result<()> {
+        write_atomically(&self.path.join(CHECKPOINTS).join(PARTIAL), bytes)
+    }
+
+    pub fn best(&self) -> Option<PathBuf> {
+        Some(self.path.join(CHECKPOINTS).join(BEST)).filter(|path| path.is_file())
+    }
+
+    /// Checkpoints to go on from, the newest first.
+    pub fn to_resume_from(&self) -> Vec<PathBuf> {
+        let folder = self.path.join(CHECKPOINTS);
+        let partial = folder.join(PARTIAL);
+        let epochs = epoch_checkpoints(&folder).into_iter().rev().map(|(_, path)| path);
+        partial.is_file().then_some(partial).into_iter().chain(epochs).collect()
+    }
+}
+
+/// `epoch-….safetensors`, the oldest first.
+fn epoch_checkpoints(folder: &Path) -> Vec<(usize, PathBuf)> {
+    let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
+    let mut found: Vec<(usize, PathBuf)> = entries
+        .flatten()
+        .filter_map(|entry| {
+            let name = entry.file_name();
+            let number = name.to_str()?.strip_prefix("epoch-")?.strip_suffix(".safetensors")?;
+            Some((number.parse().ok()?, entry.path()))
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+/// Gives a file a second name, replacing what had it. Where the file system has no links it is
+/// copied. Checkpoints are never changed in place, so sharing their bytes is safe.
+fn link(file: &Path, name: &Path) -> io::Result<()> {
+    let aside = name.with_extension("aside");
+    remove(&aside)?;
+    match fs::hard_link(file, &aside) {
+        Ok(()) => fs::rename(&aside, name),
+        Err(_) => write_atomically(name, &fs::read(file)?),
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+fn read_text(path: &Path) -> io::Result<String> {
+    let mut text = String::new();
+    fs::File::open(path)?.take(MAX_JSON_BYTES).read_to_string(&mut text)?;
+    Ok(text)
+}
+
+/// The epochs of a run; lines that can't be read are passed over.
+fn read_metrics(run: &Path) -> Vec<EpochPoint> {
+    let text = read_text(&run.join(METRICS)).unwrap_or_default();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
 }

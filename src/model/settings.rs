@@ -24,6 +24,30 @@ pub enum Schedule {
     Plateau,
 }
 
+/// How the frames to learn from are laid out in batches.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Batching {
+    /// Every frame is learned from, and the batch shrinks until an epoch has at least eight
+    /// steps.
+    #[default]
+    Fitted,
+    /// As torchtext's iterator had it for the original: everything joined and cut into as many
+    /// columns as the batch has sequences, what is left over dropped, and the batch never shrinks.
+    Columns,
+}
+
+/// How the weights begin.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Initialization {
+    /// The network begins as the unigram model: it knows how often each chord is seen.
+    #[default]
+    Unigram,
+    /// As PyTorch begins an embedding and an LSTM: the original's way.
+    Plain,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Preset {
     /// Learns well on little data.
@@ -49,7 +73,8 @@ pub struct TrainingSettings {
     pub learning_rate: f64,
     /// L2 penalty added to the gradient, as in the original's Adam.
     pub weight_decay: f64,
-    /// Share of activations dropped between layers, 0–0.95.
+    /// Share of activations dropped at every layer's input and the decoder's, 0–0.95; which ones
+    /// stays the same over a sequence.
     pub dropout: f64,
     /// Largest norm of all gradients together; none is no limit.
     pub clip: Option<f64>,
@@ -64,6 +89,8 @@ pub struct TrainingSettings {
     pub transpose: u8,
     /// Whether the hidden state goes on from one sequence of a piece to the next.
     pub carry_state: bool,
+    pub batching: Batching,
+    pub initialization: Initialization,
     pub fps: FrameRate,
     pub framing: Framing,
     pub pedalling: Pedalling,
@@ -94,6 +121,8 @@ impl TrainingSettings {
             shuffle: true,
             transpose: 0,
             carry_state: false,
+            batching: Batching::Fitted,
+            initialization: Initialization::Unigram,
             fps: FrameRate::INPUT_DEFAULT,
             framing: Framing::Nearest,
             pedalling: Pedalling::Keys,
@@ -113,6 +142,8 @@ impl TrainingSettings {
                 early_stop: None,
                 shuffle: false,
                 carry_state: true,
+                batching: Batching::Columns,
+                initialization: Initialization::Plain,
                 framing: Framing::Original,
                 split: SplitKind::Tail,
                 max_vocabulary: None,
@@ -131,8 +162,67 @@ impl TrainingSettings {
 
     /// Refuses values no training can use, with words.
     pub fn validate(&self) -> Result<(), SettingsError> {
-        todo!()
+        whole("--layers", self.layers, 1, MAX_LAYERS)?;
+        whole("--hidden", self.hidden, 1, MAX_HIDDEN)?;
+        whole("--epochs", self.epochs, 1, MAX_EPOCHS)?;
+        whole("--batch", self.batch, 1, MAX_BATCH)?;
+        whole("--sequence", self.sequence, 1, MAX_SEQUENCE)?;
+        if !(self.learning_rate > 0.0 && self.learning_rate.is_finite()) {
+            return Err(refusal("--learning-rate", self.learning_rate, "give more than 0"));
+        }
+        if !(0.0..=1.0).contains(&self.weight_decay) {
+            return Err(refusal("--weight-decay", self.weight_decay, "give 0 to 1"));
+        }
+        if !(0.0..=MAX_DROPOUT).contains(&self.dropout) {
+            return Err(refusal("--dropout", self.dropout, "give 0 to 0.95"));
+        }
+        if let Some(clip) = self.clip
+            && !(clip > 0.0 && clip.is_finite())
+        {
+            return Err(refusal("--clip", clip, "give more than 0, or none"));
+        }
+        if self.early_stop == Some(0) {
+            return Err(refusal("--early-stop", 0, "give 1 or more epochs, or none"));
+        }
+        if usize::from(self.transpose) > MAX_TRANSPOSE {
+            return Err(refusal("--transpose", self.transpose, "give 0 to 24 semitones"));
+        }
+        if let Some(max) = self.max_vocabulary {
+            whole("--max-vocabulary", max, 2, MAX_VOCABULARY)?;
+        }
+        Ok(())
     }
+}
+
+/// The limits: beyond them a value is a slip of the hand, not a wish.
+pub(super) const MAX_LAYERS: usize = 8;
+pub(super) const MAX_HIDDEN: usize = 4_096;
+const MAX_EPOCHS: usize = 1_000_000;
+const MAX_BATCH: usize = 65_536;
+const MAX_SEQUENCE: usize = 65_536;
+const MAX_DROPOUT: f64 = 0.95;
+const MAX_TRANSPOSE: usize = 24;
+pub(super) const MAX_VOCABULARY: usize = 10_000_000;
+
+fn whole(
+    setting: &'static str,
+    value: usize,
+    least: usize,
+    most: usize,
+) -> Result<(), SettingsError> {
+    if (least..=most).contains(&value) {
+        Ok(())
+    } else {
+        Err(SettingsError {
+            setting,
+            value: value.to_string(),
+            rule: format!("give {least} to {most}"),
+        })
+    }
+}
+
+fn refusal(setting: &'static str, value: impl ToString, rule: &str) -> SettingsError {
+    SettingsError { setting, value: value.to_string(), rule: rule.to_owned() }
 }
 
 impl Default for TrainingSettings {
@@ -147,4 +237,55 @@ pub struct SettingsError {
     pub setting: &'static str,
     pub value: String,
     pub rule: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The setting that is refused after a change to the defaults, and in which words.
+    fn refused(change: impl FnOnce(&mut TrainingSettings)) -> String {
+        let mut settings = TrainingSettings::default();
+        change(&mut settings);
+        settings.validate().expect_err("this should be refused").to_string()
+    }
+
+    #[test]
+    fn both_presets_are_usable() {
+        for preset in [Preset::Default, Preset::Original] {
+            assert_eq!(TrainingSettings::preset(preset).validate(), Ok(()));
+        }
+    }
+
+    #[test]
+    fn impossible_values_are_refused_in_words() {
+        assert_eq!(refused(|s| s.epochs = 0), "--epochs can't be 0 — give 1 to 1000000");
+        assert_eq!(refused(|s| s.hidden = 0), "--hidden can't be 0 — give 1 to 4096");
+        assert_eq!(refused(|s| s.layers = 9), "--layers can't be 9 — give 1 to 8");
+        assert_eq!(
+            refused(|s| s.learning_rate = f64::NAN),
+            "--learning-rate can't be NaN — give more than 0"
+        );
+        assert_eq!(refused(|s| s.dropout = 1.0), "--dropout can't be 1 — give 0 to 0.95");
+        assert_eq!(
+            refused(|s| s.clip = Some(-1.0)),
+            "--clip can't be -1 — give more than 0, or none"
+        );
+        assert!(refused(|s| s.batch = 0).starts_with("--batch"));
+        assert!(refused(|s| s.sequence = 0).starts_with("--sequence"));
+        assert!(refused(|s| s.weight_decay = f64::INFINITY).starts_with("--weight-decay"));
+        assert!(refused(|s| s.early_stop = Some(0)).starts_with("--early-stop"));
+        assert!(refused(|s| s.transpose = 100).starts_with("--transpose"));
+        assert!(refused(|s| s.max_vocabulary = Some(0)).starts_with("--max-vocabulary"));
+    }
+
+    #[test]
+    fn settings_survive_their_json() {
+        let settings = TrainingSettings::preset(Preset::Original);
+        let json = serde_json::to_string(&settings).unwrap();
+        assert_eq!(serde_json::from_str::<TrainingSettings>(&json).unwrap(), settings);
+        // A run of an older version, without the fields that came later.
+        let sparse: TrainingSettings = serde_json::from_str(r#"{"hidden": 64}"#).unwrap();
+        assert_eq!(sparse, TrainingSettings { hidden: 64, ..TrainingSettings::default() });
+    }
 }

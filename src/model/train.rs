@@ -1,17 +1,31 @@
 //! Learning: from a corpus and settings to a run with checkpoints.
+//!
+//! This file is what the other rooms see, and what comes before the first step. The steps
+//! themselves are in `trainer`, which is generic in the backend.
 
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 
-use super::{DeviceChoice, EpochPoint, Model, TrainingSettings};
+use super::batches::Layout;
+use super::checkpoint::CheckpointError;
+use super::device::{self, Chosen};
+use super::material::Material;
+use super::network::NetworkConfig;
+use super::run::{CorpusSummary, FileSummary, Run, RunFolder, RunSummary};
+use super::trainer::{self, Job};
+use super::{
+    DeviceChoice, EpochPoint, Model, RunError, SettingsError, TrainingSettings, baselines, memory,
+};
 use crate::cancel::CancelToken;
-use crate::tokens::Corpus;
+use crate::tokens::{BackOff, Corpus, SplitError, Stretch};
 
 #[derive(Clone)]
 pub struct TrainRequest {
     pub corpus: Arc<Corpus>,
+    /// When resuming, those of the run; only `epochs`, `early_stop` and `save_every` may differ.
     pub settings: TrainingSettings,
     /// The run folder; must not exist unless `resume`.
     pub run_dir: PathBuf,
@@ -22,11 +36,13 @@ pub struct TrainRequest {
 /// Three predictors that learn nothing but counts, measured on the held-out frames.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Baselines {
+    #[serde(deserialize_with = "nan_from_null")]
     pub unigram_perplexity: f64,
     pub unigram_accuracy: f64,
     /// Share of held-out frames equal to the one before.
     pub repeat_accuracy: f64,
     /// Unigram mixed with 10 % repeat.
+    #[serde(deserialize_with = "nan_from_null")]
     pub mixed_perplexity: f64,
 }
 
@@ -34,6 +50,8 @@ pub struct Baselines {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Prepared {
     pub device: String,
+    /// Why the CPU is used although it wasn't asked for.
+    pub device_reason: Option<String>,
     pub parameters: usize,
     pub vocabulary: usize,
     pub train_frames: usize,
@@ -45,6 +63,7 @@ pub struct Prepared {
     pub steps_per_epoch: usize,
     pub memory_bytes: u64,
     pub baselines: Baselines,
+    /// From 1; above 1 when a run is resumed.
     pub first_epoch: usize,
 }
 
@@ -84,21 +103,94 @@ pub enum Outcome {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct TrainSummary {
     pub outcome: Outcome,
+    /// From 1; 0 if it was cancelled before the first epoch was measured.
     pub best_epoch: usize,
+    /// NaN (`null` in JSON) if nothing was measured.
+    #[serde(deserialize_with = "nan_from_null")]
     pub best_valid_perplexity: f64,
     pub parameters: usize,
     pub device: String,
     pub train_frames: usize,
     pub valid_frames: usize,
     pub vocabulary: usize,
+    /// Of the best weights on pieces that nothing was chosen by.
     pub test_perplexity: Option<f64>,
     pub baselines: Baselines,
+}
+
+/// Where a training stands, in its checkpoints.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct TrainingState {
+    pub settings: TrainingSettings,
+    /// Whole epochs done.
+    pub epochs_done: usize,
+    /// Steps done of the epoch after them.
+    pub steps_into_epoch: usize,
+    /// Optimizer steps since the run began; the place in the streams of random numbers.
+    pub step: u64,
+    /// Rows of the carried state (`state.…`); 0 without one.
+    pub state_rows: usize,
+    /// Sums over the epoch that isn't whole yet.
+    pub epoch_loss: f64,
+    pub epoch_right: f64,
+    pub epoch_frames: usize,
+    pub best: Option<BestEpoch>,
+    /// Epochs since the best one.
+    pub n_worse: usize,
+    /// Epochs without a better loss since the rate was last halved, and how often it was.
+    pub n_flat: usize,
+    pub halvings: u32,
+    pub seconds: f64,
+}
+
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct BestEpoch {
+    /// From 1.
+    pub epoch: usize,
+    pub loss: f64,
 }
 
 #[derive(Debug, thiserror::Error)]
 pub enum TrainError {
     #[error("{0} exists already — choose another name, or go on with --resume")]
     RunExists(PathBuf),
+    #[error(transparent)]
+    Settings(#[from] SettingsError),
+    #[error(transparent)]
+    Split(#[from] SplitError),
+    #[error(
+        "the music is too short: {n_frames} frames to learn from, and one sequence has {needed} — \
+         add more pieces or shorten the sequences (--sequence)"
+    )]
+    TooShort { n_frames: usize, needed: usize },
+    #[error("{0}")]
+    Device(String),
+    #[error(transparent)]
+    Run(#[from] RunError),
+    #[error("{setting} differs from the run's ({theirs}) — leave it out, or start a new run")]
+    OtherSettings { setting: String, theirs: String },
+    #[error(
+        "the music isn't what {0} learned from — give the same files to resume it, or start a new \
+         run"
+    )]
+    OtherMusic(PathBuf),
+    #[error(transparent)]
+    Checkpoint(#[from] CheckpointError),
+    #[error("the run {path} can't be written: {source} — free some space or choose another place")]
+    Write { path: PathBuf, source: io::Error },
+    #[error(
+        "the loss is no number any more in epoch {epoch} — {kept}. Try a learning rate below \
+         {learning_rate} (--learning-rate), or clip the gradients (--clip 1)"
+    )]
+    Diverged { epoch: usize, kept: &'static str, learning_rate: f64 },
+    #[error(
+        "the memory doesn't suffice even for one sequence at a time ({needed_mib} MiB are needed) \
+         — choose fewer units (--hidden), shorter sequences (--sequence) or a smaller vocabulary \
+         (--max-vocabulary)"
+    )]
+    OutOfMemory { needed_mib: u64 },
+    #[error("{0} stopped working: {1} — try again, or use another device (--device cpu)")]
+    DeviceFailed(String, String),
 }
 
 /// Trains until the epochs are done, early stop, or cancel. Events are sent from the calling
@@ -108,12 +200,180 @@ pub fn train(
     cancel: &CancelToken,
     on_event: &mut dyn FnMut(TrainEvent),
 ) -> Result<TrainSummary, TrainError> {
-    let _ = (request, cancel, on_event);
-    todo!()
+    request.settings.validate()?;
+    let folder = RunFolder::new(&request.run_dir);
+    let resumed = resumed_run(request, &folder)?;
+    let chosen = device::choose(request.device).map_err(TrainError::Device)?;
+    let material = Material::new(&request.corpus, &request.settings)?;
+    let job = prepare(request, material, folder, &chosen, resumed, cancel)?;
+    for note in notes(&job, &chosen) {
+        on_event(TrainEvent::Note(note));
+    }
+    trainer::run_on(&chosen, job, on_event)
 }
 
 /// Bytes a run will need on its device, before it starts.
 pub fn estimate_memory(settings: &TrainingSettings, vocabulary: usize) -> u64 {
-    let _ = (settings, vocabulary);
-    todo!()
+    let config = NetworkConfig {
+        kind: settings.model,
+        layers: settings.layers,
+        hidden: settings.hidden,
+        vocabulary,
+    };
+    memory::estimate(&config, settings.batch, settings.sequence)
+}
+
+/// The run to go on with, checked against what was asked; none when a new one begins.
+fn resumed_run(request: &TrainRequest, folder: &RunFolder) -> Result<Option<Run>, TrainError> {
+    if !request.resume {
+        return if folder.is_free() {
+            Ok(None)
+        } else {
+            Err(TrainError::RunExists(request.run_dir.clone()))
+        };
+    }
+    let run = Run::read(&request.run_dir)?;
+    same_settings(&run.summary.settings, &request.settings)?;
+    let hashes = request.corpus.pieces.iter().map(|piece| &piece.sha256);
+    if !hashes.eq(run.summary.corpus.files.iter().map(|file| &file.sha256)) {
+        return Err(TrainError::OtherMusic(request.run_dir.clone()));
+    }
+    Ok(Some(run))
+}
+
+/// Names the first setting that a resumed run would have to change in its middle.
+fn same_settings(theirs: &TrainingSettings, ours: &TrainingSettings) -> Result<(), TrainError> {
+    let alike = TrainingSettings {
+        epochs: theirs.epochs,
+        early_stop: theirs.early_stop,
+        save_every: theirs.save_every,
+        ..ours.clone()
+    };
+    let (theirs, ours) = (as_json(theirs), as_json(&alike));
+    let differing = theirs.iter().find(|(name, value)| ours.get(*name) != Some(value));
+    match differing {
+        None => Ok(()),
+        Some((name, value)) => Err(TrainError::OtherSettings {
+            setting: format!("--{}", name.replace('_', "-")),
+            theirs: value.to_string(),
+        }),
+    }
+}
+
+fn as_json(settings: &TrainingSettings) -> serde_json::Map<String, serde_json::Value> {
+    match serde_json::to_value(settings) {
+        Ok(serde_json::Value::Object(fields)) => fields,
+        _ => serde_json::Map::new(),
+    }
+}
+
+/// Everything that is known before the first step.
+fn prepare<'a>(
+    request: &'a TrainRequest,
+    material: Material,
+    folder: RunFolder,
+    chosen: &Chosen,
+    resumed: Option<Run>,
+    cancel: &'a CancelToken,
+) -> Result<Job<'a>, TrainError> {
+    let settings = &request.settings;
+    let config = NetworkConfig {
+        kind: settings.model,
+        layers: settings.layers,
+        hidden: settings.hidden,
+        vocabulary: material.encoding.vocabulary.len(),
+    };
+    let layout = Layout::fit(settings, &material.train_lengths());
+    let n_frames = |stretches: &[Stretch]| stretches.iter().map(Stretch::n_frames).sum();
+    let vocabulary = &material.encoding.vocabulary;
+    let backoff =
+        BackOff::fit(vocabulary.chords().iter().copied().zip(vocabulary.counts().iter().copied()));
+    let split = &material.split;
+    let corpus = CorpusSummary {
+        seconds: request.corpus.duration_secs(),
+        train_frames: n_frames(&split.train),
+        valid_frames: n_frames(&split.valid),
+        test_frames: n_frames(&split.test),
+        files: file_summaries(&material),
+    };
+    let micro_batch = memory::fitting_batch(&config, &layout, chosen.kind)?;
+    let summary = RunSummary {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        settings: settings.clone(),
+        device: chosen.name.clone(),
+        device_kind: chosen.kind,
+        batch: layout.batch,
+        parameters: config.n_parameters(),
+        vocabulary: config.vocabulary,
+        corpus,
+        baselines: baselines::baselines(&material, &backoff, &split.valid),
+        ending: None,
+    };
+    Ok(Job {
+        settings,
+        config,
+        layout,
+        micro_batch,
+        material,
+        backoff,
+        folder,
+        summary,
+        is_resumed: resumed.is_some(),
+        device_reason: chosen.reason.clone(),
+        cancel,
+    })
+}
+
+fn file_summaries(material: &Material) -> Vec<FileSummary> {
+    let split = &material.split;
+    let parts = [("train", &split.train), ("valid", &split.valid), ("test", &split.test)];
+    let mut files: Vec<FileSummary> = material
+        .corpus
+        .pieces
+        .iter()
+        .map(|piece| FileSummary {
+            path: piece.path.to_string_lossy().into_owned(),
+            sha256: piece.sha256.clone(),
+            frames: piece.chords.len(),
+            parts: Vec::new(),
+        })
+        .collect();
+    for (name, stretches) in parts {
+        for (piece, _) in stretches.iter().flat_map(|stretch| &stretch.parts) {
+            let parts = &mut files[*piece].parts;
+            if parts.last().is_none_or(|last| last != name) {
+                parts.push(name.to_owned());
+            }
+        }
+    }
+    files
+}
+
+/// What the user should know before the first step.
+fn notes(job: &Job<'_>, chosen: &Chosen) -> Vec<String> {
+    let mut notes = Vec::new();
+    let asked = job.settings.batch;
+    if let Some(reason) = &chosen.reason {
+        notes.push(reason.clone());
+    }
+    if job.layout.batch < asked {
+        notes.push(format!(
+            "The batch shrank from {asked} to {} sequences, so that an epoch has {} steps",
+            job.layout.batch, job.layout.n_steps
+        ));
+    }
+    if job.micro_batch < job.layout.batch {
+        notes.push(format!(
+            "The memory holds {} sequences at a time, so gradients are gathered over {} of such \
+             parts",
+            job.micro_batch,
+            job.layout.batch.div_ceil(job.micro_batch)
+        ));
+    }
+    notes
+}
+
+/// JSON has no NaN and no infinity and writes both as null.
+pub(super) fn nan_from_null<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    Ok(Option::deserialize(deserializer)?.unwrap_or(f64::NAN))
 }

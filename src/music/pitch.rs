@@ -48,6 +48,11 @@ impl Pitch {
         matches!(self.class(), 1 | 3 | 6 | 8 | 10)
     }
 
+    /// Whether it is one of the piano's 88 keys.
+    pub const fn is_on_piano(self) -> bool {
+        Self::PIANO_LOWEST.0 <= self.0 && self.0 <= Self::PIANO_HIGHEST.0
+    }
+
     /// Every pitch from 0 to 127.
     pub fn all() -> impl DoubleEndedIterator<Item = Self> + ExactSizeIterator {
         (0..128u8).map(Self)

@@ -1,8 +1,11 @@
 //! A piece: its notes in order, tempo, meter and pedal.
 
+use std::ops::Range;
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
-use super::{BarBeat, Meter, MeterChange, Pitch, TempoMap, Tick, Velocity};
+use super::{BarBeat, BarGrid, Extra, Meter, MeterChange, Pitch, TempoMap, Tick, Velocity};
 
 /// One key pressed and let go.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -58,6 +61,10 @@ pub struct Score {
     pub pedal: Vec<PedalSpan>,
     /// Percussion (MIDI channel 10), sorted like the notes; `pitch` is the drum.
     pub drums: Vec<Note>,
+    /// What a MIDI file said besides, kept for export; ascending by tick. Shared, since no edit
+    /// changes it.
+    #[serde(default)]
+    pub extras: Arc<[Extra]>,
 }
 
 impl Score {
@@ -74,9 +81,56 @@ impl Score {
         &self.notes
     }
 
-    pub fn set_notes(&mut self, mut notes: Vec<Note>) {
-        notes.sort_by_key(|note| (note.start, note.pitch, note.length, note.velocity, note.part));
-        self.notes = notes;
+    /// Puts them in order.
+    pub fn set_notes(&mut self, notes: Vec<Note>) {
+        self.notes = sorted(notes);
+    }
+
+    /// Percussion, in the same order as notes.
+    pub fn set_drums(&mut self, drums: Vec<Note>) {
+        self.drums = sorted(drums);
+    }
+
+    /// The notes that start in a range of ticks, in order. Finds them by binary search.
+    pub fn notes_starting_in(&self, range: Range<Tick>) -> &[Note] {
+        let from = self.notes.partition_point(|note| note.start < range.start);
+        let to = self.notes.partition_point(|note| note.start < range.end);
+        self.notes.get(from..to).unwrap_or_default()
+    }
+
+    /// The notes that sound anywhere in a range of ticks, in order: also those that started
+    /// before it. Looks at every note that starts before its end.
+    pub fn notes_between(&self, range: Range<Tick>) -> impl Iterator<Item = &Note> {
+        let to = self.notes.partition_point(|note| note.start < range.end);
+        self.notes[..to].iter().filter(move |note| note.end() > range.start)
+    }
+
+    /// When the sustain pedal is down on a MIDI channel: the spans of all its parts, joined where
+    /// they overlap, ascending. An instrument knows channels only, so a pedal written in
+    /// one track holds the notes of every track of its channel.
+    pub fn pedal_of_channel(&self, channel: u8) -> Vec<Range<Tick>> {
+        let of_channel = self.pedal.iter().filter(|span| {
+            self.parts.get(usize::from(span.part)).is_some_and(|part| part.channel == channel)
+        });
+        let mut spans: Vec<Range<Tick>> = of_channel.map(|span| span.start..span.end).collect();
+        spans.sort_by_key(|span| span.start);
+        let mut joined: Vec<Range<Tick>> = Vec::with_capacity(spans.len());
+        for span in spans {
+            match joined.last_mut() {
+                // Those that only touch stay apart: the dampers fall between them.
+                Some(last) if span.start < last.end => last.end = last.end.max(span.end),
+                _ => joined.push(span),
+            }
+        }
+        joined
+    }
+
+    /// The parts that have notes, by index, in order.
+    pub fn sounding_parts(&self) -> Vec<u8> {
+        let mut parts: Vec<u8> = self.notes.iter().map(|note| note.part).collect();
+        parts.sort_unstable();
+        parts.dedup();
+        parts
     }
 
     /// Where the last note ends (drums and pedal included).
@@ -95,6 +149,11 @@ impl Score {
     pub fn meter_at(&self, tick: Tick) -> Meter {
         let idx = self.meters.partition_point(|change| change.tick <= tick);
         idx.checked_sub(1).map_or(Meter::COMMON, |idx| self.meters[idx].meter)
+    }
+
+    /// Where the bars are.
+    pub fn bar_grid(&self) -> BarGrid {
+        BarGrid::new(self.tempo_map.ticks_per_quarter(), &self.meters)
     }
 
     /// Bar, beat and tick of a position, counted through every change of meter. A change in the
@@ -116,4 +175,10 @@ impl Score {
             tick: into % per_bar % per_beat,
         }
     }
+}
+
+/// By start, then pitch, then the rest of a note, so that equal sets are equal lists.
+fn sorted(mut notes: Vec<Note>) -> Vec<Note> {
+    notes.sort_by_key(|note| (note.start, note.pitch, note.length, note.velocity, note.part));
+    notes
 }

@@ -187,9 +187,13 @@ pub struct Meter {
 impl Meter {
     pub const COMMON: Self = Self { numerator: 4, denominator_power: 2 };
 
+    /// The finest denominator that is understood: 2^6, sixty-fourths.
+    pub const MAX_DENOMINATOR_POWER: u8 = 6;
+
     /// Ticks of one beat (one note of the denominator), at least 1.
     pub fn ticks_per_beat(self, ticks_per_quarter: TicksPerQuarter) -> u32 {
-        ((ticks_per_quarter.get() * 4) >> self.denominator_power.min(6)).max(1)
+        ((ticks_per_quarter.get() * 4) >> self.denominator_power.min(Self::MAX_DENOMINATOR_POWER))
+            .max(1)
     }
 
     /// Ticks of one bar, at least 1.

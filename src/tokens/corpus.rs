@@ -1,11 +1,22 @@
 //! Reading many pieces: found, framed in parallel, remembered in a cache, held once.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use super::{Chord, FramingPlan, SplitKind};
+use rayon::prelude::*;
+use sha2::{Digest, Sha256};
+
+use super::cache::{Cache, FramedPiece};
+use super::frames::{Run, runs_from_score, runs_from_spans};
+use super::sources::find_files;
+use super::table::own_parts;
+use super::{Chord, FramesError, Framing, FramingPlan, original};
 use crate::cancel::CancelToken;
-use crate::music::Score;
+use crate::music::smf::ImportError;
+use crate::music::{Score, smf};
 
 /// A chord's number in a [`Corpus`]; 0 is the rest.
 pub type ChordId = u32;
@@ -31,13 +42,15 @@ pub struct Skipped {
 }
 
 /// Pieces as numbers, in sorted order of their paths, each frame held once.
-#[derive(Clone, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct Corpus {
     pub plan: FramingPlan,
     /// Every distinct chord in order of first appearance; the rest first.
     pub chords: Vec<Chord>,
     pub pieces: Vec<Piece>,
     pub skipped: Vec<Skipped>,
+    /// What was tolerated, by file, in words for the user.
+    pub warnings: Vec<(PathBuf, String)>,
     /// Which pieces a set's own table assigns to learning, choosing and testing, if it has one.
     pub own_split: Option<Vec<OwnPart>>,
 }
@@ -63,8 +76,10 @@ impl Corpus {
 
 #[derive(Debug, thiserror::Error)]
 pub enum CorpusError {
-    #[error("“{0}” can't be found — check the path")]
+    #[error("“{}” can't be found — check the path", .0.display())]
     Missing(PathBuf),
+    #[error("“{}” can't be read — {source}. Check its permissions", .path.display())]
+    Unreadable { path: PathBuf, source: std::io::Error },
     #[error("there is no MIDI file in {0} — choose a folder with .mid, .midi, .kar or .rmi files")]
     NoMidi(String),
     #[error("none of the {n_files} files could be used ({first}) — choose other files")]
@@ -80,9 +95,18 @@ pub struct ReadProgress {
     pub n_files: usize,
 }
 
+/// Files that are read before their frames are taken into the corpus.
+const BATCH_LEN: usize = 256;
+
 /// Reads files, and folders recursively in sorted order, in parallel. The result doesn't depend
 /// on the number of threads. A bad file is skipped with its reason; the same bytes twice are
 /// noticed and kept once. With `cache_dir`, what was read before is read from there.
+///
+/// `progress` is called from several threads, once a file; `n_done` may come out of order.
+///
+/// # Errors
+/// When a path doesn't exist or can't be listed, when no file is found or none is usable, and
+/// when it is cancelled. One bad file among good ones is no error.
 pub fn read_corpus(
     paths: &[PathBuf],
     plan: &FramingPlan,
@@ -90,12 +114,245 @@ pub fn read_corpus(
     cancel: &CancelToken,
     progress: &(dyn Fn(ReadProgress) + Sync),
 ) -> Result<Corpus, CorpusError> {
-    let _ = (paths, plan, cache_dir, cancel, progress, HashMap::<(), ()>::new(), SplitKind::Tail);
-    todo!()
+    let found = find_files(paths, cancel)?;
+    let cache = cache_dir.map(|folder| Cache::new(folder, plan));
+    let n_files = found.files.len();
+    progress(ReadProgress { n_done: 0, n_files });
+    let n_done = AtomicUsize::new(0);
+    let mut building = Building::new(plan, found.skipped);
+    for files in found.files.chunks(BATCH_LEN) {
+        let read: Vec<Option<Source>> = files
+            .par_iter()
+            .map(|path| {
+                if cancel.is_cancelled() {
+                    return None;
+                }
+                let source = read_source(path, plan, cache.as_ref());
+                let n_done = n_done.fetch_add(1, Ordering::Relaxed) + 1;
+                progress(ReadProgress { n_done, n_files });
+                Some(source)
+            })
+            .collect();
+        for source in read {
+            building.take(source.ok_or(CorpusError::Cancelled)?);
+        }
+    }
+    let mut corpus = building.finish()?;
+    if let Some((parts, n_unnamed)) = own_parts(&corpus.pieces) {
+        if n_unnamed > 0 {
+            let name = paths.first().cloned().unwrap_or_default();
+            let text = format!(
+                "the set's own table doesn't name {n_unnamed} of the pieces; they are learned from"
+            );
+            corpus.warnings.push((name, text));
+        }
+        corpus.own_split = Some(parts);
+    }
+    Ok(corpus)
 }
 
-/// The same for scores that are in memory, such as the built-in pieces.
+/// The same for scores that are in memory, such as the built-in pieces: `(name, score)`, in
+/// sorted order of their names whatever their order here.
+///
+/// # Errors
+/// When there are none, or none has a frame.
 pub fn read_sources(scores: &[(String, Score)], plan: &FramingPlan) -> Result<Corpus, CorpusError> {
-    let _ = (scores, plan);
-    todo!()
+    if scores.is_empty() {
+        return Err(CorpusError::NoMidi("an empty list of pieces".to_owned()));
+    }
+    let mut order: Vec<usize> = (0..scores.len()).collect();
+    order.sort_by_key(|&idx| &scores[idx].0);
+    let read: Vec<Source> = order
+        .into_par_iter()
+        .map(|idx| {
+            let (name, score) = &scores[idx];
+            // There are no bytes of a file, so those of the score stand in for them.
+            let bytes = postcard::to_stdvec(score).unwrap_or_default();
+            let path = PathBuf::from(format!("<{name}>"));
+            let framed = framed_piece(score, plan, runs_from_score(score, plan), Vec::new());
+            Source { path, sha256: sha256_hex(&bytes), framed }
+        })
+        .collect();
+    let mut building = Building::new(plan, Vec::new());
+    for source in read {
+        building.take(source);
+    }
+    building.finish()
+}
+
+/// One file, read or not.
+struct Source {
+    path: PathBuf,
+    sha256: String,
+    /// The frames, or why there are none.
+    framed: Result<FramedPiece, String>,
+}
+
+fn read_source(path: &Path, plan: &FramingPlan, cache: Option<&Cache>) -> Source {
+    let bytes = match read_bytes(path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let framed = Err(error.to_string());
+            return Source { path: path.to_owned(), sha256: String::new(), framed };
+        }
+    };
+    let sha256 = sha256_hex(&bytes);
+    let framed = match cache.and_then(|cache| cache.get(&sha256)) {
+        Some(framed) => Ok(framed),
+        None => framed_from_bytes(&bytes, plan).inspect(|framed| {
+            if let Some(Err(error)) = cache.map(|cache| cache.put(&sha256, framed)) {
+                tracing::debug!("the frames of {} aren't cached: {error}", path.display());
+            }
+        }),
+    };
+    Source { path: path.to_owned(), sha256, framed }
+}
+
+/// The bytes of an ordinary file of reasonable size; a pipe would be waited for endlessly.
+fn read_bytes(path: &Path) -> Result<Vec<u8>, ImportError> {
+    let metadata = std::fs::metadata(path).map_err(ImportError::Io)?;
+    if !metadata.is_file() {
+        return Err(ImportError::NotAFile);
+    }
+    if metadata.len() > smf::MAX_FILE_BYTES {
+        return Err(ImportError::TooLarge { bytes: metadata.len(), limit: smf::MAX_FILE_BYTES });
+    }
+    let mut bytes = Vec::with_capacity(metadata.len() as usize);
+    let file = File::open(path).map_err(ImportError::Io)?;
+    // Should it have grown since it was measured, `smf::read` finds it too large.
+    file.take(smf::MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(ImportError::Io)?;
+    Ok(bytes)
+}
+
+fn sha256_hex(bytes: &[u8]) -> String {
+    use std::fmt::Write;
+    let mut hex = String::with_capacity(64);
+    for byte in Sha256::digest(bytes) {
+        // Writing to a string can't fail.
+        let _ = write!(hex, "{byte:02x}");
+    }
+    hex
+}
+
+fn framed_from_bytes(bytes: &[u8], plan: &FramingPlan) -> Result<FramedPiece, String> {
+    let in_words = |error: ImportError| error.to_string();
+    let import = smf::read(bytes).map_err(in_words)?;
+    let warnings = import.warnings.iter().map(ToString::to_string).collect();
+    let runs = match plan.framing {
+        Framing::Nearest => runs_from_score(&import.score, plan),
+        Framing::Original => {
+            let first = smf::read_first_instrument(bytes).map_err(in_words)?;
+            let spans = first.map(|first| original::spans(&first, plan.rate));
+            runs_from_spans(&spans.unwrap_or_default())
+        }
+    };
+    framed_piece(&import.score, plan, runs, warnings)
+}
+
+/// The piece whose frames are `runs`, unless there is no music in it.
+fn framed_piece(
+    score: &Score,
+    plan: &FramingPlan,
+    runs: Result<Vec<Run>, FramesError>,
+    warnings: Vec<String>,
+) -> Result<FramedPiece, String> {
+    let runs = runs.map_err(|error| error.to_string())?;
+    if runs.is_empty() {
+        return Err(why_empty(score, plan.framing).to_owned());
+    }
+    let mut places: HashMap<Chord, u32> = HashMap::new();
+    let mut chords = Vec::new();
+    let numbered = |run: Run| {
+        let place = *places.entry(run.chord).or_insert_with(|| {
+            chords.push(run.chord.bits());
+            chords.len() as u32 - 1
+        });
+        (place, run.n_frames)
+    };
+    let runs: Vec<(u32, u32)> = runs.into_iter().map(numbered).collect();
+    let n_notes = score.notes().len() as u64;
+    Ok(FramedPiece { n_notes, duration_secs: score.duration_secs(), warnings, chords, runs })
+}
+
+fn why_empty(score: &Score, framing: Framing) -> &'static str {
+    match framing {
+        _ if score.notes().is_empty() && score.drums.is_empty() => "it has no notes",
+        _ if score.notes().is_empty() => {
+            "it has only percussion, which isn't learned — choose music with pitched parts"
+        }
+        Framing::Nearest => "none of its notes reaches a frame",
+        Framing::Original => {
+            "no note of its first instrument reaches a frame — choose a higher frame rate or --framing nearest"
+        }
+    }
+}
+
+/// A corpus to which pieces are added in order.
+struct Building {
+    corpus: Corpus,
+    ids: HashMap<Chord, ChordId>,
+    /// The first piece of each hash.
+    by_sha256: HashMap<String, usize>,
+    n_sources: usize,
+}
+
+impl Building {
+    fn new(plan: &FramingPlan, skipped: Vec<Skipped>) -> Self {
+        let corpus = Corpus {
+            plan: *plan,
+            chords: vec![Chord::REST],
+            pieces: Vec::new(),
+            skipped,
+            warnings: Vec::new(),
+            own_split: None,
+        };
+        let ids = HashMap::from([(Chord::REST, 0)]);
+        Self { n_sources: corpus.skipped.len(), corpus, ids, by_sha256: HashMap::new() }
+    }
+
+    fn take(&mut self, source: Source) {
+        self.n_sources += 1;
+        let Source { path, sha256, framed } = source;
+        let framed = match framed {
+            Ok(framed) => framed,
+            Err(reason) => return self.corpus.skipped.push(Skipped { path, reason }),
+        };
+        if let Some(&first) = self.by_sha256.get(&sha256) {
+            let first = self.corpus.pieces[first].path.display();
+            let reason = format!("the same bytes as “{first}”");
+            return self.corpus.skipped.push(Skipped { path, reason });
+        }
+        self.by_sha256.insert(sha256.clone(), self.corpus.pieces.len());
+        let ids: Vec<ChordId> =
+            framed.chords.iter().map(|&bits| self.id(Chord::from_bits(bits))).collect();
+        let mut chords = Vec::with_capacity(framed.n_frames() as usize);
+        for (place, n_frames) in framed.runs {
+            chords.resize(chords.len() + n_frames as usize, ids[place as usize]);
+        }
+        let warnings = framed.warnings.into_iter().map(|text| (path.clone(), text));
+        self.corpus.warnings.extend(warnings);
+        let (n_notes, duration_secs) = (framed.n_notes as usize, framed.duration_secs);
+        self.corpus.pieces.push(Piece { path, sha256, chords, n_notes, duration_secs });
+    }
+
+    fn id(&mut self, chord: Chord) -> ChordId {
+        *self.ids.entry(chord).or_insert_with(|| {
+            self.corpus.chords.push(chord);
+            self.corpus.chords.len() as ChordId - 1
+        })
+    }
+
+    fn finish(self) -> Result<Corpus, CorpusError> {
+        let mut corpus = self.corpus;
+        if corpus.pieces.is_empty() {
+            let first = match corpus.skipped.first() {
+                Some(skipped) => format!("“{}”: {}", skipped.path.display(), skipped.reason),
+                None => "there was none".to_owned(),
+            };
+            return Err(CorpusError::NothingUsable { n_files: self.n_sources, first });
+        }
+        let path = |skipped: &Skipped| skipped.path.as_os_str().as_encoded_bytes().to_vec();
+        corpus.skipped.sort_by_cached_key(path);
+        Ok(corpus)
+    }
 }

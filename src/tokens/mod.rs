@@ -3,20 +3,30 @@
 //! Frames and corpora stand apart from the vocabulary, so that a model without one can use them.
 
 mod backoff;
+mod cache;
 mod chord;
 mod corpus;
+mod encoding;
 mod frames;
+mod nearest;
+mod original;
+mod playback;
+mod sources;
 mod split;
+mod table;
 mod vocabulary;
 
 pub use backoff::BackOff;
 pub use chord::Chord;
 pub use corpus::{
-    ChordId, Corpus, CorpusError, Piece, ReadProgress, Skipped, read_corpus, read_sources,
+    ChordId, Corpus, CorpusError, OwnPart, Piece, ReadProgress, Skipped, read_corpus, read_sources,
 };
+pub use encoding::Encoding;
 pub use frames::{
-    Articulation, FrameRate, FrameRateError, Framing, FramingPlan, Pedalling, PianoRoll, Playback,
-    roll_from_score, score_from_roll,
+    FrameRate, FrameRateError, FramesError, Framing, FramingPlan, MAX_FRAMES, Pedalling, PianoRoll,
+    kept_notes, roll_from_score,
 };
-pub use split::{Split, SplitError, SplitKind};
-pub use vocabulary::{ChordVocabulary, Encoding, Token, VocabularyLimits};
+pub use playback::{Articulation, Playback, score_from_roll};
+pub use sources::{Found, find_files};
+pub use split::{Split, SplitError, SplitKind, Stretch};
+pub use vocabulary::{ChordVocabulary, Token, VocabularyError, VocabularyLimits};

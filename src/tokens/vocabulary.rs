@@ -1,8 +1,11 @@
 //! Chords as tokens.
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 
-use super::{Chord, Corpus};
+use super::Chord;
+use super::nearest::NearestIndex;
 
 /// A chord's place in the vocabulary. 0 is the rest; the vocabulary's length is the escape, the
 /// token a network predicts for "a chord outside".
@@ -10,21 +13,72 @@ pub type Token = u32;
 
 /// Chord ↔ token, in order of first appearance, the rest as 0.
 ///
-/// Invariants: token 0 is the rest, no chord stands twice.
-#[derive(Clone, PartialEq, Eq, Debug, Serialize, Deserialize)]
+/// Invariants: token 0 is the rest, no chord stands twice, there is one count a chord, and never
+/// more than [`ChordVocabulary::MAX_CHORDS`]. Reading one from a file checks them all.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(try_from = "VocabularyFile", into = "VocabularyFile")]
 pub struct ChordVocabulary {
-    /// By token. (The tokens room's owner adds an index and validates on reading.)
+    /// By token.
     chords: Vec<Chord>,
     /// How often each was seen in the learning pieces, for drawing a random prime.
     counts: Vec<u64>,
+    tokens: HashMap<Chord, Token>,
+    nearest: NearestIndex,
+}
+
+/// How a vocabulary is stored: what can be derived is not.
+#[derive(Clone, Serialize, Deserialize)]
+struct VocabularyFile {
+    chords: Vec<Chord>,
+    counts: Vec<u64>,
+}
+
+/// Why a list of chords is not a vocabulary.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+pub enum VocabularyError {
+    #[error("a vocabulary begins with the rest, this one doesn't")]
+    FirstIsNoRest,
+    #[error("chord {token} of the vocabulary ({chord}) stands in it twice")]
+    Twice { token: Token, chord: Chord },
+    #[error("a vocabulary has one count a chord, this one {n_counts} for {n_chords}")]
+    Counts { n_chords: usize, n_counts: usize },
+    #[error("a vocabulary of {0} chords is too large — at most {max} are possible", max = ChordVocabulary::MAX_CHORDS)]
+    TooLarge(usize),
 }
 
 impl ChordVocabulary {
+    /// Far more than any network can predict over.
+    pub const MAX_CHORDS: usize = 1 << 22;
+
+    /// # Errors
+    /// When an invariant doesn't hold.
+    pub fn new(chords: Vec<Chord>, counts: Vec<u64>) -> Result<Self, VocabularyError> {
+        if chords.len() > Self::MAX_CHORDS {
+            return Err(VocabularyError::TooLarge(chords.len()));
+        }
+        if chords.first() != Some(&Chord::REST) {
+            return Err(VocabularyError::FirstIsNoRest);
+        }
+        if chords.len() != counts.len() {
+            let (n_chords, n_counts) = (chords.len(), counts.len());
+            return Err(VocabularyError::Counts { n_chords, n_counts });
+        }
+        let mut tokens = HashMap::with_capacity(chords.len());
+        for (token, &chord) in (0..).zip(&chords) {
+            if tokens.insert(chord, token).is_some() {
+                return Err(VocabularyError::Twice { token, chord });
+            }
+        }
+        let nearest = NearestIndex::new(&chords);
+        Ok(Self { chords, counts, tokens, nearest })
+    }
+
     /// Chords without the escape; the network has one output more.
     pub fn len(&self) -> usize {
         self.chords.len()
     }
 
+    /// Never: the rest is always there.
     pub fn is_empty(&self) -> bool {
         self.chords.is_empty()
     }
@@ -42,9 +96,9 @@ impl ChordVocabulary {
         &self.counts
     }
 
+    /// `None` for a chord outside.
     pub fn token(&self, chord: Chord) -> Option<Token> {
-        let _ = chord;
-        todo!()
+        self.tokens.get(&chord).copied()
     }
 
     /// The chord of a token; `None` for the escape and beyond.
@@ -54,9 +108,35 @@ impl ChordVocabulary {
 
     /// The known chord nearest to any: most shared pitches, then most shared pitch classes, then
     /// the smallest distance, then the lowest token. Known chords are nearest to themselves.
+    ///
+    /// The distance between two chords is, in semitones, the sum over the pitches of each of how
+    /// far the nearest pitch of the other is; so pitches too many cost as pitches missing do. To
+    /// a rest every pitch is 128 away.
     pub fn nearest(&self, chord: Chord) -> Token {
-        let _ = chord;
-        todo!()
+        self.token(chord).unwrap_or_else(|| self.nearest.find(&self.chords, chord))
+    }
+}
+
+/// The index follows from the chords.
+impl PartialEq for ChordVocabulary {
+    fn eq(&self, other: &Self) -> bool {
+        self.chords == other.chords && self.counts == other.counts
+    }
+}
+
+impl Eq for ChordVocabulary {}
+
+impl TryFrom<VocabularyFile> for ChordVocabulary {
+    type Error = VocabularyError;
+
+    fn try_from(file: VocabularyFile) -> Result<Self, Self::Error> {
+        Self::new(file.chords, file.counts)
+    }
+}
+
+impl From<ChordVocabulary> for VocabularyFile {
+    fn from(vocabulary: ChordVocabulary) -> Self {
+        Self { chords: vocabulary.chords, counts: vocabulary.counts }
     }
 }
 
@@ -69,44 +149,40 @@ pub struct VocabularyLimits {
     pub min_count: u64,
 }
 
-/// What each chord of a corpus is to a network with a vocabulary, by [`super::ChordId`].
-#[derive(Clone, PartialEq, Debug)]
-pub struct Encoding {
-    pub vocabulary: ChordVocabulary,
-    /// What the network reads: the chord's own token or that of the nearest known chord.
-    pub input: Vec<Token>,
-    /// What it learns to predict: the chord's token; the escape for chords outside and for a
-    /// stated share ([`Encoding::ESCAPED_SHARE`]) of those seen only once.
-    pub learned: Vec<Token>,
-    /// What it is measured on: the chord's token, or the escape for chords outside.
-    pub measured: Vec<Token>,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::music::Pitch;
 
-impl Encoding {
-    /// Of the chords seen once in the learning pieces, this share has the escape as its target.
-    pub const ESCAPED_SHARE: f64 = 0.1;
-
-    /// The vocabulary of the pieces `learned_from` (indices into the corpus) and what every chord
-    /// of the corpus is to it. Which single chords are escaped depends on `seed` alone.
-    pub fn new(
-        corpus: &Corpus,
-        learned_from: &[usize],
-        limits: VocabularyLimits,
-        seed: u64,
-    ) -> Self {
-        let _ = (corpus, learned_from, limits, seed);
-        todo!()
+    fn chord(pitches: &[u8]) -> Chord {
+        pitches.iter().filter_map(|&number| Pitch::new(number)).collect()
     }
 
-    /// The same for a vocabulary that exists already (evaluating, resuming).
-    pub fn with_vocabulary(corpus: &Corpus, vocabulary: ChordVocabulary) -> Self {
-        let _ = (corpus, vocabulary);
-        todo!()
+    #[test]
+    fn what_is_read_is_checked() {
+        let read = |text: &str| serde_json::from_str::<ChordVocabulary>(text);
+        let vocabulary = read(r#"{"chords":[[],[60,64]],"counts":[0,3]}"#).unwrap();
+        assert_eq!(vocabulary.token(chord(&[64, 60])), Some(1));
+        assert_eq!(vocabulary.chord(vocabulary.escape()), None);
+        for (text, why) in [
+            (r#"{"chords":[],"counts":[]}"#, "begins with the rest"),
+            (r#"{"chords":[[60]],"counts":[1]}"#, "begins with the rest"),
+            (r#"{"chords":[[],[60],[60]],"counts":[1,1,1]}"#, "twice"),
+            (r#"{"chords":[[],[60]],"counts":[1]}"#, "one count"),
+            (r#"{"chords":[[],[128]],"counts":[1,1]}"#, ""),
+        ] {
+            let error = read(text).unwrap_err().to_string();
+            assert!(error.contains(why), "{text}: {error}");
+        }
     }
 
-    /// The share of the frames of `pieces` whose chord is in the vocabulary, 0–1.
-    pub fn coverage(&self, corpus: &Corpus, pieces: &[usize]) -> f64 {
-        let _ = (corpus, pieces);
-        todo!()
+    #[test]
+    fn a_vocabulary_survives_json_and_postcard() {
+        let chords = vec![Chord::REST, chord(&[0, 127]), chord(&[60])];
+        let vocabulary = ChordVocabulary::new(chords, vec![0, 1, u64::MAX]).unwrap();
+        let json = serde_json::to_string(&vocabulary).unwrap();
+        assert_eq!(serde_json::from_str::<ChordVocabulary>(&json).unwrap(), vocabulary);
+        let bytes = postcard::to_stdvec(&vocabulary).unwrap();
+        assert_eq!(postcard::from_bytes::<ChordVocabulary>(&bytes).unwrap(), vocabulary);
     }
 }

@@ -1,5 +1,8 @@
 //! What is seen. The only room that knows egui and rfd.
 
+pub mod piano_roll;
+pub mod theme;
+
 use std::path::PathBuf;
 
 /// Opens the window and returns when it is closed.

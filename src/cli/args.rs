@@ -1,0 +1,277 @@
+//! The words of the command line: what may be written, with its limits and its help.
+//!
+//! Values are checked here as far as one value alone can be judged, so that a wrong one is a
+//! wrong call (status 2) that names the flag. Nothing here does any work.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use super::train_args::TrainArgs;
+use super::values::{
+    at_least_one, beam_width, device, frame_rate, parse_chord, parse_pitch, sample_rate,
+    seconds_or_off, temperature, top_p, up_to,
+};
+use crate::model::{ComposeSettings, DeviceChoice};
+use crate::music::Pitch;
+use crate::tokens::{Chord, FrameRate, Framing};
+
+/// Learn to compose piano music from a folder of MIDI files.
+///
+/// Without a command the studio opens: a window with a piano roll, training curves and sound.
+/// The commands below do the same work in a shell, on machines without a display too.
+#[derive(Parser, Debug)]
+#[command(
+    name = "etude",
+    version,
+    args_conflicts_with_subcommands = true,
+    subcommand_help_heading = "Commands",
+    after_help = AFTER_HELP
+)]
+pub struct Cli {
+    /// A MIDI file or an Etude project to open in the studio
+    pub file: Option<PathBuf>,
+
+    /// Print one JSON object on standard output at the end (for `train` one line an epoch before)
+    #[arg(long, global = true)]
+    pub json: bool,
+
+    #[command(subcommand)]
+    pub command: Option<Command>,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  etude                                         open the studio
+  etude song.mid                                open the studio with a piece
+  etude generate --model starter --out a.mid    compose with the built-in model
+  etude train music/ --out runs/first           learn from a folder of MIDI files
+  etude generate --model runs/first --out b.mid compose with what was learned
+  etude render b.mid --out b.wav                make it a sound file
+
+A PATH is a MIDI file or a folder, which is searched with all folders in it in sorted order.
+A RUN is the folder one training makes, or one checkpoint in it.
+Progress goes to standard error, results go to standard output.
+Exit status: 0 done; 1 failed, with one line that says why; 2 the words of the call are off;
+130 after Ctrl+C, with what was learned kept.";
+
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    Inspect(InspectArgs),
+    Tokenize(TokenizeArgs),
+    Train(Box<TrainArgs>),
+    Generate(Box<GenerateArgs>),
+    Evaluate(EvaluateArgs),
+    Render(RenderArgs),
+    Convert(ConvertArgs),
+    Devices(DevicesArgs),
+}
+
+/// Say what is in MIDI files: tracks, notes, length, tempo, meter, key, pedal, warnings
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  etude inspect music/ --json")]
+pub struct InspectArgs {
+    /// MIDI files or folders
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
+/// Turn pieces into numbers: one chord per frame, one token per chord
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  etude tokenize music/                          count frames and chords
+  etude tokenize music/ --fps 8 --out t.json     write every token")]
+pub struct TokenizeArgs {
+    /// MIDI files or folders
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// Frames in a second of music
+    #[arg(long, value_name = "RATE", default_value = "2", value_parser = frame_rate, allow_negative_numbers = true)]
+    pub fps: FrameRate,
+    /// How notes meet the grid of frames
+    #[arg(long, value_enum, default_value_t = FramingWord::Nearest)]
+    pub framing: FramingWord,
+    /// Let the sustain pedal lengthen notes
+    #[arg(long)]
+    pub pedal: bool,
+    /// Keep only this many chords, the most frequent; others become the nearest one kept [default: all]
+    #[arg(long, value_name = "CHORDS", value_parser = at_least_one)]
+    pub max_vocabulary: Option<usize>,
+    /// Keep only chords seen this many times
+    #[arg(long, value_name = "TIMES", default_value = "1")]
+    pub min_count: u64,
+    /// Write frame rate, vocabulary and tokens to this JSON file
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+}
+
+/// Compose with a trained model and write what came out as MIDI
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  etude generate --model starter --out a.mid
+  etude generate --model runs/first --strategy beam --beam-width 10 --takes 3 --out a.mid
+  etude generate --model runs/first --prime song.mid --temperature 0.8 --seed 7 --out a.mid
+  etude generate --model starter --prime-chord C4,E4,G4 --no-repeat 0 --longest-hold 0 --out a.mid
+
+With --takes N the files are called a-1.mid … a-N.mid. The same seed gives the same notes.
+Below a temperature of 0.75 it tends to hold one or two notes, above 1.2 it gets wild.")]
+pub struct GenerateArgs {
+    /// A run folder, a checkpoint in it, or `starter` for the built-in model
+    #[arg(long, value_name = "RUN")]
+    pub model: PathBuf,
+    /// The MIDI file to write
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// How the next chord is chosen: always the likeliest, by lot, or the likeliest whole phrases
+    #[arg(long, value_enum, default_value_t = StrategyWord::Sample)]
+    pub strategy: StrategyWord,
+    /// For `sample`: how daring; 1 is what was learned, less is safer
+    #[arg(long, value_name = "T", default_value = "0.9", value_parser = temperature, allow_negative_numbers = true)]
+    pub temperature: f64,
+    /// For `sample`: only the K likeliest chords
+    #[arg(long, value_name = "K", value_parser = at_least_one, allow_negative_numbers = true)]
+    pub top_k: Option<usize>,
+    /// For `sample`: only the likeliest chords that together have this share of the probability
+    #[arg(long, value_name = "P", value_parser = top_p, allow_negative_numbers = true)]
+    pub top_p: Option<f64>,
+    /// For `beam`: how many phrases are followed at once
+    #[arg(long, value_name = "WIDTH", default_value = "10", value_parser = beam_width, allow_negative_numbers = true)]
+    pub beam_width: usize,
+    /// Frames to compose
+    #[arg(long, value_name = "FRAMES", default_value = "300", value_parser = up_to::<{ ComposeSettings::MAX_FRAMES }>, allow_negative_numbers = true)]
+    pub frames: usize,
+    /// Frames in a second of the music that is written
+    #[arg(long, value_name = "RATE", default_value = "8", value_parser = frame_rate, allow_negative_numbers = true)]
+    pub fps: FrameRate,
+    #[command(flatten)]
+    pub prime: PrimeArgs,
+    /// How many takes to compose
+    #[arg(long, value_name = "N", default_value = "1", value_parser = up_to::<{ ComposeSettings::MAX_TAKES }>, allow_negative_numbers = true)]
+    pub takes: usize,
+    /// What makes a take repeatable; take n has the seed plus n − 1
+    #[arg(long, default_value = "0")]
+    pub seed: u64,
+    /// Longest a chord may be held, rests included, in seconds; 0 for no limit
+    #[arg(long, value_name = "SECONDS", default_value = "4", value_parser = seconds_or_off, allow_negative_numbers = true)]
+    pub longest_hold: f64,
+    /// Never the same N different chords in succession twice; 0 allows it
+    #[arg(long, value_name = "N", default_value = "8")]
+    pub no_repeat: usize,
+    /// Strike a pitch again at every new chord instead of holding it
+    #[arg(long)]
+    pub restrike: bool,
+}
+
+/// What the music starts from; silence if nothing is given
+#[derive(Args, Debug, Default)]
+#[group(multiple = false)]
+pub struct PrimeArgs {
+    /// Start from the opening of a MIDI file
+    #[arg(long, value_name = "FILE", group = "start")]
+    pub prime: Option<PathBuf>,
+    /// Start from one pitch: a MIDI key number or a name such as C4
+    #[arg(long, value_name = "PITCH", value_parser = parse_pitch, group = "start", allow_negative_numbers = true)]
+    pub prime_pitch: Option<Pitch>,
+    /// Start from a chord: pitches with commas between them, such as C4,E4,G4
+    #[arg(long, value_name = "PITCHES", value_parser = parse_chord, group = "start", allow_negative_numbers = true)]
+    pub prime_chord: Option<Chord>,
+    /// Start from a chord drawn by how often it was seen
+    #[arg(long, group = "start")]
+    pub prime_random: bool,
+    /// How many frames of the opening of --prime are used
+    #[arg(long, value_name = "FRAMES", default_value = "32", value_parser = up_to::<{ ComposeSettings::MAX_FRAMES }>, allow_negative_numbers = true)]
+    pub prime_frames: usize,
+}
+
+/// Measure a model on files: loss, perplexity and accuracy, every frame counted
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  etude evaluate --model runs/first other-music/ --json")]
+pub struct EvaluateArgs {
+    /// A run folder, a checkpoint in it, or `starter` for the built-in model
+    #[arg(long, value_name = "RUN")]
+    pub model: PathBuf,
+    /// MIDI files or folders
+    #[arg(required = true, value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+}
+
+/// Play a piece into a WAV file
+#[derive(Args, Debug)]
+#[command(after_help = "Example:\n  etude render a.mid --out a.wav --bits 24")]
+pub struct RenderArgs {
+    /// A MIDI file or an Etude project
+    #[arg(value_name = "FILE")]
+    pub piece: PathBuf,
+    /// The WAV file to write
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// An SF2 or SF3 file to play with [default: the built-in piano]
+    #[arg(long, value_name = "FILE")]
+    pub soundfont: Option<PathBuf>,
+    /// Samples in a second
+    #[arg(long, value_name = "HZ", default_value = "44100", value_parser = sample_rate, allow_negative_numbers = true)]
+    pub sample_rate: u32,
+    /// Bits in a sample
+    #[arg(long, default_value = "16", value_parser = ["16", "24"])]
+    pub bits: String,
+}
+
+/// Turn a MIDI file into an Etude project or back, losing nothing
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  etude convert a.mid --out a.etude
+  etude convert a.etude --out a.mid")]
+pub struct ConvertArgs {
+    /// A MIDI file or an Etude project
+    #[arg(value_name = "IN")]
+    pub piece: PathBuf,
+    /// The file to write; its name's end (.mid or .etude) says which kind
+    #[arg(long, value_name = "OUT")]
+    pub out: PathBuf,
+}
+
+/// Say what can compute here, what can sound here, and why the rest can't
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  etude devices
+  etude devices --fetch-cuda    for an NVIDIA card: fetch the libraries its kernels are compiled with")]
+pub struct DevicesArgs {
+    /// Fetch NVIDIA's run-time compiler and headers from PyPI into Etude's data folder
+    #[arg(long)]
+    pub fetch_cuda: bool,
+    /// Don't ask before fetching
+    #[arg(long, requires = "fetch_cuda")]
+    pub yes: bool,
+    /// Try one device with a small product and say whether it works (a child process of ours)
+    #[arg(long, value_name = "DEVICE", value_parser = device, hide = true)]
+    pub probe: Option<DeviceChoice>,
+}
+
+/// How notes meet the grid of frames.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum FramingWord {
+    /// To the nearest boundary, so that no note is lost; all pitched parts
+    Nearest,
+    /// As the original experiment did: the first instrument only, short notes vanish
+    Original,
+}
+
+impl From<FramingWord> for Framing {
+    fn from(word: FramingWord) -> Self {
+        match word {
+            FramingWord::Nearest => Self::Nearest,
+            FramingWord::Original => Self::Original,
+        }
+    }
+}
+
+/// How the next chord is chosen.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum StrategyWord {
+    /// Always the likeliest chord
+    Max,
+    /// A chord by lot, likely ones more often
+    Sample,
+    /// The likeliest whole phrases
+    Beam,
+}

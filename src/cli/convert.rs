@@ -1,0 +1,48 @@
+//! `etude convert`: between MIDI files and Etude projects.
+
+use serde::Serialize;
+
+use super::args::ConvertArgs;
+use super::failure::Failure;
+use super::output::{Output, count};
+use super::paths::{cannot_write, check_output_file, has_extension, read_piece};
+use crate::editor::Project;
+use crate::files::write_atomically;
+use crate::music::smf;
+
+#[derive(Serialize)]
+struct Report {
+    path: String,
+    notes: usize,
+    warnings: Vec<String>,
+}
+
+pub fn run(args: &ConvertArgs, output: &Output) -> Result<(), Failure> {
+    let (from_project, to_project) =
+        (has_extension(&args.piece, &["etude"]), has_extension(&args.out, &["etude"]));
+    if !to_project && !has_extension(&args.out, &["mid", "midi"]) {
+        return Err(Failure::words(format!(
+            "“{}” says no kind of file — end its name in .mid or .etude",
+            args.out.display()
+        )));
+    }
+    if from_project && to_project {
+        return Err(Failure::words(
+            "both files are Etude projects — end one name in .mid, or copy the file",
+        ));
+    }
+    check_output_file(&args.out)?;
+    let (score, warnings) = read_piece(&args.piece)?;
+    for warning in &warnings {
+        output.note(&format!("{}: {warning}", args.piece.display()));
+    }
+    let notes = score.notes().len() + score.drums.len();
+    if to_project {
+        Project::new(score).write(&args.out)?;
+    } else {
+        write_atomically(&args.out, &smf::write(&score))
+            .map_err(|error| cannot_write(&args.out, &error))?;
+    }
+    let report = Report { path: args.out.display().to_string(), notes, warnings };
+    output.result(&report, || format!("{}: {}", report.path, count(report.notes, "note")))
+}

@@ -1,0 +1,187 @@
+//! `etude generate`: composing with a trained model.
+
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+
+use super::args::{GenerateArgs, StrategyWord};
+use super::failure::Failure;
+use super::interrupt::cancelled_by_interrupt;
+use super::output::{Meter, Output, clock, thousands};
+use super::paths::{cannot_write, check_output_file, named, numbered, read_piece};
+use crate::files::write_atomically;
+use crate::model::{
+    ComposeEvent, ComposeRequest, ComposeSettings, Guard, Model, Prime, Strategy, Take, compose,
+};
+use crate::music::{Velocity, smf};
+use crate::tokens::{Articulation, Playback, roll_from_score, score_from_roll};
+
+#[derive(Serialize)]
+struct Report {
+    takes: Vec<TakeReport>,
+    /// Composed frames of all takes in a second of work.
+    frames_per_second: f64,
+}
+
+#[derive(Serialize)]
+struct TakeReport {
+    path: String,
+    seed: u64,
+    /// Composed, without the prime.
+    frames: usize,
+    prime_frames: usize,
+    notes: usize,
+    log_likelihood: f64,
+    /// The time it took.
+    seconds: f64,
+    music_seconds: f64,
+}
+
+pub fn run(args: &GenerateArgs, output: &Output) -> Result<(), Failure> {
+    check_output_file(&args.out)?;
+    let cancel = cancelled_by_interrupt();
+    let model = load_model(&args.model)?;
+    let settings = settings(args, prime(args, &model, *output)?);
+    settings.validate().map_err(|error| Failure::words(error.to_string()))?;
+    let mut progress = Progress::new(args);
+    let request = ComposeRequest { model, settings };
+    // After Ctrl+C the takes come back with what they have.
+    let takes = compose(&request, &cancel, &mut |event| progress.on(event))?;
+    let secs = progress.began.elapsed().as_secs_f64();
+    drop(progress);
+    let written = takes.iter().enumerate().map(|(idx, take)| write(args, idx, take));
+    let takes = written.collect::<Result<Vec<_>, _>>()?;
+    let frames: usize = takes.iter().map(|take| take.frames).sum();
+    let report = Report { takes, frames_per_second: frames as f64 / secs.max(1e-9) };
+    output.result(&report, || words(&report))?;
+    if cancel.is_cancelled() {
+        let kept = report.takes.len();
+        return Err(Failure::Interrupted(format!(
+            "stopped; what was composed of {kept} of {} takes was kept",
+            args.takes
+        )));
+    }
+    Ok(())
+}
+
+/// `starter` is the built-in model unless a file has that name.
+pub fn load_model(path: &Path) -> Result<Model, Failure> {
+    if path == Path::new("starter") && !path.exists() {
+        Ok(Model::starter()?)
+    } else {
+        Ok(Model::load(path)?)
+    }
+}
+
+fn settings(args: &GenerateArgs, prime: Prime) -> ComposeSettings {
+    let strategy = match args.strategy {
+        StrategyWord::Max => Strategy::Max,
+        StrategyWord::Sample => {
+            Strategy::Sample { temperature: args.temperature, top_k: args.top_k, top_p: args.top_p }
+        }
+        StrategyWord::Beam => Strategy::Beam { width: args.beam_width, length_penalty: 1.0 },
+    };
+    let guard = Guard {
+        longest_hold_secs: (args.longest_hold > 0.0).then_some(args.longest_hold),
+        no_repeat: (args.no_repeat > 0).then_some(args.no_repeat),
+    };
+    ComposeSettings {
+        strategy,
+        guard,
+        prime,
+        frames: args.frames,
+        rate: args.fps,
+        takes: args.takes,
+        seed: args.seed,
+    }
+}
+
+/// A file is framed as the model learned; its opening is what counts.
+fn prime(args: &GenerateArgs, model: &Model, output: Output) -> Result<Prime, Failure> {
+    let from = &args.prime;
+    if let Some(path) = &from.prime {
+        let (score, warnings) = read_piece(path)?;
+        for warning in warnings {
+            output.note(&format!("{}: {warning}", path.display()));
+        }
+        let mut roll =
+            roll_from_score(&score, &model.card().plan).map_err(|error| named(path, &error))?;
+        roll.truncate(from.prime_frames);
+        if roll.is_empty() {
+            return Err(Failure::failed(format!(
+                "{} has no notes to start from — choose another file",
+                path.display()
+            )));
+        }
+        return Ok(Prime::Chords(roll));
+    }
+    if let Some(chord) = from.prime_chord {
+        return Ok(Prime::Chords(vec![chord]));
+    }
+    if let Some(pitch) = from.prime_pitch {
+        return Ok(Prime::Chords(vec![std::iter::once(pitch).collect()]));
+    }
+    Ok(if from.prime_random { Prime::Random } else { Prime::Silence })
+}
+
+fn write(args: &GenerateArgs, idx: usize, take: &Take) -> Result<TakeReport, Failure> {
+    let path = take_path(args, idx);
+    let articulation = if args.restrike { Articulation::Restruck } else { Articulation::Held };
+    let playback = Playback { rate: args.fps, velocity: Velocity::COMPOSED, articulation };
+    let score = score_from_roll(&take.roll, &playback);
+    write_atomically(&path, &smf::write(&score)).map_err(|error| cannot_write(&path, &error))?;
+    Ok(TakeReport {
+        path: path.display().to_string(),
+        seed: take.seed,
+        frames: take.roll.len().saturating_sub(take.n_prime_frames),
+        prime_frames: take.n_prime_frames,
+        notes: score.notes().len(),
+        log_likelihood: take.log_likelihood,
+        seconds: take.secs,
+        music_seconds: take.roll.len() as f64 / args.fps.per_second(),
+    })
+}
+
+fn take_path(args: &GenerateArgs, idx: usize) -> PathBuf {
+    if args.takes > 1 { numbered(&args.out, idx + 1) } else { args.out.clone() }
+}
+
+fn words(report: &Report) -> String {
+    let lines = report.takes.iter().map(|take| {
+        format!(
+            "{}: {} of music, {} notes, seed {}, log-likelihood {:.1}",
+            take.path,
+            clock(take.music_seconds),
+            thousands(take.notes as u64),
+            take.seed,
+            take.log_likelihood
+        )
+    });
+    let speed = format!("{} frames a second", thousands(report.frames_per_second as u64));
+    lines.chain([speed]).collect::<Vec<_>>().join("\n")
+}
+
+/// Draws how far composing is.
+struct Progress {
+    meter: Meter,
+    began: std::time::Instant,
+    done: u64,
+}
+
+impl Progress {
+    fn new(args: &GenerateArgs) -> Self {
+        let total = args.frames.saturating_mul(args.takes) as u64;
+        Self { meter: Meter::new("composing", total), began: std::time::Instant::now(), done: 0 }
+    }
+
+    fn on(&mut self, event: ComposeEvent) {
+        match event {
+            ComposeEvent::Frames { take, chords, .. } => {
+                self.done += chords.len() as u64;
+                self.meter.set(self.done, || format!("take {}", take + 1));
+            }
+            ComposeEvent::Note(text) => self.meter.note(&text),
+            ComposeEvent::Take { .. } => {}
+        }
+    }
+}

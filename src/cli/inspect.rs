@@ -1,0 +1,191 @@
+//! `etude inspect`: what is in MIDI files.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use rayon::prelude::*;
+use serde::Serialize;
+
+use super::args::InspectArgs;
+use super::failure::Failure;
+use super::output::{Output, clock, count};
+use crate::cancel::CancelToken;
+use crate::music::{Key, Score, smf};
+use crate::tokens::find_files;
+
+#[derive(Serialize)]
+struct Report {
+    files: Vec<FileReport>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
+}
+
+#[derive(Serialize, Default)]
+struct FileReport {
+    path: String,
+    /// Note-ons with a velocity, drums included.
+    notes: usize,
+    drum_notes: usize,
+    tracks: usize,
+    seconds: f64,
+    title: String,
+    parts: Vec<PartReport>,
+    /// Quarters a minute at the start, and how often the tempo changes after it.
+    tempo: f64,
+    tempo_changes: usize,
+    meter: String,
+    meter_changes: usize,
+    key: Option<String>,
+    /// How often the sustain pedal goes down.
+    pedal: usize,
+    warnings: Vec<String>,
+    error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct PartReport {
+    name: String,
+    channel: u8,
+    program: u8,
+    notes: usize,
+}
+
+pub fn run(args: &InspectArgs, output: &Output) -> Result<(), Failure> {
+    // Ctrl+C simply ends it: nothing is written.
+    let found = find_files(&args.paths, &CancelToken::new())?;
+    let mut files: Vec<FileReport> = found.files.par_iter().map(|path| report(path)).collect();
+    files.extend(found.skipped.into_iter().map(|skipped| FileReport {
+        path: skipped.path.display().to_string(),
+        error: Some(format!("{}: {}", skipped.path.display(), skipped.reason)),
+        ..FileReport::default()
+    }));
+    // One bad file never stops a folder; nothing but bad files is a failure.
+    let mut errors = files.iter().map(|file| file.error.clone());
+    let error = match (errors.clone().all(|error| error.is_some()), errors.next().flatten()) {
+        (true, Some(first)) if files.len() == 1 => Some(first),
+        (true, Some(first)) => {
+            Some(format!("none of the {} files can be read; the first: {first}", files.len()))
+        }
+        _ => None,
+    };
+    let report = Report { files, error: error.clone() };
+    if error.is_none() || output.is_json() {
+        output.result(&report, || words(&report.files))?;
+    }
+    error.map_or(Ok(()), |error| Err(Failure::Reported(error)))
+}
+
+fn report(path: &Path) -> FileReport {
+    let shown = path.display().to_string();
+    match smf::read_file(path) {
+        Ok(import) => {
+            let score = &import.score;
+            FileReport {
+                path: shown,
+                notes: import.n_note_ons,
+                drum_notes: import.n_drum_note_ons,
+                tracks: import.n_tracks,
+                seconds: score.duration_secs(),
+                warnings: import.warnings.iter().map(ToString::to_string).collect(),
+                ..described(score)
+            }
+        }
+        Err(error) => FileReport {
+            error: Some(super::paths::named(path, &error).to_string()),
+            path: shown,
+            ..FileReport::default()
+        },
+    }
+}
+
+fn described(score: &Score) -> FileReport {
+    let meter = score.meter_at(crate::music::Tick::ZERO);
+    let parts = score.parts.iter().enumerate().map(|(idx, part)| PartReport {
+        name: part.name.clone(),
+        channel: part.channel + 1,
+        program: part.program,
+        notes: score.notes().iter().filter(|note| usize::from(note.part) == idx).count(),
+    });
+    FileReport {
+        title: score.title.clone(),
+        parts: parts.collect(),
+        tempo: score.tempo_map.changes()[0].quarters_per_minute(),
+        tempo_changes: score.tempo_map.changes().len() - 1,
+        meter: format!("{}/{}", meter.numerator, 1u32 << meter.denominator_power.min(6)),
+        meter_changes: score.meters.iter().filter(|change| change.tick.0 > 0).count(),
+        key: Key::estimate(score).map(|key| key.to_string()),
+        pedal: score.pedal.len(),
+        ..FileReport::default()
+    }
+}
+
+fn words(files: &[FileReport]) -> String {
+    let mut text = String::new();
+    for file in files {
+        // Writing to a string can't fail.
+        let _ = match &file.error {
+            Some(error) => writeln!(text, "{error}"),
+            None => writeln!(text, "{}\n{}", file.path, file_words(file)),
+        };
+    }
+    if files.len() > 1 {
+        let notes: usize = files.iter().map(|file| file.notes).sum();
+        let secs: f64 = files.iter().map(|file| file.seconds).sum();
+        let bad = files.iter().filter(|file| file.error.is_some()).count();
+        let _ = write!(
+            text,
+            "{}, {}, {}",
+            count(files.len() - bad, "file"),
+            count(notes, "note"),
+            clock(secs)
+        );
+        if bad > 0 {
+            let _ = write!(text, "; {bad} can't be read");
+        }
+    }
+    text.trim_end().to_owned()
+}
+
+fn file_words(file: &FileReport) -> String {
+    let mut text = String::new();
+    let mut line = |name: &str, value: String| {
+        let _ = writeln!(text, "  {name:<9}{value}");
+    };
+    if !file.title.is_empty() {
+        line("title", file.title.clone());
+    }
+    let drums = if file.drum_notes > 0 {
+        format!(", {} of them drums", file.drum_notes)
+    } else {
+        String::new()
+    };
+    line(
+        "notes",
+        format!("{}{drums} in {}", count(file.notes, "note"), count(file.tracks, "track")),
+    );
+    for part in &file.parts {
+        let name = if part.name.is_empty() { "(no name)" } else { &part.name };
+        line("", format!("{name}: channel {}, {}", part.channel, count(part.notes, "note")));
+    }
+    line("length", clock(file.seconds));
+    let changes = |number: usize| {
+        if number == 0 { String::new() } else { format!(", {} after it", count(number, "change")) }
+    };
+    line("tempo", format!("{:.1} quarters a minute{}", file.tempo, changes(file.tempo_changes)));
+    line("meter", format!("{}{}", file.meter, changes(file.meter_changes)));
+    if let Some(key) = &file.key {
+        line("key", format!("{key} (estimated)"));
+    }
+    line(
+        "pedal",
+        if file.pedal == 0 {
+            "none".to_owned()
+        } else {
+            format!("down {}", count(file.pedal, "time"))
+        },
+    );
+    for warning in &file.warnings {
+        line("warning", warning.clone());
+    }
+    text
+}

@@ -1,0 +1,23 @@
+//! Ctrl+C: the first asks the work to stop and keep what it has, the second ends at once.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use crate::cancel::CancelToken;
+
+/// A token that Ctrl+C cancels. Called once, by the one command that runs.
+pub fn cancelled_by_interrupt() -> CancelToken {
+    let cancel = CancelToken::new();
+    let token = cancel.clone();
+    let times = AtomicUsize::new(0);
+    let installed = ctrlc::set_handler(move || {
+        if times.fetch_add(1, Ordering::Relaxed) > 0 {
+            std::process::exit(130);
+        }
+        eprintln!("stopping; press Ctrl+C again to end at once");
+        token.cancel();
+    });
+    if let Err(error) = installed {
+        tracing::warn!("Ctrl+C will end the program at once: {error}");
+    }
+    cancel
+}

@@ -1,0 +1,153 @@
+//! `etude tokenize`: pieces as numbers.
+
+use std::path::Path;
+use std::time::Instant;
+
+use serde::Serialize;
+
+use super::args::TokenizeArgs;
+use super::failure::Failure;
+use super::interrupt::cancelled_by_interrupt;
+use super::output::{Meter, Output, clock, count, thousands};
+use super::paths::{cannot_write, check_output_file};
+use crate::cancel::CancelToken;
+use crate::files::{cache_dir, write_atomically};
+use crate::tokens::{
+    ChordVocabulary, Corpus, CorpusError, Encoding, FramingPlan, Pedalling, Skipped, Token,
+    VocabularyLimits, read_corpus,
+};
+
+#[derive(Serialize)]
+struct Report {
+    /// Files that were read.
+    files: usize,
+    skipped: Vec<SkippedReport>,
+    frames: usize,
+    vocabulary: usize,
+    /// The time it took.
+    seconds: f64,
+    notes: usize,
+    music_seconds: f64,
+    /// Share of the frames whose own chord is in the vocabulary, 0–1.
+    coverage: f64,
+    out: Option<String>,
+}
+
+#[derive(Serialize)]
+pub struct SkippedReport {
+    pub path: String,
+    pub reason: String,
+}
+
+impl From<&Skipped> for SkippedReport {
+    fn from(skipped: &Skipped) -> Self {
+        Self { path: skipped.path.display().to_string(), reason: skipped.reason.clone() }
+    }
+}
+
+/// What `--out` holds.
+#[derive(Serialize)]
+struct TokenFile {
+    fps: f64,
+    /// The pitches of each token's chord.
+    vocabulary: Vec<Vec<u8>>,
+    songs: Vec<Song>,
+}
+
+#[derive(Serialize)]
+struct Song {
+    path: String,
+    tokens: Vec<Token>,
+}
+
+pub fn run(args: &TokenizeArgs, output: &Output) -> Result<(), Failure> {
+    if let Some(out) = &args.out {
+        check_output_file(out)?;
+    }
+    let cancel = cancelled_by_interrupt();
+    let began = Instant::now();
+    let pedalling = if args.pedal { Pedalling::Sustained } else { Pedalling::Keys };
+    let plan = FramingPlan { rate: args.fps, framing: args.framing.into(), pedalling };
+    let corpus = read(&args.paths, &plan, &cancel, *output)?;
+    let everything: Vec<usize> = (0..corpus.pieces.len()).collect();
+    let limits = VocabularyLimits { max_chords: args.max_vocabulary, min_count: args.min_count };
+    let encoding = Encoding::new(&corpus, &everything, limits, 0);
+    if let Some(out) = &args.out {
+        write(out, &corpus, &encoding)?;
+    }
+    let report = Report {
+        files: corpus.pieces.len(),
+        skipped: corpus.skipped.iter().map(Into::into).collect(),
+        frames: corpus.n_frames(),
+        vocabulary: encoding.vocabulary.len(),
+        seconds: began.elapsed().as_secs_f64(),
+        notes: corpus.pieces.iter().map(|piece| piece.n_notes).sum(),
+        music_seconds: corpus.duration_secs(),
+        coverage: encoding.coverage(&corpus, &everything),
+        out: args.out.as_ref().map(|out| out.display().to_string()),
+    };
+    output.result(&report, || words(&report))
+}
+
+fn words(report: &Report) -> String {
+    format!(
+        "{}, {} of music, {}: {} frames, {} chords ({:.1} % of the frames), read in {:.2} s",
+        count(report.files, "piece"),
+        clock(report.music_seconds),
+        count(report.notes, "note"),
+        thousands(report.frames as u64),
+        thousands(report.vocabulary as u64),
+        100.0 * report.coverage,
+        report.seconds
+    )
+}
+
+/// Reads with progress, and says what was skipped.
+pub fn read(
+    paths: &[std::path::PathBuf],
+    plan: &FramingPlan,
+    cancel: &CancelToken,
+    output: Output,
+) -> Result<Corpus, Failure> {
+    let meter = std::sync::Mutex::new(Meter::new("reading", 0));
+    let corpus = read_corpus(paths, plan, Some(&cache_dir()), cancel, &|progress| {
+        // Progress is not worth waiting for: another thread is drawing.
+        if let Ok(mut meter) = meter.try_lock() {
+            meter.set_total(progress.n_files as u64);
+            meter.set(progress.n_done as u64, || {
+                format!("{} of {} files", progress.n_done, progress.n_files)
+            });
+        }
+    });
+    drop(meter);
+    let corpus = corpus.map_err(|error| match error {
+        CorpusError::Cancelled => Failure::Interrupted("stopped; nothing was changed".to_owned()),
+        error => error.into(),
+    })?;
+    for skipped in &corpus.skipped {
+        output.note(&format!("skipped {}: {}", skipped.path.display(), skipped.reason));
+    }
+    Ok(corpus)
+}
+
+fn write(out: &Path, corpus: &Corpus, encoding: &Encoding) -> Result<(), Failure> {
+    let file = TokenFile {
+        fps: corpus.plan.rate.per_second(),
+        vocabulary: pitch_lists(&encoding.vocabulary),
+        songs: corpus
+            .pieces
+            .iter()
+            .map(|piece| Song {
+                path: piece.path.display().to_string(),
+                tokens: piece.chords.iter().map(|&chord| encoding.input[chord as usize]).collect(),
+            })
+            .collect(),
+    };
+    write_atomically(out, &serde_json::to_vec(&file)?).map_err(|error| cannot_write(out, &error))
+}
+
+fn pitch_lists(vocabulary: &ChordVocabulary) -> Vec<Vec<u8>> {
+    let numbers =
+        |chord: &crate::tokens::Chord| chord.pitches().map(crate::music::Pitch::number).collect();
+    vocabulary.chords().iter().map(numbers).collect()
+}

@@ -1,0 +1,260 @@
+//! The words of `etude train`: every setting of a run, laid over a preset.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+
+use super::args::FramingWord;
+use super::values::{
+    clip, device, dropout, frame_rate, learning_rate, semitones, up_to, weight_decay,
+};
+use crate::model::{DeviceChoice, ModelKind, Preset, Schedule, TrainingSettings};
+use crate::tokens::{FrameRate, Pedalling, SplitKind};
+
+/// Train a network on MIDI files and keep what it learned in a run folder
+///
+/// Without a PATH the built-in pieces are used, so that it can be tried at once.
+#[derive(Args, Debug)]
+#[command(after_help = "Examples:
+  etude train music/ --out runs/first
+  etude train music/ --out runs/small --hidden 128 --epochs 20 --transpose 5
+  etude train music/ --out runs/first --resume                 go on where it ended
+  etude train music/ --out runs/again --preset original        as the original experiment did
+
+Flags given beside --preset count before it. Ctrl+C ends after the step at hand and keeps
+the best and the last weights; a second Ctrl+C ends at once.")]
+pub struct TrainArgs {
+    /// MIDI files or folders [default: the built-in pieces]
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<PathBuf>,
+    /// The run folder to make; one that exists is refused unless --resume
+    #[arg(long, value_name = "RUN")]
+    pub out: PathBuf,
+    /// Go on with the run in --out; its own settings stay, only --epochs may differ
+    #[arg(long)]
+    pub resume: bool,
+    /// What to compute on: auto, cpu, cuda, cuda:1, vulkan (see `etude devices`)
+    #[arg(long, default_value = "auto", value_parser = device)]
+    pub device: DeviceChoice,
+    /// Where the settings start from
+    #[arg(long, value_enum, default_value_t = PresetWord::Default)]
+    pub preset: PresetWord,
+    #[command(flatten)]
+    pub network: NetworkArgs,
+    #[command(flatten)]
+    pub learning: LearningArgs,
+    #[command(flatten)]
+    pub music: MusicArgs,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "The network")]
+pub struct NetworkArgs {
+    /// The kind of recurrent layer [default: lstm]
+    #[arg(long, value_enum)]
+    pub model: Option<ModelWord>,
+    /// Stacked layers [default: 2]
+    #[arg(long, value_name = "N", value_parser = up_to::<8>, allow_negative_numbers = true)]
+    pub layers: Option<usize>,
+    /// Units in a layer [default: 512]
+    #[arg(long, value_name = "N", value_parser = up_to::<4_096>, allow_negative_numbers = true)]
+    pub hidden: Option<usize>,
+    /// Share of activations left out between layers while learning [default: 0.5; original: 0]
+    #[arg(long, value_name = "SHARE", value_parser = dropout, allow_negative_numbers = true)]
+    pub dropout: Option<f64>,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Learning")]
+pub struct LearningArgs {
+    /// Passes over the music [default: 50]
+    #[arg(long, value_name = "N", value_parser = up_to::<100_000>, allow_negative_numbers = true)]
+    pub epochs: Option<usize>,
+    /// Sequences in a step; shrinks until an epoch has at least eight steps [default: 256]
+    #[arg(long, value_name = "N", value_parser = up_to::<65_536>, allow_negative_numbers = true)]
+    pub batch: Option<usize>,
+    /// Frames in a sequence [default: 100]
+    #[arg(long, value_name = "FRAMES", value_parser = up_to::<10_000>, allow_negative_numbers = true)]
+    pub sequence: Option<usize>,
+    /// How far weights move in a step [default: 0.002]
+    #[arg(long, value_name = "RATE", value_parser = learning_rate, allow_negative_numbers = true)]
+    pub learning_rate: Option<f64>,
+    /// Penalty on large weights [default: 0.0005]
+    #[arg(long, value_name = "WEIGHT", value_parser = weight_decay, allow_negative_numbers = true)]
+    pub weight_decay: Option<f64>,
+    /// Largest norm of the gradients; 0 for no limit [default: 1; original: 0]
+    #[arg(long, value_name = "NORM", value_parser = clip, allow_negative_numbers = true)]
+    pub clip: Option<f64>,
+    /// How the learning rate moves [default: cosine; original: constant]
+    #[arg(long, value_enum)]
+    pub schedule: Option<ScheduleWord>,
+    /// Steps over which the learning rate rises from 0 [default: 20; original: 0]
+    #[arg(long, value_name = "STEPS")]
+    pub warm_up: Option<usize>,
+    /// Stop after this many epochs without a better held-out loss; 0 never [default: 8; original: 0]
+    #[arg(long, value_name = "EPOCHS")]
+    pub early_stop: Option<usize>,
+    /// New order of the sequences each epoch; --shuffle=off keeps it [default: on; original: off]
+    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    pub shuffle: Option<Switch>,
+    /// Shift each sequence by up to this many semitones, up or down [default: 0]
+    #[arg(long, value_name = "SEMITONES", value_parser = semitones, allow_negative_numbers = true)]
+    pub transpose: Option<u8>,
+    /// Keep the hidden state from one sequence to the next [default: off; original: on]
+    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    pub carry_state: Option<Switch>,
+    /// Keep a checkpoint every so many epochs beside the best and the last three; 0 none [default: 0]
+    #[arg(long, value_name = "EPOCHS")]
+    pub save_every: Option<usize>,
+    /// What makes a run repeatable [default: 0]
+    #[arg(long)]
+    pub seed: Option<u64>,
+}
+
+#[derive(Args, Debug)]
+#[command(next_help_heading = "The music")]
+pub struct MusicArgs {
+    /// Frames in a second of music [default: 2]
+    #[arg(long, value_name = "RATE", value_parser = frame_rate, allow_negative_numbers = true)]
+    pub fps: Option<FrameRate>,
+    /// How notes meet the grid of frames [default: nearest; original: original]
+    #[arg(long, value_enum)]
+    pub framing: Option<FramingWord>,
+    /// Let the sustain pedal lengthen notes
+    #[arg(long)]
+    pub pedal: bool,
+    /// What is held out: whole pieces, or the last fifth of everything [default: pieces; original: tail]
+    #[arg(long, value_enum)]
+    pub split: Option<SplitWord>,
+    /// Most chords in the vocabulary; 0 for no limit [default: 4000; original: 0]
+    #[arg(long, value_name = "CHORDS")]
+    pub max_vocabulary: Option<usize>,
+    /// Chords seen fewer times stay outside the vocabulary [default: 1]
+    #[arg(long, value_name = "TIMES")]
+    pub min_count: Option<u64>,
+}
+
+impl TrainArgs {
+    /// The preset with the flags laid over it.
+    pub fn settings(&self) -> TrainingSettings {
+        let base = TrainingSettings::preset(self.preset.into());
+        let (network, learning, music) = (&self.network, &self.learning, &self.music);
+        let unless_zero = |given: Option<usize>, base: Option<usize>| match given {
+            Some(0) => None,
+            Some(value) => Some(value),
+            None => base,
+        };
+        TrainingSettings {
+            model: network.model.map_or(base.model, Into::into),
+            layers: network.layers.unwrap_or(base.layers),
+            hidden: network.hidden.unwrap_or(base.hidden),
+            dropout: network.dropout.unwrap_or(base.dropout),
+            epochs: learning.epochs.unwrap_or(base.epochs),
+            batch: learning.batch.unwrap_or(base.batch),
+            sequence: learning.sequence.unwrap_or(base.sequence),
+            learning_rate: learning.learning_rate.unwrap_or(base.learning_rate),
+            weight_decay: learning.weight_decay.unwrap_or(base.weight_decay),
+            clip: learning.clip.map_or(base.clip, |norm| (norm > 0.0).then_some(norm)),
+            schedule: learning.schedule.map_or(base.schedule, Into::into),
+            warm_up: learning.warm_up.unwrap_or(base.warm_up),
+            early_stop: unless_zero(learning.early_stop, base.early_stop),
+            shuffle: learning.shuffle.map_or(base.shuffle, Switch::is_on),
+            transpose: learning.transpose.unwrap_or(base.transpose),
+            carry_state: learning.carry_state.map_or(base.carry_state, Switch::is_on),
+            save_every: learning.save_every.unwrap_or(base.save_every),
+            seed: learning.seed.unwrap_or(base.seed),
+            fps: music.fps.unwrap_or(base.fps),
+            framing: music.framing.map_or(base.framing, Into::into),
+            pedalling: if music.pedal { Pedalling::Sustained } else { base.pedalling },
+            split: music.split.map_or(base.split, Into::into),
+            max_vocabulary: unless_zero(music.max_vocabulary, base.max_vocabulary),
+            min_count: music.min_count.unwrap_or(base.min_count),
+            ..base
+        }
+    }
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PresetWord {
+    /// Learns well on little data
+    Default,
+    /// Every setting as the original experiment had it
+    Original,
+}
+
+impl From<PresetWord> for Preset {
+    fn from(word: PresetWord) -> Self {
+        match word {
+            PresetWord::Default => Self::Default,
+            PresetWord::Original => Self::Original,
+        }
+    }
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ModelWord {
+    /// Long short-term memory
+    Lstm,
+    /// Gated recurrent units: fewer weights
+    Gru,
+}
+
+impl From<ModelWord> for ModelKind {
+    fn from(word: ModelWord) -> Self {
+        match word {
+            ModelWord::Lstm => Self::Lstm,
+            ModelWord::Gru => Self::Gru,
+        }
+    }
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum ScheduleWord {
+    /// The same in every step
+    Constant,
+    /// Falls along half a cosine
+    Cosine,
+    /// Halved when the held-out loss stops falling
+    Plateau,
+}
+
+impl From<ScheduleWord> for Schedule {
+    fn from(word: ScheduleWord) -> Self {
+        match word {
+            ScheduleWord::Constant => Self::Constant,
+            ScheduleWord::Cosine => Self::Cosine,
+            ScheduleWord::Plateau => Self::Plateau,
+        }
+    }
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum SplitWord {
+    /// Whole pieces, chosen by the seed or by the set's own table
+    Pieces,
+    /// The last fifth of all pieces joined, as the original experiment did
+    Tail,
+}
+
+impl From<SplitWord> for SplitKind {
+    fn from(word: SplitWord) -> Self {
+        match word {
+            SplitWord::Pieces => Self::Pieces,
+            SplitWord::Tail => Self::Tail,
+        }
+    }
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Switch {
+    #[value(alias = "true", alias = "yes")]
+    On,
+    #[value(alias = "false", alias = "no")]
+    Off,
+}
+
+impl Switch {
+    fn is_on(self) -> bool {
+        self == Self::On
+    }
+}

@@ -1,0 +1,342 @@
+//! Bars, beats and the grid that notes snap to, all in ticks.
+//!
+//! Bars are counted through every change of meter once, when a score is new, and then found by
+//! binary search: a frame of the window asks for many.
+
+use crate::music::{Meter, Score, Tick, TicksPerQuarter};
+
+/// Where bars begin in a score. It has at least the first.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Bars {
+    stretches: Vec<Stretch>,
+}
+
+/// The bars under one meter.
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct Stretch {
+    start: u32,
+    first_bar: u32,
+    ticks_per_bar: u32,
+    ticks_per_beat: u32,
+}
+
+impl Stretch {
+    /// Every how many bars one is shown: the least power of two that keeps them `min_ticks` apart.
+    fn stride(&self, min_ticks: f64) -> u32 {
+        let bars = (min_ticks / f64::from(self.ticks_per_bar)).ceil().clamp(1.0, 2_147_483_648.0);
+        (bars as u32).next_power_of_two()
+    }
+}
+
+/// One bar.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Bar {
+    /// Counted from 1.
+    pub number: u32,
+    pub start: Tick,
+    /// Where the next bar begins; a change of meter may cut a bar short.
+    pub end: Tick,
+    /// At least 1.
+    pub ticks_per_beat: u32,
+}
+
+impl Bar {
+    /// Where the beats of the bar begin, the first included.
+    pub fn beats(self) -> impl Iterator<Item = Tick> {
+        let step = self.ticks_per_beat as usize;
+        (self.start.0..self.end.0).step_by(step).map(Tick)
+    }
+}
+
+impl Bars {
+    pub fn new(score: &Score) -> Self {
+        let ticks_per_quarter = score.tempo_map.ticks_per_quarter();
+        let stretch = |start, first_bar, meter: Meter| Stretch {
+            start,
+            first_bar,
+            ticks_per_bar: meter.ticks_per_bar(ticks_per_quarter),
+            ticks_per_beat: meter.ticks_per_beat(ticks_per_quarter),
+        };
+        let mut now = stretch(0, 1, Meter::COMMON);
+        let mut stretches = Vec::with_capacity(score.meters.len() + 1);
+        for change in &score.meters {
+            let passed = change.tick.0.saturating_sub(now.start).div_ceil(now.ticks_per_bar);
+            let next = stretch(change.tick.0, now.first_bar.saturating_add(passed), change.meter);
+            if next.start > now.start {
+                stretches.push(now);
+            }
+            now = next;
+        }
+        stretches.push(now);
+        Self { stretches }
+    }
+
+    /// The bar that holds the tick.
+    pub fn at(&self, tick: Tick) -> Bar {
+        let idx = self.stretch_at(tick);
+        let stretch = self.stretches[idx];
+        self.bar_in(idx, (tick.0 - stretch.start) / stretch.ticks_per_bar)
+    }
+
+    /// The bar that holds the tick and all after it, up to the last tick there is.
+    pub fn starting_at(&self, tick: Tick) -> impl Iterator<Item = Bar> {
+        let first = self.at(tick);
+        std::iter::successors(Some(first), |bar| (bar.end.0 < u32::MAX).then(|| self.at(bar.end)))
+    }
+
+    /// Bars from the one that holds the tick on, left out so that no two begin less than
+    /// `min_ticks` apart: every second, fourth, eighth … of a stretch. What is walked over depends
+    /// on how many are found, never on how many there are.
+    pub fn spaced(&self, tick: Tick, min_ticks: f64) -> impl Iterator<Item = Bar> {
+        let stretch_idx = self.stretch_at(tick);
+        let stretch = self.stretches[stretch_idx];
+        let bar_idx = (tick.0 - stretch.start) / stretch.ticks_per_bar;
+        let first = self.bar_in(stretch_idx, bar_idx - bar_idx % stretch.stride(min_ticks));
+        std::iter::successors(Some(first), move |bar| self.spaced_after(*bar, min_ticks))
+    }
+
+    fn spaced_after(&self, bar: Bar, min_ticks: f64) -> Option<Bar> {
+        // A float to integer cast saturates.
+        let at_least = bar.start.0.saturating_add((min_ticks as u32).max(1));
+        let mut stretch_idx = self.stretch_at(Tick(at_least));
+        let mut stretch = self.stretches[stretch_idx];
+        let stride = stretch.stride(min_ticks);
+        let bar_idx = (at_least - stretch.start).div_ceil(stretch.ticks_per_bar);
+        let mut bar_idx = bar_idx.checked_next_multiple_of(stride)?;
+        let start =
+            u64::from(stretch.start) + u64::from(bar_idx) * u64::from(stretch.ticks_per_bar);
+        if let Some(next) =
+            self.stretches.get(stretch_idx + 1).filter(|next| start >= u64::from(next.start))
+        {
+            (stretch_idx, stretch, bar_idx) = (stretch_idx + 1, *next, 0);
+        }
+        let is_a_tick = u64::from(stretch.start)
+            + u64::from(bar_idx) * u64::from(stretch.ticks_per_bar)
+            < u64::from(u32::MAX);
+        is_a_tick.then(|| self.bar_in(stretch_idx, bar_idx))
+    }
+
+    fn stretch_at(&self, tick: Tick) -> usize {
+        // The first stretch starts at tick 0, so that one is always found.
+        self.stretches.partition_point(|stretch| stretch.start <= tick.0).saturating_sub(1)
+    }
+
+    fn bar_in(&self, stretch_idx: usize, bar_idx: u32) -> Bar {
+        let stretch = self.stretches[stretch_idx];
+        let start = stretch.start + bar_idx * stretch.ticks_per_bar;
+        let next_stretch = self.stretches.get(stretch_idx + 1);
+        let limit = next_stretch.map_or(u32::MAX, |next| next.start);
+        Bar {
+            number: stretch.first_bar.saturating_add(bar_idx),
+            start: Tick(start),
+            end: Tick(start.saturating_add(stretch.ticks_per_bar).min(limit)),
+            ticks_per_beat: stretch.ticks_per_beat,
+        }
+    }
+}
+
+/// How far apart the lines are that notes snap to.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub enum GridStep {
+    SixtyFourth,
+    ThirtySecond,
+    Sixteenth,
+    Eighth,
+    Quarter,
+    Half,
+    /// As long as the bar is at that place.
+    Bar,
+}
+
+impl GridStep {
+    /// From the finest to the coarsest.
+    pub const ALL: [Self; 7] = [
+        Self::SixtyFourth,
+        Self::ThirtySecond,
+        Self::Sixteenth,
+        Self::Eighth,
+        Self::Quarter,
+        Self::Half,
+        Self::Bar,
+    ];
+
+    /// "1/16", "bar".
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::SixtyFourth => "1/64",
+            Self::ThirtySecond => "1/32",
+            Self::Sixteenth => "1/16",
+            Self::Eighth => "1/8",
+            Self::Quarter => "1/4",
+            Self::Half => "1/2",
+            Self::Bar => "bar",
+        }
+    }
+
+    /// How many of them make a whole note; `None` for the bar.
+    fn per_whole(self) -> Option<u64> {
+        match self {
+            Self::SixtyFourth => Some(64),
+            Self::ThirtySecond => Some(32),
+            Self::Sixteenth => Some(16),
+            Self::Eighth => Some(8),
+            Self::Quarter => Some(4),
+            Self::Half => Some(2),
+            Self::Bar => None,
+        }
+    }
+
+    /// Length of a step in a bar, at least one tick.
+    pub fn ticks(self, ticks_per_quarter: TicksPerQuarter, bar: Bar) -> u32 {
+        match self.per_whole() {
+            Some(n) => ((u64::from(ticks_per_quarter.get()) * 4 / n) as u32).max(1),
+            None => (bar.end.0 - bar.start.0).max(1),
+        }
+    }
+
+    /// The last line at or before a tick. Lines are counted from the start of each bar; where a
+    /// step isn't a whole number of ticks, each line is rounded down by itself, so that the
+    /// error never adds up.
+    pub fn line_before(self, tick: Tick, bars: &Bars, ticks_per_quarter: TicksPerQuarter) -> Tick {
+        let bar = bars.at(tick);
+        let Some(n) = self.per_whole() else { return bar.start };
+        let whole = u64::from(ticks_per_quarter.get()) * 4;
+        // The largest line index k with floor(k · whole / n) ≤ into.
+        let into = u64::from(tick.0 - bar.start.0);
+        let k = ((into + 1) * n).div_ceil(whole) - 1;
+        Tick(bar.start.0 + (k * whole / n) as u32)
+    }
+
+    /// The first line after a tick; the last tick there is when none comes any more.
+    pub fn line_after(self, tick: Tick, bars: &Bars, ticks_per_quarter: TicksPerQuarter) -> Tick {
+        let bar = bars.at(tick);
+        let Some(n) = self.per_whole() else { return bar.end };
+        let whole = u64::from(ticks_per_quarter.get()) * 4;
+        let into = u64::from(tick.0 - bar.start.0);
+        let k = ((into + 1) * n).div_ceil(whole);
+        let line = u64::from(bar.start.0) + k * whole / n;
+        // A step finer than a tick (n > whole) may round down to where we are.
+        let line = line.max(u64::from(tick.0) + 1).min(u64::from(bar.end.0));
+        Tick(u32::try_from(line).unwrap_or(u32::MAX))
+    }
+
+    /// The nearest line; halfway goes to the later one.
+    pub fn nearest(self, tick: Tick, bars: &Bars, ticks_per_quarter: TicksPerQuarter) -> Tick {
+        let before = self.line_before(tick, bars, ticks_per_quarter);
+        let after = self.line_after(tick, bars, ticks_per_quarter);
+        if tick.0 - before.0 < after.0.saturating_sub(tick.0) { before } else { after }
+    }
+}
+
+/// What notes snap to: a step of the user's choice, or one that follows the zoom.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum Grid {
+    #[default]
+    Adaptive,
+    Fixed(GridStep),
+}
+
+impl Grid {
+    /// The step in force: when adaptive, the finest whose lines are at least `min_ticks` apart
+    /// in the bar.
+    pub fn step(self, ticks_per_quarter: TicksPerQuarter, bar: Bar, min_ticks: f64) -> GridStep {
+        match self {
+            Self::Fixed(step) => step,
+            Self::Adaptive => GridStep::ALL
+                .into_iter()
+                .find(|step| f64::from(step.ticks(ticks_per_quarter, bar)) >= min_ticks)
+                .unwrap_or(GridStep::Bar),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::music::{MeterChange, TempoMap};
+
+    fn score(ticks_per_quarter: u16, meters: &[(u32, u8, u8)]) -> Score {
+        let tpq = TicksPerQuarter::new(ticks_per_quarter).unwrap();
+        let mut score = Score::piano(TempoMap::constant(tpq, 500_000), Vec::new());
+        score.meters = meters
+            .iter()
+            .map(|&(tick, numerator, denominator_power)| MeterChange {
+                tick: Tick(tick),
+                meter: Meter { numerator, denominator_power },
+            })
+            .collect();
+        score
+    }
+
+    #[test]
+    fn bars_are_counted_as_the_score_counts_them() {
+        let score = score(480, &[(0, 3, 2), (4000, 6, 3), (9000, 4, 2), (9000, 5, 2)]);
+        let bars = Bars::new(&score);
+        for tick in (0..40_000).step_by(7).map(Tick) {
+            let (bar, counted) = (bars.at(tick), score.bar_beat_from_tick(tick));
+            assert_eq!(bar.number, counted.bar, "{tick:?}");
+            assert!(bar.start <= tick && tick < bar.end, "{tick:?} {bar:?}");
+        }
+        let all: Vec<Bar> = bars.starting_at(Tick(0)).take(40).collect();
+        assert!(all.windows(2).all(|pair| pair[0].end == pair[1].start));
+        assert_eq!(all[2].end, Tick(4000), "the change of meter cuts the third bar");
+    }
+
+    #[test]
+    fn spaced_bars_are_bars_and_keep_their_distance() {
+        let many: Vec<_> = (0..500).map(|i| (i * 1000, (i % 7 + 1) as u8, 2)).collect();
+        for meters in [vec![], vec![(0, 3, 2), (7000, 6, 3), (90_000, 4, 2)], many] {
+            let bars = Bars::new(&score(480, &meters));
+            for min_ticks in [1.0, 2000.0, 5000.5, 1e6, 1e12] {
+                let found: Vec<Bar> = bars.spaced(Tick(30_000), min_ticks).take(300).collect();
+                assert!(found.iter().all(|bar| bars.at(bar.start) == *bar));
+                assert!(found.windows(2).all(|pair| {
+                    f64::from(pair[1].start.0 - pair[0].start.0) >= min_ticks.floor()
+                }));
+            }
+        }
+    }
+
+    #[test]
+    fn bars_end_where_ticks_end() {
+        let bars = Bars::new(&score(0x7fff, &[(u32::MAX - 5, 255, 0)]));
+        let last = bars.starting_at(Tick(u32::MAX - 100_000)).last().unwrap();
+        assert_eq!(last.end, Tick(u32::MAX));
+    }
+
+    #[test]
+    fn lines_before_and_after_enclose_every_tick() {
+        for (tpq, meters) in
+            [(480, vec![(0, 4, 2)]), (24, vec![(0, 7, 3), (1000, 3, 2)]), (1, vec![])]
+        {
+            let score = score(tpq, &meters);
+            let (bars, tpq) = (Bars::new(&score), score.tempo_map.ticks_per_quarter());
+            for step in GridStep::ALL {
+                for tick in (0..3000).map(Tick) {
+                    let before = step.line_before(tick, &bars, tpq);
+                    let after = step.line_after(tick, &bars, tpq);
+                    assert!(
+                        before <= tick && tick < after,
+                        "{step:?} {tick:?} {before:?} {after:?}"
+                    );
+                    assert_eq!(step.line_before(before, &bars, tpq), before);
+                    assert_eq!(step.line_before(Tick(after.0 - 1), &bars, tpq), before);
+                    let nearest = step.nearest(tick, &bars, tpq);
+                    assert!(nearest == before || nearest == after);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_adaptive_grid_coarsens_as_one_zooms_out() {
+        let score = score(480, &[]);
+        let (bars, tpq) = (Bars::new(&score), score.tempo_map.ticks_per_quarter());
+        let bar = bars.at(Tick(0));
+        let step = |min_ticks| Grid::Adaptive.step(tpq, bar, min_ticks);
+        assert_eq!(step(1.0), GridStep::SixtyFourth);
+        assert_eq!(step(121.0), GridStep::Eighth);
+        assert_eq!(step(1e9), GridStep::Bar);
+        assert_eq!(Grid::Fixed(GridStep::Half).step(tpq, bar, 1.0), GridStep::Half);
+    }
+}

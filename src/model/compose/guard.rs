@@ -1,0 +1,155 @@
+//! The guard at work: which chords may not come next.
+
+use super::Guard;
+use crate::tokens::{FrameRate, Token};
+
+/// A [`Guard`] counted in frames.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    longest_hold: Option<usize>,
+    no_repeat: Option<usize>,
+}
+
+/// What a guard has to remember of one take: its chords with every hold as one, and how long the
+/// last one has been held.
+#[derive(Clone, Debug, Default)]
+pub(super) struct History {
+    changes: Vec<Token>,
+    n_held: usize,
+}
+
+/// Whether a rule had to be lifted for a frame because nothing else was left.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Lifted {
+    Nothing,
+    NoRepeat,
+    LongestHold,
+}
+
+impl History {
+    /// The next frame of the take is `token`.
+    pub fn push(&mut self, token: Token) {
+        if self.changes.last() == Some(&token) {
+            self.n_held += 1;
+        } else {
+            self.changes.push(token);
+            self.n_held = 1;
+        }
+    }
+}
+
+impl Rules {
+    pub fn new(guard: &Guard, rate: FrameRate) -> Self {
+        // A product that rounding left just under a whole number still is that number.
+        let frames = |secs: f64| ((secs * rate.per_second() + 1e-9).floor() as usize).max(1);
+        Self { longest_hold: guard.longest_hold_secs.map(frames), no_repeat: guard.no_repeat }
+    }
+
+    /// Sets the log-probability of each chord that may not come next to −∞; at least one stays.
+    pub fn forbid(&self, history: &History, log_probs: &mut [f64]) -> Lifted {
+        let held = self.chord_held_too_long(history);
+        let repeating = self.chords_that_repeat(history);
+        let n_forbidden = usize::from(held.is_some()) + repeating.len();
+        let (held, repeating, lifted) = if n_forbidden < log_probs.len() {
+            (held, repeating, Lifted::Nothing)
+        } else if log_probs.len() > 1 {
+            (held, Vec::new(), Lifted::NoRepeat)
+        } else {
+            (None, Vec::new(), Lifted::LongestHold)
+        };
+        for token in held.into_iter().chain(repeating) {
+            if let Some(log_prob) = log_probs.get_mut(token as usize) {
+                *log_prob = f64::NEG_INFINITY;
+            }
+        }
+        lifted
+    }
+
+    fn chord_held_too_long(&self, history: &History) -> Option<Token> {
+        let limit = self.longest_hold?;
+        history.changes.last().copied().filter(|_| history.n_held >= limit)
+    }
+
+    /// The chords that would complete a run of changes that was there before, each once. The
+    /// chord that sounds is never among them: holding it is no change.
+    ///
+    /// The whole past is scanned instead of being indexed: a beam copies its hypotheses all the
+    /// time, and comparing even 100,000 numbers takes less time than a step of the network.
+    fn chords_that_repeat(&self, history: &History) -> Vec<Token> {
+        let (Some(n), Some(&current)) = (self.no_repeat, history.changes.last()) else {
+            return Vec::new();
+        };
+        let changes = &history.changes;
+        let Some(context_at) = changes.len().checked_sub(n - 1) else { return Vec::new() };
+        let context = &changes[context_at..];
+        let mut repeating: Vec<Token> = changes
+            .windows(n)
+            .filter(|run| {
+                let (before, next) = (&run[..n - 1], run[n - 1]);
+                // The last chord alone rules most places out.
+                before.last() == context.last() && before == context && next != current
+            })
+            .map(|run| run[n - 1])
+            .collect();
+        repeating.sort_unstable();
+        repeating.dedup();
+        repeating
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(longest_hold_secs: Option<f64>, no_repeat: Option<usize>) -> Rules {
+        Rules::new(&Guard { longest_hold_secs, no_repeat }, FrameRate::INPUT_DEFAULT)
+    }
+
+    /// What is forbidden after `past` in a vocabulary of `n` chords.
+    fn forbidden(rules: Rules, past: &[Token], n: usize) -> (Vec<usize>, Lifted) {
+        let mut history = History::default();
+        past.iter().for_each(|&token| history.push(token));
+        let mut log_probs = vec![0.0; n];
+        let lifted = rules.forbid(&history, &mut log_probs);
+        ((0..n).filter(|&token| log_probs[token] != 0.0).collect(), lifted)
+    }
+
+    #[test]
+    fn a_hold_is_counted_in_frames_of_the_output() {
+        // One and a half seconds at two frames a second are three frames.
+        let rules = rules(Some(1.5), None);
+        assert_eq!(forbidden(rules, &[], 3), (vec![], Lifted::Nothing));
+        assert_eq!(forbidden(rules, &[1, 1], 3), (vec![], Lifted::Nothing));
+        assert_eq!(forbidden(rules, &[1, 1, 1], 3), (vec![1], Lifted::Nothing));
+        assert_eq!(forbidden(rules, &[0, 0, 0, 0], 3), (vec![0], Lifted::Nothing));
+        assert_eq!(forbidden(rules, &[1, 1, 2, 1], 3), (vec![], Lifted::Nothing));
+    }
+
+    #[test]
+    fn a_hold_shorter_than_a_frame_still_lasts_one() {
+        assert_eq!(forbidden(rules(Some(0.01), None), &[2], 3), (vec![2], Lifted::Nothing));
+    }
+
+    #[test]
+    fn runs_are_compared_without_their_holds() {
+        let rules = rules(None, Some(3));
+        assert_eq!(forbidden(rules, &[1, 2, 2, 3, 1, 1, 2], 5), (vec![3], Lifted::Nothing));
+        assert_eq!(forbidden(rules, &[1, 2, 3, 1, 2, 4, 1, 2], 5), (vec![3, 4], Lifted::Nothing));
+        assert_eq!(forbidden(rules, &[1], 5), (vec![], Lifted::Nothing));
+    }
+
+    #[test]
+    fn runs_of_one_never_come_back() {
+        let rules = rules(None, Some(1));
+        assert_eq!(forbidden(rules, &[1, 2, 3], 5), (vec![1, 2], Lifted::Nothing));
+    }
+
+    #[test]
+    fn the_less_harmful_rule_is_lifted_when_nothing_is_left() {
+        assert_eq!(
+            forbidden(rules(Some(0.5), Some(1)), &[0, 1, 2], 3),
+            (vec![2], Lifted::NoRepeat)
+        );
+        assert_eq!(forbidden(rules(Some(0.5), Some(1)), &[0, 0], 1), (vec![], Lifted::LongestHold));
+    }
+}

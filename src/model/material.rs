@@ -1,0 +1,179 @@
+//! What a training learns from and is measured on: corpus, split and encoding, read as windows of
+//! chords. The frames themselves stay where they are, once, in the corpus.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use rayon::prelude::*;
+
+use super::TrainingSettings;
+use super::loss::Batch;
+use super::settings::Batching;
+use super::train::TrainError;
+use crate::tokens::{ChordId, Corpus, Encoding, Split, SplitKind, Stretch, Token};
+
+/// A stretch of frames that one row of a batch reads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Window {
+    /// Index into the stretches to learn from.
+    pub stretch: usize,
+    /// First frame to predict; what is read is one frame earlier.
+    pub start: usize,
+    pub len: usize,
+    /// Whether the row goes on from where it stopped in the step before.
+    pub continues: bool,
+    /// Index into [`Material::shifts`].
+    pub shift: usize,
+}
+
+/// Every chord of the corpus moved by some semitones, as tokens.
+struct Shift {
+    input: Vec<Token>,
+    /// `None` for a chord that is known as it stands but not when moved: how often music leaves
+    /// the vocabulary must be learned from the music, not from our moving it.
+    target: Vec<Option<Token>>,
+}
+
+pub struct Material {
+    pub corpus: Arc<Corpus>,
+    pub encoding: Encoding,
+    pub split: Split,
+    /// Whether no chord of the corpus is outside the vocabulary by construction, so that the
+    /// escape can never be right.
+    pub closed: bool,
+    /// By transposition: 0 semitones first, then -1, 1, -2, 2, ….
+    shifts: Vec<Shift>,
+}
+
+impl Material {
+    /// Splits and encodes a corpus as the settings say.
+    pub fn new(corpus: &Arc<Corpus>, settings: &TrainingSettings) -> Result<Self, TrainError> {
+        let mut split = Split::new(corpus, settings.split, settings.seed)?;
+        let learned_from: Vec<usize> = match settings.split {
+            SplitKind::Pieces => split.train_pieces(),
+            // The vocabulary comes from everything, as the original's did.
+            SplitKind::Tail => (0..corpus.pieces.len()).collect(),
+        };
+        if settings.batching == Batching::Columns {
+            let parts = split.train.drain(..).flat_map(|stretch| stretch.parts).collect();
+            split.train = vec![Stretch { parts }];
+        }
+        let limits = settings.vocabulary_limits();
+        let encoding = Encoding::new(corpus, &learned_from, limits, settings.seed);
+        let escape = encoding.vocabulary.escape();
+        let closed = settings.split == SplitKind::Tail
+            && encoding.measured.iter().all(|&token| token != escape);
+        let mut material = Self { corpus: corpus.clone(), encoding, split, closed, shifts: vec![] };
+        let reach = i32::from(settings.transpose);
+        let semitones = std::iter::once(0).chain((1..=reach).flat_map(|n| [-n, n]));
+        material.shifts = semitones.map(|n| material.shifted(n)).collect();
+        material.check_length(settings)?;
+        Ok(material)
+    }
+
+    pub fn n_shifts(&self) -> usize {
+        self.shifts.len()
+    }
+
+    pub fn train_lengths(&self) -> Vec<usize> {
+        self.split.train.iter().map(Stretch::n_frames).collect()
+    }
+
+    /// What a network is to predict for a chord when it learns.
+    pub fn learned(&self, chord: ChordId) -> Token {
+        let tokens = if self.closed { &self.encoding.measured } else { &self.encoding.learned };
+        tokens[chord as usize]
+    }
+
+    /// How often each output is a target in the music to learn from: V chords and the escape.
+    pub fn target_counts(&self) -> Vec<u64> {
+        let mut counts = vec![0; self.encoding.vocabulary.len() + 1];
+        for stretch in &self.split.train {
+            for chord in chords(&self.corpus, stretch, 0..stretch.n_frames()) {
+                counts[self.learned(chord) as usize] += 1;
+            }
+        }
+        counts
+    }
+
+    /// One step's windows as numbers.
+    pub fn batch(&self, windows: &[Option<Window>]) -> Batch {
+        let n_rows = windows.len();
+        let n_steps = windows.iter().flatten().map(|window| window.len).max().unwrap_or(0);
+        let mut batch = Batch {
+            n_rows,
+            n_steps,
+            inputs: vec![0; n_rows * n_steps],
+            targets: vec![0; n_rows * n_steps],
+            weights: vec![0.0; n_rows * n_steps],
+            continues: vec![false; n_rows],
+        };
+        for (row, window) in windows.iter().enumerate() {
+            let Some(window) = window else { continue };
+            batch.continues[row] = window.continues;
+            let stretch = &self.split.train[window.stretch];
+            let shift = &self.shifts[window.shift];
+            // The frame before the first is the rest that starts every piece, token 0.
+            let read_from = window.start.saturating_sub(1);
+            let before = chords(&self.corpus, stretch, read_from..window.start);
+            let mut previous = before.first().map_or(0, |&chord| shift.input[chord as usize]);
+            let frames = window.start..window.start + window.len;
+            for (t, chord) in chords(&self.corpus, stretch, frames).into_iter().enumerate() {
+                let at = t * n_rows + row;
+                batch.inputs[at] = previous as i32;
+                if let Some(target) = shift.target[chord as usize] {
+                    batch.targets[at] = target as i32;
+                    batch.weights[at] = 1.0;
+                }
+                previous = shift.input[chord as usize];
+            }
+        }
+        batch
+    }
+
+    fn shifted(&self, semitones: i32) -> Shift {
+        let vocabulary = &self.encoding.vocabulary;
+        let n_chords = self.corpus.chords.len() as ChordId;
+        if semitones == 0 {
+            let target = (0..n_chords).map(|chord| Some(self.learned(chord))).collect();
+            return Shift { input: self.encoding.input.clone(), target };
+        }
+        let moved: Vec<_> =
+            self.corpus.chords.iter().map(|chord| chord.transposed(semitones)).collect();
+        let input = moved.par_iter().map(|&chord| vocabulary.nearest(chord)).collect();
+        let target = moved.iter().map(|&chord| vocabulary.token(chord)).collect();
+        Shift { input, target }
+    }
+
+    fn check_length(&self, settings: &TrainingSettings) -> Result<(), TrainError> {
+        let n_frames: usize = self.train_lengths().iter().sum();
+        // The original's layout shortens its sequences by itself; it only needs one prediction.
+        let needed = match settings.batching {
+            Batching::Fitted => settings.sequence,
+            Batching::Columns => 2,
+        };
+        if n_frames < needed {
+            return Err(TrainError::TooShort { n_frames, needed });
+        }
+        Ok(())
+    }
+}
+
+/// The chords of some frames of a stretch.
+pub fn chords(corpus: &Corpus, stretch: &Stretch, frames: Range<usize>) -> Vec<ChordId> {
+    let mut found = Vec::with_capacity(frames.len());
+    let mut offset = 0;
+    for (piece, part) in &stretch.parts {
+        if offset >= frames.end {
+            break;
+        }
+        let first = frames.start.max(offset);
+        let last = frames.end.min(offset + part.len());
+        if first < last {
+            let in_piece = part.start + first - offset..part.start + last - offset;
+            found.extend_from_slice(&corpus.pieces[*piece].chords[in_piece]);
+        }
+        offset += part.len();
+    }
+    found
+}

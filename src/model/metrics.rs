@@ -1,0 +1,274 @@
+//! Measuring a network on stretches of music, every frame counted.
+//!
+//! Each stretch is read from its first frame to its last with the state carried, the first frame
+//! predicted from a rest. Many are read side by side, the longest first, so that the rows still
+//! reading are always the first ones and nothing is ever read past its end.
+
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+
+use super::loss::{negative_log_likelihood, token_tensor};
+use super::material::chords;
+use super::network::Network;
+use super::recurrent::LayerState;
+use super::weights::numbers;
+use crate::cancel::CancelToken;
+use crate::tokens::{BackOff, ChordId, Corpus, Encoding, Stretch};
+
+/// Stretches read side by side.
+const MAX_ROWS: usize = 64;
+/// Frames read between two looks at the cancel token.
+const N_STEPS: usize = 64;
+/// Most scores held at once.
+const MAX_SCORES: usize = 1 << 22;
+
+/// Sums over frames.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Measured {
+    /// Summed negative log-likelihood in nats.
+    pub nll: f64,
+    pub n_right: usize,
+    pub n_frames: usize,
+    /// Frames whose chord the vocabulary doesn't have.
+    pub n_unseen: usize,
+}
+
+/// What is measured, and with which tokens.
+#[derive(Clone, Copy)]
+pub struct Yardstick<'a> {
+    pub corpus: &'a Corpus,
+    pub encoding: &'a Encoding,
+    pub backoff: &'a BackOff,
+}
+
+impl Measured {
+    /// Mean loss in nats per frame.
+    pub fn loss(&self) -> f64 {
+        self.nll / self.n_frames.max(1) as f64
+    }
+
+    pub fn perplexity(&self) -> f64 {
+        self.loss().exp()
+    }
+
+    pub fn accuracy(&self) -> f64 {
+        self.n_right as f64 / self.n_frames.max(1) as f64
+    }
+}
+
+/// `None` if it was cancelled.
+pub fn measure<B: Backend>(
+    network: &Network<B>,
+    yardstick: Yardstick<'_>,
+    stretches: &[Stretch],
+    cancel: &CancelToken,
+) -> Option<Measured> {
+    let mut order: Vec<&Stretch> = stretches.iter().filter(|s| s.n_frames() > 0).collect();
+    order.sort_by_key(|stretch| std::cmp::Reverse(stretch.n_frames()));
+    let mut measured = Measured::default();
+    for group in order.chunks(MAX_ROWS) {
+        let longest = group.first().map_or(0, |stretch| stretch.n_frames());
+        let mut state = network.zero_state(group.len());
+        for first in (0..longest).step_by(N_STEPS) {
+            if cancel.is_cancelled() {
+                return None;
+            }
+            let reading: Vec<&Stretch> =
+                group.iter().copied().take_while(|stretch| stretch.n_frames() > first).collect();
+            state = keep_rows(state, reading.len());
+            state = measure_block(network, yardstick, &reading, first, state, &mut measured);
+        }
+    }
+    Some(measured)
+}
+
+/// Reads the frames from `first` on of several stretches and adds what they cost.
+fn measure_block<B: Backend>(
+    network: &Network<B>,
+    yardstick: Yardstick<'_>,
+    stretches: &[&Stretch],
+    first: usize,
+    state: Vec<LayerState<B>>,
+    measured: &mut Measured,
+) -> Vec<LayerState<B>> {
+    let device = network.device();
+    let n_rows = stretches.len();
+    let n_steps = stretches.iter().map(|stretch| stretch.n_frames()).max().unwrap_or(first) - first;
+    let n_steps = n_steps.min(N_STEPS);
+    let mut inputs = vec![0i32; n_steps * n_rows];
+    let mut targets: Vec<Option<ChordId>> = vec![None; n_steps * n_rows];
+    for (row, stretch) in stretches.iter().enumerate() {
+        let last = (first + n_steps).min(stretch.n_frames());
+        let before = chords(yardstick.corpus, stretch, first.saturating_sub(1)..first);
+        let mut previous = before.first().map_or(0, |&id| yardstick.encoding.input[id as usize]);
+        for (t, id) in chords(yardstick.corpus, stretch, first..last).into_iter().enumerate() {
+            inputs[t * n_rows + row] = previous as i32;
+            targets[t * n_rows + row] = Some(id);
+            previous = yardstick.encoding.input[id as usize];
+        }
+    }
+    let (hidden, state) = network.read(token_tensor(&inputs, &device), state);
+    let chunk = (MAX_SCORES / network.config.n_outputs()).max(1);
+    for (idx, targets) in targets.chunks(chunk).enumerate() {
+        let first = idx * chunk;
+        let hidden = hidden.clone().slice([first..first + targets.len(), 0..network.config.hidden]);
+        measure_chunk(network, yardstick, hidden, targets, measured);
+    }
+    state
+}
+
+fn measure_chunk<B: Backend>(
+    network: &Network<B>,
+    yardstick: Yardstick<'_>,
+    hidden: Tensor<B, 2>,
+    targets: &[Option<ChordId>],
+    measured: &mut Measured,
+) {
+    let n = targets.len();
+    let n_chords = network.config.vocabulary;
+    let tokens: Vec<i32> = targets
+        .iter()
+        .map(|id| id.map_or(0, |id| yardstick.encoding.measured[id as usize] as i32))
+        .collect();
+    let scores = network.scores(hidden);
+    // The likeliest chord: the escape is none.
+    let likeliest = scores.clone().slice([0..n, 0..n_chords]).argmax(1);
+    let target = token_tensor::<B>(&tokens, &network.device()).reshape([n, 1]);
+    let (nll, _, _) = negative_log_likelihood(scores, target);
+    let likeliest = likeliest.into_data();
+    for ((id, (nll, token)), likeliest) in targets
+        .iter()
+        .zip(numbers(nll.into_data()).into_iter().zip(tokens))
+        .zip(likeliest.iter::<i64>())
+    {
+        let Some(id) = id else { continue };
+        measured.n_frames += 1;
+        measured.nll += f64::from(nll);
+        if token as usize == n_chords {
+            let chord = yardstick.corpus.chords[*id as usize];
+            measured.nll -= yardstick.backoff.log_probability(chord);
+            measured.n_unseen += 1;
+        } else if likeliest == i64::from(token) {
+            measured.n_right += 1;
+        }
+    }
+}
+
+/// The first rows of a state.
+fn keep_rows<B: Backend>(state: Vec<LayerState<B>>, n_rows: usize) -> Vec<LayerState<B>> {
+    let keep = |tensor: Tensor<B, 2>| {
+        let [rows, columns] = tensor.dims();
+        if rows == n_rows { tensor } else { tensor.slice([0..n_rows, 0..columns]) }
+    };
+    state
+        .into_iter()
+        .map(|layer| LayerState { hidden: keep(layer.hidden), cell: keep(layer.cell) })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::backend::Flex;
+    use burn::tensor::TensorData;
+
+    use super::super::ModelKind;
+    use super::super::network::{NetworkConfig, Start};
+    use super::*;
+    use crate::tokens::{Chord, ChordVocabulary, FramingPlan, Piece};
+
+    /// Two pieces over four chords, of which a vocabulary of three knows all but the last.
+    fn corpus() -> Corpus {
+        let chord = |n: u32| if n == 0 { Chord::REST } else { Chord::from_bits(1 << (60 + n)) };
+        let piece = |name: &str, chords: Vec<ChordId>| Piece {
+            path: name.into(),
+            sha256: name.to_owned(),
+            n_notes: chords.len(),
+            duration_secs: 1.0,
+            chords,
+        };
+        Corpus {
+            plan: FramingPlan::default(),
+            chords: (0..4).map(chord).collect(),
+            pieces: vec![piece("a", vec![1, 2, 1, 1, 2]), piece("b", vec![2, 3])],
+            skipped: Vec::new(),
+            own_split: None,
+        }
+    }
+
+    fn encoding(corpus: &Corpus) -> Encoding {
+        let chords = corpus.chords[..3].to_vec();
+        Encoding::with_vocabulary(corpus, ChordVocabulary::new(chords, vec![1, 5, 5]).unwrap())
+    }
+
+    fn whole_pieces(corpus: &Corpus) -> Vec<Stretch> {
+        let pieces = corpus.pieces.iter().enumerate();
+        pieces.map(|(idx, piece)| Stretch { parts: vec![(idx, 0..piece.chords.len())] }).collect()
+    }
+
+    fn backoff() -> BackOff {
+        BackOff::fit([(Chord::from_bits(1 << 61), 3), (Chord::from_bits(1 << 62), 2)])
+    }
+
+    /// A network whose scores are the same whatever it reads.
+    fn constant(scores: &[f32]) -> Network<Flex> {
+        let kind = ModelKind::Lstm;
+        let config = NetworkConfig { kind, layers: 1, hidden: 2, vocabulary: scores.len() - 1 };
+        let device = Default::default();
+        let zeros = config.parameter_shapes().into_iter();
+        let zeros = zeros.map(|(_, shape)| Tensor::zeros(shape, &device)).collect();
+        let scores = TensorData::new(scores.to_vec(), [1, scores.len()]);
+        Network::from_parameters(config, zeros, Tensor::from_data(scores, &device))
+    }
+
+    fn measured(network: &Network<Flex>, corpus: &Corpus) -> Measured {
+        let (encoding, backoff) = (encoding(corpus), backoff());
+        let yardstick = Yardstick { corpus, encoding: &encoding, backoff: &backoff };
+        measure(network, yardstick, &whole_pieces(corpus), &CancelToken::new()).unwrap()
+    }
+
+    #[test]
+    fn a_uniform_network_is_as_surprised_as_its_vocabulary_is_large() {
+        let mut corpus = corpus();
+        corpus.pieces[1].chords = vec![2, 1];
+        let measured = measured(&constant(&[0.0; 4]), &corpus);
+        assert_eq!((measured.n_frames, measured.n_unseen), (7, 0));
+        assert!((measured.perplexity() - 4.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn an_unseen_chord_pays_the_escape_and_the_back_off() {
+        let corpus = corpus();
+        // Shares: rest 0.1, chord 1 0.4, chord 2 0.3, escape 0.2.
+        let shares = [0.1f32, 0.4, 0.3, 0.2];
+        let measured = measured(&constant(&shares.map(f32::ln)), &corpus);
+        // Three times chord 1, three times chord 2, once the unseen chord.
+        let unseen = backoff().log_probability(corpus.chords[3]);
+        let expected = -(3.0 * 0.4f64.ln() + 3.0 * 0.3f64.ln() + 0.2f64.ln() + unseen);
+        assert!((measured.nll - expected).abs() < 1e-5, "{} for {expected}", measured.nll);
+        // Chord 1 is the likeliest always; the unseen frame counts and is never right.
+        assert_eq!((measured.n_right, measured.n_frames, measured.n_unseen), (3, 7, 1));
+    }
+
+    #[test]
+    fn reading_side_by_side_is_reading_one_by_one() {
+        let mut corpus = corpus();
+        // Longer than a block, and of lengths that end within one.
+        let piece = |n: u32| (0..n).map(|t| (t * t + n) % 4).collect::<Vec<_>>();
+        corpus.pieces[0].chords = piece(150);
+        corpus.pieces[1].chords = piece(65);
+        let config = NetworkConfig { kind: ModelKind::Gru, layers: 2, hidden: 8, vocabulary: 3 };
+        let network = Network::<Flex>::new(config, Start::Plain, 3, &Default::default());
+        let (encoding, backoff) = (encoding(&corpus), backoff());
+        let yardstick = Yardstick { corpus: &corpus, encoding: &encoding, backoff: &backoff };
+        let cancel = CancelToken::new();
+        let stretches = whole_pieces(&corpus);
+        let together = measure(&network, yardstick, &stretches, &cancel).unwrap();
+        let apart = |stretch: &Stretch| {
+            measure(&network, yardstick, std::slice::from_ref(stretch), &cancel).unwrap()
+        };
+        let (a, b) = (apart(&stretches[0]), apart(&stretches[1]));
+        assert!((together.nll - a.nll - b.nll).abs() < 1e-3);
+        assert_eq!(together.n_frames, 215);
+        assert_eq!(together.n_right, a.n_right + b.n_right);
+    }
+}

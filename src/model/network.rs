@@ -1,0 +1,222 @@
+//! The network of the first family: embedding, stacked recurrent layers, and a linear decoder that
+//! shares the embedding's weights.
+//!
+//! ```text
+//! e_t = E[x_t]                      embedding, [V+1, H]
+//! h_t = layer_L(… layer_1(e_t))     each H units wide
+//! s_t = h_t Eᵀ + b + p              scores of V chords and the escape
+//! ```
+//!
+//! `p` is fixed: the logarithm of how often each chord was seen in the learning pieces (add-one),
+//! or zero. With it a network that has learned nothing is the unigram model, and weight decay
+//! pulls towards that instead of towards "every chord is as likely as any other", which matters
+//! a great deal when there is little music to learn from. Sharing the weights follows Press &
+//! Wolf (2017).
+
+use burn::tensor::backend::Backend;
+use burn::tensor::{Int, Tensor, TensorData};
+use rand::RngExt as _;
+use rand_chacha::ChaCha8Rng;
+
+use super::ModelKind;
+use super::random::{self, Purpose};
+use super::recurrent::{LayerState, RecurrentLayer};
+use super::weights::{NamedTensor, TensorMap, WeightsError};
+
+/// What decides every shape of a network.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct NetworkConfig {
+    pub kind: ModelKind,
+    pub layers: usize,
+    pub hidden: usize,
+    /// Chords without the escape.
+    pub vocabulary: usize,
+}
+
+/// A network on a device. Cloning is cheap: tensors are shared.
+#[derive(Clone, Debug)]
+pub struct Network<B: Backend> {
+    pub config: NetworkConfig,
+    /// `[V+1, H]`, also the decoder's weights.
+    pub embedding: Tensor<B, 2>,
+    pub layers: Vec<RecurrentLayer<B>>,
+    /// `[1, V+1]`
+    pub decoder_bias: Tensor<B, 2>,
+    /// `[1, V+1]`; never learned.
+    pub prior: Tensor<B, 2>,
+}
+
+/// How the weights begin.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Start<'a> {
+    /// Small embedding, forget gates open, and the logarithm of each output's share as the prior.
+    Informed(&'a [f32]),
+    /// As PyTorch begins an `nn.Embedding` and an `nn.LSTM`, which is what the original did.
+    Plain,
+}
+
+impl NetworkConfig {
+    /// Chords and the escape.
+    pub fn n_outputs(&self) -> usize {
+        self.vocabulary + 1
+    }
+
+    /// Names and shapes of what is learned, in the one order that everything here keeps.
+    pub fn parameter_shapes(&self) -> Vec<(String, [usize; 2])> {
+        let gates = self.kind.n_gates() * self.hidden;
+        let mut shapes = vec![("embedding".to_owned(), [self.n_outputs(), self.hidden])];
+        for layer in 0..self.layers {
+            shapes.push((format!("layers.{layer}.input_weights"), [self.hidden, gates]));
+            shapes.push((format!("layers.{layer}.recurrent_weights"), [self.hidden, gates]));
+            shapes.push((format!("layers.{layer}.bias"), [1, 4 * self.hidden]));
+        }
+        shapes.push(("decoder_bias".to_owned(), [1, self.n_outputs()]));
+        shapes
+    }
+
+    /// Numbers that are learned.
+    pub fn n_parameters(&self) -> usize {
+        self.parameter_shapes().iter().map(|(_, [rows, columns])| rows * columns).sum()
+    }
+}
+
+impl<B: Backend> Network<B> {
+    /// Fresh weights; the same seed gives the same ones on every device.
+    pub fn new(config: NetworkConfig, start: Start<'_>, seed: u64, device: &B::Device) -> Self {
+        let mut rng = random::stream(seed, Purpose::Weights, 0);
+        let parameters = config
+            .parameter_shapes()
+            .iter()
+            .map(|(name, shape)| {
+                let values = initial_values(&config, start, name, *shape, &mut rng);
+                Tensor::from_data(TensorData::new(values, *shape), device)
+            })
+            .collect();
+        let prior = match start {
+            Start::Informed(prior) => prior.to_vec(),
+            Start::Plain => vec![0.0; config.n_outputs()],
+        };
+        let prior = Tensor::from_data(TensorData::new(prior, [1, config.n_outputs()]), device);
+        Self::from_parameters(config, parameters, prior)
+    }
+
+    /// Puts tensors in the order of [`NetworkConfig::parameter_shapes`] into their places.
+    pub fn from_parameters(
+        config: NetworkConfig,
+        parameters: Vec<Tensor<B, 2>>,
+        prior: Tensor<B, 2>,
+    ) -> Self {
+        let mut parameters = parameters.into_iter();
+        let mut next = || parameters.next().expect("one tensor for each of parameter_shapes");
+        let embedding = next();
+        let layers = (0..config.layers)
+            .map(|_| RecurrentLayer {
+                kind: config.kind,
+                input_weights: next(),
+                recurrent_weights: next(),
+                bias: next(),
+            })
+            .collect();
+        Self { config, embedding, layers, decoder_bias: next(), prior }
+    }
+
+    /// In the order of [`NetworkConfig::parameter_shapes`].
+    pub fn parameters(&self) -> Vec<Tensor<B, 2>> {
+        let mut parameters = vec![self.embedding.clone()];
+        for layer in &self.layers {
+            parameters.push(layer.input_weights.clone());
+            parameters.push(layer.recurrent_weights.clone());
+            parameters.push(layer.bias.clone());
+        }
+        parameters.push(self.decoder_bias.clone());
+        parameters
+    }
+
+    pub fn device(&self) -> B::Device {
+        self.embedding.device()
+    }
+
+    /// A state for `n_rows` sequences that have read nothing.
+    pub fn zero_state(&self, n_rows: usize) -> Vec<LayerState<B>> {
+        let device = self.device();
+        self.layers.iter().map(|_| LayerState::zero(n_rows, self.config.hidden, &device)).collect()
+    }
+
+    /// Reads tokens (`[T·B]`, time-major) from `state` on: the top layer's outputs, `[T·B, H]`.
+    pub fn read(
+        &self,
+        tokens: Tensor<B, 1, Int>,
+        state: Vec<LayerState<B>>,
+    ) -> (Tensor<B, 2>, Vec<LayerState<B>>) {
+        let mut x = self.embedding.clone().select(0, tokens);
+        let mut after = Vec::with_capacity(self.layers.len());
+        for (layer, state) in self.layers.iter().zip(state) {
+            let (y, state) = layer.forward(x, state);
+            after.push(state);
+            x = y;
+        }
+        (x, after)
+    }
+
+    /// Scores of every chord and the escape: `[N, H]` → `[N, V+1]`.
+    pub fn scores(&self, hidden: Tensor<B, 2>) -> Tensor<B, 2> {
+        let bias = self.decoder_bias.clone() + self.prior.clone();
+        hidden.matmul(self.embedding.clone().transpose()) + bias
+    }
+
+    /// The weights as plain numbers, the prior included.
+    pub fn to_tensors(&self) -> Vec<NamedTensor> {
+        let names = self.config.parameter_shapes().into_iter().map(|(name, _)| name);
+        let mut tensors: Vec<_> = names
+            .zip(self.parameters())
+            .map(|(name, tensor)| NamedTensor::read(name, tensor))
+            .collect();
+        tensors.push(NamedTensor::read("prior".to_owned(), self.prior.clone()));
+        tensors
+    }
+
+    /// Takes the weights named `prefix` + name out of `tensors`, sizes checked.
+    pub fn from_tensors(
+        config: NetworkConfig,
+        tensors: &TensorMap,
+        device: &B::Device,
+    ) -> Result<Self, WeightsError> {
+        let parameters = config
+            .parameter_shapes()
+            .iter()
+            .map(|(name, shape)| tensors.tensor("", name, *shape, device))
+            .collect::<Result<_, _>>()?;
+        let prior = tensors.tensor("", "prior", [1, config.n_outputs()], device)?;
+        Ok(Self::from_parameters(config, parameters, prior))
+    }
+}
+
+/// Initial values of one tensor.
+fn initial_values(
+    config: &NetworkConfig,
+    start: Start<'_>,
+    name: &str,
+    [rows, columns]: [usize; 2],
+    rng: &mut ChaCha8Rng,
+) -> Vec<f32> {
+    let n = rows * columns;
+    let width = (config.hidden as f32).sqrt().recip();
+    let plain = start == Start::Plain;
+    match name {
+        "embedding" if plain => random::normal(rng, n, 1.0),
+        "embedding" => random::normal(rng, n, width),
+        "decoder_bias" if plain => uniform(rng, n, width),
+        "decoder_bias" => vec![0.0; n],
+        _ if name.ends_with("bias") && plain => uniform(rng, n, width),
+        // An LSTM that begins by remembering learns long spans sooner (Jozefowicz et al. 2015).
+        _ if name.ends_with("bias") && config.kind == ModelKind::Lstm => {
+            (0..n).map(|idx| if idx / config.hidden == 1 { 1.0 } else { 0.0 }).collect()
+        }
+        _ if name.ends_with("bias") => vec![0.0; n],
+        _ => uniform(rng, n, width),
+    }
+}
+
+fn uniform(rng: &mut ChaCha8Rng, n: usize, width: f32) -> Vec<f32> {
+    (0..n).map(|_| rng.random_range(-width..=width)).collect()
+}

@@ -1,0 +1,234 @@
+//! Named tensors as plain numbers, and their safetensors file with a manifest.
+//!
+//! A file read here is untrusted: its header is bounded, every length is checked before anything
+//! of that size is allocated, and shapes are compared with what the manifest promises.
+
+use std::collections::HashMap;
+use std::io::{Read as _, Seek as _};
+use std::path::Path;
+
+use burn::tensor::backend::Backend;
+use burn::tensor::{DType, Tensor, TensorData};
+use half::f16;
+use safetensors::{Dtype, SafeTensors, View};
+
+/// Longest manifest and table of tensors that is read: far above what the largest vocabulary needs.
+const MAX_HEADER_BYTES: u64 = 64 << 20;
+/// Key of the manifest in the file's metadata.
+const MANIFEST: &str = "etude";
+
+/// How finely numbers are written.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Precision {
+    Full,
+    /// Sixteen bits: half the size, about three decimal digits.
+    Half,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct NamedTensor {
+    pub name: String,
+    pub shape: [usize; 2],
+    pub values: Vec<f32>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum WeightsError {
+    #[error("it can't be read ({0})")]
+    Io(#[from] std::io::Error),
+    #[error("it is no checkpoint or is damaged ({0})")]
+    Damaged(String),
+    #[error("“{name}” is missing in it")]
+    Missing { name: String },
+    #[error("“{name}” has the shape {found:?} where its manifest needs {expected:?}")]
+    Shape { name: String, found: Vec<usize>, expected: [usize; 2] },
+}
+
+impl NamedTensor {
+    /// Copies a tensor from its device.
+    pub fn read<B: Backend>(name: String, tensor: Tensor<B, 2>) -> Self {
+        let shape = tensor.dims();
+        Self { name, shape, values: numbers(tensor.into_data()) }
+    }
+}
+
+/// The numbers of a tensor of floats, whatever float type its backend computes in.
+pub fn numbers(data: TensorData) -> Vec<f32> {
+    let data = if data.dtype == DType::F32 { data } else { data.convert_dtype(DType::F32) };
+    data.into_vec().expect("the data was just converted to f32")
+}
+
+/// Tensors by name.
+#[derive(Debug, Default)]
+pub struct TensorMap(HashMap<String, NamedTensor>);
+
+impl TensorMap {
+    /// The tensor `prefix` + `name` on a device, its shape checked.
+    pub fn tensor<B: Backend>(
+        &self,
+        prefix: &str,
+        name: &str,
+        expected: [usize; 2],
+        device: &B::Device,
+    ) -> Result<Tensor<B, 2>, WeightsError> {
+        let name = format!("{prefix}{name}");
+        let Some(tensor) = self.0.get(&name) else { return Err(WeightsError::Missing { name }) };
+        if tensor.shape != expected {
+            return Err(WeightsError::Shape { name, found: tensor.shape.to_vec(), expected });
+        }
+        let data = TensorData::new(tensor.values.clone(), expected);
+        Ok(Tensor::from_data(data, device))
+    }
+}
+
+impl FromIterator<NamedTensor> for TensorMap {
+    fn from_iter<I: IntoIterator<Item = NamedTensor>>(tensors: I) -> Self {
+        Self(tensors.into_iter().map(|tensor| (tensor.name.clone(), tensor)).collect())
+    }
+}
+
+/// A tensor as safetensors writes it.
+struct Written<'a> {
+    tensor: &'a NamedTensor,
+    precision: Precision,
+}
+
+impl View for Written<'_> {
+    fn dtype(&self) -> Dtype {
+        match self.precision {
+            Precision::Full => Dtype::F32,
+            Precision::Half => Dtype::F16,
+        }
+    }
+
+    fn shape(&self) -> &[usize] {
+        &self.tensor.shape
+    }
+
+    fn data(&self) -> std::borrow::Cow<'_, [u8]> {
+        let values = &self.tensor.values;
+        match self.precision {
+            Precision::Full => values.iter().flat_map(|value| value.to_le_bytes()).collect(),
+            Precision::Half => {
+                values.iter().flat_map(|&value| f16::from_f32(value).to_le_bytes()).collect()
+            }
+        }
+    }
+
+    fn data_len(&self) -> usize {
+        let width = match self.precision {
+            Precision::Full => 4,
+            Precision::Half => 2,
+        };
+        self.tensor.values.len() * width
+    }
+}
+
+/// The bytes of a file with these tensors and this manifest (JSON).
+pub fn to_bytes(
+    manifest: String,
+    tensors: &[NamedTensor],
+    precision: Precision,
+) -> Result<Vec<u8>, WeightsError> {
+    let metadata = HashMap::from([(MANIFEST.to_owned(), manifest)]);
+    let views = tensors.iter().map(|tensor| (tensor.name.clone(), Written { tensor, precision }));
+    safetensors::serialize(views, Some(metadata))
+        .map_err(|error| WeightsError::Damaged(error.to_string()))
+}
+
+/// The manifest alone, without reading the numbers.
+pub fn read_manifest(path: &Path) -> Result<String, WeightsError> {
+    let mut file = std::fs::File::open(path)?;
+    let header = read_header(&mut file)?;
+    manifest_of(&header)
+}
+
+/// Manifest and tensors of a file. Nothing larger than the file's own size is allocated.
+pub fn read_file(path: &Path) -> Result<(String, TensorMap), WeightsError> {
+    let mut file = std::fs::File::open(path)?;
+    read_header(&mut file)?;
+    file.rewind()?;
+    let n_bytes = file.metadata()?.len();
+    let mut bytes = Vec::new();
+    let n_reserved = usize::try_from(n_bytes)
+        .map_err(|_| WeightsError::Damaged("it is too large".to_owned()))?;
+    bytes
+        .try_reserve_exact(n_reserved)
+        .map_err(|_| WeightsError::Damaged("it is larger than the memory".to_owned()))?;
+    file.take(n_bytes).read_to_end(&mut bytes)?;
+    from_bytes(&bytes)
+}
+
+/// Manifest and tensors.
+pub fn from_bytes(bytes: &[u8]) -> Result<(String, TensorMap), WeightsError> {
+    let damaged = |error: safetensors::SafeTensorError| WeightsError::Damaged(error.to_string());
+    let manifest = manifest_of(bytes)?;
+    let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
+    let tensors = file
+        .iter()
+        .map(|(name, view)| {
+            let values = numbers_from(name, view.dtype(), view.data())?;
+            let shape = <[usize; 2]>::try_from(view.shape()).map_err(|_| WeightsError::Shape {
+                name: name.to_owned(),
+                found: view.shape().to_vec(),
+                expected: [0, 0],
+            })?;
+            Ok(NamedTensor { name: name.to_owned(), shape, values })
+        })
+        .collect::<Result<TensorMap, WeightsError>>()?;
+    Ok((manifest, tensors))
+}
+
+fn numbers_from(name: &str, dtype: Dtype, bytes: &[u8]) -> Result<Vec<f32>, WeightsError> {
+    match dtype {
+        Dtype::F32 => {
+            let (chunks, _) = bytes.as_chunks::<4>();
+            Ok(chunks.iter().map(|&chunk| f32::from_le_bytes(chunk)).collect())
+        }
+        Dtype::F16 => {
+            let (chunks, _) = bytes.as_chunks::<2>();
+            Ok(chunks.iter().map(|&chunk| f16::from_le_bytes(chunk).to_f32()).collect())
+        }
+        other => Err(WeightsError::Damaged(format!("“{name}” holds {other}, not floats"))),
+    }
+}
+
+/// The length of the header, then the header, bounded.
+fn read_header(file: &mut std::fs::File) -> Result<Vec<u8>, WeightsError> {
+    let mut length = [0u8; 8];
+    file.read_exact(&mut length)
+        .map_err(|_| WeightsError::Damaged("it is shorter than a header".to_owned()))?;
+    let n_header = u64::from_le_bytes(length);
+    let n_file = file.metadata()?.len();
+    if n_header > MAX_HEADER_BYTES || n_header.saturating_add(8) > n_file {
+        return Err(WeightsError::Damaged("its header has an impossible length".to_owned()));
+    }
+    let mut header = length.to_vec();
+    file.take(n_header).read_to_end(&mut header)?;
+    Ok(header)
+}
+
+/// Reads the manifest out of a header (the numbers may follow).
+fn manifest_of(bytes: &[u8]) -> Result<String, WeightsError> {
+    let damaged = |reason: &str| WeightsError::Damaged(reason.to_owned());
+    let (length, rest) =
+        bytes.split_first_chunk::<8>().ok_or_else(|| damaged("it is shorter than a header"))?;
+    let n_header = usize::try_from(u64::from_le_bytes(*length))
+        .ok()
+        .filter(|&n| n as u64 <= MAX_HEADER_BYTES)
+        .ok_or_else(|| damaged("its header has an impossible length"))?;
+    let header = rest.get(..n_header).ok_or_else(|| damaged("it is cut off"))?;
+
+    /// Of the header only the metadata matters here; the tensors are checked by safetensors.
+    #[derive(serde::Deserialize)]
+    struct Header {
+        #[serde(rename = "__metadata__")]
+        metadata: Option<HashMap<String, String>>,
+    }
+    let header: Header =
+        serde_json::from_slice(header).map_err(|_| damaged("its header is no JSON"))?;
+    header
+        .metadata
+        .and_then(|mut metadata| metadata.remove(MANIFEST))
+        .ok_or_else(|| damaged("it has no manifest of this program"))
+}

@@ -1,0 +1,125 @@
+//! Standard MIDI Files: reading what others wrote, writing what others can read.
+//!
+//! Reading goes in three steps, a file each: `container` finds the tracks, `events` and `walker`
+//! read what is in them, `assemble` makes a score of it (`pairing` decides which note-off ends
+//! which note) with a `track_reader` for each track. midly reads the events strictly; the walker takes over where it refuses.
+//!
+//! - **Formats** 0, 1 and 2, also inside RIFF (RMID). The sequences of format 2 follow one
+//!   another. Time code (SMPTE) becomes a tempo at which every tick has its stated length; tempo
+//!   events mean nothing there.
+//! - **Parts**: each channel of each track that has notes or a sustain pedal. A pedal in a track
+//!   of its own, as in the files of piano-midi.de, is a part without notes; on an instrument the
+//!   pedal of one part holds the notes of every part of its channel
+//!   ([`Score::pedal_of_channel`]).
+//! - **Drums** (channel 10) are kept apart in [`Score::drums`].
+//! - Everything else is kept in [`Score::extras`] and written again.
+//!
+//! Nothing is believed that a file says about its own sizes, and no bytes make it panic.
+
+mod assemble;
+mod container;
+mod events;
+mod extras;
+mod first_instrument;
+mod pairing;
+mod problem;
+mod text;
+mod track_reader;
+mod voices;
+mod walker;
+mod write;
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+
+use super::Score;
+use container::Container;
+use problem::Warnings;
+
+pub use first_instrument::{Controls, FirstInstrument, read_first_instrument};
+pub use problem::{ImportError, ImportWarning};
+pub use write::write;
+
+/// The largest file that is read, in bytes: many hours of the densest music.
+pub const MAX_FILE_BYTES: u64 = 32 << 20;
+
+/// A file as it was read, with everything that was tolerated on the way.
+#[derive(Clone, Debug)]
+pub struct Import {
+    pub score: Score,
+    /// MTrk chunks found.
+    pub n_tracks: usize,
+    /// Note-on events with a velocity, percussion included.
+    pub n_note_ons: usize,
+    /// Of those, percussion (channel 10).
+    pub n_drum_note_ons: usize,
+    pub warnings: Vec<ImportWarning>,
+}
+
+/// Reads the bytes of a MIDI file (an RMID wrapper too). Never panics, whatever the bytes.
+///
+/// # Errors
+/// When there is no music to be had: not a MIDI file, a broken header, no note, or so damaged
+/// that what can be made out is more likely noise.
+pub fn read(bytes: &[u8]) -> Result<Import, ImportError> {
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        return Err(ImportError::TooLarge { bytes: bytes.len() as u64, limit: MAX_FILE_BYTES });
+    }
+    let mut warnings = Warnings::default();
+    let container = Container::read(bytes, &mut warnings)?;
+    let tracks: Vec<_> = container
+        .tracks
+        .iter()
+        .enumerate()
+        .map(|(idx, bytes)| events::read_track(bytes, idx + 1, &mut warnings))
+        .collect();
+    if tracks.iter().any(|track| track.time_overflowed) {
+        warnings.push(ImportWarning::TimeOverflow { limit: events::LAST_TICK });
+    }
+    let n_bytes: usize = container.tracks.iter().map(|track| track.len()).sum();
+    let n_bytes_read: usize = tracks.iter().map(|track| track.n_bytes_read).sum();
+    let (score, counts) =
+        assemble::assemble(&tracks, container.arrangement, container.timing, &mut warnings);
+    // Random bytes make a few events by chance.
+    let is_noise = n_bytes_read < n_bytes / 10;
+    if counts.n_note_ons == 0 || is_noise {
+        return Err(match warnings.damage() {
+            Some(first) => ImportError::Damaged { first: first.clone() },
+            None => ImportError::NoNotes,
+        });
+    }
+    Ok(Import {
+        score,
+        n_tracks: tracks.len(),
+        n_note_ons: counts.n_note_ons,
+        n_drum_note_ons: counts.n_drum_note_ons,
+        warnings: warnings.into_vec(),
+    })
+}
+
+/// Reads a file, refusing anything too large to be music before it is in memory.
+///
+/// # Errors
+/// Those of [`read`], and when `path` is a folder, isn't there or can't be opened.
+pub fn read_file(path: &Path) -> Result<Import, ImportError> {
+    let found = std::fs::metadata(path).map_err(ImportError::Io)?;
+    if found.is_dir() {
+        return Err(ImportError::Folder);
+    }
+    // Opening a pipe or a device could wait for ever.
+    if !found.is_file() {
+        return Err(ImportError::NotAFile);
+    }
+    if found.len() > MAX_FILE_BYTES {
+        return Err(ImportError::TooLarge { bytes: found.len(), limit: MAX_FILE_BYTES });
+    }
+    read(&read_bounded(path).map_err(ImportError::Io)?)
+}
+
+/// One byte more than the limit at most, should the file have grown since it was measured.
+fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

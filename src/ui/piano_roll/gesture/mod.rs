@@ -1,0 +1,124 @@
+//! What a press, a drag and a release mean. Each gesture is a file; they see ticks and pitches,
+//! never points of the screen, and yield one edit when they end.
+
+mod marquee;
+mod move_notes;
+mod resize_notes;
+mod velocity;
+
+pub use marquee::{Marquee, MarqueeMode};
+pub use move_notes::{MoveMode, MoveNotes};
+pub use resize_notes::{Edge, ResizeNotes};
+pub use velocity::ChangeVelocity;
+
+use std::ops::RangeInclusive;
+
+use super::index::ScoreIndex;
+use crate::editor::{GridStep, ScoreEdit};
+use crate::music::{Note, Tick};
+
+/// Where the pointer is in the piece.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct RollPoint {
+    /// May lie before the start.
+    pub tick: f64,
+    pub pitch: u8,
+}
+
+/// What a gesture must know of the piece while it goes on.
+#[derive(Clone, Copy)]
+pub struct Surroundings<'a> {
+    pub index: &'a ScoreIndex,
+    /// `None` while the user asks for free movement.
+    pub snap: Option<GridStep>,
+    /// Rows a note can be moved to.
+    pub pitches: (u8, u8),
+}
+
+impl Surroundings<'_> {
+    /// The tick that a dragged point comes to rest on: the nearest grid line, or where it came
+    /// from if that is nearer, so that a note off the grid isn't pulled onto it by a drag that
+    /// only means its pitch.
+    pub fn rest(&self, tick: f64, origin: Tick) -> Tick {
+        // Casts from float saturate.
+        let free = Tick(tick.round() as u32);
+        let Some(step) = self.snap else { return free };
+        let ticks_per_quarter = self.index.score().tempo_map.ticks_per_quarter();
+        let line = step.nearest(free, self.index.bars(), ticks_per_quarter);
+        let distance = |to: Tick| (f64::from(to.0) - tick).abs();
+        if distance(origin) <= distance(line) { origin } else { line }
+    }
+}
+
+/// A gesture that isn't finished.
+pub enum Gesture {
+    Move(MoveNotes),
+    Resize(ResizeNotes),
+    Marquee(Marquee),
+    Velocity(ChangeVelocity),
+}
+
+impl Gesture {
+    /// The pointer went somewhere.
+    pub fn update(&mut self, point: RollPoint, surroundings: Surroundings<'_>) {
+        match self {
+            Self::Move(gesture) => gesture.update(point, surroundings),
+            Self::Resize(gesture) => gesture.update(point, surroundings),
+            Self::Marquee(gesture) => gesture.update(point),
+            // The wheel drives it, not the pointer.
+            Self::Velocity(_) => {}
+        }
+    }
+
+    /// The notes as they would be if it ended now; empty when it changes no notes.
+    pub fn preview(&self) -> Vec<Note> {
+        match self {
+            Self::Move(gesture) => gesture.preview(),
+            Self::Resize(gesture) => gesture.preview(),
+            Self::Velocity(gesture) => gesture.preview(),
+            Self::Marquee(_) => Vec::new(),
+        }
+    }
+
+    /// Whether the notes it began with stay where they are besides the preview.
+    pub fn keeps_originals(&self) -> bool {
+        match self {
+            Self::Move(gesture) => gesture.mode == MoveMode::Copy,
+            Self::Marquee(_) => true,
+            Self::Resize(_) | Self::Velocity(_) => false,
+        }
+    }
+
+    /// What it has done so far, in words; empty when that is nothing.
+    pub fn status(&self, index: &ScoreIndex) -> String {
+        match self {
+            Self::Move(gesture) => gesture.status(index),
+            Self::Resize(gesture) => gesture.status(index),
+            Self::Velocity(gesture) => gesture.status(),
+            Self::Marquee(_) => String::new(),
+        }
+    }
+
+    /// The one edit that it comes to; `None` when nothing would change.
+    pub fn edit(&self) -> Option<ScoreEdit> {
+        match self {
+            Self::Move(gesture) => gesture.edit(),
+            Self::Resize(gesture) => gesture.edit(),
+            Self::Velocity(gesture) => gesture.edit(),
+            Self::Marquee(_) => None,
+        }
+    }
+}
+
+/// The edit that turns each note into its neighbor in `after`; `None` when none differ.
+fn replacement(before: &[Note], after: Vec<Note>, label: &'static str) -> Option<ScoreEdit> {
+    let changed = |(old, new): &(Note, Note)| old != new;
+    let pairs: Vec<_> = before.iter().copied().zip(after).filter(changed).collect();
+    (!pairs.is_empty()).then_some(ScoreEdit::Replace { pairs, label })
+}
+
+/// From the lowest to the highest pitch of some notes; nothing but middle C without notes.
+fn pitch_range(notes: &[Note]) -> RangeInclusive<u8> {
+    let numbers = || notes.iter().map(|note| note.pitch.number());
+    numbers().min().unwrap_or(60)..=numbers().max().unwrap_or(60)
+}

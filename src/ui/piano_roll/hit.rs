@@ -1,0 +1,107 @@
+//! What lies under the pointer: which note, and which part of it.
+
+use egui::{Pos2, Rect, pos2};
+
+use super::index::ScoreIndex;
+use super::viewport::Viewport;
+use crate::editor::{NoteKey, Selection};
+use crate::music::Note;
+
+/// The narrowest a note is painted and grabbed, in points.
+pub const MIN_WIDTH: f32 = 3.0;
+/// How far an edge can be grabbed inside a note that is long enough, in points.
+const GRAB_INSIDE: f32 = 7.0;
+/// And outside it.
+const GRAB_OUTSIDE: f32 = 4.0;
+
+/// A part of a note.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Zone {
+    LeftEdge,
+    Body,
+    RightEdge,
+}
+
+/// A note under the pointer.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct Hit {
+    pub note: Note,
+    pub zone: Zone,
+}
+
+/// Where a note is painted, in points and not yet aligned to pixels.
+pub fn note_rect(viewport: &Viewport, note: &Note) -> Rect {
+    let left = viewport.x_from_tick(f64::from(note.start.0));
+    let right = viewport.x_from_tick(f64::from(note.end().0)).max(left + MIN_WIDTH);
+    let top = viewport.y_from_pitch(note.pitch.number());
+    Rect::from_min_max(pos2(left, top), pos2(right, top + viewport.row_height()))
+}
+
+/// The note at a point. Selected ones win, then those that truly hold the point, then the one
+/// that starts last, which is painted on top.
+pub fn hit(
+    index: &ScoreIndex,
+    viewport: &Viewport,
+    selection: &Selection,
+    pos: Pos2,
+) -> Option<Hit> {
+    if !viewport.rect().contains(pos) {
+        return None;
+    }
+    let pitch = viewport.pitch_from_y(pos.y);
+    // Casts from float saturate, and ticks before the start become 0.
+    let reach = GRAB_OUTSIDE.max(MIN_WIDTH);
+    let from = viewport.tick_from_x(pos.x - reach) as u32;
+    let to = (viewport.tick_from_x(pos.x + reach) as u32).saturating_add(1);
+    let rank = |hit: &Hit| {
+        let is_selected = !selection.is_empty() && selection.contains(&NoteKey::from(&hit.note));
+        let rect = note_rect(viewport, &hit.note);
+        (is_selected, rect.x_range().contains(pos.x), hit.note.start)
+    };
+    index
+        .notes_between(from, to)
+        .filter(|note| note.pitch == pitch)
+        .filter_map(|note| {
+            zone(note_rect(viewport, note), pos.x).map(|zone| Hit { note: *note, zone })
+        })
+        .max_by_key(rank)
+}
+
+/// The part of a note at `x`. The edges give way in a short note, so that its middle half can
+/// always be grabbed to move it.
+fn zone(rect: Rect, x: f32) -> Option<Zone> {
+    let inside = GRAB_INSIDE.min(rect.width() / 4.0);
+    if x < rect.left() - GRAB_OUTSIDE || x > rect.right() + GRAB_OUTSIDE {
+        None
+    } else if x < rect.left() + inside {
+        Some(Zone::LeftEdge)
+    } else if x > rect.right() - inside {
+        Some(Zone::RightEdge)
+    } else {
+        Some(Zone::Body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn zones(width: f32) -> String {
+        let rect = Rect::from_min_max(pos2(10.0, 0.0), pos2(10.0 + width, 10.0));
+        (0..(width as usize + 20))
+            .map(|x| match zone(rect, x as f32 + 0.5) {
+                None => '.',
+                Some(Zone::LeftEdge) => 'l',
+                Some(Zone::Body) => 'b',
+                Some(Zone::RightEdge) => 'r',
+            })
+            .collect()
+    }
+
+    #[test]
+    fn edges_reach_out_and_the_middle_always_moves() {
+        assert_eq!(zones(32.0), "......lllllllllllbbbbbbbbbbbbbbbbbbrrrrrrrrrrr......");
+        assert_eq!(zones(8.0), "......llllllbbbbrrrrrr......");
+        assert_eq!(zones(4.0), "......lllllbbrrrrr......");
+    }
+}

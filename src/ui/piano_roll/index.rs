@@ -1,0 +1,117 @@
+//! What is worked out once for a score and then asked for in every frame: which notes lie where,
+//! and where its bars begin.
+
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+
+use crate::editor::Bars;
+use crate::music::{Note, Pitch, Score, Tick};
+
+/// Notes that share one entry of [`ScoreIndex::block_ends`].
+const BLOCK: usize = 64;
+
+/// A score with what finds its notes quickly.
+///
+/// It holds on to the score, so that comparing pointers tells whether it is still the right one.
+pub struct ScoreIndex {
+    score: Arc<Score>,
+    bars: Bars,
+    /// The latest end of each [`BLOCK`] notes: whole blocks that ended before are passed over,
+    /// even when one long note at the start of the piece still sounds.
+    block_ends: Vec<Tick>,
+    pitches: Option<RangeInclusive<u8>>,
+    end: Tick,
+}
+
+impl ScoreIndex {
+    pub fn new(score: &Arc<Score>) -> Self {
+        let notes = score.notes();
+        let latest = |block: &[Note]| block.iter().map(Note::end).max().unwrap_or_default();
+        let numbers = || notes.iter().map(|note| note.pitch.number());
+        Self {
+            bars: Bars::new(score),
+            block_ends: notes.chunks(BLOCK).map(latest).collect(),
+            pitches: numbers().min().zip(numbers().max()).map(|(low, high)| low..=high),
+            end: score.end(),
+            score: Arc::clone(score),
+        }
+    }
+
+    pub fn is_of(&self, score: &Arc<Score>) -> bool {
+        Arc::ptr_eq(&self.score, score)
+    }
+
+    pub fn score(&self) -> &Score {
+        &self.score
+    }
+
+    pub fn bars(&self) -> &Bars {
+        &self.bars
+    }
+
+    /// Where the last note ends.
+    pub fn end(&self) -> Tick {
+        self.end
+    }
+
+    /// From the lowest to the highest note; `None` without notes.
+    pub fn pitches(&self) -> Option<RangeInclusive<u8>> {
+        self.pitches.clone()
+    }
+
+    /// The rows to show: the piano's, and all of MIDI's when a note lies outside them.
+    pub fn rows(&self) -> RangeInclusive<u8> {
+        let piano = Pitch::PIANO_LOWEST.number()..=Pitch::PIANO_HIGHEST.number();
+        match &self.pitches {
+            Some(used) if !piano.contains(used.start()) || !piano.contains(used.end()) => 0..=127,
+            _ => piano,
+        }
+    }
+
+    /// The notes that sound between two ticks (the second not included), in order.
+    pub fn notes_between(&self, from: u32, to: u32) -> impl Iterator<Item = &Note> {
+        let notes = self.score.notes();
+        let n_before = notes.partition_point(|note| note.start.0 < to);
+        notes[..n_before]
+            .chunks(BLOCK)
+            .zip(&self.block_ends)
+            .filter(move |(_, end)| end.0 > from)
+            .flat_map(|(block, _)| block)
+            .filter(move |note| note.end().0 > from)
+    }
+
+    /// The notes that sound at a tick.
+    pub fn sounding_at(&self, tick: Tick) -> impl Iterator<Item = &Note> {
+        self.notes_between(tick.0, tick.0.saturating_add(1))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::music::{TempoMap, Velocity};
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn finds_what_a_search_through_all_finds(
+            notes in prop::collection::vec((0u32..5000, 1u32..3000, 0u8..128), 0..400),
+            from in 0u32..6000,
+            length in 1u32..2000,
+        ) {
+            let notes = notes.into_iter().map(|(start, length, pitch)| Note {
+                start: Tick(start),
+                length: Tick(length),
+                pitch: Pitch::new(pitch).unwrap(),
+                velocity: Velocity::COMPOSED,
+                part: 0,
+            });
+            let score = Arc::new(Score::piano(TempoMap::default(), notes.collect()));
+            let index = ScoreIndex::new(&score);
+            let found: Vec<&Note> = index.notes_between(from, from + length).collect();
+            let overlaps = |note: &&Note| note.start.0 < from + length && note.end().0 > from;
+            let expected: Vec<&Note> = score.notes().iter().filter(overlaps).collect();
+            prop_assert_eq!(found, expected);
+        }
+    }
+}

@@ -1,0 +1,446 @@
+//! The piano roll: a score that can be looked at, heard and changed.
+//!
+//! The widget owns only how it is looked at (viewport, unfinished gesture). It never changes the
+//! score: a gesture yields one [`ScoreEdit`], which the window commits as one step of undo.
+//!
+//! - `viewport`: ticks and pitches ↔ points; the only pixel maths
+//! - `index`: what is worked out once for a score
+//! - `hit`: what lies under the pointer
+//! - `gesture`: what a drag means, one file each, in ticks and pitches
+//! - `pointer`, `keys`: from mouse and keyboard to gestures
+//! - `paint`: how it looks
+//! - `text`: notes in words
+
+mod gesture;
+mod hit;
+mod index;
+mod keys;
+mod paint;
+mod pointer;
+mod text;
+mod viewport;
+
+use std::sync::Arc;
+
+use egui::{Id, Rect, Role, Sense, Ui, WidgetInfo, pos2, vec2};
+
+use crate::editor::{Grid, GridStep, NoteKey, ScoreEdit, Selection};
+use crate::music::{Note, Pitch, Score, Tick, Velocity};
+use crate::ui::theme::{ROW, SPACE, Theme};
+use gesture::{Gesture, Surroundings};
+use index::ScoreIndex;
+use paint::NoteLayers;
+pub use viewport::Viewport;
+
+/// Width of the keyboard, in points.
+const KEYBOARD_WIDTH: f32 = SPACE * 8.0;
+/// Lines that notes snap to are at least so far apart when the grid follows the zoom, in points.
+const MIN_GRID: f64 = 12.0;
+/// So many selected notes are told to a screen reader.
+const MAX_SPOKEN: usize = 64;
+
+/// What the roll shows.
+///
+/// Scores come in an [`Arc`] so that the roll sees by the pointer whether it must look through
+/// them again.
+pub struct RollView<'a> {
+    pub score: &'a Arc<Score>,
+    /// A take shown instead of the score, read-only. It may grow from frame to frame.
+    pub streaming: Option<&'a Arc<Score>>,
+    pub selection: &'a Selection,
+    pub playhead_secs: f64,
+    pub playing: bool,
+    pub theme: &'a Theme,
+}
+
+/// What the user did in it.
+#[derive(Default)]
+pub struct RollResponse {
+    /// To be committed as one step.
+    pub edit: Option<ScoreEdit>,
+    /// The selection from now on (after the edit, when there is one).
+    pub selection: Option<Selection>,
+    /// Where the music is to go on.
+    pub seek_secs: Option<f64>,
+    /// Keys to be heard for a moment.
+    pub audition: Vec<(Pitch, Velocity)>,
+    /// What is under the pointer or being done, in words for a status line.
+    pub status: Option<String>,
+}
+
+/// The widget's own state: how the score is looked at, and what is being done to it.
+pub struct PianoRollEditor {
+    /// What notes snap to.
+    pub grid: Grid,
+    /// Whether the view follows the playhead, a page at a time.
+    pub follows: bool,
+    viewport: Viewport,
+    index: Option<Arc<ScoreIndex>>,
+    request: Option<ViewRequest>,
+    gesture: Option<Gesture>,
+    /// A gesture that ended in this frame: it is still painted, since its edit is committed only
+    /// after the frame.
+    ended: Option<Gesture>,
+    press: Option<pointer::Press>,
+    /// What new notes are like: the note touched last.
+    model: Option<Note>,
+    /// The key that a drag has let sound last, so that it isn't struck in every frame.
+    heard: Option<Pitch>,
+    /// What the ruler was last dragged to.
+    sought: Option<Tick>,
+    /// Whether the user has looked elsewhere while the music played or a take was written.
+    looked_away: bool,
+    /// While a take is shown: how the score was looked at before, and how far the take went.
+    behind_take: Option<BehindTake>,
+}
+
+struct BehindTake {
+    viewport: Viewport,
+    end: Tick,
+}
+
+/// Which part of the piece to show, once it is known how large the roll is.
+#[derive(Clone, Copy)]
+enum ViewRequest {
+    Start,
+    All,
+}
+
+impl Default for PianoRollEditor {
+    fn default() -> Self {
+        Self {
+            grid: Grid::default(),
+            follows: true,
+            viewport: Viewport::new(480),
+            index: None,
+            request: Some(ViewRequest::Start),
+            gesture: None,
+            ended: None,
+            press: None,
+            model: None,
+            heard: None,
+            sought: None,
+            looked_away: false,
+            behind_take: None,
+        }
+    }
+}
+
+/// What every part of one frame needs.
+struct RollFrame<'a> {
+    index: Arc<ScoreIndex>,
+    view: RollView<'a>,
+    regions: Regions,
+    playhead: Tick,
+    id: Id,
+}
+
+impl RollFrame<'_> {
+    /// A take is only looked at.
+    fn is_editable(&self) -> bool {
+        self.view.streaming.is_none()
+    }
+}
+
+/// Where the parts of the roll lie.
+#[derive(Clone, Copy)]
+struct Regions {
+    whole: Rect,
+    keyboard: Rect,
+    ruler: Rect,
+    canvas: Rect,
+}
+
+impl Regions {
+    fn split(whole: Rect) -> Self {
+        let left = (whole.left() + KEYBOARD_WIDTH).min(whole.right());
+        let top = (whole.top() + ROW).min(whole.bottom());
+        Self {
+            whole,
+            keyboard: Rect::from_min_max(pos2(whole.left(), top), pos2(left, whole.bottom())),
+            ruler: Rect::from_min_max(pos2(left, whole.top()), pos2(whole.right(), top)),
+            canvas: Rect::from_min_max(pos2(left, top), whole.max),
+        }
+    }
+}
+
+impl PianoRollEditor {
+    /// Shows the piece from its start, at a size at which one can work: for a piece just opened.
+    pub fn show_start(&mut self) {
+        self.request = Some(ViewRequest::Start);
+    }
+
+    /// Shows the whole piece.
+    pub fn fit_all(&mut self) {
+        self.request = Some(ViewRequest::All);
+    }
+
+    /// Spreads or narrows time around the middle of the view.
+    pub fn zoom(&mut self, factor: f32) {
+        self.viewport.zoom_time(factor, self.viewport.rect().center().x);
+    }
+
+    /// The part of the piece that is seen.
+    pub fn viewport(&self) -> &Viewport {
+        &self.viewport
+    }
+
+    /// Fills the space there is, and says what the user did.
+    pub fn ui(&mut self, ui: &mut Ui, view: RollView<'_>) -> RollResponse {
+        let regions = Regions::split(ui.available_rect_before_wrap());
+        let id = ui.scope_id().with("piano roll");
+        ui.allocate_rect(regions.whole, Sense::hover());
+        let mut out = RollResponse::default();
+        if regions.canvas.width() < 1.0 || regions.canvas.height() < 1.0 {
+            return out;
+        }
+        self.ended = None;
+        let shown = Arc::clone(view.streaming.unwrap_or(view.score));
+        if view.streaming.is_some() {
+            self.step_behind_take();
+        }
+        let request = self.request;
+        let index = self.index_of(&shown);
+        if view.streaming.is_none() {
+            self.return_from_take(request);
+        }
+        self.arrange(&regions, &index);
+        self.follow_take(view.playing, &index);
+        let playhead = shown.tempo_map.tick_from_secs(view.playhead_secs);
+        let frame = RollFrame { index, view, regions, playhead, id };
+
+        self.wheel(ui, &frame, &mut out);
+        self.follow(ui, &frame);
+        self.ruler_ui(ui, &frame, &mut out);
+        let held_key = self.keyboard_ui(ui, &frame, &mut out);
+        let hovered = self.canvas_ui(ui, &frame, &mut out);
+        self.paint(ui, &frame, held_key, hovered.as_ref(), &mut out);
+        self.tell_screen_reader(ui, &frame);
+        if out.edit.is_some() || out.selection.is_some() {
+            ui.ctx().request_repaint();
+        }
+        out
+    }
+
+    /// What is known of the score shown; looked through anew only when it is another.
+    fn index_of(&mut self, score: &Arc<Score>) -> Arc<ScoreIndex> {
+        if let Some(index) = self.index.as_ref().filter(|index| index.is_of(score)) {
+            return Arc::clone(index);
+        }
+        // Whatever was being done was done to notes that may be gone.
+        self.gesture = None;
+        self.press = None;
+        let index = Arc::new(ScoreIndex::new(score));
+        let ticks_per_quarter = |index: &ScoreIndex| index.score().tempo_map.ticks_per_quarter();
+        let was = self.index.as_deref().map(ticks_per_quarter);
+        if was != Some(ticks_per_quarter(&index)) {
+            self.viewport = Viewport::new(ticks_per_quarter(&index).get());
+            self.request = self.request.or(Some(ViewRequest::Start));
+        }
+        self.index = Some(Arc::clone(&index));
+        index
+    }
+
+    fn arrange(&mut self, regions: &Regions, index: &ScoreIndex) {
+        self.viewport.place(regions.canvas);
+        self.viewport.set_content(f64::from(index.end().0), index.rows());
+        let pitches = index.pitches().unwrap_or(48..=84);
+        match self.request.take() {
+            None => {}
+            Some(ViewRequest::All) => self.viewport.fit((0, index.end().0), pitches),
+            Some(ViewRequest::Start) => self.viewport.show_start(pitches),
+        }
+    }
+
+    /// Keeps how the score is looked at while a take is shown instead.
+    fn step_behind_take(&mut self) {
+        let viewport = self.viewport.clone();
+        self.behind_take.get_or_insert(BehindTake { viewport, end: Tick::ZERO });
+    }
+
+    /// Looks at the score again as one did before the take.
+    fn return_from_take(&mut self, request: Option<ViewRequest>) {
+        if let Some(behind) = self.behind_take.take() {
+            self.viewport = behind.viewport;
+            // What was asked for still counts, not what the change of scores brought.
+            self.request = request;
+        }
+    }
+
+    /// Shows a take from its start, and goes along while it is being written.
+    fn follow_take(&mut self, playing: bool, index: &ScoreIndex) {
+        let Some(behind) = &mut self.behind_take else { return };
+        let (is_first, has_grown) = (behind.end == Tick::ZERO, index.end() > behind.end);
+        behind.end = index.end();
+        let Some(last) = index.score().notes().last() else { return };
+        if is_first {
+            self.viewport.go_home(index.pitches().unwrap_or(48..=84));
+        } else if has_grown && !playing && !self.looked_away {
+            self.viewport.reveal(f64::from(index.end().0), last.pitch.number());
+        }
+    }
+
+    /// Turns the page when the playhead leaves it, unless the user looks elsewhere.
+    fn follow(&mut self, ui: &Ui, frame: &RollFrame<'_>) {
+        let (first, last) = self.viewport.ticks();
+        if !frame.view.playing {
+            self.looked_away &= frame.view.streaming.is_some();
+            return;
+        }
+        ui.ctx().request_repaint();
+        let is_seen = (first..last).contains(&frame.playhead.0);
+        if is_seen {
+            self.looked_away = false;
+        } else if self.follows && !self.looked_away && self.gesture.is_none() {
+            self.viewport.scroll_to(f64::from(frame.playhead.0));
+        }
+    }
+
+    /// The step that notes snap to at a tick.
+    fn step_at(&self, index: &ScoreIndex, tick: Tick) -> GridStep {
+        let ticks_per_quarter = index.score().tempo_map.ticks_per_quarter();
+        let min_ticks = MIN_GRID * self.viewport.ticks_per_point();
+        self.grid.step(ticks_per_quarter, index.bars().at(tick), min_ticks)
+    }
+
+    fn surroundings<'a>(&self, ui: &Ui, index: &'a ScoreIndex) -> Surroundings<'a> {
+        let is_free = ui.input(|input| input.modifiers.alt);
+        let step = self.step_at(index, Tick(self.viewport.ticks().0));
+        let rows = self.viewport.pitches();
+        Surroundings {
+            index,
+            snap: (!is_free).then_some(step),
+            pitches: (*rows.start(), *rows.end()),
+        }
+    }
+
+    fn paint(
+        &self,
+        ui: &Ui,
+        frame: &RollFrame<'_>,
+        held_key: Option<Pitch>,
+        hovered: Option<&Note>,
+        out: &mut RollResponse,
+    ) {
+        let (theme, index, regions) = (frame.view.theme, &*frame.index, &frame.regions);
+        let painter = ui.painter_at(regions.canvas);
+        let gesture = self.gesture.as_ref().or(self.ended.as_ref());
+        let step = self.step_at(index, Tick(self.viewport.ticks().0));
+        paint::paint_back(&painter, &self.viewport, index, step, theme);
+
+        let nothing = Selection::new();
+        let band = match gesture {
+            Some(Gesture::Marquee(marquee)) => Some(marquee),
+            _ => None,
+        };
+        let banded = band.map(|marquee| marquee.selection(index));
+        let selection = if frame.is_editable() { frame.view.selection } else { &nothing };
+        let layers = NoteLayers {
+            selection: banded.as_ref().or(out.selection.as_ref()).unwrap_or(selection),
+            preview: &gesture.map(Gesture::preview).unwrap_or_default(),
+            selected_are_ghosts: gesture.is_some_and(|gesture| !gesture.keeps_originals()),
+            hovered,
+        };
+        let layers = match gesture {
+            // What moves is what was selected when it began.
+            Some(Gesture::Marquee(_)) | None => layers,
+            Some(_) => NoteLayers { selection, ..layers },
+        };
+        paint::paint_notes(&painter, &self.viewport, index, &layers, theme);
+        if let Some(marquee) = band {
+            paint::paint_band(
+                &painter,
+                self.viewport.band(marquee.ticks(), marquee.pitches()),
+                theme,
+            );
+        }
+        if index.pitches().is_none() && frame.is_editable() && gesture.is_none() {
+            let words = "Double-click to write a note, or press Compose";
+            paint::paint_empty(&painter, regions.canvas, words, theme);
+        }
+        let playhead = f64::from(frame.playhead.0);
+        paint::paint_playhead(&painter, &self.viewport, playhead, theme);
+        self.paint_margins(ui, frame, held_key);
+        self.paint_words(ui, frame, hovered, out);
+    }
+
+    fn paint_margins(&self, ui: &Ui, frame: &RollFrame<'_>, held_key: Option<Pitch>) {
+        let (theme, regions) = (frame.view.theme, &frame.regions);
+        let mut sounding = [false; 128];
+        if frame.view.playing {
+            for note in frame.index.sounding_at(frame.playhead) {
+                sounding[usize::from(note.pitch.number())] = true;
+            }
+        }
+        if let Some(key) = held_key {
+            sounding[usize::from(key.number())] = true;
+        }
+        let pointer = ui.input(|input| input.pointer.hover_pos());
+        let pointed =
+            pointer.filter(|pos| regions.canvas.contains(*pos) || regions.keyboard.contains(*pos));
+        let pointed = pointed.map(|pos| self.viewport.pitch_from_y(pos.y));
+        let keys = ui.painter_at(regions.keyboard);
+        paint::paint_keyboard(&keys, regions.keyboard, &self.viewport, &sounding, pointed, theme);
+        let top = ui.painter_at(regions.whole.with_max_y(regions.ruler.bottom()));
+        let playhead = f64::from(frame.playhead.0);
+        paint::paint_ruler(&top, regions.ruler, &self.viewport, &frame.index, playhead, theme);
+        let corner = Rect::from_min_max(regions.whole.min, regions.keyboard.right_top());
+        top.rect_filled(corner, 0.0, theme.roll.ruler);
+        let line = corner.with_min_y(corner.bottom() - 1.0 / ui.pixels_per_point());
+        top.rect_filled(line, 0.0, theme.roll.bar_line);
+    }
+
+    /// What a gesture does, beside the pointer; what is pointed at, for the status line.
+    fn paint_words(
+        &self,
+        ui: &Ui,
+        frame: &RollFrame<'_>,
+        hovered: Option<&Note>,
+        out: &mut RollResponse,
+    ) {
+        let doing = self.gesture.as_ref().map(|gesture| gesture.status(&frame.index));
+        let pointer = ui.input(|input| input.pointer.latest_pos());
+        if let (Some(words), Some(pos)) = (doing.filter(|words| !words.is_empty()), pointer) {
+            let painter = ui.painter_at(frame.regions.canvas);
+            paint::paint_status(&painter, pos, &words, frame.view.theme);
+            out.status = Some(words);
+        } else if let Some(note) = hovered {
+            out.status = Some(text::hint(note, &frame.index));
+        }
+    }
+
+    /// A painted roll says nothing to a screen reader by itself: the selected notes get nodes.
+    fn tell_screen_reader(&self, ui: &Ui, frame: &RollFrame<'_>) {
+        if !frame.is_editable() {
+            return;
+        }
+        let (first, last) = self.viewport.ticks();
+        let seen = crate::editor::selected_notes(frame.index.score(), frame.view.selection)
+            .filter(|note| note.start.0 <= last && note.end().0 > first)
+            .take(MAX_SPOKEN);
+        for note in seen {
+            let rect = hit::note_rect(&self.viewport, note).intersect(frame.regions.canvas);
+            if !rect.is_positive() {
+                continue;
+            }
+            let response = ui.interact(rect, frame.id.with(NoteKey::from(note)), Sense::empty());
+            let words = text::spoken_note(note, &frame.index);
+            response.widget_info(|| {
+                WidgetInfo::selected(Role::GraphicsObject, true, true, words.clone())
+            });
+        }
+    }
+}
+
+/// Where a marquee lies and how a piece is shown first: questions of pixels.
+impl Viewport {
+    fn band(&self, ticks: (f64, f64), pitches: (u8, u8)) -> Rect {
+        let top = self.y_from_pitch(pitches.1);
+        let bottom = self.y_from_pitch(pitches.0) + self.row_height();
+        Rect::from_min_max(
+            pos2(self.x_from_tick(ticks.0), top),
+            pos2(self.x_from_tick(ticks.1), bottom),
+        )
+        .intersect(self.rect().expand2(vec2(SPACE, SPACE)))
+    }
+}

@@ -1,0 +1,191 @@
+//! The notes, as one mesh.
+
+use egui::{Align2, Color32, Painter, Rect, pos2, vec2};
+
+use super::{Quads, small_font};
+use crate::editor::{NoteKey, Selection};
+use crate::music::{Note, Velocity};
+use crate::ui::piano_roll::hit::note_rect;
+use crate::ui::piano_roll::index::ScoreIndex;
+use crate::ui::piano_roll::text;
+use crate::ui::piano_roll::viewport::Viewport;
+use crate::ui::theme::Theme;
+
+/// Names are written into notes at least so high and wide, in points, and not into more than so
+/// many at once: words cost far more than rectangles.
+const MIN_NAMED_HEIGHT: f32 = 14.0;
+const MIN_NAMED_WIDTH: f32 = 30.0;
+const MAX_NAMES: usize = 200;
+
+/// Which notes are painted how.
+pub struct NoteLayers<'a> {
+    pub selection: &'a Selection,
+    /// Notes as an unfinished gesture would leave them, on top of all.
+    pub preview: &'a [Note],
+    /// Whether the selected notes are only shown as what they were before the gesture.
+    pub selected_are_ghosts: bool,
+    pub hovered: Option<&'a Note>,
+}
+
+/// How a note is dressed.
+#[derive(Clone, Copy, PartialEq)]
+enum Dress {
+    Plain,
+    Hovered,
+    Selected,
+    Ghost,
+}
+
+/// Paints the notes in view.
+pub fn paint_notes(
+    painter: &Painter,
+    viewport: &Viewport,
+    index: &ScoreIndex,
+    layers: &NoteLayers<'_>,
+    theme: &Theme,
+) {
+    let mut notes = NoteMesh::new(painter, viewport, theme);
+    let (first, last) = viewport.ticks();
+    let mut on_top = Vec::new();
+    for note in index.notes_between(first, last) {
+        let is_selected =
+            !layers.selection.is_empty() && layers.selection.contains(&NoteKey::from(note));
+        match is_selected {
+            true if layers.selected_are_ghosts => notes.add(note, Dress::Ghost),
+            true => on_top.push(note),
+            false if layers.hovered == Some(note) => notes.add(note, Dress::Hovered),
+            false => notes.add(note, Dress::Plain),
+        }
+    }
+    notes.start_layer();
+    for note in on_top.into_iter().chain(layers.preview) {
+        notes.add(note, Dress::Selected);
+    }
+    notes.paint(painter);
+}
+
+struct NoteMesh<'a> {
+    quads: Quads,
+    viewport: &'a Viewport,
+    theme: &'a Theme,
+    /// The color of each velocity, asked for once a frame and not once a note.
+    colors: [Color32; 128],
+    /// How far to the right each row is covered by narrow notes already.
+    covered: [f32; 128],
+    named: Vec<(Rect, Note)>,
+}
+
+impl<'a> NoteMesh<'a> {
+    fn new(painter: &Painter, viewport: &'a Viewport, theme: &'a Theme) -> Self {
+        let color = |number| theme.velocity_color(Velocity::saturating(number as i32));
+        Self {
+            quads: Quads::new(painter),
+            viewport,
+            theme,
+            colors: std::array::from_fn(color),
+            covered: [f32::NEG_INFINITY; 128],
+            named: Vec::new(),
+        }
+    }
+
+    /// What comes now covers what came before.
+    fn start_layer(&mut self) {
+        self.covered = [f32::NEG_INFINITY; 128];
+    }
+
+    fn add(&mut self, note: &Note, dress: Dress) {
+        let (pixel, view) = (self.quads.pixel(), self.viewport.rect());
+        let whole = note_rect(self.viewport, note);
+        if whole.bottom() < view.top() || whole.top() > view.bottom() {
+            return;
+        }
+        // Far beyond the edges nothing is seen, and numbers that large lose their fractions.
+        let whole = Rect::from_x_y_ranges(
+            whole.left().max(view.left() - 16.0)..=whole.right().min(view.right() + 16.0),
+            whole.y_range(),
+        );
+        let mut rect = self.quads.align_rect(whole);
+        // Seen from far away many notes fall on the same pixels: those that would add less than
+        // one are left out, so that the cost is bounded by the screen and not by the piece.
+        let covered = &mut self.covered[usize::from(note.pitch.number())];
+        if rect.right() < *covered + pixel && rect.width() < 8.0 * pixel {
+            return;
+        }
+        *covered = covered.max(rect.right());
+        // A gap to the row above and to the next note, so that repeated notes are told apart.
+        rect.min.y += pixel;
+        if rect.width() > 4.0 * pixel {
+            rect.max.x -= pixel;
+        }
+        self.add_dressed(rect, note, dress);
+    }
+
+    fn add_dressed(&mut self, rect: Rect, note: &Note, dress: Dress) {
+        let pixel = self.quads.pixel();
+        let color = self.colors[usize::from(note.velocity.number())];
+        let is_small = rect.width() < 5.0 * pixel || rect.height() < 5.0 * pixel;
+        let inside = rect.shrink(pixel);
+        let (light, dark) = self.shades(color);
+        match dress {
+            Dress::Ghost => self.quads.add(rect, Theme::faint(color)),
+            Dress::Selected if is_small => self.quads.add(rect, self.theme.roll.selection),
+            _ if is_small => self.quads.add(rect, color),
+            Dress::Selected => {
+                // A bright rim around a dark line: it stands out against any velocity.
+                self.add_soft(rect.expand(pixel), self.theme.roll.selection);
+                self.quads.add(rect, dark);
+                self.quads.add_shaded(inside, light, color);
+            }
+            Dress::Plain | Dress::Hovered => {
+                let (upper, lower) =
+                    if dress == Dress::Hovered { (light, light) } else { (light, color) };
+                self.add_soft(rect, dark);
+                self.quads.add_shaded(inside, upper, lower);
+            }
+        }
+        let is_wide = rect.width() >= MIN_NAMED_WIDTH && rect.height() >= MIN_NAMED_HEIGHT;
+        if is_wide && dress != Dress::Ghost && self.named.len() <= MAX_NAMES {
+            self.named.push((rect, *note));
+        }
+    }
+
+    /// A rectangle without its four corner pixels.
+    fn add_soft(&mut self, rect: Rect, color: Color32) {
+        let pixel = self.quads.pixel();
+        self.quads.add(rect.shrink2(vec2(pixel, 0.0)), color);
+        let (left, right) = (rect.left(), rect.right() - pixel);
+        for x in [left, right] {
+            let side = Rect::from_min_max(
+                pos2(x, rect.top() + pixel),
+                pos2(x + pixel, rect.bottom() - pixel),
+            );
+            self.quads.add(side, color);
+        }
+    }
+
+    /// A little lighter for the upper edge, and darker for the outline.
+    fn shades(&self, color: Color32) -> (Color32, Color32) {
+        let roll = &self.theme.roll;
+        (color.lerp_to_gamma(self.theme.text_strong, 0.10), color.blend(roll.note_outline))
+    }
+
+    fn paint(self, painter: &Painter) {
+        self.quads.paint(painter);
+        if self.named.len() > MAX_NAMES {
+            return;
+        }
+        for (rect, note) in self.named {
+            let left = rect.left().max(self.viewport.rect().left());
+            if rect.right() - left < MIN_NAMED_WIDTH {
+                continue;
+            }
+            painter.text(
+                pos2(left + 4.0, rect.center().y),
+                Align2::LEFT_CENTER,
+                text::pitch(note.pitch),
+                small_font(),
+                self.theme.roll.note_text,
+            );
+        }
+    }
+}

@@ -1,0 +1,124 @@
+//! Notes, places and lengths in words: for the hint under the pointer, for the status of a
+//! gesture and for a screen reader.
+
+use super::index::ScoreIndex;
+use crate::music::{Note, Pitch, Tick};
+
+/// "C4", "F#3".
+pub fn pitch(pitch: Pitch) -> String {
+    pitch.to_string()
+}
+
+/// "C sharp 4": how a screen reader should say it.
+pub fn spoken_pitch(pitch: Pitch) -> String {
+    const NAMES: [&str; 12] =
+        ["C", "C sharp", "D", "D sharp", "E", "F", "F sharp", "G", "G sharp", "A", "A sharp", "B"];
+    let octave = match pitch.octave() {
+        octave if octave < 0 => format!("minus {}", -octave),
+        octave => octave.to_string(),
+    };
+    format!("{} {octave}", NAMES[usize::from(pitch.class())])
+}
+
+/// A length as a share of a whole note, or in ticks when it is no plain one: "1/4", "3/8",
+/// "137 ticks".
+pub fn length(length: Tick, index: &ScoreIndex) -> String {
+    let whole = u64::from(index.score().tempo_map.ticks_per_quarter().get()) * 4;
+    let divisor = gcd(u64::from(length.0), whole);
+    let (top, bottom) = (u64::from(length.0) / divisor, whole / divisor);
+    match bottom {
+        1 => top.to_string(),
+        ..=64 if top <= 64 => format!("{top}/{bottom}"),
+        _ => format!("{} ticks", length.0),
+    }
+}
+
+/// "+1 beat", "−1.5 beats": a distance counted in the beats of the bar at `at`.
+pub fn signed_beats(ticks: i64, index: &ScoreIndex, at: Tick) -> String {
+    let beats = ticks as f64 / f64::from(index.bars().at(at).ticks_per_beat);
+    let rounded = (beats.abs() * 1000.0).round() / 1000.0;
+    let sign = if ticks < 0 { '−' } else { '+' };
+    let unit = if rounded == 1.0 { "beat" } else { "beats" };
+    format!("{sign}{rounded} {unit}")
+}
+
+/// "C4 · 3:2:000 · 1/4 · velocity 84".
+pub fn hint(note: &Note, index: &ScoreIndex) -> String {
+    let place = place(note.start, index);
+    let length = length(note.length, index);
+    format!("{} · {place} · {length} · velocity {}", pitch(note.pitch), note.velocity.number())
+}
+
+/// "3:2:000": bar, beat, ticks.
+pub fn place(tick: Tick, index: &ScoreIndex) -> String {
+    let (bar, beat, ticks) = count(tick, index);
+    format!("{bar}:{beat}:{ticks:03}")
+}
+
+/// "1 note", "3 notes".
+pub fn n_notes(n_notes: usize) -> String {
+    if n_notes == 1 { "1 note".to_owned() } else { format!("{n_notes} notes") }
+}
+
+/// "1:04.2": minutes, seconds and tenths.
+pub fn clock(secs: f64) -> String {
+    let tenths = (secs.max(0.0) * 10.0).round();
+    let minutes = (tenths / 600.0).floor();
+    let secs = (tenths - minutes * 600.0) / 10.0;
+    format!("{minutes}:{secs:04.1}")
+}
+
+/// "C sharp 4, bar 3 beat 2, length 1/8, velocity 84".
+pub fn spoken_note(note: &Note, index: &ScoreIndex) -> String {
+    let (bar, beat, ticks) = count(note.start, index);
+    let ticks = match ticks {
+        0 => String::new(),
+        n => format!(" tick {n}"),
+    };
+    format!(
+        "{}, bar {bar} beat {beat}{ticks}, length {}, velocity {}",
+        spoken_pitch(note.pitch),
+        length(note.length, index),
+        note.velocity.number()
+    )
+}
+
+fn count(tick: Tick, index: &ScoreIndex) -> (u32, u32, u32) {
+    let bar = index.bars().at(tick);
+    let into = tick.0 - bar.start.0;
+    (bar.number, into / bar.ticks_per_beat + 1, into % bar.ticks_per_beat)
+}
+
+fn gcd(a: u64, b: u64) -> u64 {
+    if b == 0 { a.max(1) } else { gcd(b, a % b) }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::music::{Score, Velocity};
+
+    #[test]
+    fn musicians_can_read_it() {
+        let index = ScoreIndex::new(&Arc::new(Score::default()));
+        let note = Note {
+            start: Tick(480 * 9 + 7),
+            length: Tick(720),
+            pitch: Pitch::new(61).unwrap(),
+            velocity: Velocity::new(84).unwrap(),
+            part: 0,
+        };
+        assert_eq!(hint(&note, &index), "C#4 · 3:2:007 · 3/8 · velocity 84");
+        let spoken = "C sharp 4, bar 3 beat 2 tick 7, length 3/8, velocity 84";
+        assert_eq!(spoken_note(&note, &index), spoken);
+        assert_eq!(spoken_pitch(Pitch::new(0).unwrap()), "C minus 1");
+        assert_eq!(length(Tick(137), &index), "137 ticks");
+        assert_eq!(length(Tick(1920), &index), "1");
+        assert_eq!(clock(64.16), "1:04.2");
+        assert_eq!(clock(59.97), "1:00.0");
+        assert_eq!(signed_beats(480, &index, Tick(0)), "+1 beat");
+        assert_eq!(signed_beats(-720, &index, Tick(0)), "−1.5 beats");
+    }
+}

@@ -1,0 +1,317 @@
+//! The part of a piece that is seen: the only place that turns ticks and pitches into points of
+//! the screen and back. Pure; it knows no widget.
+
+use std::ops::RangeInclusive;
+
+use egui::{Pos2, Rect, Vec2, pos2};
+
+use crate::music::Pitch;
+
+/// How low and how high a row can be, in points.
+pub const ROW_HEIGHTS: RangeInclusive<f32> = 4.0..=40.0;
+
+/// How wide a quarter note can be, in points, at the closest.
+const WIDEST_QUARTER: f64 = 800.0;
+
+/// Ticks run to the right, pitches upwards.
+///
+/// ```
+/// # use etude::ui::piano_roll::Viewport;
+/// # use egui::{Rect, pos2, vec2};
+/// let mut viewport = Viewport::new(480);
+/// viewport.place(Rect::from_min_size(pos2(50.0, 20.0), vec2(800.0, 400.0)));
+/// let x = viewport.x_from_tick(960.0);
+/// assert!((viewport.tick_from_x(x) - 960.0).abs() < 0.1);
+///
+/// // What is under the pointer stays there while one zooms.
+/// viewport.zoom_time(2.0, x);
+/// assert!((viewport.tick_from_x(x) - 960.0).abs() < 0.1);
+/// ```
+#[derive(Clone, Debug)]
+pub struct Viewport {
+    rect: Rect,
+    ticks_per_quarter: f64,
+    /// The tick at the left edge, fractional so that slow scrolling is smooth. Not negative.
+    left: f64,
+    ticks_per_point: f64,
+    /// Rows above the top edge; row 0 is the highest pitch.
+    top: f64,
+    row_height: f32,
+    /// What rows there are.
+    pitches: RangeInclusive<u8>,
+    /// Where the piece ends, which bounds scrolling and zooming out.
+    end: f64,
+}
+
+impl Viewport {
+    /// The start of a piece with so many ticks in a quarter, at a size at which one can work.
+    pub fn new(ticks_per_quarter: u32) -> Self {
+        let ticks_per_quarter = f64::from(ticks_per_quarter);
+        Self {
+            rect: Rect::ZERO,
+            ticks_per_quarter,
+            left: 0.0,
+            ticks_per_point: ticks_per_quarter / 48.0,
+            top: 0.0,
+            row_height: 12.0,
+            pitches: Pitch::PIANO_LOWEST.number()..=Pitch::PIANO_HIGHEST.number(),
+            end: 0.0,
+        }
+    }
+
+    /// Where on the screen it lies, in points. The top left stays what it was.
+    pub fn place(&mut self, rect: Rect) {
+        self.rect = rect;
+        self.keep_in_bounds();
+    }
+
+    /// What there is to see: up to which tick, and which rows.
+    pub fn set_content(&mut self, end_tick: f64, pitches: RangeInclusive<u8>) {
+        // The rows are counted from the top, which must not move what is seen.
+        let shift = i32::from(*pitches.end()) - i32::from(*self.pitches.end());
+        self.top += f64::from(shift);
+        self.end = end_tick;
+        self.pitches = pitches;
+        self.keep_in_bounds();
+    }
+
+    pub fn rect(&self) -> Rect {
+        self.rect
+    }
+
+    pub fn pitches(&self) -> RangeInclusive<u8> {
+        self.pitches.clone()
+    }
+
+    /// In points.
+    pub fn row_height(&self) -> f32 {
+        self.row_height
+    }
+
+    pub fn ticks_per_point(&self) -> f64 {
+        self.ticks_per_point
+    }
+
+    pub fn x_from_tick(&self, tick: f64) -> f32 {
+        self.rect.left() + ((tick - self.left) / self.ticks_per_point) as f32
+    }
+
+    /// May lie before the start of the piece.
+    pub fn tick_from_x(&self, x: f32) -> f64 {
+        self.left + f64::from(x - self.rect.left()) * self.ticks_per_point
+    }
+
+    /// The upper edge of a pitch's row.
+    pub fn y_from_pitch(&self, pitch: u8) -> f32 {
+        self.y_from_row(f64::from(i16::from(*self.pitches.end()) - i16::from(pitch)))
+    }
+
+    /// The pitch whose row is at a height: the nearest one outside the rows there are.
+    pub fn pitch_from_y(&self, y: f32) -> Pitch {
+        let (lowest, highest) = (f64::from(*self.pitches.start()), f64::from(*self.pitches.end()));
+        let number = (highest - self.row_from_y(y).floor()).clamp(lowest, highest);
+        // In range by the clamp, and 0 for NaN.
+        Pitch::new(number as u8).unwrap_or(Pitch::MIDDLE_C)
+    }
+
+    /// Rows from the highest pitch down, fractional.
+    pub fn row_from_y(&self, y: f32) -> f64 {
+        self.top + f64::from((y - self.rect.top()) / self.row_height)
+    }
+
+    pub fn y_from_row(&self, row: f64) -> f32 {
+        self.rect.top() + ((row - self.top) * f64::from(self.row_height)) as f32
+    }
+
+    /// The row of a pitch, from the highest one down.
+    pub fn row_from_pitch(&self, pitch: u8) -> f64 {
+        f64::from(*self.pitches.end()) - f64::from(pitch)
+    }
+
+    /// The ticks that are seen.
+    pub fn ticks(&self) -> (u32, u32) {
+        // Casts from float saturate.
+        let right = self.tick_from_x(self.rect.right());
+        (self.left.floor() as u32, right.ceil() as u32)
+    }
+
+    /// The pitches that are seen, in part at least.
+    pub fn visible_pitches(&self) -> RangeInclusive<u8> {
+        let lowest = self.pitch_from_y(self.rect.bottom() - 0.1).number();
+        lowest..=self.pitch_from_y(self.rect.top()).number()
+    }
+
+    /// Moves the piece by so many points: to the right and down when positive.
+    pub fn scroll(&mut self, delta: Vec2) {
+        self.left -= f64::from(delta.x) * self.ticks_per_point;
+        self.top -= f64::from(delta.y / self.row_height);
+        self.keep_in_bounds();
+    }
+
+    /// Brings a tick to the left edge, a little way in.
+    pub fn scroll_to(&mut self, tick: f64) {
+        self.left = tick - f64::from(self.rect.width()) * 0.04 * self.ticks_per_point;
+        self.keep_in_bounds();
+    }
+
+    /// Spreads time by `factor`; the tick at `x` stays there.
+    pub fn zoom_time(&mut self, factor: f32, x: f32) {
+        let tick = self.tick_from_x(x);
+        self.ticks_per_point /= f64::from(factor);
+        self.limit_zoom();
+        self.left = tick - f64::from(x - self.rect.left()) * self.ticks_per_point;
+        self.keep_in_bounds();
+    }
+
+    /// Spreads pitch by `factor`; the row at `y` stays there.
+    pub fn zoom_pitch(&mut self, factor: f32, y: f32) {
+        let row = self.row_from_y(y);
+        self.row_height *= factor;
+        self.limit_zoom();
+        self.top = row - f64::from((y - self.rect.top()) / self.row_height);
+        self.keep_in_bounds();
+    }
+
+    /// Shows everything between two ticks and two pitches, as large as it goes.
+    pub fn fit(&mut self, ticks: (u32, u32), pitches: RangeInclusive<u8>) {
+        let length = f64::from(ticks.1.saturating_sub(ticks.0)).max(self.ticks_per_quarter * 4.0);
+        self.ticks_per_point = length * 1.04 / f64::from(self.rect.width().max(1.0));
+        let n_rows = f32::from(*pitches.end() - *pitches.start().min(pitches.end())) + 5.0;
+        self.row_height = self.rect.height() / n_rows;
+        self.limit_zoom();
+        self.left = f64::from(ticks.0);
+        self.center_pitch((f64::from(*pitches.start()) + f64::from(*pitches.end())) / 2.0);
+    }
+
+    /// Shows the start of the piece at a size at which one can work, with its pitches in the middle.
+    pub fn show_start(&mut self, pitches: RangeInclusive<u8>) {
+        let (lowest, highest) = (f64::from(*pitches.start()), f64::from(*pitches.end()));
+        self.ticks_per_point = self.ticks_per_quarter / 48.0;
+        self.row_height = (self.rect.height() / (highest - lowest + 6.0) as f32).clamp(9.0, 16.0);
+        self.left = 0.0;
+        self.center_pitch((lowest + highest) / 2.0);
+    }
+
+    /// Goes to the start of the piece without zooming.
+    pub fn go_home(&mut self, pitches: RangeInclusive<u8>) {
+        self.left = 0.0;
+        self.center_pitch((f64::from(*pitches.start()) + f64::from(*pitches.end())) / 2.0);
+    }
+
+    /// Brings the middle of a pitch's row to half the height.
+    pub fn center_pitch(&mut self, pitch: f64) {
+        let rows_seen = f64::from(self.rect.height() / self.row_height);
+        self.top = f64::from(*self.pitches.end()) - pitch + 0.5 - rows_seen / 2.0;
+        self.keep_in_bounds();
+    }
+
+    /// Scrolls just so far that the tick and the pitch are seen.
+    pub fn reveal(&mut self, tick: f64, pitch: u8) {
+        let x = self.x_from_tick(tick);
+        if x < self.rect.left() || x > self.rect.right() - 8.0 {
+            self.left = tick - f64::from(self.rect.width()) * 0.25 * self.ticks_per_point;
+        }
+        let row = self.row_from_pitch(pitch);
+        let rows_seen = f64::from(self.rect.height() / self.row_height);
+        self.top = self.top.clamp((row + 1.0 - rows_seen).min(row), row);
+        self.keep_in_bounds();
+    }
+
+    /// How far outside the part seen a point lies, to scroll towards it while dragging.
+    pub fn overshoot(&self, pos: Pos2) -> Vec2 {
+        pos - pos2(
+            pos.x.clamp(self.rect.left(), self.rect.right()),
+            pos.y.clamp(self.rect.top(), self.rect.bottom()),
+        )
+    }
+
+    fn limit_zoom(&mut self) {
+        let width = f64::from(self.rect.width().max(1.0));
+        let closest = self.ticks_per_quarter / WIDEST_QUARTER;
+        let widest = (self.end.max(self.ticks_per_quarter * 64.0) * 1.25 / width).max(closest);
+        self.ticks_per_point = self.ticks_per_point.clamp(closest, widest);
+        self.row_height = self.row_height.clamp(*ROW_HEIGHTS.start(), *ROW_HEIGHTS.end());
+    }
+
+    /// One can scroll until the end of the piece stands at a quarter of the width, which leaves
+    /// room to write on; and up and down until the last row.
+    fn keep_in_bounds(&mut self) {
+        let width = f64::from(self.rect.width()) * self.ticks_per_point;
+        let furthest = (self.end - width * 0.25).max(0.0);
+        self.left = self.left.clamp(0.0, furthest);
+        let n_rows = f64::from(*self.pitches.end() - *self.pitches.start()) + 1.0;
+        let rows_seen = f64::from(self.rect.height() / self.row_height);
+        self.top = match n_rows > rows_seen {
+            true => self.top.clamp(0.0, n_rows - rows_seen),
+            // Everything fits: it stands in the middle.
+            false => (n_rows - rows_seen) / 2.0,
+        };
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use egui::vec2;
+    use proptest::prelude::*;
+
+    fn viewport() -> Viewport {
+        let mut viewport = Viewport::new(480);
+        viewport.place(Rect::from_min_size(pos2(60.0, 24.0), vec2(900.0, 500.0)));
+        viewport.set_content(100_000.0, 21..=108);
+        viewport
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_done_it_stays_in_bounds_and_finds_its_way_back(
+            moves in prop::collection::vec((0u8..5, -500f32..500.0, 0.2f32..5.0), 1..40)
+        ) {
+            let mut viewport = viewport();
+            for (kind, delta, factor) in moves {
+                match kind {
+                    0 => viewport.scroll(vec2(delta * 20.0, delta)),
+                    1 => viewport.zoom_time(factor, 400.0 + delta),
+                    2 => viewport.zoom_pitch(factor, 300.0 + delta / 4.0),
+                    3 => viewport.fit((1000, 1000 + delta.abs() as u32 * 100), 40..=70),
+                    _ => viewport.reveal(f64::from(delta.abs()) * 100.0, 60),
+                }
+                prop_assert!(viewport.ticks().0 <= 100_000);
+                prop_assert!(ROW_HEIGHTS.contains(&viewport.row_height()));
+                for pitch in viewport.visible_pitches() {
+                    let middle = viewport.y_from_pitch(pitch) + viewport.row_height() / 2.0;
+                    prop_assert_eq!(viewport.pitch_from_y(middle).number(), pitch);
+                }
+                let x = viewport.x_from_tick(viewport.tick_from_x(500.0));
+                prop_assert!((x - 500.0).abs() < 0.05, "{}", x);
+            }
+        }
+    }
+
+    #[test]
+    fn the_pitch_under_the_pointer_stays_while_zooming() {
+        let mut viewport = viewport();
+        viewport.center_pitch(60.0);
+        let row = viewport.row_from_y(200.0);
+        viewport.zoom_pitch(1.7, 200.0);
+        assert!((viewport.row_from_y(200.0) - row).abs() < 1e-3);
+    }
+
+    #[test]
+    fn fit_shows_the_whole_piece() {
+        let mut viewport = viewport();
+        viewport.fit((0, 100_000), 30..=90);
+        assert!(viewport.ticks().1 >= 100_000);
+        let seen = viewport.visible_pitches();
+        assert!(seen.contains(&30) && seen.contains(&90), "{seen:?}");
+    }
+
+    #[test]
+    fn more_rows_above_move_nothing_that_is_seen() {
+        let mut viewport = viewport();
+        viewport.center_pitch(60.0);
+        let before = viewport.y_from_pitch(60);
+        viewport.set_content(100_000.0, 0..=127);
+        assert!((viewport.y_from_pitch(60) - before).abs() < 0.01);
+    }
+}

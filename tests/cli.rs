@@ -1,0 +1,601 @@
+//! The command line as a shell sees it: the built binary, run for every command on tiny music.
+
+mod common;
+
+use std::fs;
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::LazyLock;
+
+use etude::music::{Note, Pitch, Score, TempoMap, Tick, Velocity, smf};
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// A folder of its own for each test, with the program's own files inside it.
+struct Shell {
+    folder: TempDir,
+}
+
+/// How a call ended.
+struct Ended {
+    status: i32,
+    stdout: String,
+    stderr: String,
+}
+
+impl Shell {
+    fn new() -> Self {
+        Self { folder: tempfile::tempdir().unwrap() }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_etude"));
+        self.set_up(&mut command);
+        command
+    }
+
+    fn set_up(&self, command: &mut Command) {
+        command
+            .current_dir(self.folder.path())
+            .env("ETUDE_DATA_DIR", self.path(".data"))
+            .env("ETUDE_CACHE_DIR", self.path(".cache"))
+            .env_remove("DISPLAY")
+            .env_remove("WAYLAND_DISPLAY")
+            .env_remove("ETUDE_LOG")
+            .stdin(Stdio::null());
+    }
+
+    /// Runs a call; words are separated by spaces.
+    fn run(&self, words: &str) -> Ended {
+        ended(self.command().args(words.split_whitespace()).output().unwrap())
+    }
+
+    /// Runs a call that must succeed and gives the lines of JSON it printed.
+    fn json(&self, words: &str) -> Vec<Value> {
+        let ended = self.run(&format!("{words} --json"));
+        assert_eq!(ended.status, 0, "{words}: {}", ended.stderr);
+        let lines = ended.stdout.lines().map(|line| serde_json::from_str(line).unwrap());
+        lines.collect()
+    }
+
+    /// The names in the folder, the program's own left out.
+    fn listing(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.folder.path()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().to_string_lossy().into_owned());
+        let mut names: Vec<_> =
+            names.filter(|name| !matches!(name.as_str(), ".data" | ".cache")).collect();
+        names.sort();
+        names
+    }
+
+    /// Runs a call that must fail as the issue says: one line with what, why and what to do, the
+    /// same in JSON, and nothing written.
+    fn refuses(&self, status: i32, words: &str) -> String {
+        let before = self.listing();
+        let plain = self.run(words);
+        assert_eq!(plain.status, status, "{words}: {}{}", plain.stdout, plain.stderr);
+        let line = error_line(&plain.stderr, words);
+        assert!(line.contains(" — ") || line.contains("; the commands"), "{words}: {line}");
+        assert!(!plain.stderr.contains("panicked"), "{words}: {}", plain.stderr);
+        let json = self.run(&format!("{words} --json"));
+        assert_eq!(json.status, status, "{words} --json: {}", json.stderr);
+        let last: Value = serde_json::from_str(json.stdout.lines().last().unwrap()).unwrap();
+        let error = last["error"].as_str().unwrap();
+        assert_eq!(format!("error: {error}"), line);
+        assert_eq!(self.listing(), before, "{words} leaves something behind");
+        line
+    }
+}
+
+fn ended(output: Output) -> Ended {
+    Ended {
+        status: output.status.code().expect("it ends by itself, not by a signal"),
+        stdout: String::from_utf8(output.stdout).unwrap(),
+        stderr: String::from_utf8(output.stderr).unwrap(),
+    }
+}
+
+fn error_line(stderr: &str, words: &str) -> String {
+    let lines: Vec<_> = stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+    assert_eq!(lines.len(), 1, "{words}: {stderr}");
+    lines[0].to_owned()
+}
+
+/// Eighths at 120 quarters a minute in a pattern that depends on `kind`, `n` of them.
+fn piece(kind: u8, n: u32) -> Vec<u8> {
+    let note = |start: u32, pitch: u8| Note {
+        start: Tick(start * 480),
+        length: Tick(480),
+        pitch: Pitch::new(pitch).unwrap(),
+        velocity: Velocity::COMPOSED,
+        part: 0,
+    };
+    let notes = (0..n).flat_map(|idx| {
+        let root = 48 + kind + [0, 5, 7, 0, 9, 5, 7, 12][idx as usize % 8];
+        [note(idx, root), note(idx, root + 4), note(idx, root + 7)]
+    });
+    smf::write(&Score::piano(TempoMap::default(), notes.collect()))
+}
+
+/// A folder with four pieces of a minute.
+fn write_music(folder: &Path) {
+    fs::create_dir_all(folder).unwrap();
+    for kind in 0..4 {
+        fs::write(folder.join(format!("piece{kind}.mid")), piece(kind, 120)).unwrap();
+    }
+}
+
+const TINY: &str = "--hidden 8 --layers 1 --epochs 2 --batch 4 --sequence 20 --device cpu";
+
+/// A run trained once for all tests, with the music it learned from.
+static TRAINED: LazyLock<PathBuf> = LazyLock::new(|| {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cli");
+    // What an earlier test run left.
+    let _ = fs::remove_dir_all(&folder);
+    write_music(&folder.join("music"));
+    let shell = Shell::new();
+    let (music, run) = (folder.join("music"), folder.join("run"));
+    let words = format!("train {} --out {} {TINY}", music.display(), run.display());
+    let lines = shell.json(&words);
+    assert_eq!(lines.len(), 3, "two epochs and the end");
+    folder
+});
+
+fn music() -> String {
+    TRAINED.join("music").display().to_string()
+}
+
+fn run_folder() -> String {
+    TRAINED.join("run").display().to_string()
+}
+
+fn has_fields(value: &Value, fields: &[&str]) {
+    for field in fields {
+        assert!(value.get(field).is_some(), "no {field} in {value}");
+    }
+}
+
+#[test]
+fn inspect_says_what_is_in_files() {
+    let shell = Shell::new();
+    fs::write(shell.path("bad.mid"), "no music").unwrap();
+    fs::write(shell.path("good.mid"), piece(0, 8)).unwrap();
+    let report = &shell.json("inspect .")[0]["files"];
+    let fields = ["path", "notes", "drum_notes", "tracks", "seconds", "warnings", "error"];
+    report.as_array().unwrap().iter().for_each(|file| has_fields(file, &fields));
+    assert!(report[0]["error"].as_str().unwrap().contains("not a Standard MIDI File"));
+    assert_eq!((&report[1]["notes"], &report[1]["error"]), (&24.into(), &Value::Null));
+    assert_eq!(report[1]["seconds"], 4.0);
+    let words = shell.run("inspect good.mid").stdout;
+    assert!(
+        words.contains("24 notes") && words.contains("4/4") && words.contains("major"),
+        "{words}"
+    );
+}
+
+#[test]
+fn tokenize_writes_every_token() {
+    let shell = Shell::new();
+    write_music(&shell.path("music"));
+    fs::write(shell.path("music/again.mid"), piece(0, 120)).unwrap();
+    let report = &shell.json("tokenize music --out tokens.json")[0];
+    has_fields(report, &["files", "skipped", "frames", "vocabulary", "seconds"]);
+    assert_eq!(report["files"], 4, "{report}");
+    has_fields(&report["skipped"][0], &["path", "reason"]);
+    let file: Value =
+        serde_json::from_slice(&fs::read(shell.path("tokens.json")).unwrap()).unwrap();
+    assert_eq!(file["fps"], 2.0);
+    assert_eq!(file["vocabulary"][0], serde_json::json!([]), "token 0 is the rest");
+    let songs = file["songs"].as_array().unwrap();
+    let tokens: usize = songs.iter().map(|song| song["tokens"].as_array().unwrap().len()).sum();
+    assert_eq!(report["frames"], tokens);
+    let n_chords = file["vocabulary"].as_array().unwrap().len();
+    assert_eq!(report["vocabulary"], n_chords);
+    let limited = &shell.json("tokenize music --max-vocabulary 4")[0];
+    assert_eq!(limited["vocabulary"], 4);
+}
+
+#[test]
+fn train_prints_a_line_an_epoch_and_the_end() {
+    let shell = Shell::new();
+    let lines = shell.json(&format!("train {} --out run {TINY} --early-stop 0", music()));
+    let (epochs, last) = lines.split_at(2);
+    for (epoch, line) in (1..).zip(epochs) {
+        let fields = [
+            "train_loss",
+            "train_perplexity",
+            "valid_loss",
+            "valid_perplexity",
+            "valid_accuracy",
+            "frames_per_second",
+            "seconds",
+        ];
+        has_fields(line, &fields);
+        assert_eq!((&line["event"], &line["epoch"]), (&"epoch".into(), &Value::from(epoch)));
+        let (loss, perplexity) = (line["valid_loss"].as_f64(), line["valid_perplexity"].as_f64());
+        assert!((loss.unwrap().exp() / perplexity.unwrap() - 1.0).abs() < 1e-9);
+    }
+    let fields = [
+        "best_epoch",
+        "best_valid_perplexity",
+        "parameters",
+        "device",
+        "train_frames",
+        "valid_frames",
+        "vocabulary",
+        "test_perplexity",
+    ];
+    has_fields(&last[0], &fields);
+    assert_eq!((&last[0]["event"], &last[0]["outcome"]), (&"finished".into(), &"completed".into()));
+    assert!(shell.path("run/run.json").is_file() && shell.path("run/metrics.jsonl").is_file());
+    shell.refuses(1, &format!("train {} --out run {TINY}", music()));
+    let more = TINY.replace("--epochs 2", "--epochs 3");
+    let resumed =
+        shell.json(&format!("train {} --out run {more} --early-stop 0 --resume", music()));
+    assert_eq!((resumed.len(), &resumed[0]["epoch"]), (2, &3.into()), "{resumed:?}");
+}
+
+#[test]
+fn train_without_a_path_learns_from_the_built_in_pieces() {
+    let shell = Shell::new();
+    let lines =
+        shell.json(&format!("train --out run {TINY} --epochs 1").replace("--epochs 2 ", ""));
+    assert!(lines[1]["train_frames"].as_u64().unwrap() > 500, "{lines:?}");
+}
+
+#[test]
+fn the_original_preset_counts_after_the_flags() {
+    let shell = Shell::new();
+    shell.json(&format!("train {} --out run {TINY} --preset original --fps 4", music()));
+    let run: Value =
+        serde_json::from_slice(&fs::read(shell.path("run/run.json")).unwrap()).unwrap();
+    let settings = &run["settings"];
+    assert_eq!((&settings["dropout"], &settings["shuffle"]), (&0.0.into(), &false.into()));
+    assert_eq!((&settings["split"], &settings["framing"]), (&"tail".into(), &"original".into()));
+    assert_eq!((&settings["fps"], &settings["hidden"]), (&4.0.into(), &8.into()));
+}
+
+#[test]
+fn generate_composes_with_every_strategy_and_prime() {
+    let shell = Shell::new();
+    fs::write(shell.path("opening.mid"), piece(1, 20)).unwrap();
+    let model = run_folder();
+    for words in [
+        "--strategy max",
+        "--strategy sample --temperature 1.2 --top-k 5 --top-p 0.9",
+        "--strategy beam --beam-width 3",
+        "--prime opening.mid --prime-frames 8",
+        "--prime-pitch 60",
+        "--prime-pitch C#4",
+        "--prime-chord C4,E4,G4",
+        "--prime-random --restrike --longest-hold 0 --no-repeat 0",
+    ] {
+        let report =
+            &shell.json(&format!("generate --model {model} --out a.mid --frames 30 {words}"))[0];
+        has_fields(report, &["takes", "frames_per_second"]);
+        let take = &report["takes"][0];
+        has_fields(take, &["path", "seed", "frames", "notes", "log_likelihood", "seconds"]);
+        assert_eq!((&take["frames"], &take["path"]), (&30.into(), &"a.mid".into()), "{words}");
+        let import = smf::read_file(&shell.path("a.mid"));
+        assert_eq!(take["notes"], import.map_or(0, |import| import.n_note_ons), "{words}");
+    }
+}
+
+#[test]
+fn takes_are_numbered_and_repeatable() {
+    let shell = Shell::new();
+    let words = format!("generate --model {} --frames 40 --takes 3 --seed 5", run_folder());
+    let takes = shell.json(&format!("{words} --out a.mid"));
+    assert_eq!(takes[0]["takes"].as_array().unwrap().len(), 3);
+    assert_eq!(shell.listing(), ["a-1.mid", "a-2.mid", "a-3.mid"]);
+    shell.json(&format!("{words} --out b.mid"));
+    for number in 1..=3 {
+        let read = |name: &str| fs::read(shell.path(&format!("{name}-{number}.mid"))).unwrap();
+        assert_eq!(read("a"), read("b"), "take {number}");
+    }
+    assert_eq!(takes[0]["takes"][2]["seed"], 7);
+}
+
+#[test]
+fn evaluate_counts_every_frame() {
+    let shell = Shell::new();
+    let report = &shell.json(&format!("evaluate --model {} {}", run_folder(), music()))[0];
+    has_fields(report, &["loss", "perplexity", "accuracy", "frames", "unseen_frames", "skipped"]);
+    let tokens = &shell.json(&format!("tokenize {}", music()))[0];
+    assert_eq!(report["frames"], tokens["frames"]);
+    assert!(report["perplexity"].as_f64().unwrap() > 1.0);
+}
+
+#[test]
+fn render_writes_a_wav_that_sounds() {
+    let shell = Shell::new();
+    fs::write(shell.path("a.mid"), piece(0, 4)).unwrap();
+    let report = &shell.json("render a.mid --out a.wav --sample-rate 22050 --bits 24")[0];
+    has_fields(report, &["seconds_of_audio", "seconds", "peak", "rms"]);
+    assert!(report["seconds_of_audio"].as_f64().unwrap() >= 2.0);
+    let (peak, rms) = (report["peak"].as_f64().unwrap(), report["rms"].as_f64().unwrap());
+    assert!(peak > 0.01 && peak <= 0.892 && rms > 0.001, "peak {peak}, rms {rms}");
+    let wav = hound::WavReader::open(shell.path("a.wav")).unwrap().spec();
+    assert_eq!((wav.sample_rate, wav.bits_per_sample), (22_050, 24));
+}
+
+#[test]
+fn convert_loses_nothing_on_the_way_and_back() {
+    let shell = Shell::new();
+    fs::write(shell.path("a.mid"), piece(2, 12)).unwrap();
+    shell.json("convert a.mid --out a.etude");
+    let report = &shell.json("convert a.etude --out b.mid")[0];
+    assert_eq!(report["notes"], 36);
+    let score = |name: &str| smf::read_file(&shell.path(name)).unwrap().score;
+    assert_eq!(score("a.mid"), score("b.mid"));
+    shell.refuses(2, "convert a.mid --out a.txt");
+    shell.refuses(2, "convert a.etude --out b.etude");
+}
+
+#[test]
+fn devices_always_name_the_cpu() {
+    let report = &Shell::new().json("devices")[0];
+    for kind in ["compute", "audio"] {
+        for device in report[kind].as_array().unwrap() {
+            has_fields(device, &["name", "kind", "available", "reason"]);
+            let has_reason = device["reason"].is_string();
+            assert_ne!(device["available"], has_reason, "a reason exactly if it can't be used");
+        }
+    }
+    let compute = report["compute"].as_array().unwrap();
+    assert!(compute.iter().any(|device| device["kind"] == "cpu" && device["available"] == true));
+}
+
+#[test]
+fn help_is_an_answer() {
+    let shell = Shell::new();
+    for words in ["help", "--help", "train --help", "help generate", "--version"] {
+        let ended = shell.run(words);
+        assert_eq!((ended.status, ended.stderr.as_str()), (0, ""), "{words}");
+    }
+    let help = shell.run("help").stdout;
+    for command in
+        ["inspect", "tokenize", "train", "generate", "evaluate", "render", "convert", "devices"]
+    {
+        assert!(help.contains(command), "{command}");
+        assert!(shell.run(&format!("{command} --help")).stdout.contains("--json"));
+    }
+}
+
+#[test]
+fn wrong_words_are_refused_with_status_2() {
+    let shell = Shell::new();
+    for (words, part) in [
+        ("trian", "neither a command nor a file"),
+        ("inspect", "<PATH>"),
+        ("train", "--out"),
+        ("generate --out a.mid", "--model"),
+        ("generate --model starter --out a.mid --frobnicate", "--frobnicate"),
+        ("tokenize x --fps 0", "between 0.1 and 200"),
+        ("tokenize x --fps 1e9", "between 0.1 and 200"),
+        ("tokenize x --fps NaN", "between 0.1 and 200"),
+        ("train x --out r --fps 0", "--fps"),
+        ("train x --out r --epochs 0", "--epochs"),
+        ("train x --out r --hidden 0", "--hidden"),
+        ("train x --out r --dropout 1", "--dropout"),
+        ("train x --out r --learning-rate -1", "--learning-rate"),
+        ("train x --out r --device tpu", "--device"),
+        ("train x --out r --model transformer", "lstm"),
+        ("generate --model starter --out a.mid --temperature 0", "--temperature"),
+        ("generate --model starter --out a.mid --temperature -1", "--temperature"),
+        ("generate --model starter --out a.mid --temperature NaN", "--temperature"),
+        ("generate --model starter --out a.mid --top-p 2", "--top-p"),
+        ("generate --model starter --out a.mid --top-k 0", "--top-k"),
+        ("generate --model starter --out a.mid --beam-width 100000", "--beam-width"),
+        ("generate --model starter --out a.mid --frames 0", "--frames"),
+        ("generate --model starter --out a.mid --takes 0", "--takes"),
+        ("generate --model starter --out a.mid --prime-pitch 128", "0 to 127"),
+        ("generate --model starter --out a.mid --prime-chord H4", "H4"),
+        ("generate --model starter --out a.mid --prime-random --prime-pitch 60", "--prime-pitch"),
+        ("render a.mid --out a.wav --sample-rate 1", "8000"),
+        ("render a.mid --out a.wav --bits 8", "24"),
+    ] {
+        let line = shell.refuses(2, words);
+        assert!(line.contains(part), "{words}: {line}");
+    }
+}
+
+/// Four bytes, most significant first.
+fn chunk(kind: &[u8; 4], data: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(data.len()).unwrap().to_be_bytes();
+    [kind.as_slice(), &length, data].concat()
+}
+
+#[test]
+fn files_that_are_no_music_are_refused() {
+    let shell = Shell::new();
+    let header = |division: u16| {
+        let data = [0u16.to_be_bytes(), 1u16.to_be_bytes(), division.to_be_bytes()].concat();
+        chunk(b"MThd", &data)
+    };
+    let zeros = fs::File::create(shell.path("zeros.mid")).unwrap();
+    zeros.set_len(2 << 30).unwrap();
+    fs::write(shell.path("empty.mid"), "").unwrap();
+    fs::write(shell.path("text.mid"), "Dear diary").unwrap();
+    fs::write(shell.path("header.mid"), header(480)).unwrap();
+    let silent = [header(480), chunk(b"MTrk", &[0, 0xff, 0x2f, 0])].concat();
+    fs::write(shell.path("silent.mid"), silent).unwrap();
+    fs::create_dir(shell.path("nothing")).unwrap();
+    for name in ["zeros", "empty", "text", "header", "silent", "none"] {
+        shell.refuses(1, &format!("inspect {name}.mid"));
+        shell.refuses(1, &format!("tokenize {name}.mid"));
+        shell.refuses(1, &format!("train {name}.mid --out run {TINY}"));
+        shell.refuses(1, &format!("render {name}.mid --out a.wav"));
+        shell.refuses(1, &format!("convert {name}.mid --out a.etude"));
+        let prime = format!("generate --model {} --out a.mid --prime {name}.mid", run_folder());
+        shell.refuses(1, &prime);
+    }
+    for command in ["inspect", "tokenize"] {
+        shell.refuses(1, &format!("{command} nothing"));
+    }
+}
+
+#[test]
+fn damaged_files_keep_what_came_before_the_damage() {
+    let shell = Shell::new();
+    let whole = piece(0, 8);
+    let head = |division: u16, tempo: [u8; 3], delta: &[u8]| {
+        let data = [0u16.to_be_bytes(), 1u16.to_be_bytes(), division.to_be_bytes()].concat();
+        let track = [
+            &[0, 0xff, 0x51, 3][..],
+            &tempo,
+            &[0, 0x90, 60, 90],
+            delta,
+            &[0x80, 60, 0],
+            &[0, 0x90, 64, 90],
+            delta,
+            &[0x80, 64, 0, 0, 0xff, 0x2f, 0],
+        ];
+        [chunk(b"MThd", &data), chunk(b"MTrk", &track.concat())].concat()
+    };
+    fs::write(shell.path("cut.mid"), &whole[..whole.len() - 20]).unwrap();
+    fs::write(shell.path("division.mid"), head(0, [7, 0xa1, 0x20], &[0x60])).unwrap();
+    fs::write(shell.path("tempo.mid"), head(480, [0, 0, 0], &[0x60])).unwrap();
+    for name in ["cut", "division", "tempo"] {
+        let file = &shell.json(&format!("inspect {name}.mid"))[0]["files"][0];
+        assert!(file["notes"].as_u64().unwrap() >= 2, "{name}: {file}");
+        assert!(!file["warnings"].as_array().unwrap().is_empty(), "{name}: {file}");
+        assert!(file["seconds"].as_f64().unwrap().is_finite());
+    }
+    // Two deltas of 2^28 − 1 ticks are long but can be counted; a piece that long has too many frames.
+    let endless = head(1, [0xff, 0xff, 0xff], &[0xff, 0xff, 0xff, 0x7f]);
+    fs::write(shell.path("endless.mid"), endless).unwrap();
+    assert_eq!(shell.json("inspect endless.mid")[0]["files"][0]["notes"], 2);
+    shell.refuses(1, "tokenize endless.mid --fps 200");
+}
+
+#[cfg(unix)]
+#[test]
+fn a_name_that_is_not_utf_8_is_read() {
+    use std::os::unix::ffi::OsStrExt;
+    let shell = Shell::new();
+    let name = std::ffi::OsStr::from_bytes(b"caf\xe9.mid");
+    fs::write(shell.folder.path().join(name), piece(0, 8)).unwrap();
+    let ended = ended(shell.command().arg("inspect").arg(name).arg("--json").output().unwrap());
+    assert_eq!(ended.status, 0, "{}", ended.stderr);
+    assert_eq!(shell.json("tokenize .")[0]["files"], 1);
+}
+
+#[test]
+fn music_shorter_than_a_sequence_is_refused_for_training() {
+    let shell = Shell::new();
+    fs::write(shell.path("one.mid"), piece(0, 1)).unwrap();
+    shell.refuses(1, &format!("train one.mid --out run {TINY}"));
+    shell.refuses(1, &format!("train one.mid --out run {TINY} --split tail"));
+}
+
+#[test]
+fn an_output_that_cannot_be_written_is_refused_before_the_work() {
+    let shell = Shell::new();
+    fs::write(shell.path("file"), "").unwrap();
+    fs::write(shell.path("a.mid"), piece(0, 8)).unwrap();
+    fs::create_dir(shell.path("folder")).unwrap();
+    let model = run_folder();
+    for out in ["none/x.mid", "file/x.mid", "folder", "/dev/null"] {
+        shell.refuses(1, &format!("generate --model {model} --out {out}"));
+        shell.refuses(1, &format!("render a.mid --out {out}"));
+        shell.refuses(1, &format!("tokenize a.mid --out {out}"));
+    }
+    shell.refuses(1, "convert a.mid --out none/x.etude");
+    shell.refuses(1, &format!("train {} --out file/run {TINY}", music()));
+    shell.refuses(1, &format!("train {} --out nowhere {TINY} --resume", music()));
+}
+
+/// A limit on the size of files stands in for a full disk.
+#[cfg(unix)]
+#[test]
+fn a_full_disk_leaves_nothing_half_written() {
+    let shell = Shell::new();
+    fs::write(shell.path("a.mid"), piece(0, 200)).unwrap();
+    let before = shell.listing();
+    for words in [
+        "render a.mid --out a.wav",
+        "convert a.mid --out a.etude",
+        "tokenize a.mid --fps 100 --out t.json",
+    ] {
+        let script =
+            format!("trap '' XFSZ; ulimit -f 1; exec {} {words}", env!("CARGO_BIN_EXE_etude"));
+        let mut command = Command::new("sh");
+        command.args(["-c", &script]);
+        shell.set_up(&mut command);
+        let ended = ended(command.output().unwrap());
+        assert_eq!(ended.status, 1, "{words}: {}", ended.stderr);
+        assert!(error_line(&ended.stderr, words).contains(" — "), "{}", ended.stderr);
+        assert_eq!(shell.listing(), before, "{words}");
+    }
+}
+
+#[test]
+fn a_model_that_is_none_is_refused() {
+    let shell = Shell::new();
+    fs::create_dir(shell.path("empty")).unwrap();
+    fs::write(shell.path("text"), "no weights").unwrap();
+    fs::write(shell.path("nothing"), "").unwrap();
+    for model in ["none", "empty", "text", "nothing"] {
+        shell.refuses(1, &format!("generate --model {model} --out a.mid"));
+        shell.refuses(1, &format!("evaluate --model {model} {}", music()));
+    }
+}
+
+#[test]
+fn without_a_display_it_says_so_and_names_what_works() {
+    let shell = Shell::new();
+    fs::write(shell.path("a.mid"), piece(0, 8)).unwrap();
+    let line = shell.refuses(1, "a.mid");
+    if cfg!(feature = "studio") {
+        assert!(line.contains("DISPLAY") && line.contains("generate"), "{line}");
+    }
+}
+
+/// Waits for the first epoch, so that there is something to keep, then interrupts.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_keeps_what_was_learned() {
+    let shell = Shell::new();
+    let words = format!("train {} --out run {TINY} --early-stop 0 --json", music());
+    let words = words.replace("--epochs 2", "--epochs 100000");
+    let mut child = shell
+        .command()
+        .args(words.split_whitespace())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.next().unwrap().contains("\"epoch\""));
+    let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(interrupt.success());
+    let last: Value = serde_json::from_str(&lines.last().unwrap()).unwrap();
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert_eq!((&last["event"], &last["outcome"]), (&"finished".into(), &"cancelled".into()));
+    shell.json("generate --model run --out a.mid --frames 10");
+    let epoch = last["best_epoch"].as_u64().unwrap();
+    let more = format!("train {} --out run --resume --epochs {}", music(), epoch + 100_000);
+    let checked = shell.run(&more.replace("--resume", "--resume --epochs 0"));
+    assert_eq!(checked.status, 2, "the settings are checked before anything is touched");
+}
+
+#[test]
+fn the_hard_files_are_all_inspected() {
+    let Some(data) = common::test_data("the_hard_files_are_all_inspected") else { return };
+    let shell = Shell::new();
+    let report = shell.json(&format!("inspect {}", data.join("odd-midi").display()));
+    let files = report[0]["files"].as_array().unwrap();
+    assert!(files.len() > 150, "{}", files.len());
+    assert!(files.iter().any(|file| file["error"].is_string()));
+    let named = |name: &str| {
+        files.iter().find(|file| file["path"].as_str().unwrap().ends_with(name)).unwrap()
+    };
+    assert_eq!(named("c21_black_midi_60k_events.mid")["notes"], 45_206);
+    assert_eq!(named("c14_16_channels_with_drums.mid")["drum_notes"], 4);
+}

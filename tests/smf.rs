@@ -1,0 +1,237 @@
+//! Reading and writing Standard MIDI Files: round trips, damage of any kind, whole collections.
+
+mod common;
+#[path = "common/scores.rs"]
+mod scores;
+
+use std::path::{Path, PathBuf};
+
+use etude::music::smf::{self, ImportError, ImportWarning};
+use etude::music::{Note, Part, Pitch, Score, TempoMap, Tick, Velocity};
+use proptest::prelude::*;
+use rayon::prelude::*;
+use scores::{score_strategy, told_apart};
+
+/// A file of one format 1 track with these events and an end of track.
+fn file(division: u16, events: &[u8]) -> Vec<u8> {
+    let mut bytes = b"MThd\0\0\0\x06\0\x01\0\x01".to_vec();
+    bytes.extend(division.to_be_bytes());
+    bytes.extend(b"MTrk");
+    bytes.extend((events.len() as u32 + 4).to_be_bytes());
+    bytes.extend(events);
+    bytes.extend([0, 0xff, 0x2f, 0]);
+    bytes
+}
+
+const ONE_NOTE: &[u8] = &[0, 0x90, 60, 80, 0x60, 60, 0];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_written_score_reads_back_equal(score in score_strategy()) {
+        let bytes = smf::write(&score);
+        let import = smf::read(&bytes).unwrap();
+        prop_assert_eq!(&import.warnings, &Vec::<ImportWarning>::new());
+        prop_assert_eq!(import.score, score);
+    }
+
+    #[test]
+    fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        let _ = smf::read(&bytes);
+        let mut with_header = file(480, &bytes);
+        let _ = smf::read(&with_header);
+        with_header[12] = 0x80;
+        let _ = smf::read(&with_header);
+    }
+
+    #[test]
+    fn no_damage_makes_it_panic_or_leaves_the_score_out_of_order(
+        score in score_strategy(),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+        cut in any::<prop::sample::Index>(),
+        is_cut in any::<bool>(),
+    ) {
+        let mut bytes = smf::write(&score);
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        if is_cut {
+            bytes.truncate(cut.index(bytes.len()));
+        }
+        if let Ok(import) = smf::read(&bytes) {
+            let score = import.score;
+            prop_assert!(score.notes().iter().all(|note| note.length.0 > 0));
+            prop_assert!(score.notes().iter().all(|note| usize::from(note.part) < score.parts.len()));
+            prop_assert!(score.pedal.iter().all(|span| span.start < span.end));
+            prop_assert_eq!(score.notes().len() + score.drums.len(), import.n_note_ons);
+            // Whatever was understood can be written and read again.
+            let again = smf::read(&smf::write(&score)).unwrap();
+            let mut told = score.clone();
+            told.set_notes(told_apart(score.notes().to_vec()));
+            prop_assert_eq!(again.score.notes(), told.notes());
+        }
+    }
+}
+
+#[test]
+fn a_division_that_overflows_elsewhere_is_read() {
+    // Minus 128 frames a second, which can't be negated in eight bits.
+    let import = smf::read(&file(0x8028, ONE_NOTE)).unwrap();
+    assert_eq!(import.warnings, [ImportWarning::TimeCodeRate(128)]);
+}
+
+#[test]
+fn silences_longer_than_a_delta_time_survive() {
+    let late = Note {
+        start: Tick(2_000_000_000),
+        length: Tick(1),
+        pitch: Pitch::MIDDLE_C,
+        velocity: Velocity::MAX,
+        part: 0,
+    };
+    let score = Score::piano(TempoMap::default(), vec![late]);
+    let import = smf::read(&smf::write(&score)).unwrap();
+    assert_eq!(import.score, score);
+}
+
+#[test]
+fn time_that_cant_be_counted_is_held_at_its_limit() {
+    let mut events = [0xff, 0xff, 0xff, 0x7f, 0xff, 0x01, 0x00].repeat(10);
+    events.extend(ONE_NOTE);
+    let import = smf::read(&file(480, &events)).unwrap();
+    assert!(import.warnings.iter().any(|it| matches!(it, ImportWarning::TimeOverflow { .. })));
+    assert_eq!(import.score.notes()[0].length, Tick(1));
+}
+
+#[test]
+fn a_part_without_notes_survives() {
+    let mut score = Score::piano(TempoMap::default(), Vec::new());
+    score.parts.push(Part { name: "Cello".to_owned(), channel: 3, program: 42 });
+    let mut note = Note {
+        start: Tick(7),
+        length: Tick(9),
+        pitch: Pitch::MIDDLE_C,
+        velocity: Velocity::COMPOSED,
+        part: 2,
+    };
+    score.parts.push(Part { name: "Flute".to_owned(), channel: 4, program: 73 });
+    score.set_notes(vec![note]);
+    assert_eq!(smf::read(&smf::write(&score)).unwrap().score, score);
+    // A note of a part that isn't listed is written all the same.
+    note.part = 6;
+    score.set_notes(vec![note]);
+    assert_eq!(smf::read(&smf::write(&score)).unwrap().score.notes(), [note]);
+}
+
+#[test]
+fn what_isnt_used_is_written_again() {
+    let mut events = vec![0, 0xff, 0x59, 2, 0xfd, 1];
+    events.extend([0, 0xb0, 7, 99, 0, 0xe0, 0, 0x20, 0, 0xff, 5, 2, b'l', b'a']);
+    events.extend(ONE_NOTE);
+    events.extend([0, 0xf0, 3, 0x7e, 1, 0xf7]);
+    let first = smf::read(&file(480, &events)).unwrap().score;
+    assert_eq!(first.extras.len(), 5);
+    assert_eq!(smf::read(&smf::write(&first)).unwrap().score.extras, first.extras);
+}
+
+#[test]
+fn thousands_of_wrong_lengths_take_no_time() {
+    let mut bytes = file(480, ONE_NOTE);
+    for _ in 0..60_000 {
+        bytes.extend(b"MTrk\0\0\0\x01");
+    }
+    let import = smf::read(&bytes).unwrap();
+    assert!(import.n_tracks > 10_000);
+    assert!(import.warnings.len() < 30, "{}", import.warnings.len());
+}
+
+#[test]
+fn paths_that_hold_no_midi_are_refused_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let read = |path: &Path| smf::read_file(path).unwrap_err();
+    assert!(matches!(read(folder.path()), ImportError::Folder));
+    assert!(matches!(read(&folder.path().join("missing.mid")), ImportError::Io(_)));
+    let zeros = folder.path().join("zeros.mid");
+    std::fs::File::create(&zeros).unwrap().set_len(2 << 30).unwrap();
+    assert!(matches!(read(&zeros), ImportError::TooLarge { bytes: 0x8000_0000, .. }));
+    let empty = folder.path().join("empty.mid");
+    std::fs::write(&empty, b"").unwrap();
+    assert!(matches!(read(&empty), ImportError::Empty));
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_is_refused_at_once() {
+    let error = smf::read_file(Path::new("/dev/null")).unwrap_err();
+    assert!(matches!(error, ImportError::NotAFile));
+}
+
+/// One row of a collection's `FILES.csv`.
+struct Listed {
+    path: PathBuf,
+    n_notes: usize,
+    secs: f64,
+}
+
+fn listed(folder: &Path) -> Vec<Listed> {
+    let mut table = csv::Reader::from_path(folder.join("FILES.csv")).unwrap();
+    let headers = table.headers().unwrap().clone();
+    let column = |name: &str| headers.iter().position(|header| header == name).unwrap();
+    let (path, notes, secs) = (column("path"), column("notes"), column("seconds"));
+    let rows = table.records().map(|row| {
+        let row = row.unwrap();
+        Listed {
+            path: folder.join(&row[path]),
+            n_notes: row[notes].parse().unwrap(),
+            secs: row[secs].parse().unwrap(),
+        }
+    });
+    rows.collect()
+}
+
+/// Every file of a collection reads without a warning, with the notes and the length its table
+/// states, and is the same after writing and reading again.
+fn check_collection(folder: &Path, n_files: usize) {
+    let files = listed(folder);
+    assert_eq!(files.len(), n_files);
+    let complaints: Vec<String> = files
+        .par_iter()
+        .filter_map(|file| {
+            let name = file.path.display();
+            let import = match smf::read_file(&file.path) {
+                Ok(import) => import,
+                Err(error) => return Some(format!("{name}: {error}")),
+            };
+            if !import.warnings.is_empty() {
+                return Some(format!("{name}: {:?}", import.warnings));
+            }
+            let last = import.score.notes().iter().map(Note::end).max().unwrap_or_default();
+            let secs = import.score.tempo_map.secs_from_tick(last);
+            if import.n_note_ons != file.n_notes || (secs - file.secs).abs() > 0.5 {
+                let n_notes = import.n_note_ons;
+                return Some(format!(
+                    "{name}: {n_notes} notes, {secs} s, not {} and {}",
+                    file.n_notes, file.secs
+                ));
+            }
+            let again = smf::read(&smf::write(&import.score));
+            let again = again.map(|again| again.score == import.score).unwrap_or(false);
+            (!again).then(|| format!("{name}: changed by writing"))
+        })
+        .collect();
+    assert!(complaints.is_empty(), "{}", complaints.join("\n"));
+}
+
+#[test]
+fn piano_midi_de_reads_and_writes_unchanged() {
+    let Some(data) = common::test_data("piano_midi_de_reads_and_writes_unchanged") else { return };
+    check_collection(&data.join("piano-midi-de"), 337);
+}
+
+#[test]
+fn maestro_2004_reads_and_writes_unchanged() {
+    let Some(data) = common::test_data("maestro_2004_reads_and_writes_unchanged") else { return };
+    check_collection(&data.join("maestro-2004"), 132);
+}

@@ -1,0 +1,101 @@
+//! The studio with the real rooms behind it: what is submitted comes back as it should.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use crossbeam_channel::{Receiver, unbounded};
+use etude::music::{Note, Pitch, Score, TempoMap, Tick, Velocity, smf};
+use etude::studio::{EventKind, Finish, JobId, LibrarySource, Progress, Request, Studio};
+use etude::tokens::FramingPlan;
+
+/// Far more than any of this takes; only a failing test waits so long.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Bench {
+    studio: Studio,
+    woken: Receiver<()>,
+}
+
+impl Bench {
+    fn new(cache_dir: Option<PathBuf>) -> Self {
+        let (wake, woken) = unbounded();
+        let wake = Arc::new(move || {
+            let _ = wake.send(());
+        });
+        Self { studio: Studio::with_cache_dir(wake, cache_dir), woken }
+    }
+
+    /// Everything until `job` has finished. One job at a time is looked at here.
+    fn finished(&self, job: JobId) -> (Vec<Progress>, Finish) {
+        let (mut progress, mut n_started) = (Vec::new(), 0);
+        loop {
+            for event in self.studio.events() {
+                assert_eq!(event.job, job);
+                match event.kind {
+                    EventKind::Started => n_started += 1,
+                    EventKind::Progress(part) => progress.push(part),
+                    EventKind::Finished(finish) => {
+                        assert_eq!(n_started, 1);
+                        return (progress, finish);
+                    }
+                }
+            }
+            self.woken.recv_timeout(PATIENCE).expect("the job finishes in time");
+        }
+    }
+}
+
+/// A file of `n_notes` quarters from C4 up.
+fn write_piece(folder: &Path, name: &str, n_notes: u32) {
+    let note = |n: u32| Note {
+        start: Tick(n * 480),
+        length: Tick(480),
+        pitch: Pitch::new(60 + (n % 24) as u8).expect("it is a key"),
+        velocity: Velocity::COMPOSED,
+        part: 0,
+    };
+    let score = Score::piano(TempoMap::default(), (0..n_notes).map(note).collect());
+    std::fs::write(folder.join(name), smf::write(&score)).expect("the folder can be written");
+}
+
+#[test]
+fn a_folder_is_read_with_its_bad_files_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = tempfile::tempdir().unwrap();
+    for n in 0..5 {
+        write_piece(folder.path(), &format!("piece-{n}.mid"), 20 + n);
+    }
+    std::fs::write(folder.path().join("broken.mid"), b"no music").unwrap();
+    let bench = Bench::new(Some(cache.path().to_owned()));
+    for _ in 0..2 {
+        let source = LibrarySource::Paths(vec![folder.path().to_owned()]);
+        let job =
+            bench.studio.submit(Request::ReadLibrary { source, plan: FramingPlan::default() });
+        let (progress, finish) = bench.finished(job);
+        let Finish::Read(corpus) = finish else { panic!("it is read") };
+        assert_eq!((corpus.pieces.len(), corpus.skipped.len()), (5, 1));
+        let mut n_done = 0;
+        for part in progress {
+            let Progress::Read(part) = part else { panic!("it is about reading") };
+            assert!(part.n_done >= n_done && part.n_files == 6);
+            n_done = part.n_done;
+        }
+        assert_eq!(n_done, 6, "the last progress is the whole");
+    }
+    let n_cached = std::fs::read_dir(cache.path()).unwrap().count();
+    assert!(n_cached > 0, "what was read is remembered where it was told");
+}
+
+#[test]
+fn what_cannot_be_read_is_said_in_words() {
+    let bench = Bench::new(None);
+    let folder = tempfile::tempdir().unwrap();
+    for path in [folder.path().to_owned(), folder.path().join("missing")] {
+        let source = LibrarySource::Paths(vec![path]);
+        let job =
+            bench.studio.submit(Request::ReadLibrary { source, plan: FramingPlan::default() });
+        let (_, Finish::Failed(reason)) = bench.finished(job) else { panic!("it can't be read") };
+        assert!(reason.contains(" — ") && !reason.contains('\n'), "{reason}");
+    }
+}
