@@ -23,9 +23,9 @@ const RATE: u32 = 48_000;
 /// −1 dB of full scale.
 const CEILING: f32 = 0.891_251;
 /// The limiter looks 3 ms ahead; a SoundFont's shortest delay is 1 ms, of which rustysynth renders
-/// two whole blocks of 16 frames in silence; and voices start at the edges of these blocks.
-const DELAY_FRAMES: usize = 144 + 2 * BLOCK_FRAMES;
-const BLOCK_FRAMES: usize = 16;
+/// one whole block of 32 frames in silence; and voices start at the edges of these blocks.
+const DELAY_FRAMES: usize = 144 + BLOCK_FRAMES;
+const BLOCK_FRAMES: usize = 32;
 
 /// Notes as (start in ms, length in ms, key, velocity).
 fn score(notes: &[(u32, u32, u8, u8)]) -> Score {

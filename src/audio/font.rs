@@ -16,7 +16,7 @@ use rustysynth::SoundFont;
 use super::riff::{self, Damage, FontLayout, ScanError};
 use super::sf3;
 use super::synth::Synth;
-use super::trims::{BUILT_IN_TRIMS, SAMPLES_PER_LAYER};
+use super::trims::BUILT_IN_TRIMS;
 use crate::cancel::CancelToken;
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -127,6 +127,8 @@ impl Font {
     /// can be played first. `None` when the whole is already there, or on cancelling.
     #[cfg(feature = "studio")]
     pub(crate) fn built_in_preview(cancel: &CancelToken) -> Option<Self> {
+        use super::trims::SAMPLES_PER_LAYER;
+
         /// Composed notes have velocity 100.
         const LAYER: usize = 2;
         // Someone may be loading the whole piano right now: then there's no need to wait.
