@@ -6,7 +6,9 @@ mod tiny;
 use std::path::Path;
 
 use etude::cancel::CancelToken;
-use etude::model::{CheckpointError, Model, Precision, TrainEvent, TrainingSettings, evaluate};
+use etude::model::{
+    CheckpointError, Model, ModelCard, Precision, TrainEvent, TrainingSettings, evaluate,
+};
 
 /// The last model of a short training, and the run's folder.
 fn trained(folder: &Path) -> (Model, std::path::PathBuf) {
@@ -164,6 +166,14 @@ fn what_isn_t_there_is_named() {
 fn hypotheses_don_t_hear_each_other() {
     let folder = tempfile::tempdir().unwrap();
     let (model, _) = trained(folder.path());
+    // Wide enough, too, that products are cut into blocks.
+    let wide = ModelCard { layers: 2, hidden: 320, ..model.card().clone() };
+    for model in [model, Model::untrained(wide, 1).unwrap()] {
+        check_hypotheses(&model);
+    }
+}
+
+fn check_hypotheses(model: &Model) {
     let n_chords = model.card().vocabulary.len();
     let mut network = model.next_chord();
     let mut alone = |tokens: &[u32]| {

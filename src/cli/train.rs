@@ -12,7 +12,7 @@ use super::tokenize::read;
 use super::train_args::TrainArgs;
 use crate::cancel::CancelToken;
 use crate::model::{
-    EpochPoint, Outcome, Prepared, TrainError, TrainEvent, TrainRequest, TrainSummary,
+    EpochPoint, Outcome, Prepared, Run, TrainError, TrainEvent, TrainRequest, TrainSummary,
     TrainingSettings, train,
 };
 use crate::tokens::{Corpus, read_sources};
@@ -35,7 +35,11 @@ struct FinishedLine<'a> {
 }
 
 pub fn run(args: &TrainArgs, output: &Output) -> Result<(), Failure> {
-    let settings = args.settings();
+    let settings = if args.resume && args.out.exists() {
+        args.settings_over(Run::read(&args.out).map_err(Failure::failed)?.summary.settings)
+    } else {
+        args.settings()
+    };
     settings.validate().map_err(|error| Failure::words(error.to_string()))?;
     check_run_folder(args)?;
     let cancel = cancelled_by_interrupt();

@@ -137,7 +137,11 @@ pub struct MusicArgs {
 impl TrainArgs {
     /// The preset with the flags laid over it.
     pub fn settings(&self) -> TrainingSettings {
-        let base = TrainingSettings::preset(self.preset.into());
+        self.settings_over(TrainingSettings::preset(self.preset.into()))
+    }
+
+    /// The flags laid over other settings: those of the run that is resumed.
+    pub fn settings_over(&self, base: TrainingSettings) -> TrainingSettings {
         let (network, learning, music) = (&self.network, &self.learning, &self.music);
         let unless_zero = |given: Option<usize>, base: Option<usize>| match given {
             Some(0) => None,

@@ -271,7 +271,7 @@ fn as_json(settings: &TrainingSettings) -> serde_json::Map<String, serde_json::V
 }
 
 /// Everything that is known before the first step.
-fn prepare<'a>(
+pub(super) fn prepare<'a>(
     request: &'a TrainRequest,
     material: Material,
     folder: RunFolder,
@@ -324,6 +324,8 @@ fn prepare<'a>(
         is_resumed: resumed.is_some(),
         device_reason: chosen.reason.clone(),
         cancel,
+        #[cfg(test)]
+        fails_above: None,
     })
 }
 
