@@ -1,5 +1,6 @@
 //! `etude train`: learning from a folder of music.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -10,9 +11,10 @@ use super::output::{Meter, Output, clock, count, thousands};
 use super::paths::check_output_folder;
 use super::tokenize::read;
 use super::train_args::TrainArgs;
+use crate::assets::piece_scores;
 use crate::cancel::CancelToken;
 use crate::model::{
-    EpochPoint, Outcome, Prepared, TrainError, TrainEvent, TrainRequest, TrainSummary,
+    EpochPoint, Outcome, Prepared, Run, TrainError, TrainEvent, TrainRequest, TrainSummary,
     TrainingSettings, train,
 };
 use crate::tokens::{Corpus, read_sources};
@@ -35,11 +37,18 @@ struct FinishedLine<'a> {
 }
 
 pub fn run(args: &TrainArgs, output: &Output) -> Result<(), Failure> {
-    let settings = args.settings();
-    settings.validate().map_err(|error| Failure::words(error.to_string()))?;
     check_run_folder(args)?;
+    let resumed = if args.resume { Some(Run::read(&args.out)?.summary) } else { None };
+    // A run that goes on keeps its settings and its music, unless words say otherwise.
+    let base = resumed.as_ref().map_or_else(|| args.preset(), |run| run.settings.clone());
+    let settings = args.settings(base);
+    settings.validate().map_err(|error| Failure::words(error.to_string()))?;
+    let mut paths = args.paths.clone();
+    if let (true, Some(run)) = (paths.is_empty(), &resumed) {
+        paths = run.corpus.files.iter().map(|file| file.path.clone().into()).collect();
+    }
     let cancel = cancelled_by_interrupt();
-    let corpus = Arc::new(corpus(args, &settings, &cancel, *output)?);
+    let corpus = Arc::new(corpus(&paths, &settings, &cancel, *output)?);
     let request = TrainRequest {
         corpus,
         settings,
@@ -76,19 +85,20 @@ fn check_run_folder(args: &TrainArgs) -> Result<(), Failure> {
     }
 }
 
-/// The pieces named, or those in the binary.
+/// The pieces named, or those in the binary, whose names stand in angle brackets.
 fn corpus(
-    args: &TrainArgs,
+    paths: &[PathBuf],
     settings: &TrainingSettings,
     cancel: &CancelToken,
     output: Output,
 ) -> Result<Corpus, Failure> {
     let plan = settings.framing_plan();
-    let corpus = if args.paths.is_empty() {
-        output.note("no path was given: learning from the built-in pieces");
-        read_sources(&built_in_pieces(), &plan)?
+    let is_built_in = |path: &PathBuf| path.to_string_lossy().starts_with('<');
+    let corpus = if paths.iter().all(is_built_in) {
+        output.note("learning from the built-in pieces");
+        read_sources(&piece_scores(), &plan)?
     } else {
-        read(&args.paths, &plan, cancel, output)?
+        read(paths, &plan, cancel, output)?
     };
     output.note(&format!(
         "read {}, {} of music, {} frames, {} chords",
@@ -98,10 +108,6 @@ fn corpus(
         thousands(corpus.chords.len() as u64)
     ));
     Ok(corpus)
-}
-
-fn built_in_pieces() -> Vec<(String, crate::music::Score)> {
-    Vec::new()
 }
 
 /// Follows a run: lines on standard output, a bar and notes on standard error.
@@ -115,7 +121,12 @@ struct Watch {
 impl Watch {
     fn on(&mut self, event: TrainEvent) {
         match event {
-            TrainEvent::Prepared(prepared) => self.meter.note(&prepared_words(&prepared)),
+            TrainEvent::Prepared(prepared) => {
+                if let Some(reason) = &prepared.device_reason {
+                    self.meter.note(reason);
+                }
+                self.meter.note(&prepared_words(&prepared));
+            }
             TrainEvent::Step(point) => {
                 self.meter.set_total(point.total_steps as u64);
                 self.meter.set(point.step as u64, || {
