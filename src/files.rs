@@ -27,13 +27,13 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Temporary files are made readable by their owner only; what a user keeps follows the usual
 /// rules of the folder instead.
 #[cfg(unix)]
-fn set_ordinary_permissions(path: &Path) -> io::Result<()> {
+pub(crate) fn set_ordinary_permissions(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::PermissionsExt;
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644))
 }
 
 #[cfg(not(unix))]
-fn set_ordinary_permissions(_path: &Path) -> io::Result<()> {
+pub(crate) fn set_ordinary_permissions(_path: &Path) -> io::Result<()> {
     Ok(())
 }
 

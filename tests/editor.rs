@@ -140,10 +140,9 @@ fn a_large_piece_keeps_500_steps() {
     let notes: Vec<Note> = (0..20_000).map(|idx| note(idx * 10, 10, "C4")).collect();
     let first = score(&notes);
     let mut history = History::new(first.clone());
-    for step in 0..520 {
-        let moved = Note { pitch: Pitch::new(30 + (step % 90) as u8).unwrap(), ..notes[step] };
-        let old = history.score().notes()[step];
-        history.commit(&replace(old, Note { start: old.start, ..moved })).unwrap();
+    for (step, old) in notes.iter().take(520).enumerate() {
+        let pitch = Pitch::new(61 + (step % 60) as u8).unwrap();
+        history.commit(&replace(*old, Note { pitch, ..*old })).unwrap();
     }
     assert!(history.labels().len() >= 500);
     while history.undo().is_some() {}

@@ -452,6 +452,27 @@ fn a_take_is_heard_but_not_changed() {
 }
 
 #[test]
+fn the_view_goes_along_with_a_take_and_returns_to_the_score() {
+    let mut roll = open((0..400).map(|beat| note(beat * 480, 480, "C4")).collect());
+    roll.wheel(pos2(500.0, 300.0), vec2(0.0, -20.0), Modifiers::SHIFT);
+    let seen = |roll: &Roll| roll.state().roll.viewport().ticks();
+    let before = seen(&roll);
+    assert!(before.0 > 0);
+    let frames: Vec<Note> = (0..200).map(|frame| note(frame * 240, 240, "A4")).collect();
+    for n_frames in [0, 1, 50, 200] {
+        let take = Score::piano(TempoMap::default(), frames[..n_frames].to_vec());
+        let end = take.end().0;
+        roll.state_mut().take = Some(std::sync::Arc::new(take));
+        roll.run_steps(2);
+        assert!(n_frames != 1 || seen(&roll).0 == 0, "a take is shown from its start");
+        assert!(seen(&roll).1 >= end, "{n_frames}");
+    }
+    roll.state_mut().take = None;
+    roll.run_steps(2);
+    assert_eq!(seen(&roll), before);
+}
+
+#[test]
 fn selected_notes_have_names() {
     let mut roll = open(vec![note(480 * 9, 240, "C#4")]);
     let key = NoteKey::from(&roll.notes()[0]);
@@ -461,7 +482,7 @@ fn selected_notes_have_names() {
     let rect = roll.get_by_label(name).rect();
     let pos = roll.at(480 * 9 + 120, "C#4");
     assert!(rect.contains(pos), "{rect:?} {pos:?}");
-    roll.get_by_label("Piano roll, 1 notes, 1 selected");
+    roll.get_by_label("Piano roll, 1 note, 1 selected");
     roll.get_by_label("Keyboard");
     roll.get_by_label("Ruler");
     // The name lies over the note and must not be in the way of the mouse.

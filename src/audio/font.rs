@@ -1,8 +1,22 @@
 //! SoundFonts: SF2 as they are, SF3 expanded while loading.
+//!
+//! Fonts are untrusted. Their structure is checked before rustysynth sees it ([`super::riff`]),
+//! parsing and a test note run where a panic is caught, and a font that gives silence or nonsense
+//! is refused. The samples are held once: an SF2 streams from its file, and an SF3's decoded samples
+//! are freed one by one while rustysynth takes them over.
 
-use std::path::PathBuf;
-use std::sync::Arc;
+use std::fs::File;
+use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
+use rustysynth::SoundFont;
+
+use super::riff::{self, Damage, FontLayout, ScanError};
+use super::sf3;
+use super::synth::Synth;
+use super::trims::BUILT_IN_TRIMS;
 use crate::cancel::CancelToken;
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -16,26 +30,280 @@ pub enum FontSource {
 /// A loaded font that has played a test note. Cheap to clone.
 #[derive(Clone)]
 pub struct Font {
+    /// What the font calls itself, or else its file's name.
     pub name: String,
-    // (The audio owner adds the shared rustysynth font.)
-    _placeholder: Arc<()>,
+    shared: Arc<SoundFont>,
 }
 
-#[derive(Debug, thiserror::Error)]
-pub enum FontError {
-    #[error("the audio room's owner replaces this")]
-    Placeholder,
-}
-
-impl Font {
-    /// Loads in isolation: a broken font is an error, never a panic.
-    pub fn load(source: &FontSource, cancel: &CancelToken) -> Result<Self, FontError> {
-        let _ = (source, cancel);
-        todo!()
+impl std::fmt::Debug for Font {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Font").field("name", &self.name).finish_non_exhaustive()
     }
 }
 
-/// SoundFonts in the usual folders of this system.
+/// Why a font isn't used.
+#[derive(Debug, thiserror::Error)]
+pub enum FontError {
+    #[error("the font “{}” can't be read — {source}. Choose another SF2 or SF3 file", path.display())]
+    Read {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("the font “{name}” can't be used — {reason}. Choose another SF2 or SF3 file")]
+    Damaged { name: String, reason: String },
+    #[error(
+        "the font “{name}” can't be used — its test note was silent. Choose another SF2 or SF3 file"
+    )]
+    Silent { name: String },
+    #[error("loading the font “{name}” was cancelled")]
+    Cancelled { name: String },
+}
+
+/// The built-in piano while anyone uses it, so that its 100 MB are never in memory twice.
+static BUILT_IN: Mutex<Weak<SoundFont>> = Mutex::new(Weak::new());
+const BUILT_IN_NAME: &str = "Salamander Grand Piano";
+
+impl Font {
+    /// Loads in isolation: a broken font is an error, never a panic. The built-in piano takes about
+    /// 1.4 seconds of one core, shared by all that are free; a second one costs nothing while the
+    /// first is in use.
+    ///
+    /// # Errors
+    /// When the file can't be read, isn't a sound SF2 or SF3, plays nothing, or on cancelling.
+    pub fn load(source: &FontSource, cancel: &CancelToken) -> Result<Self, FontError> {
+        match source {
+            FontSource::BuiltIn => {
+                let mut kept = BUILT_IN.lock().unwrap_or_else(PoisonError::into_inner);
+                if let Some(shared) = kept.upgrade() {
+                    return Ok(Self { name: BUILT_IN_NAME.to_owned(), shared });
+                }
+                let bytes = crate::assets::PIANO_SF3;
+                let mut font = Self::from_memory(bytes, BUILT_IN_NAME, &BUILT_IN_TRIMS, cancel)?;
+                font.name = BUILT_IN_NAME.to_owned();
+                *kept = Arc::downgrade(&font.shared);
+                Ok(font)
+            }
+            FontSource::File(path) => {
+                let read = |source| FontError::Read { path: path.clone(), source };
+                let file = File::open(path).map_err(read)?;
+                let metadata = file.metadata().map_err(read)?;
+                if !metadata.is_file() {
+                    return Err(read(io::Error::other("it isn't a file")));
+                }
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                let file = BufReader::with_capacity(1 << 16, file);
+                match isolated(&name, || load_from(file, metadata.len(), &name, &[], cancel)) {
+                    Err(LoadError::Io(source)) => Err(read(source)),
+                    Err(LoadError::Font(error)) => Err(error),
+                    Ok(font) => Ok(font),
+                }
+            }
+        }
+    }
+
+    /// Loads a font that is in memory; `name` is used in messages and when the font has none.
+    ///
+    /// # Errors
+    /// As [`Font::load`].
+    pub fn from_bytes(bytes: &[u8], name: &str, cancel: &CancelToken) -> Result<Self, FontError> {
+        Self::from_memory(bytes, name, &[], cancel)
+    }
+
+    fn from_memory(
+        bytes: &[u8],
+        name: &str,
+        trims: &[i8],
+        cancel: &CancelToken,
+    ) -> Result<Self, FontError> {
+        let load = || load_from(Cursor::new(bytes), bytes.len() as u64, name, trims, cancel);
+        isolated(name, load).map_err(|error| match error {
+            LoadError::Font(error) => error,
+            LoadError::Io(source) => damaged(name, source),
+        })
+    }
+
+    /// Whether it has a drum kit. Percussion isn't played without one: it would sound as piano.
+    pub fn has_drums(&self) -> bool {
+        self.shared.get_presets().iter().any(|preset| preset.get_bank_number() == 128)
+    }
+
+    pub(crate) fn shared(&self) -> &Arc<SoundFont> {
+        &self.shared
+    }
+}
+
+fn damaged(name: &str, reason: impl ToString) -> FontError {
+    FontError::Damaged { name: name.to_owned(), reason: reason.to_string() }
+}
+
+enum LoadError {
+    Io(io::Error),
+    Font(FontError),
+}
+
+/// Runs what handles untrusted bytes; a panic becomes a refusal.
+fn isolated<T>(name: &str, work: impl FnOnce() -> Result<T, LoadError>) -> Result<T, LoadError> {
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(LoadError::Font(damaged(name, "its content makes no sense"))))
+}
+
+fn load_from(
+    mut file: impl Read + Seek,
+    len: u64,
+    name: &str,
+    trims: &[i8],
+    cancel: &CancelToken,
+) -> Result<Font, LoadError> {
+    let refuse = |damage: Damage| LoadError::Font(damaged(name, damage));
+    let layout = riff::scan(&mut file, len).map_err(|error| match error {
+        ScanError::Io(error) => LoadError::Io(error),
+        ScanError::Damage(damage) => refuse(damage),
+    })?;
+    file.seek(SeekFrom::Start(layout.samples_at)).map_err(LoadError::Io)?;
+    let cancelled = || LoadError::Font(FontError::Cancelled { name: name.to_owned() });
+
+    let is_compressed = layout.headers.iter().any(riff::SampleHeader::is_compressed);
+    let sound_font = if is_compressed || layout.major_version >= 3 {
+        let mut bytes = Vec::new();
+        file.take(layout.samples_bytes).read_to_end(&mut bytes).map_err(LoadError::Io)?;
+        let expanded = sf3::expand(&layout, &bytes, trims, cancel).map_err(refuse)?;
+        let sf3::Expanded { headers, samples, samples_bytes } = expanded.ok_or_else(cancelled)?;
+        drop(bytes);
+        parse(&layout, &headers, samples, samples_bytes, name)?
+    } else {
+        let mut headers = layout.headers.clone();
+        let n_samples = (layout.samples_bytes / 2) as u32;
+        headers.iter_mut().for_each(|header| header.confine(n_samples));
+        let samples_bytes = 2 * u64::from(n_samples);
+        let samples = Cancelling { inner: file, cancel };
+        let parsed = parse(&layout, &headers, samples, samples_bytes, name);
+        if cancel.is_cancelled() {
+            return Err(cancelled());
+        }
+        parsed?
+    };
+
+    let own_name = if layout.name.is_empty() { name } else { layout.name.as_str() };
+    let font = Font { name: own_name.to_owned(), shared: Arc::new(sound_font) };
+    if sounds(&font) {
+        Ok(font)
+    } else {
+        Err(LoadError::Font(FontError::Silent { name: name.to_owned() }))
+    }
+}
+
+fn parse(
+    layout: &FontLayout,
+    headers: &[riff::SampleHeader],
+    samples: impl Read,
+    samples_bytes: u64,
+    name: &str,
+) -> Result<SoundFont, LoadError> {
+    let refuse = |reason: &dyn std::fmt::Display| LoadError::Font(damaged(name, reason));
+    let mut stream =
+        riff::stream(layout, headers, samples, samples_bytes).map_err(|damage| refuse(&damage))?;
+    SoundFont::new(&mut stream).map_err(|error| refuse(&error))
+}
+
+/// A reader that ends in an error once cancelled.
+struct Cancelling<'a, R> {
+    inner: R,
+    cancel: &'a CancelToken,
+}
+
+impl<R: Read> Read for Cancelling<'_, R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.cancel.is_cancelled() {
+            return Err(io::Error::other("cancelled"));
+        }
+        // Pieces, so that cancelling is noticed inside one large read.
+        let n_bytes = out.len().min(1 << 20);
+        self.inner.read(&mut out[..n_bytes])
+    }
+}
+
+/// Plays middle C, then some other keys, until one of them sounds. Nonsense (not a number, or a
+/// panic inside) refuses the font at once.
+fn sounds(font: &Font) -> bool {
+    const KEYS: [u8; 9] = [60, 69, 48, 36, 40, 80, 24, 96, 100];
+    let (mut left, mut right) = ([0.0; 64], [0.0; 64]);
+    for key in KEYS {
+        let Ok(mut synth) = Synth::new(font, 44_100) else { return false };
+        synth.note_on(0, key, 100);
+        let mut peak = 0f32;
+        for _ in 0..400 {
+            if !synth.render(&mut left, &mut right) {
+                return false;
+            }
+            for sample in left.iter().chain(&right) {
+                if !sample.is_finite() {
+                    return false;
+                }
+                peak = peak.max(sample.abs());
+            }
+            if peak > 1e-3 {
+                return true;
+            }
+        }
+    }
+    false
+}
+
+/// SoundFonts in the usual folders of this system, sorted; folders in them are looked into two
+/// levels deep.
 pub fn system_fonts() -> Vec<PathBuf> {
-    todo!()
+    let mut fonts = Vec::new();
+    for folder in font_folders() {
+        gather_fonts(&folder, 2, &mut fonts);
+    }
+    fonts.sort();
+    fonts.dedup();
+    fonts
+}
+
+fn font_folders() -> Vec<PathBuf> {
+    let mut folders: Vec<PathBuf> = Vec::new();
+    if cfg!(target_os = "windows") {
+        for variable in ["ProgramData", "CommonProgramFiles"] {
+            let root = std::env::var_os(variable).map(PathBuf::from);
+            folders.extend(root.map(|root| root.join("SoundFonts")));
+        }
+        folders.push(PathBuf::from(r"C:\soundfonts"));
+    } else if cfg!(target_os = "macos") {
+        folders.push(PathBuf::from("/Library/Audio/Sounds/Banks"));
+    } else {
+        for root in ["/usr/share", "/usr/local/share"] {
+            for name in ["sounds/sf2", "sounds/sf3", "soundfonts"] {
+                folders.push(Path::new(root).join(name));
+            }
+        }
+    }
+    if let Some(dirs) = directories::BaseDirs::new() {
+        if cfg!(target_os = "macos") {
+            folders.push(dirs.home_dir().join("Library/Audio/Sounds/Banks"));
+        }
+        for name in ["sounds", "soundfonts"] {
+            folders.push(dirs.data_local_dir().join(name));
+        }
+    }
+    folders
+}
+
+fn gather_fonts(folder: &Path, depth: usize, fonts: &mut Vec<PathBuf>) {
+    const MOST: usize = 1_000;
+    let Ok(entries) = std::fs::read_dir(folder) else { return };
+    for entry in entries.flatten() {
+        let path = entry.path();
+        let extension = path.extension().map(|text| text.to_ascii_lowercase());
+        let is_font = extension.is_some_and(|text| text == "sf2" || text == "sf3");
+        if fonts.len() >= MOST {
+            return;
+        }
+        if is_font && path.is_file() {
+            fonts.push(path);
+        } else if depth > 0 && path.is_dir() {
+            gather_fonts(&path, depth - 1, fonts);
+        }
+    }
 }

@@ -1,14 +1,36 @@
 //! What is heard: sequencer, synthesizer, output device, rendering to a file. The only room that
 //! knows rustysynth, rodio and cpal; the last two only with the feature `studio`.
+//!
+//! ```text
+//! Score ─► sequencer ─► engine ─► device or silent clock     (player, supervisor; `studio`)
+//!              │           └────► WAV file                   (render)
+//!              └ seconds, keys      synth (rustysynth) + dynamics (make-up gain, limiter)
+//! SF2, SF3 ─► riff, sf3 ─► font ─► synth
+//! ```
 
+mod dynamics;
 mod font;
 mod render;
+mod riff;
 mod sequencer;
+mod sf3;
+mod synth;
+mod trims;
 
+#[cfg(feature = "studio")]
+mod device;
+#[cfg(feature = "studio")]
+mod engine;
 #[cfg(feature = "studio")]
 mod player;
+#[cfg(feature = "studio")]
+mod supervisor;
 
+#[cfg(feature = "studio")]
+pub use device::{AudioDeviceReport, audio_devices};
+#[cfg(feature = "studio")]
+pub use engine::{Engine, EngineControl};
 pub use font::{Font, FontError, FontSource, system_fonts};
 #[cfg(feature = "studio")]
-pub use player::{AudioDeviceReport, Player, PlayerEvent, audio_devices};
+pub use player::{Player, PlayerEvent};
 pub use render::{BitDepth, RenderError, RenderReport, RenderSettings, render};

@@ -1,11 +1,24 @@
 //! A score as a WAV file.
+//!
+//! **Loudness.** The file is what the player plays: the same make-up gain (8 dB) and the same
+//! limiter, its ceiling at the headroom asked for. Nothing is normalized, so that soft pieces stay
+//! soft beside loud ones, composed velocities (100) come out near full scale, and no sample is above
+//! the ceiling. 16-bit files are dithered (triangular, one step either way, from a fixed seed).
 
-use std::path::Path;
+use std::fs::File;
+use std::io::{self, BufWriter};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
 
 use serde::Serialize;
 
 use super::Font;
+use super::dynamics::{Limiter, MAKE_UP_GAIN, amplitude_from_db};
+use super::sequencer::{Action, Schedule, Sequencer};
+use super::synth::Synth;
 use crate::cancel::CancelToken;
+use crate::files::set_ordinary_permissions;
 use crate::music::Score;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -15,12 +28,21 @@ pub enum BitDepth {
     TwentyFour,
 }
 
+impl BitDepth {
+    fn bits(self) -> u16 {
+        match self {
+            Self::Sixteen => 16,
+            Self::TwentyFour => 24,
+        }
+    }
+}
+
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct RenderSettings {
     /// 8,000–192,000 Hz.
     pub sample_rate: u32,
     pub bits: BitDepth,
-    /// The loudest sample, in dB below full scale; 1 unless asked otherwise.
+    /// The loudest sample, in dB below full scale (0–60); 1 unless asked otherwise.
     pub headroom_db: f32,
 }
 
@@ -37,17 +59,54 @@ pub struct RenderReport {
     pub seconds: f64,
     /// 0–1 of full scale.
     pub peak: f64,
+    /// Over both channels, 0–1 of full scale.
     pub rms: f64,
 }
 
+/// Why there is no WAV file.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
-    #[error("the audio room's owner replaces this")]
-    Placeholder,
+    #[error(
+        "can't render at {0} Hz — a WAV file here has 8,000 to 192,000. Choose a sample rate such as 44100"
+    )]
+    SampleRate(u32),
+    #[error("can't render with {0} dB of headroom — it must be from 0 to 60. Leave it out for 1")]
+    Headroom(f32),
+    #[error(
+        "there is nothing to render — the score has no notes that this font can play. Choose another file"
+    )]
+    Empty,
+    #[error(
+        "the piece is too long for a WAV file — {hours:.1} hours where {limit:.1} fit at this sample rate and depth. Choose a lower sample rate or a shorter piece"
+    )]
+    TooLong { hours: f64, limit: f64 },
+    #[error(
+        "the font “{0}” failed while it was played — its content makes no sense. Choose another SF2 or SF3 file"
+    )]
+    Font(String),
+    #[error("can't write {} — {source}. Choose another place or make room there", path.display())]
+    Write {
+        path: PathBuf,
+        #[source]
+        source: io::Error,
+    },
+    #[error("rendering was cancelled; nothing was written")]
+    Cancelled,
 }
 
+/// Frames rendered between two looks at the cancel token.
+const CHUNK_FRAMES: usize = 1_024;
+/// The tail ends after this much silence, at the latest after `MAX_TAIL_SECS`.
+const SILENCE_SECS: f64 = 0.25;
+const MAX_TAIL_SECS: f64 = 10.0;
+/// −80 dB.
+const SILENCE: f32 = 1e-4;
+
 /// Renders offline, the tail of the last note included. `progress` gets shares from 0 to 1.
-/// Nothing is left at `out` when it fails or is cancelled.
+/// Nothing is left at `out` when it fails or is cancelled; a file that was there stays.
+///
+/// # Errors
+/// When settings are out of range, nothing sounds, the file can't be written, or on cancelling.
 pub fn render(
     score: &Score,
     font: &Font,
@@ -56,6 +115,323 @@ pub fn render(
     cancel: &CancelToken,
     progress: &mut dyn FnMut(f64),
 ) -> Result<RenderReport, RenderError> {
-    let _ = (score, font, settings, out, cancel, progress);
-    todo!()
+    let started = Instant::now();
+    let mut mixdown = Mixdown::new(score, font, settings)?;
+    let write = |source| RenderError::Write { path: out.to_owned(), source };
+    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if out.is_dir() {
+        return Err(write(io::Error::other("it is a folder")));
+    }
+    let mut aside = tempfile::Builder::new()
+        .prefix(".etude-")
+        .tempfile_in(folder.unwrap_or(Path::new(".")))
+        .map_err(write)?;
+
+    let mut wav = WavWriter::new(aside.as_file_mut(), settings).map_err(write)?;
+    let (mut left, mut right) = ([0.0; CHUNK_FRAMES], [0.0; CHUNK_FRAMES]);
+    loop {
+        if cancel.is_cancelled() {
+            return Err(RenderError::Cancelled);
+        }
+        let Some(n_frames) = mixdown.next(&mut left, &mut right)? else { break };
+        wav.write(&left[..n_frames], &right[..n_frames]).map_err(write)?;
+        progress(mixdown.share_done());
+    }
+    let mut report = wav.finish().map_err(write)?;
+    aside.as_file().sync_all().map_err(write)?;
+    set_ordinary_permissions(aside.path()).map_err(write)?;
+    aside.persist(out).map_err(|error| write(error.error))?;
+    progress(1.0);
+    report.seconds = started.elapsed().as_secs_f64();
+    Ok(report)
+}
+
+/// The sound of a score from its start to the end of its tail, chunk by chunk.
+struct Mixdown {
+    sequencer: Sequencer,
+    synth: Synth,
+    halver: Option<Halver>,
+    limiter: Limiter,
+    font_name: String,
+    sample_rate: f64,
+    /// Frames of the limiter's delay that are still to be skipped.
+    skip_frames: usize,
+    tail_frames: u64,
+    quiet_frames: u64,
+}
+
+impl Mixdown {
+    fn new(score: &Score, font: &Font, settings: &RenderSettings) -> Result<Self, RenderError> {
+        let rate = settings.sample_rate;
+        if !(8_000..=192_000).contains(&rate) {
+            return Err(RenderError::SampleRate(rate));
+        }
+        if !(0.0..=60.0).contains(&settings.headroom_db) {
+            return Err(RenderError::Headroom(settings.headroom_db));
+        }
+        let mut schedule = Schedule::from_score(score);
+        if !font.has_drums() {
+            schedule.leave_out_drums();
+        }
+        if schedule.is_empty() {
+            return Err(RenderError::Empty);
+        }
+        let frame_bytes = 2.0 * f64::from(settings.bits.bits() / 8);
+        // The header counts bytes in 32 bits.
+        let limit_secs = 4_294_900_000.0 / (frame_bytes * f64::from(rate)) - MAX_TAIL_SECS;
+        if schedule.end_secs() > limit_secs {
+            let (hours, limit) = (schedule.end_secs() / 3_600.0, limit_secs / 3_600.0);
+            return Err(RenderError::TooLong { hours, limit });
+        }
+        // The synthesizer starts at 16 kHz: below, it runs at twice the rate.
+        let halver = (rate < 16_000).then(Halver::new);
+        let synth_rate = if halver.is_some() { 2 * rate } else { rate };
+        let mut synth = Synth::new(font, synth_rate).map_err(|_| RenderError::SampleRate(rate))?;
+        synth.programs(schedule.programs());
+        let limiter = Limiter::new(rate, amplitude_from_db(-settings.headroom_db));
+        Ok(Self {
+            sequencer: Sequencer::new(Arc::new(schedule), synth_rate),
+            synth,
+            skip_frames: limiter.delay_frames()
+                + halver.as_ref().map_or(0, |_| Halver::DELAY_FRAMES),
+            halver,
+            limiter,
+            font_name: font.name.clone(),
+            sample_rate: f64::from(rate),
+            tail_frames: 0,
+            quiet_frames: 0,
+        })
+    }
+
+    /// Of the notes; the tail comes on top.
+    fn share_done(&self) -> f64 {
+        (self.sequencer.position_secs() / self.sequencer.schedule().end_secs()).clamp(0.0, 1.0)
+    }
+
+    /// Fills the beginning of both channels; how many frames, or `None` after the end.
+    fn next(
+        &mut self,
+        left: &mut [f32; CHUNK_FRAMES],
+        right: &mut [f32; CHUNK_FRAMES],
+    ) -> Result<Option<usize>, RenderError> {
+        loop {
+            if self.tail_is_over() {
+                return Ok(None);
+            }
+            if self.halver.is_some() {
+                for half in 0..2 {
+                    let part = half * CHUNK_FRAMES / 2..(half + 1) * CHUNK_FRAMES / 2;
+                    let (mut wide_left, mut wide_right) =
+                        ([0.0; CHUNK_FRAMES], [0.0; CHUNK_FRAMES]);
+                    self.synthesize(&mut wide_left, &mut wide_right)?;
+                    if let Some(halver) = &mut self.halver {
+                        halver.halve(&wide_left, 0, &mut left[part.clone()]);
+                        halver.halve(&wide_right, 1, &mut right[part]);
+                    }
+                }
+            } else {
+                self.synthesize(left, right)?;
+            }
+            self.finish(left, right);
+            let skipped = self.skip_frames.min(CHUNK_FRAMES);
+            self.skip_frames -= skipped;
+            if skipped < CHUNK_FRAMES {
+                left.copy_within(skipped.., 0);
+                right.copy_within(skipped.., 0);
+                return Ok(Some(CHUNK_FRAMES - skipped));
+            }
+        }
+    }
+
+    fn tail_is_over(&self) -> bool {
+        let secs = |frames: u64| frames as f64 / self.sample_rate;
+        self.sequencer.is_at_end()
+            && (secs(self.quiet_frames) >= SILENCE_SECS || secs(self.tail_frames) >= MAX_TAIL_SECS)
+    }
+
+    fn synthesize(&mut self, left: &mut [f32], right: &mut [f32]) -> Result<(), RenderError> {
+        let mut at = 0;
+        while at < left.len() {
+            while let Some(event) = self.sequencer.pop_due() {
+                let channel = event.channel;
+                match event.action {
+                    Action::NoteOn { key, velocity, .. } => {
+                        self.synth.note_on(channel, key, velocity)
+                    }
+                    Action::NoteOff { key, .. } => self.synth.note_off(channel, key),
+                    Action::PedalDown => self.synth.pedal(channel, true),
+                    Action::PedalUp => self.synth.pedal(channel, false),
+                }
+            }
+            let left_over = (left.len() - at) as u64;
+            let step = self.sequencer.frames_to_next().min(left_over).max(1);
+            let to = at + step as usize;
+            if !self.synth.render(&mut left[at..to], &mut right[at..to]) {
+                return Err(RenderError::Font(self.font_name.clone()));
+            }
+            if !self.sequencer.is_at_end() {
+                self.sequencer.advance(step);
+            }
+            at = to;
+        }
+        Ok(())
+    }
+
+    fn finish(&mut self, left: &mut [f32; CHUNK_FRAMES], right: &mut [f32; CHUNK_FRAMES]) {
+        let mut peak = 0f32;
+        for (left, right) in left.iter_mut().zip(right.iter_mut()) {
+            *left *= MAKE_UP_GAIN;
+            *right *= MAKE_UP_GAIN;
+            peak = peak.max(left.abs()).max(right.abs());
+        }
+        let n_frames = CHUNK_FRAMES as u64;
+        self.quiet_frames = if peak < SILENCE { self.quiet_frames + n_frames } else { 0 };
+        if self.sequencer.is_at_end() {
+            self.tail_frames += n_frames;
+        }
+        self.limiter.process(left, right);
+    }
+}
+
+/// Halves the sample rate: a low-pass (Blackman-windowed sinc, cut at 0.46 of the new rate) and
+/// every second sample.
+struct Halver {
+    taps: [f32; Halver::N_TAPS],
+    /// The last input of each channel.
+    history: [[f32; Halver::N_TAPS - 1]; 2],
+}
+
+impl Halver {
+    const N_TAPS: usize = 63;
+    /// Of the output.
+    const DELAY_FRAMES: usize = Self::N_TAPS / 4;
+
+    fn new() -> Self {
+        let middle = (Self::N_TAPS / 2) as f64;
+        let mut taps: [f64; Self::N_TAPS] = std::array::from_fn(|idx| {
+            let t = idx as f64 - middle;
+            let cut = 0.23;
+            let sinc = if t == 0.0 {
+                2.0 * cut
+            } else {
+                (std::f64::consts::TAU * cut * t).sin() / (std::f64::consts::PI * t)
+            };
+            let phase = std::f64::consts::TAU * idx as f64 / (Self::N_TAPS - 1) as f64;
+            sinc * (0.42 - 0.5 * phase.cos() + 0.08 * (2.0 * phase).cos())
+        });
+        let sum: f64 = taps.iter().sum();
+        taps.iter_mut().for_each(|tap| *tap /= sum);
+        Self { taps: taps.map(|tap| tap as f32), history: [[0.0; Self::N_TAPS - 1]; 2] }
+    }
+
+    /// `input` has twice the length of `output`, at most `CHUNK_FRAMES`.
+    fn halve(&mut self, input: &[f32; CHUNK_FRAMES], channel: usize, output: &mut [f32]) {
+        const PAST: usize = Halver::N_TAPS - 1;
+        let mut line = [0.0; PAST + CHUNK_FRAMES];
+        line[..PAST].copy_from_slice(&self.history[channel]);
+        line[PAST..].copy_from_slice(input);
+        for (idx, sample) in output.iter_mut().enumerate() {
+            let window = &line[2 * idx..2 * idx + Self::N_TAPS];
+            *sample = window.iter().zip(&self.taps).map(|(x, tap)| x * tap).sum();
+        }
+        self.history[channel].copy_from_slice(&line[CHUNK_FRAMES..]);
+    }
+}
+
+/// Turns samples into whole numbers, and counts what the report tells.
+struct WavWriter<'a> {
+    wav: hound::WavWriter<BufWriter<&'a mut File>>,
+    settings: RenderSettings,
+    /// The largest number that may be written.
+    limit: i32,
+    dither: Option<Dither>,
+    n_frames: u64,
+    peak: i32,
+    squares: f64,
+}
+
+impl<'a> WavWriter<'a> {
+    fn new(file: &'a mut File, settings: &RenderSettings) -> io::Result<Self> {
+        let spec = hound::WavSpec {
+            channels: 2,
+            sample_rate: settings.sample_rate,
+            bits_per_sample: settings.bits.bits(),
+            sample_format: hound::SampleFormat::Int,
+        };
+        let wav = hound::WavWriter::new(BufWriter::with_capacity(1 << 16, file), spec)
+            .map_err(io_error)?;
+        let full = f64::from(1 << (settings.bits.bits() - 1));
+        let ceiling = f64::from(amplitude_from_db(-settings.headroom_db));
+        Ok(Self {
+            wav,
+            settings: *settings,
+            limit: (full * ceiling).floor().min(full - 1.0) as i32,
+            dither: (settings.bits == BitDepth::Sixteen).then(Dither::new),
+            n_frames: 0,
+            peak: 0,
+            squares: 0.0,
+        })
+    }
+
+    fn full_scale(&self) -> f64 {
+        f64::from(1 << (self.settings.bits.bits() - 1))
+    }
+
+    fn write(&mut self, left: &[f32], right: &[f32]) -> io::Result<()> {
+        let full = self.full_scale();
+        for sample in left.iter().zip(right).flat_map(|(left, right)| [*left, *right]) {
+            let noise = match &mut self.dither {
+                // Silence stays silence.
+                Some(dither) if sample != 0.0 => dither.next(),
+                _ => 0.0,
+            };
+            let number = (f64::from(sample) * full + noise).round() as i32;
+            let number = number.clamp(-self.limit, self.limit);
+            self.peak = self.peak.max(number.abs());
+            self.squares += f64::from(number) * f64::from(number);
+            self.wav.write_sample(number).map_err(io_error)?;
+        }
+        self.n_frames += left.len() as u64;
+        Ok(())
+    }
+
+    fn finish(self) -> io::Result<RenderReport> {
+        let full = self.full_scale();
+        let n_samples = (2 * self.n_frames).max(1) as f64;
+        let report = RenderReport {
+            seconds_of_audio: self.n_frames as f64 / f64::from(self.settings.sample_rate),
+            seconds: 0.0,
+            peak: f64::from(self.peak) / full,
+            rms: (self.squares / n_samples).sqrt() / full,
+        };
+        self.wav.finalize().map_err(io_error)?;
+        Ok(report)
+    }
+}
+
+fn io_error(error: hound::Error) -> io::Error {
+    match error {
+        hound::Error::IoError(error) => error,
+        other => io::Error::other(other),
+    }
+}
+
+/// Triangular noise of one step either way, the same every time (a linear congruential generator
+/// with Knuth's constants is random enough for noise).
+struct Dither(u64);
+
+impl Dither {
+    fn new() -> Self {
+        Self(0x2545_f491_4f6c_dd1d)
+    }
+
+    fn next(&mut self) -> f64 {
+        self.uniform() - self.uniform()
+    }
+
+    fn uniform(&mut self) -> f64 {
+        self.0 =
+            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 40) as f64 / f64::from(1 << 24)
+    }
 }

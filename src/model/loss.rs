@@ -228,3 +228,146 @@ fn column<B: Backend>(values: Vec<f32>, device: &B::Device) -> Tensor<B, 2> {
     let n = values.len();
     Tensor::from_data(TensorData::new(values, [n, 1]), device)
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::backend::{Autodiff, Flex};
+    use burn::tensor::Transaction;
+
+    use super::super::ModelKind;
+    use super::super::network::{NetworkConfig, Start};
+    use super::super::random::{self, Purpose};
+    use super::super::weights::{TensorMap, numbers};
+    use super::*;
+
+    type Recorded = Autodiff<Flex>;
+
+    const N_ROWS: usize = 3;
+    const N_STEPS: usize = 5;
+
+    fn config(kind: ModelKind) -> NetworkConfig {
+        NetworkConfig { kind, layers: 2, hidden: 4, vocabulary: 6 }
+    }
+
+    fn network(kind: ModelKind) -> Network<Flex> {
+        Network::new(config(kind), Start::Plain, 7, &Default::default())
+    }
+
+    fn batch() -> Batch {
+        let n = N_ROWS * N_STEPS;
+        let mut weights = vec![1.0; n];
+        weights[n - 1] = 0.0;
+        Batch {
+            n_rows: N_ROWS,
+            n_steps: N_STEPS,
+            inputs: (0..n).map(|idx| (idx * 5 % 6) as i32).collect(),
+            targets: (0..n).map(|idx| (idx * 3 % 7) as i32).collect(),
+            weights,
+            continues: vec![false; N_ROWS],
+        }
+    }
+
+    fn masks<B: Backend>() -> DropoutMasks<B> {
+        let mut rng = random::stream(1, Purpose::Dropout, 0);
+        let mask = |_| {
+            let values = random::dropout_mask(&mut rng, N_ROWS * 4, 0.4);
+            Tensor::from_data(TensorData::new(values, [1, N_ROWS, 4]), &Default::default())
+        };
+        DropoutMasks((0..3).map(mask).collect())
+    }
+
+    fn values<B: Backend>(tensor: Tensor<B, 2>) -> Vec<f32> {
+        numbers(tensor.into_data())
+    }
+
+    /// The same loss written plainly and recorded by burn's autodiff.
+    fn recorded_gradients(kind: ModelKind) -> Vec<Vec<f32>> {
+        let tensors: TensorMap = network(kind).to_tensors().into_iter().collect();
+        let device = Default::default();
+        let network = Network::<Recorded>::from_tensors(config(kind), &tensors, &device).unwrap();
+        let parameters: Vec<_> =
+            network.parameters().into_iter().map(Tensor::require_grad).collect();
+        let network = Network::from_parameters(config(kind), parameters.clone(), network.prior);
+        let batch = batch();
+        let masks = masks::<Recorded>();
+        let inputs = token_tensor::<Recorded>(&batch.inputs, &device);
+        let mut x = masks.apply(0, network.embedding.clone().select(0, inputs));
+        let states = network.zero_state(N_ROWS);
+        for (idx, (layer, state)) in network.layers.iter().zip(states).enumerate() {
+            x = masks.apply(idx + 1, layer.forward(x, state).0);
+        }
+        let targets = token_tensor::<Recorded>(&batch.targets, &device);
+        let likelihood = burn::tensor::activation::log_softmax(network.scores(x), 1)
+            .gather(1, targets.reshape([batch.targets.len(), 1]));
+        let weights = column::<Recorded>(batch.weights.clone(), &device);
+        let loss = (likelihood * weights).sum().neg().div_scalar(batch.n_frames() as f32);
+        let recorded = loss.backward();
+        let gradient = |parameter: &Tensor<Recorded, 2>| {
+            values(parameter.grad(&recorded).expect("every parameter takes part"))
+        };
+        parameters.iter().map(gradient).collect()
+    }
+
+    fn assert_close(found: &[f32], expected: &[f32], what: &str) {
+        assert_eq!(found.len(), expected.len(), "{what}");
+        for (found, expected) in found.iter().zip(expected) {
+            let distance = (found - expected).abs();
+            assert!(distance <= 1e-6 + 1e-4 * expected.abs(), "{what}: {found} for {expected}");
+        }
+    }
+
+    fn check_gradients(kind: ModelKind) {
+        let network = network(kind);
+        let batch = batch();
+        let state = network.zero_state(N_ROWS);
+        let ours = gradients(&network, &batch, state, &masks(), batch.n_frames());
+        let names = config(kind).parameter_shapes();
+        for ((ours, expected), (name, _)) in
+            ours.gradients.into_iter().zip(recorded_gradients(kind)).zip(names)
+        {
+            assert_close(&values(ours), &expected, &name);
+        }
+    }
+
+    #[test]
+    fn lstm_gradients_are_those_of_autodiff() {
+        check_gradients(ModelKind::Lstm);
+    }
+
+    #[test]
+    fn gru_gradients_are_those_of_autodiff() {
+        check_gradients(ModelKind::Gru);
+    }
+
+    #[test]
+    fn parts_of_a_batch_gather_to_the_whole() {
+        let network = network(ModelKind::Lstm);
+        let batch = batch();
+        let masks = masks();
+        let n = batch.n_frames();
+        let whole = gradients(&network, &batch, network.zero_state(N_ROWS), &masks, n);
+        let part = |first, rows| {
+            let state = network.zero_state(rows);
+            gradients(&network, &batch.rows(first, rows), state, &masks.rows(first, rows), n)
+        };
+        let (left, right) = (part(0, 1), part(1, 2));
+        let sums = left.gradients.into_iter().zip(right.gradients).map(|(a, b)| a + b);
+        for (sum, whole) in sums.zip(whole.gradients) {
+            assert_close(&values(sum), &values(whole), "gathered");
+        }
+        assert_close(&values(left.totals + right.totals), &values(whole.totals), "totals");
+    }
+
+    #[test]
+    fn huge_scores_neither_overflow_nor_vanish() {
+        let device = Default::default();
+        let scores = TensorData::new(vec![3e38f32, -3e38, 0.0, 0.0, 200.0, -200.0], [2, 3]);
+        let scores: Tensor<Flex, 2> = Tensor::from_data(scores, &device);
+        let target = token_tensor::<Flex>(&[0, 2], &device).reshape([2, 1]);
+        let (nll, _, sums) = negative_log_likelihood(scores, target);
+        let data = Transaction::default().register(nll).register(sums).execute();
+        let [nll, sums] = data.try_into().map(|data: [TensorData; 2]| data.map(numbers)).unwrap();
+        assert_eq!(nll, [0.0, 400.0]);
+        assert!(sums.iter().all(|sum| sum.is_finite()));
+    }
+}

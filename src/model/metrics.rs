@@ -165,3 +165,110 @@ fn keep_rows<B: Backend>(state: Vec<LayerState<B>>, n_rows: usize) -> Vec<LayerS
         .map(|layer| LayerState { hidden: keep(layer.hidden), cell: keep(layer.cell) })
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::backend::Flex;
+    use burn::tensor::TensorData;
+
+    use super::super::ModelKind;
+    use super::super::network::{NetworkConfig, Start};
+    use super::*;
+    use crate::tokens::{Chord, ChordVocabulary, FramingPlan, Piece};
+
+    /// Two pieces over four chords, of which a vocabulary of three knows all but the last.
+    fn corpus() -> Corpus {
+        let chord = |n: u32| if n == 0 { Chord::REST } else { Chord::from_bits(1 << (60 + n)) };
+        let piece = |name: &str, chords: Vec<ChordId>| Piece {
+            path: name.into(),
+            sha256: name.to_owned(),
+            n_notes: chords.len(),
+            duration_secs: 1.0,
+            chords,
+        };
+        Corpus {
+            plan: FramingPlan::default(),
+            chords: (0..4).map(chord).collect(),
+            pieces: vec![piece("a", vec![1, 2, 1, 1, 2]), piece("b", vec![2, 3])],
+            skipped: Vec::new(),
+            own_split: None,
+        }
+    }
+
+    fn encoding(corpus: &Corpus) -> Encoding {
+        let chords = corpus.chords[..3].to_vec();
+        Encoding::with_vocabulary(corpus, ChordVocabulary::new(chords, vec![1, 5, 5]).unwrap())
+    }
+
+    fn whole_pieces(corpus: &Corpus) -> Vec<Stretch> {
+        let pieces = corpus.pieces.iter().enumerate();
+        pieces.map(|(idx, piece)| Stretch { parts: vec![(idx, 0..piece.chords.len())] }).collect()
+    }
+
+    fn backoff() -> BackOff {
+        BackOff::fit([(Chord::from_bits(1 << 61), 3), (Chord::from_bits(1 << 62), 2)])
+    }
+
+    /// A network whose scores are the same whatever it reads.
+    fn constant(scores: &[f32]) -> Network<Flex> {
+        let kind = ModelKind::Lstm;
+        let config = NetworkConfig { kind, layers: 1, hidden: 2, vocabulary: scores.len() - 1 };
+        let device = Default::default();
+        let zeros = config.parameter_shapes().into_iter();
+        let zeros = zeros.map(|(_, shape)| Tensor::zeros(shape, &device)).collect();
+        let scores = TensorData::new(scores.to_vec(), [1, scores.len()]);
+        Network::from_parameters(config, zeros, Tensor::from_data(scores, &device))
+    }
+
+    fn measured(network: &Network<Flex>, corpus: &Corpus) -> Measured {
+        let (encoding, backoff) = (encoding(corpus), backoff());
+        let yardstick = Yardstick { corpus, encoding: &encoding, backoff: &backoff };
+        measure(network, yardstick, &whole_pieces(corpus), &CancelToken::new()).unwrap()
+    }
+
+    #[test]
+    fn a_uniform_network_is_as_surprised_as_its_vocabulary_is_large() {
+        let mut corpus = corpus();
+        corpus.pieces[1].chords = vec![2, 1];
+        let measured = measured(&constant(&[0.0; 4]), &corpus);
+        assert_eq!((measured.n_frames, measured.n_unseen), (7, 0));
+        assert!((measured.perplexity() - 4.0).abs() < 1e-6);
+    }
+
+    #[test]
+    fn an_unseen_chord_pays_the_escape_and_the_back_off() {
+        let corpus = corpus();
+        // Shares: rest 0.1, chord 1 0.4, chord 2 0.3, escape 0.2.
+        let shares = [0.1f32, 0.4, 0.3, 0.2];
+        let measured = measured(&constant(&shares.map(f32::ln)), &corpus);
+        // Three times chord 1, three times chord 2, once the unseen chord.
+        let unseen = backoff().log_probability(corpus.chords[3]);
+        let expected = -(3.0 * 0.4f64.ln() + 3.0 * 0.3f64.ln() + 0.2f64.ln() + unseen);
+        assert!((measured.nll - expected).abs() < 1e-5, "{} for {expected}", measured.nll);
+        // Chord 1 is the likeliest always; the unseen frame counts and is never right.
+        assert_eq!((measured.n_right, measured.n_frames, measured.n_unseen), (3, 7, 1));
+    }
+
+    #[test]
+    fn reading_side_by_side_is_reading_one_by_one() {
+        let mut corpus = corpus();
+        // Longer than a block, and of lengths that end within one.
+        let piece = |n: u32| (0..n).map(|t| (t * t + n) % 4).collect::<Vec<_>>();
+        corpus.pieces[0].chords = piece(150);
+        corpus.pieces[1].chords = piece(65);
+        let config = NetworkConfig { kind: ModelKind::Gru, layers: 2, hidden: 8, vocabulary: 3 };
+        let network = Network::<Flex>::new(config, Start::Plain, 3, &Default::default());
+        let (encoding, backoff) = (encoding(&corpus), backoff());
+        let yardstick = Yardstick { corpus: &corpus, encoding: &encoding, backoff: &backoff };
+        let cancel = CancelToken::new();
+        let stretches = whole_pieces(&corpus);
+        let together = measure(&network, yardstick, &stretches, &cancel).unwrap();
+        let apart = |stretch: &Stretch| {
+            measure(&network, yardstick, std::slice::from_ref(stretch), &cancel).unwrap()
+        };
+        let (a, b) = (apart(&stretches[0]), apart(&stretches[1]));
+        assert!((together.nll - a.nll - b.nll).abs() < 1e-3);
+        assert_eq!(together.n_frames, 215);
+        assert_eq!(together.n_right, a.n_right + b.n_right);
+    }
+}

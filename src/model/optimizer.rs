@@ -122,3 +122,58 @@ pub fn clip<B: Backend>(gradients: Vec<Tensor<B, 2>>, largest: f64) -> Vec<Tenso
     let factor = norm.clamp_min(largest).recip().mul_scalar(largest);
     gradients.into_iter().map(|tensor| tensor * factor.clone()).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use burn::backend::Flex;
+    use burn::tensor::TensorData;
+
+    use super::super::ModelKind;
+    use super::super::weights::numbers;
+    use super::*;
+
+    fn tensor(values: &[f32]) -> Tensor<Flex, 2> {
+        let data = TensorData::new(values.to_vec(), [1, values.len()]);
+        Tensor::from_data(data, &Default::default())
+    }
+
+    fn norm(tensors: &[Tensor<Flex, 2>]) -> f32 {
+        let all = tensors.iter().flat_map(|tensor| numbers(tensor.to_data()));
+        all.map(|value| value * value).sum::<f32>().sqrt()
+    }
+
+    #[test]
+    fn clipping_bounds_the_common_norm_and_keeps_the_direction() {
+        let gradients = vec![tensor(&[3.0, 0.0]), tensor(&[0.0, 4.0, 12.0])];
+        assert_eq!(norm(&gradients), 13.0);
+        let clipped = clip(gradients.clone(), 1.0);
+        assert!((norm(&clipped) - 1.0).abs() < 1e-6);
+        let first = numbers(clipped[0].to_data());
+        assert!((first[0] - 3.0 / 13.0).abs() < 1e-6);
+        // Below the limit nothing changes.
+        let untouched = clip(gradients, 100.0);
+        assert!((norm(&untouched) - 13.0).abs() < 1e-5);
+    }
+
+    #[test]
+    fn the_first_steps_are_adams() {
+        // By hand: with a constant gradient both corrected moments are the gradient and its
+        // square, so each step moves by the learning rate against the gradient's sign.
+        let config = NetworkConfig { kind: ModelKind::Gru, layers: 0, hidden: 1, vocabulary: 1 };
+        let mut adam = Adam::<Flex>::new(&config, &Default::default());
+        let shape = |values: [f32; 2]| {
+            let tensor: Tensor<Flex, 2> = tensor(&values);
+            vec![tensor.clone().reshape([2, 1]), tensor]
+        };
+        let mut parameters = shape([1.0, -1.0]);
+        for _ in 0..3 {
+            parameters = adam.step(parameters, shape([0.5, -2.0]), 0.01, 0.0);
+        }
+        let found = numbers(parameters[0].to_data());
+        assert!((found[0] - 0.97).abs() < 1e-5 && (found[1] + 0.97).abs() < 1e-5, "{found:?}");
+        // The penalty is part of the gradient: without a gradient the weight still shrinks.
+        let mut adam = Adam::<Flex>::new(&config, &Default::default());
+        let decayed = adam.step(shape([1.0, 1.0]), shape([0.0, 0.0]), 0.01, 0.1);
+        assert!((numbers(decayed[0].to_data())[0] - 0.99).abs() < 1e-5);
+    }
+}

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use super::{BarBeat, Extra, Meter, MeterChange, Pitch, TempoMap, Tick, Velocity};
+use super::{BarBeat, BarGrid, Extra, Meter, MeterChange, Pitch, TempoMap, Tick, Velocity};
 
 /// One key pressed and let go.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Serialize, Deserialize)]
@@ -149,6 +149,11 @@ impl Score {
     pub fn meter_at(&self, tick: Tick) -> Meter {
         let idx = self.meters.partition_point(|change| change.tick <= tick);
         idx.checked_sub(1).map_or(Meter::COMMON, |idx| self.meters[idx].meter)
+    }
+
+    /// Where the bars are.
+    pub fn bar_grid(&self) -> BarGrid {
+        BarGrid::new(self.tempo_map.ticks_per_quarter(), &self.meters)
     }
 
     /// Bar, beat and tick of a position, counted through every change of meter. A change in the

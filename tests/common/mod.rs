@@ -1,6 +1,8 @@
 //! What several test files share.
 #![allow(dead_code, reason = "each test binary uses its own part of this module")]
 
+pub mod font;
+
 use std::path::PathBuf;
 
 /// The folder of music outside the clone, named by `ETUDE_TEST_DATA`. `None` when the variable is

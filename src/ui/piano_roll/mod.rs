@@ -88,8 +88,15 @@ pub struct PianoRollEditor {
     heard: Option<Pitch>,
     /// What the ruler was last dragged to.
     sought: Option<Tick>,
-    /// Whether the user has looked elsewhere while the music played.
+    /// Whether the user has looked elsewhere while the music played or a take was written.
     looked_away: bool,
+    /// While a take is shown: how the score was looked at before, and how far the take went.
+    behind_take: Option<BehindTake>,
+}
+
+struct BehindTake {
+    viewport: Viewport,
+    end: Tick,
 }
 
 /// Which part of the piece to show, once it is known how large the roll is.
@@ -114,6 +121,7 @@ impl Default for PianoRollEditor {
             heard: None,
             sought: None,
             looked_away: false,
+            behind_take: None,
         }
     }
 }
@@ -188,8 +196,16 @@ impl PianoRollEditor {
         }
         self.ended = None;
         let shown = Arc::clone(view.streaming.unwrap_or(view.score));
+        if view.streaming.is_some() {
+            self.step_behind_take();
+        }
+        let request = self.request;
         let index = self.index_of(&shown);
+        if view.streaming.is_none() {
+            self.return_from_take(request);
+        }
         self.arrange(&regions, &index);
+        self.follow_take(view.playing, &index);
         let playhead = shown.tempo_map.tick_from_secs(view.playhead_secs);
         let frame = RollFrame { index, view, regions, playhead, id };
 
@@ -236,12 +252,39 @@ impl PianoRollEditor {
         }
     }
 
-    /// Turns the page when the playhead leaves it, unless the user looks elsewhere; and goes
-    /// along with a take that is being written.
+    /// Keeps how the score is looked at while a take is shown instead.
+    fn step_behind_take(&mut self) {
+        let viewport = self.viewport.clone();
+        self.behind_take.get_or_insert(BehindTake { viewport, end: Tick::ZERO });
+    }
+
+    /// Looks at the score again as one did before the take.
+    fn return_from_take(&mut self, request: Option<ViewRequest>) {
+        if let Some(behind) = self.behind_take.take() {
+            self.viewport = behind.viewport;
+            // What was asked for still counts, not what the change of scores brought.
+            self.request = request;
+        }
+    }
+
+    /// Shows a take from its start, and goes along while it is being written.
+    fn follow_take(&mut self, playing: bool, index: &ScoreIndex) {
+        let Some(behind) = &mut self.behind_take else { return };
+        let (is_first, has_grown) = (behind.end == Tick::ZERO, index.end() > behind.end);
+        behind.end = index.end();
+        let Some(last) = index.score().notes().last() else { return };
+        if is_first {
+            self.viewport.go_home(index.pitches().unwrap_or(48..=84));
+        } else if has_grown && !playing && !self.looked_away {
+            self.viewport.reveal(f64::from(index.end().0), last.pitch.number());
+        }
+    }
+
+    /// Turns the page when the playhead leaves it, unless the user looks elsewhere.
     fn follow(&mut self, ui: &Ui, frame: &RollFrame<'_>) {
         let (first, last) = self.viewport.ticks();
         if !frame.view.playing {
-            self.looked_away = false;
+            self.looked_away &= frame.view.streaming.is_some();
             return;
         }
         ui.ctx().request_repaint();

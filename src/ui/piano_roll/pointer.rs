@@ -37,8 +37,8 @@ impl PianoRollEditor {
     ) -> Option<Note> {
         let response =
             ui.interact(frame.regions.canvas, frame.id.with("notes"), Sense::click_and_drag());
-        let n_notes = frame.index.score().notes().len();
-        let words = format!("Piano roll, {n_notes} notes, {} selected", frame.view.selection.len());
+        let n_notes = text::n_notes(frame.index.score().notes().len());
+        let words = format!("Piano roll, {n_notes}, {} selected", frame.view.selection.len());
         response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, words.clone()));
         let (pos, pressed, modifiers) = ui.input(|input| {
             let pointer = &input.pointer;

@@ -55,6 +55,11 @@ pub fn place(tick: Tick, index: &ScoreIndex) -> String {
     format!("{bar}:{beat}:{ticks:03}")
 }
 
+/// "1 note", "3 notes".
+pub fn n_notes(n_notes: usize) -> String {
+    if n_notes == 1 { "1 note".to_owned() } else { format!("{n_notes} notes") }
+}
+
 /// "1:04.2": minutes, seconds and tenths.
 pub fn clock(secs: f64) -> String {
     let tenths = (secs.max(0.0) * 10.0).round();

@@ -192,6 +192,12 @@ impl Viewport {
         self.center_pitch((lowest + highest) / 2.0);
     }
 
+    /// Goes to the start of the piece without zooming.
+    pub fn go_home(&mut self, pitches: RangeInclusive<u8>) {
+        self.left = 0.0;
+        self.center_pitch((f64::from(*pitches.start()) + f64::from(*pitches.end())) / 2.0);
+    }
+
     /// Brings the middle of a pitch's row to half the height.
     pub fn center_pitch(&mut self, pitch: f64) {
         let rows_seen = f64::from(self.rect.height() / self.row_height);
@@ -227,8 +233,8 @@ impl Viewport {
         self.row_height = self.row_height.clamp(*ROW_HEIGHTS.start(), *ROW_HEIGHTS.end());
     }
 
-    /// One can scroll until the end of the piece is at the left edge, less a bar or so, to write
-    /// on; and up and down until the last row.
+    /// One can scroll until the end of the piece stands at a quarter of the width, which leaves
+    /// room to write on; and up and down until the last row.
     fn keep_in_bounds(&mut self) {
         let width = f64::from(self.rect.width()) * self.ticks_per_point;
         let furthest = (self.end - width * 0.25).max(0.0);

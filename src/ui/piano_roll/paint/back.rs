@@ -14,6 +14,11 @@ const MIN_BEAT: f64 = 10.0;
 /// Bars closer than this are thinned out.
 pub const MIN_BAR: f64 = 12.0;
 
+/// Bars that are all closer than this have weaker lines, except the numbered ones.
+const DENSE_BAR: f64 = 32.0;
+/// Numbered bars are at least so far apart: room for four digits.
+pub const MIN_NUMBERED_BAR: f64 = 40.0;
+
 /// Paints the rows, the lines of the grid, and a shade over what lies after the end.
 pub fn paint_back(
     painter: &Painter,
@@ -78,8 +83,21 @@ fn add_lines(
             }
         }
     }
-    // Bars last, so that nothing crosses them.
+    // Bars last, so that nothing crosses them. Where they are dense, those with a number stand out.
+    let is_dense = bars
+        .windows(2)
+        .all(|pair| f64::from(pair[1].start.0 - pair[0].start.0) < DENSE_BAR * per_point);
+    if !is_dense {
+        for bar in &bars {
+            quads.vline(x(bar.start), rect, theme.roll.bar_line);
+        }
+        return;
+    }
     for bar in &bars {
+        quads.vline(x(bar.start), rect, theme.roll.beat_line);
+    }
+    let numbered = index.bars().spaced(Tick(first), MIN_NUMBERED_BAR * per_point);
+    for bar in numbered.take_while(|bar| bar.start.0 <= last) {
         quads.vline(x(bar.start), rect, theme.roll.bar_line);
     }
 }

@@ -2,7 +2,7 @@
 
 use egui::{Align2, Painter, Rect, Shape, Stroke, pos2, vec2};
 
-use super::back::MIN_BAR;
+use super::back::{MIN_BAR, MIN_NUMBERED_BAR};
 use super::{PLAYHEAD_WIDTH, Quads, small_font};
 use crate::editor::Bar;
 use crate::music::Tick;
@@ -10,9 +10,7 @@ use crate::ui::piano_roll::index::ScoreIndex;
 use crate::ui::piano_roll::viewport::Viewport;
 use crate::ui::theme::{HALF_SPACE, Theme};
 
-/// Numbered bars are at least so far apart, in points: room for four digits.
-const MIN_NUMBERED: f64 = 40.0;
-/// Numbered beats likewise: room for "128.3".
+/// Numbered beats are at least so far apart, in points: room for "128.3".
 const MIN_NUMBERED_BEAT: f64 = 56.0;
 
 /// Paints bars with their numbers, beats when there is room, and where the music is.
@@ -41,7 +39,7 @@ pub fn paint_ruler(
     for bar in bars(MIN_BAR) {
         quads.vline(x(bar.start), lower(0.35), theme.roll.bar_line);
     }
-    for bar in bars(MIN_NUMBERED) {
+    for bar in bars(MIN_NUMBERED_BAR) {
         quads.vline(x(bar.start), lower(1.0), theme.roll.bar_line);
         labels.push((x(bar.start), bar.number.to_string(), 1.0));
         if f64::from(bar.ticks_per_beat) >= 12.0 * per_point {

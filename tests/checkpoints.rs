@@ -1,0 +1,197 @@
+//! Checkpoints: what is written is what is read, and whatever else lies there is refused in words.
+
+#[path = "common/tiny.rs"]
+mod tiny;
+
+use std::path::Path;
+
+use etude::cancel::CancelToken;
+use etude::model::{CheckpointError, Model, Precision, TrainEvent, TrainingSettings, evaluate};
+
+/// The last model of a short training, and the run's folder.
+fn trained(folder: &Path) -> (Model, std::path::PathBuf) {
+    let run_dir = folder.join("run");
+    let settings = TrainingSettings { epochs: 5, save_every: 2, ..tiny::settings() };
+    let request = tiny::request(&tiny::loops(), settings, &run_dir);
+    let (_, mut events) = tiny::run(&request).unwrap();
+    let Some(TrainEvent::Weights(model)) = events.pop() else { panic!("no weights at the end") };
+    (model, run_dir)
+}
+
+/// Log-scores after reading a few chords.
+fn scores(model: &Model) -> Vec<f32> {
+    let mut network = model.next_chord();
+    network.start(1);
+    network.read(&[0]);
+    network.step(&[3]).to_vec()
+}
+
+#[test]
+fn a_run_folder_holds_best_last_three_and_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, run_dir) = trained(folder.path());
+    let mut names: Vec<String> = std::fs::read_dir(run_dir.join("checkpoints"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    let expected = [
+        "best.safetensors",
+        "epoch-00003.safetensors",
+        "epoch-00004.safetensors",
+        "epoch-00005.safetensors",
+        "kept-00002.safetensors",
+        "kept-00004.safetensors",
+    ];
+    assert_eq!(names, expected);
+}
+
+#[test]
+fn a_checkpoint_reads_back_as_the_model_that_was_published() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, run_dir) = trained(folder.path());
+    let last = Model::load(&run_dir.join("checkpoints/epoch-00005.safetensors")).unwrap();
+    assert_eq!(scores(&last), scores(&model));
+    assert_eq!(last.card(), model.card());
+    assert_eq!((last.card().epoch, last.n_parameters()), (5, model.n_parameters()));
+    // A run folder means its best epoch.
+    let best = Model::load(&run_dir).unwrap();
+    let named = Model::load(&run_dir.join("checkpoints/best.safetensors")).unwrap();
+    assert_eq!(best.card(), named.card());
+}
+
+#[test]
+fn an_exported_checkpoint_composes_and_leaves_the_optimizer_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, run_dir) = trained(folder.path());
+    let path = folder.path().join("exported.safetensors");
+    model.with_about("loops".to_owned()).export(&path, Precision::Full).unwrap();
+    let exported = Model::load(&path).unwrap();
+    assert_eq!((scores(&exported), exported.card().about.as_str()), (scores(&model), "loops"));
+    let len = |path: &Path| std::fs::metadata(path).unwrap().len();
+    assert!(len(&path) * 2 < len(&run_dir.join("checkpoints/best.safetensors")));
+
+    let half = model.to_bytes(Precision::Half).unwrap();
+    let halved = Model::from_bytes(&half).unwrap();
+    for (half, full) in scores(&halved).iter().zip(scores(&model)) {
+        assert!((half - full).abs() < 0.02, "{half} for {full}");
+    }
+    let measure = |model| evaluate(model, &tiny::loops(), &CancelToken::new()).unwrap().loss;
+    assert!((measure(&halved) - measure(&model)).abs() < 0.01);
+}
+
+#[test]
+fn cut_off_and_foreign_files_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, _) = trained(folder.path());
+    let bytes = model.to_bytes(Precision::Full).unwrap();
+    for len in [0, 7, 8, 9, 100, bytes.len() / 2, bytes.len() - 1] {
+        let path = folder.path().join("cut.safetensors");
+        std::fs::write(&path, &bytes[..len]).unwrap();
+        let words = Model::load(&path).expect_err("a cut file").to_string();
+        assert!(words.contains("cut.safetensors can't be used"), "{words}");
+        assert!(Model::from_bytes(&bytes[..len]).is_err());
+    }
+    let foreign: [&[u8]; 4] =
+        [&[0; 4096], &[255; 4096], b"{}", b"MThd\0\0\0\x06\0\x01\0\x01\0\x60"];
+    for bytes in foreign {
+        assert!(Model::from_bytes(bytes).is_err());
+    }
+}
+
+#[test]
+fn flipped_bytes_never_panic() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, _) = trained(folder.path());
+    let bytes = model.to_bytes(Precision::Half).unwrap();
+    // Every part of the file, coarsely; in the header, finely.
+    let coarse = (0..bytes.len()).step_by(bytes.len() / 64);
+    for at in (0..600).chain(coarse) {
+        let mut damaged = bytes.clone();
+        damaged[at] ^= 0x5a;
+        if let Ok(model) = Model::from_bytes(&damaged) {
+            assert_eq!(scores(&model).len(), model.card().vocabulary.len());
+        }
+    }
+}
+
+/// The bytes of an exported model after a change to its manifest.
+fn with_manifest(model: &Model, change: impl FnOnce(&mut serde_json::Value)) -> Vec<u8> {
+    let bytes = model.to_bytes(Precision::Full).unwrap();
+    let n_header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let mut header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + n_header]).unwrap();
+    let text = header["__metadata__"]["etude"].as_str().unwrap();
+    let mut manifest: serde_json::Value = serde_json::from_str(text).unwrap();
+    change(&mut manifest);
+    header["__metadata__"]["etude"] = manifest.to_string().into();
+    let header = header.to_string().into_bytes();
+    let mut changed = (header.len() as u64).to_le_bytes().to_vec();
+    changed.extend(header);
+    changed.extend(&bytes[8 + n_header..]);
+    changed
+}
+
+#[test]
+fn a_newer_version_and_other_sizes_are_refused_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, _) = trained(folder.path());
+    assert!(Model::from_bytes(&with_manifest(&model, |_| {})).is_ok());
+
+    let newer = with_manifest(&model, |manifest| {
+        manifest["card"]["format_version"] = 99.into();
+        manifest["card"]["what nobody knows yet"] = true.into();
+    });
+    let error = Model::from_bytes(&newer).unwrap_err();
+    assert!(matches!(error, CheckpointError::Newer { found: 99, .. }));
+    assert!(error.to_string().contains("update the program"), "{error}");
+
+    for (field, value) in [("hidden", 13), ("layers", 2), ("hidden", 1_000_000), ("layers", 0)] {
+        let other = with_manifest(&model, |manifest| manifest["card"][field] = value.into());
+        let words = Model::from_bytes(&other).expect_err(field).to_string();
+        assert!(words.contains("can't be used"), "{words}");
+    }
+}
+
+#[test]
+fn what_isn_t_there_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    for path in [folder.path().to_owned(), folder.path().join("nowhere")] {
+        assert!(matches!(Model::load(&path), Err(CheckpointError::Missing(_))));
+    }
+}
+
+#[test]
+fn hypotheses_don_t_hear_each_other() {
+    let folder = tempfile::tempdir().unwrap();
+    let (model, _) = trained(folder.path());
+    let n_chords = model.card().vocabulary.len();
+    let mut network = model.next_chord();
+    let mut alone = |tokens: &[u32]| {
+        network.start(1);
+        tokens.iter().map(|&token| network.step(&[token]).to_vec()).next_back().unwrap()
+    };
+    let histories: Vec<Vec<u32>> =
+        (0..11).map(|row| (0..6).map(|t| (row * 5 + t * 3) % 7).collect()).collect();
+    let expected: Vec<Vec<f32>> = histories.iter().map(|history| alone(history)).collect();
+    for n in [1, 2, 3, 4, 8, 11] {
+        let mut network = model.next_chord();
+        network.start(n);
+        let mut last = Vec::new();
+        for t in 0..6 {
+            let tokens: Vec<u32> = histories[..n].iter().map(|history| history[t]).collect();
+            last = network.step(&tokens).to_vec();
+        }
+        for (row, expected) in expected[..n].iter().enumerate() {
+            // Bit for bit: a take sounds the same alone and among others.
+            assert!(&last[row * n_chords..(row + 1) * n_chords] == expected, "row {row} of {n}");
+        }
+    }
+    // After selecting, a row goes on as its parent would.
+    let mut network = model.next_chord();
+    network.start(2);
+    network.step(&[1, 2]);
+    network.select(&[1, 1, 0]);
+    let selected = network.step(&[3, 3, 3]).to_vec();
+    assert_eq!(selected[..n_chords], selected[n_chords..2 * n_chords]);
+    assert!(selected[n_chords..2 * n_chords] != selected[2 * n_chords..]);
+}
