@@ -164,8 +164,7 @@ pub struct GenerateArgs {
 }
 
 /// What the music starts from; silence if nothing is given
-#[derive(Args, Debug, Default)]
-#[group(multiple = false)]
+#[derive(Args, Debug)]
 pub struct PrimeArgs {
     /// Start from the opening of a MIDI file
     #[arg(long, value_name = "FILE", group = "start")]
