@@ -121,12 +121,7 @@ struct Watch {
 impl Watch {
     fn on(&mut self, event: TrainEvent) {
         match event {
-            TrainEvent::Prepared(prepared) => {
-                if let Some(reason) = &prepared.device_reason {
-                    self.meter.note(reason);
-                }
-                self.meter.note(&prepared_words(&prepared));
-            }
+            TrainEvent::Prepared(prepared) => self.meter.note(&prepared_words(&prepared)),
             TrainEvent::Step(point) => {
                 self.meter.set_total(point.total_steps as u64);
                 self.meter.set(point.step as u64, || {
