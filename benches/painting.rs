@@ -35,7 +35,8 @@ struct Window {
 
 impl Window {
     fn new(n_notes: u32) -> Self {
-        let mut roll = PianoRollEditor { follows: false, ..PianoRollEditor::default() };
+        let mut roll = PianoRollEditor::default();
+        roll.follows = false;
         roll.fit_all();
         let mut window = Self {
             context: egui::Context::default(),

@@ -69,6 +69,7 @@ pub fn corpus(n_frames: usize, vocabulary: usize) -> Corpus {
         chords: chords(vocabulary),
         pieces: (0..n_frames.div_ceil(2_000)).map(|idx| piece(idx, &mut numbers)).collect(),
         skipped: Vec::new(),
+        warnings: Vec::new(),
         own_split: None,
     }
 }
