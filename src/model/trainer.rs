@@ -124,6 +124,11 @@ fn run<B: Backend>(
     }
 }
 
+/// Whether a loss is NaN or so large that its perplexity is no number.
+fn is_lost(loss: f64) -> bool {
+    !loss.exp().is_finite()
+}
+
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
@@ -328,9 +333,16 @@ impl<'a, B: Backend> Trainer<'a, B> {
                 outcome = Outcome::StoppedEarly;
                 break;
             }
-            if let EpochEnd::Cancelled = self.epoch(on_event)? {
-                outcome = Outcome::Cancelled;
-                break;
+            match self.epoch(on_event) {
+                Ok(EpochEnd::Whole) => {}
+                Ok(EpochEnd::Cancelled) => {
+                    outcome = Outcome::Cancelled;
+                    break;
+                }
+                Err(error) => {
+                    self.roll_back(&error, on_event);
+                    return Err(error);
+                }
             }
         }
         self.finish(outcome)
@@ -484,10 +496,11 @@ impl<'a, B: Backend> Trainer<'a, B> {
         }
         let n_frames = std::mem::take(&mut self.pending_frames);
         self.state.epoch_frames += n_frames;
-        if !loss.is_finite() {
+        let loss = loss / n_frames.max(1) as f64;
+        if is_lost(loss) {
             return Err(self.diverged());
         }
-        Ok(loss / n_frames.max(1) as f64)
+        Ok(loss)
     }
 
     fn failed(&self, reason: &str) -> TrainError {
@@ -507,6 +520,21 @@ impl<'a, B: Backend> Trainer<'a, B> {
             },
             learning_rate: self.job.settings.learning_rate,
         }
+    }
+
+    /// When the weights are spoiled, whoever listens gets the best ones back.
+    fn roll_back(&self, error: &TrainError, on_event: &mut dyn FnMut(TrainEvent)) {
+        let (TrainError::Diverged { .. }, Some(best), Some(network)) =
+            (error, self.state.best, &self.best)
+        else {
+            return;
+        };
+        on_event(TrainEvent::Note(format!(
+            "The loss is no number any more; back to the weights of epoch {}",
+            best.epoch
+        )));
+        let card = self.card(best.epoch, Some(best.loss.exp()));
+        on_event(TrainEvent::Weights(self.model_of(network, card)));
     }
 
     fn send_point(
@@ -538,7 +566,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
         valid: Measured,
         on_event: &mut dyn FnMut(TrainEvent),
     ) -> Result<(), TrainError> {
-        if !valid.nll.is_finite() {
+        if is_lost(valid.loss()) {
             return Err(self.diverged());
         }
         let job = self.job;
@@ -643,10 +671,15 @@ impl<'a, B: Backend> Trainer<'a, B> {
         self.seconds_before + self.began.elapsed().as_secs_f64()
     }
 
-    fn card(&self) -> ModelCard {
+    /// What the present weights are.
+    fn present_card(&self) -> ModelCard {
+        let valid = self.metrics.last().map(|point| point.valid_perplexity);
+        self.card(self.state.epochs_done, valid)
+    }
+
+    fn card(&self, epoch: usize, valid_perplexity: Option<f64>) -> ModelCard {
         let job = self.job;
         let corpus = &job.summary.corpus;
-        let valid = self.metrics.last().map(|point| point.valid_perplexity);
         ModelCard {
             format_version: ModelCard::FORMAT_VERSION,
             model: job.settings.model,
@@ -655,22 +688,25 @@ impl<'a, B: Backend> Trainer<'a, B> {
             plan: job.material.corpus.plan,
             vocabulary: job.material.encoding.vocabulary.clone(),
             backoff: job.backoff.clone(),
-            epoch: self.state.epochs_done,
-            valid_perplexity: valid,
+            epoch,
+            valid_perplexity,
             about: format!(
-                "Trained on {} files, {} frames, for {} epochs",
+                "Trained on {} files, {} frames, for {epoch} epochs",
                 corpus.files.len(),
-                corpus.train_frames,
-                self.state.epochs_done
+                corpus.train_frames
             ),
         }
     }
 
-    /// A copy of the weights on the CPU.
+    /// A copy of the present weights on the CPU.
     fn model(&self) -> Model {
-        let tensors: TensorMap = self.network.to_tensors().into_iter().collect();
+        self.model_of(&self.network, self.present_card())
+    }
+
+    fn model_of(&self, network: &Network<B>, card: ModelCard) -> Model {
+        let tensors: TensorMap = network.to_tensors().into_iter().collect();
         let network = Network::<Flex>::from_tensors(self.job.config, &tensors, &Default::default());
-        Model::new(self.card(), network.expect("the tensors were just made with these shapes"))
+        Model::new(card, network.expect("the tensors were just made with these shapes"))
     }
 
     /// Everything needed to use the weights and to go on exactly.
@@ -685,7 +721,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
                 NamedTensor::read(format!("state.{idx}.{part}"), tensor.clone())
             }));
         }
-        let manifest = Manifest { card: self.card(), training: Some(self.state.clone()) };
+        let manifest = Manifest { card: self.present_card(), training: Some(self.state.clone()) };
         Ok(checkpoint_bytes(&manifest, &tensors, Precision::Full)?)
     }
 }
