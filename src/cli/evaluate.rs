@@ -9,7 +9,7 @@ use super::args::EvaluateArgs;
 use super::failure::Failure;
 use super::generate::load_model;
 use super::interrupt::cancelled_by_interrupt;
-use super::output::{Output, count, thousands};
+use super::output::{Output, count, perplexity, thousands};
 use super::tokenize::{SkippedReport, read};
 use crate::model::{EvaluateError, Run, RunSummary, evaluate};
 use crate::tokens::Corpus;
@@ -71,13 +71,13 @@ fn words(report: &Report) -> String {
     let mut text = format!(
         "{}, {} frames ({} with a chord the model never learned)\n\
          loss        {:.4} nats a frame\n\
-         perplexity  {:.2}: as unsure as if choosing among that many chords\n\
+         perplexity  {}: as unsure as if choosing among that many chords\n\
          accuracy    {:.1} %: how often the likeliest chord was right",
         count(report.files, "piece"),
         thousands(report.frames as u64),
         thousands(report.unseen_frames as u64),
         report.loss,
-        report.perplexity,
+        perplexity(report.perplexity),
         100.0 * report.accuracy
     );
     for (number, what) in [

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::interrupt::cancelled_by_interrupt;
-use super::output::{Meter, Output, clock, count, thousands};
+use super::output::{Meter, Output, clock, count, perplexity, thousands};
 use super::paths::check_output_folder;
 use super::tokenize::read;
 use super::train_args::TrainArgs;
@@ -155,7 +155,7 @@ fn prepared_words(prepared: &Prepared) -> String {
     format!(
         "computing on {}; {} weights, {} chords ({:.1} % of the held-out frames), about {} MB of memory\n\
          learning from {} frames, {} held out{}; {} of {} sequences an epoch\n\
-         to beat: perplexity {:.1} by counting chords, {:.1} with some repeating; repeating is right {:.1} % of the time",
+         to beat: perplexity {} by counting chords, {} with some repeating; repeating is right {:.1} % of the time",
         prepared.device,
         thousands(prepared.parameters as u64),
         thousands(prepared.vocabulary as u64),
@@ -170,18 +170,18 @@ fn prepared_words(prepared: &Prepared) -> String {
         },
         count(prepared.steps_per_epoch, "step"),
         prepared.batch,
-        base.unigram_perplexity,
-        base.mixed_perplexity,
+        perplexity(base.unigram_perplexity),
+        perplexity(base.mixed_perplexity),
         100.0 * base.repeat_accuracy,
     )
 }
 
 fn epoch_words(point: &EpochPoint) -> String {
     format!(
-        "epoch {:>3}  train perplexity {:>8.2}  held out {:>8.2}, {:>4.1} % right  {} frames/s  {}",
+        "epoch {:>3}  train perplexity {:>8}  held out {:>8}, {:>4.1} % right  {} frames/s  {}",
         point.epoch,
-        point.train_perplexity,
-        point.valid_perplexity,
+        perplexity(point.train_perplexity),
+        perplexity(point.valid_perplexity),
         100.0 * point.valid_accuracy,
         thousands(point.frames_per_second as u64),
         clock(point.seconds),
@@ -197,10 +197,12 @@ fn summary_words(summary: &TrainSummary, run: &str) -> String {
         Outcome::Cancelled => "stopped",
     };
     let test = summary.test_perplexity.map_or_else(String::new, |test| {
-        format!("\nperplexity on pieces that chose nothing: {test:.2}")
+        format!("\nperplexity on pieces that chose nothing: {}", perplexity(test))
     });
     format!(
-        "{how}: best at epoch {}, held-out perplexity {:.2} (the epoch was chosen by it; counting chords alone gets {:.1}){test}\n{run}",
-        summary.best_epoch, summary.best_valid_perplexity, summary.baselines.unigram_perplexity
+        "{how}: best at epoch {}, held-out perplexity {} (the epoch was chosen by it; counting chords alone gets {}){test}\n{run}",
+        summary.best_epoch,
+        perplexity(summary.best_valid_perplexity),
+        perplexity(summary.baselines.unigram_perplexity)
     )
 }
