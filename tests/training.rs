@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use etude::cancel::CancelToken;
 use etude::model::{
-    Baselines, DeviceChoice, Initialization, ModelKind, Outcome, Preset, Run, Schedule, TrainError,
+    Baselines, DeviceChoice, Model, ModelKind, Outcome, Preset, Run, Schedule, TrainError,
     TrainEvent, TrainRequest, TrainingSettings, estimate_memory, evaluate, train,
 };
 use etude::tokens::{Corpus, FramingPlan, SplitKind, read_corpus};
@@ -214,7 +214,7 @@ fn cancelling_ends_at_once_and_keeps_what_was_learned() {
     assert!(summary.best_epoch >= 1);
     let run = Run::read(&request.run_dir).unwrap();
     assert_eq!(run.summary.ending.unwrap().outcome, Outcome::Cancelled);
-    assert!(etude::model::Model::load(&request.run_dir).is_ok());
+    assert!(Model::load(&request.run_dir).is_ok());
 }
 
 #[test]
@@ -233,24 +233,43 @@ fn cancelled_before_the_first_step_is_no_error() {
 }
 
 #[test]
-fn a_loss_that_is_no_number_stops_the_run_and_keeps_the_best() {
+fn a_loss_that_is_no_number_stops_the_run_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = TrainingSettings { learning_rate: 1e30, clip: None, ..tiny::settings() };
+    let wild = tiny::request(&tiny::loops(), settings, &folder.path().join("wild"));
+    let error = tiny::run(&wild).unwrap_err();
+    assert!(matches!(error, TrainError::Diverged { epoch: 1, .. }), "{error}");
+    let words = error.to_string();
+    assert!(words.contains("learning rate below") && words.contains("--clip"), "{words}");
+}
+
+#[test]
+fn weights_that_are_no_numbers_roll_back_to_the_best() {
     let folder = tempfile::tempdir().unwrap();
     let request = tiny::request(&tiny::loops(), tiny::settings(), &folder.path().join("run"));
     tiny::run(&request).unwrap();
-    let best = std::fs::read(request.run_dir.join("checkpoints/best.safetensors")).unwrap();
-    let settings = TrainingSettings {
-        learning_rate: 1e30,
-        clip: None,
-        epochs: 5,
-        initialization: Initialization::Plain,
-        ..tiny::settings()
-    };
-    let wild = tiny::request(&tiny::loops(), settings, &folder.path().join("wild"));
-    let error = tiny::run(&wild).unwrap_err();
-    assert!(matches!(error, TrainError::Diverged { .. }), "{error}");
-    let words = error.to_string();
-    assert!(words.contains("learning rate below") && words.contains("--clip"), "{words}");
-    assert_eq!(best, std::fs::read(request.run_dir.join("checkpoints/best.safetensors")).unwrap());
+    let best = Model::load(&request.run_dir).unwrap();
+    // As if the third epoch had ended with weights that are no numbers. The best is a copy, so
+    // that it doesn't share the bytes that are spoiled here.
+    let checkpoints = request.run_dir.join("checkpoints");
+    let spoiled = checkpoints.join("epoch-00003.safetensors");
+    let mut bytes = std::fs::read(&spoiled).unwrap();
+    let n_header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    for number in bytes[8 + n_header..].chunks_exact_mut(4) {
+        number.copy_from_slice(&f32::NAN.to_le_bytes());
+    }
+    std::fs::remove_file(&spoiled).unwrap();
+    std::fs::write(&spoiled, bytes).unwrap();
+
+    let mut resumed = TrainRequest { resume: true, ..request };
+    resumed.settings.epochs = 5;
+    let mut events = Vec::new();
+    let error = train(&resumed, &CancelToken::new(), &mut |event| events.push(event)).unwrap_err();
+    assert!(matches!(error, TrainError::Diverged { epoch: 4, .. }), "{error}");
+    assert!(error.to_string().contains("the best weights"), "{error}");
+    let Some(TrainEvent::Weights(published)) = events.last() else { panic!("no weights") };
+    assert_eq!(published.card().epoch, best.card().epoch);
+    assert_eq!(Model::load(&resumed.run_dir).unwrap().card(), best.card());
 }
 
 #[test]

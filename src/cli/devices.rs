@@ -9,7 +9,7 @@ use super::failure::Failure;
 use super::interrupt::cancelled_by_interrupt;
 use super::output::{Meter, Output};
 use crate::cuda_libraries;
-use crate::model::{DeviceReport, compute_devices};
+use crate::model::{DeviceReport, compute_devices, probe};
 
 #[cfg(feature = "studio")]
 type AudioReport = crate::audio::AudioDeviceReport;
@@ -33,6 +33,9 @@ struct Report {
 }
 
 pub fn run(args: &DevicesArgs, output: &Output) -> Result<(), Failure> {
+    if let Some(choice) = args.probe {
+        return probe(choice).map_err(Failure::failed);
+    }
     if args.fetch_cuda {
         fetch_cuda(args.yes, *output)?;
     }

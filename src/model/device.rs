@@ -1,14 +1,14 @@
 //! What can compute here, and why the rest can't.
 //!
 //! Burn's CUDA backend panics where a library is missing, so this file looks first, with dlopen,
-//! and lets burn touch a device only when everything it needs is there. See `cuda_libraries`.
+//! and lets burn touch a device only when everything it needs is there. See `cuda_probe`.
 
 use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-use super::cuda_libraries;
+use super::cuda_probe;
 
 /// What the user asked for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -93,7 +93,7 @@ pub fn compute_devices() -> Vec<DeviceReport> {
         available: true,
         reason: None,
     }];
-    match cuda_libraries::devices() {
+    match cuda_probe::devices() {
         Ok(names) => reports.extend(names.into_iter().enumerate().map(|(index, name)| {
             let reason = probe_apart(DeviceChoice::Cuda(index)).err();
             DeviceReport { name, kind: DeviceKind::Cuda, available: reason.is_none(), reason }
@@ -139,7 +139,7 @@ pub fn probe(choice: DeviceChoice) -> Result<(), String> {
             small_product::<burn::backend::Flex>(&Default::default())
         }
         DeviceChoice::Cuda(index) => {
-            cuda_libraries::ready()?;
+            cuda_probe::ready()?;
             small_product::<burn::backend::Cuda>(&burn::backend::cuda::CudaDevice::new(index))
         }
         #[cfg(feature = "vulkan")]
@@ -166,13 +166,19 @@ fn small_product<B: burn::tensor::backend::Backend>(device: &B::Device) -> Resul
     }
 }
 
+/// Set in the process that tries a device.
+const APART: &str = "ETUDE_PROBE";
+
 /// [`probe`] in a process of its own when this program is `etude`, otherwise here.
 fn probe_apart(choice: DeviceChoice) -> Result<(), String> {
-    let own = std::env::current_exe().ok();
+    // The process that tries a device never starts another one.
+    let is_apart = std::env::var_os(APART).is_some();
+    let own = std::env::current_exe().ok().filter(|_| !is_apart);
     let own = own.filter(|path| path.file_stem().is_some_and(|stem| stem == "etude"));
     let Some(own) = own else { return probe(choice) };
     let run = std::process::Command::new(own)
         .args(["devices", "--probe", &choice.to_string()])
+        .env(APART, "1")
         .stdin(std::process::Stdio::null())
         .output();
     match run {
@@ -187,13 +193,13 @@ fn probe_apart(choice: DeviceChoice) -> Result<(), String> {
 }
 
 fn cuda(index: usize) -> Result<Chosen, String> {
-    let names = cuda_libraries::devices()?;
+    let names = cuda_probe::devices()?;
     let count = names.len();
     let name = names.into_iter().nth(index);
     let name = name.ok_or_else(|| format!("there is no CUDA device {index}, only {count}"))?;
     probe_apart(DeviceChoice::Cuda(index))?;
     // Found ready in the other process; here the libraries must be loaded, too.
-    cuda_libraries::ready()?;
+    cuda_probe::ready()?;
     Ok(Chosen { kind: DeviceKind::Cuda, index, name, reason: None })
 }
 

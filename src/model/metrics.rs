@@ -191,6 +191,7 @@ mod tests {
             chords: (0..4).map(chord).collect(),
             pieces: vec![piece("a", vec![1, 2, 1, 1, 2]), piece("b", vec![2, 3])],
             skipped: Vec::new(),
+            warnings: Vec::new(),
             own_split: None,
         }
     }

@@ -7,7 +7,7 @@ mod baselines;
 mod batches;
 mod checkpoint;
 mod compose;
-mod cuda_libraries;
+mod cuda_probe;
 mod device;
 mod evaluate;
 mod loss;
@@ -31,7 +31,7 @@ pub use compose::{
     ComposeError, ComposeEvent, ComposeRequest, ComposeSettings, Guard, NextChord, Prime,
     RollStatistics, Strategy, Take, compose, compose_with, roll_statistics,
 };
-pub use cuda_libraries::{announce_own_cuda, own_cuda_dir};
+pub use cuda_probe::announce_own_cuda;
 pub use device::{DeviceChoice, DeviceKind, DeviceReport, compute_devices, probe};
 pub use evaluate::{EvaluateError, Evaluation, evaluate};
 pub use run::{CorpusSummary, EpochPoint, FileSummary, Run, RunError, RunSummary};

@@ -25,7 +25,8 @@ use crate::tokens::{BackOff, Corpus, SplitError, Stretch};
 #[derive(Clone)]
 pub struct TrainRequest {
     pub corpus: Arc<Corpus>,
-    /// When resuming, those of the run; only `epochs`, `early_stop` and `save_every` may differ.
+    /// When resuming, those of the run; only `epochs`, `early_stop`, `save_every`, and for a run
+    /// whose loss ran away `learning_rate` and `clip` may differ.
     pub settings: TrainingSettings,
     /// The run folder; must not exist unless `resume`.
     pub run_dir: PathBuf,
@@ -81,7 +82,7 @@ pub struct StepPoint {
     pub secs_left: f64,
 }
 
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub enum TrainEvent {
     Prepared(Prepared),
     Step(StepPoint),
@@ -247,6 +248,8 @@ fn same_settings(theirs: &TrainingSettings, ours: &TrainingSettings) -> Result<(
         epochs: theirs.epochs,
         early_stop: theirs.early_stop,
         save_every: theirs.save_every,
+        learning_rate: theirs.learning_rate,
+        clip: theirs.clip,
         ..ours.clone()
     };
     let (theirs, ours) = (as_json(theirs), as_json(&alike));
@@ -268,7 +271,7 @@ fn as_json(settings: &TrainingSettings) -> serde_json::Map<String, serde_json::V
 }
 
 /// Everything that is known before the first step.
-fn prepare<'a>(
+pub(super) fn prepare<'a>(
     request: &'a TrainRequest,
     material: Material,
     folder: RunFolder,
@@ -321,6 +324,8 @@ fn prepare<'a>(
         is_resumed: resumed.is_some(),
         device_reason: chosen.reason.clone(),
         cancel,
+        #[cfg(test)]
+        fails_above: None,
     })
 }
 

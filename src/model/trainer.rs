@@ -56,6 +56,9 @@ pub struct Job<'a> {
     pub is_resumed: bool,
     pub device_reason: Option<String>,
     pub cancel: &'a CancelToken,
+    /// Rows at a time beyond which the memory is said to run out.
+    #[cfg(test)]
+    pub fails_above: Option<usize>,
 }
 
 /// The one place where the device decides the backend.
@@ -122,6 +125,11 @@ fn run<B: Backend>(
             job.micro_batch, job.layout.batch
         )));
     }
+}
+
+/// Whether a loss is NaN or so large that its perplexity is no number.
+fn is_lost(loss: f64) -> bool {
+    !loss.exp().is_finite()
 }
 
 fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
@@ -328,9 +336,16 @@ impl<'a, B: Backend> Trainer<'a, B> {
                 outcome = Outcome::StoppedEarly;
                 break;
             }
-            if let EpochEnd::Cancelled = self.epoch(on_event)? {
-                outcome = Outcome::Cancelled;
-                break;
+            match self.epoch(on_event) {
+                Ok(EpochEnd::Whole) => {}
+                Ok(EpochEnd::Cancelled) => {
+                    outcome = Outcome::Cancelled;
+                    break;
+                }
+                Err(error) => {
+                    self.roll_back(&error, on_event);
+                    return Err(error);
+                }
             }
         }
         self.finish(outcome)
@@ -411,6 +426,10 @@ impl<'a, B: Backend> Trainer<'a, B> {
         let micro = self.job.micro_batch.max(1);
         for first in (0..batch.n_rows).step_by(micro) {
             let n = micro.min(batch.n_rows - first);
+            #[cfg(test)]
+            if self.job.fails_above.is_some_and(|rows| n > rows) {
+                panic!("the device answered: out of memory");
+            }
             let part = if n == batch.n_rows {
                 gradients(&self.network, batch, before.clone(), masks, n_frames)
             } else {
@@ -484,10 +503,11 @@ impl<'a, B: Backend> Trainer<'a, B> {
         }
         let n_frames = std::mem::take(&mut self.pending_frames);
         self.state.epoch_frames += n_frames;
-        if !loss.is_finite() {
+        let loss = loss / n_frames.max(1) as f64;
+        if is_lost(loss) {
             return Err(self.diverged());
         }
-        Ok(loss / n_frames.max(1) as f64)
+        Ok(loss)
     }
 
     fn failed(&self, reason: &str) -> TrainError {
@@ -507,6 +527,21 @@ impl<'a, B: Backend> Trainer<'a, B> {
             },
             learning_rate: self.job.settings.learning_rate,
         }
+    }
+
+    /// When the weights are spoiled, whoever listens gets the best ones back.
+    fn roll_back(&self, error: &TrainError, on_event: &mut dyn FnMut(TrainEvent)) {
+        let (TrainError::Diverged { .. }, Some(best), Some(network)) =
+            (error, self.state.best, &self.best)
+        else {
+            return;
+        };
+        on_event(TrainEvent::Note(format!(
+            "The loss is no number any more; back to the weights of epoch {}",
+            best.epoch
+        )));
+        let card = self.card(best.epoch, Some(best.loss.exp()));
+        on_event(TrainEvent::Weights(self.model_of(network, card)));
     }
 
     fn send_point(
@@ -538,7 +573,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
         valid: Measured,
         on_event: &mut dyn FnMut(TrainEvent),
     ) -> Result<(), TrainError> {
-        if !valid.nll.is_finite() {
+        if is_lost(valid.loss()) {
             return Err(self.diverged());
         }
         let job = self.job;
@@ -643,10 +678,15 @@ impl<'a, B: Backend> Trainer<'a, B> {
         self.seconds_before + self.began.elapsed().as_secs_f64()
     }
 
-    fn card(&self) -> ModelCard {
+    /// What the present weights are.
+    fn present_card(&self) -> ModelCard {
+        let valid = self.metrics.last().map(|point| point.valid_perplexity);
+        self.card(self.state.epochs_done, valid)
+    }
+
+    fn card(&self, epoch: usize, valid_perplexity: Option<f64>) -> ModelCard {
         let job = self.job;
         let corpus = &job.summary.corpus;
-        let valid = self.metrics.last().map(|point| point.valid_perplexity);
         ModelCard {
             format_version: ModelCard::FORMAT_VERSION,
             model: job.settings.model,
@@ -655,22 +695,25 @@ impl<'a, B: Backend> Trainer<'a, B> {
             plan: job.material.corpus.plan,
             vocabulary: job.material.encoding.vocabulary.clone(),
             backoff: job.backoff.clone(),
-            epoch: self.state.epochs_done,
-            valid_perplexity: valid,
+            epoch,
+            valid_perplexity,
             about: format!(
-                "Trained on {} files, {} frames, for {} epochs",
+                "Trained on {} files, {} frames, for {epoch} epochs",
                 corpus.files.len(),
-                corpus.train_frames,
-                self.state.epochs_done
+                corpus.train_frames
             ),
         }
     }
 
-    /// A copy of the weights on the CPU.
+    /// A copy of the present weights on the CPU.
     fn model(&self) -> Model {
-        let tensors: TensorMap = self.network.to_tensors().into_iter().collect();
+        self.model_of(&self.network, self.present_card())
+    }
+
+    fn model_of(&self, network: &Network<B>, card: ModelCard) -> Model {
+        let tensors: TensorMap = network.to_tensors().into_iter().collect();
         let network = Network::<Flex>::from_tensors(self.job.config, &tensors, &Default::default());
-        Model::new(self.card(), network.expect("the tensors were just made with these shapes"))
+        Model::new(card, network.expect("the tensors were just made with these shapes"))
     }
 
     /// Everything needed to use the weights and to go on exactly.
@@ -685,7 +728,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
                 NamedTensor::read(format!("state.{idx}.{part}"), tensor.clone())
             }));
         }
-        let manifest = Manifest { card: self.card(), training: Some(self.state.clone()) };
+        let manifest = Manifest { card: self.present_card(), training: Some(self.state.clone()) };
         Ok(checkpoint_bytes(&manifest, &tensors, Precision::Full)?)
     }
 }
@@ -748,4 +791,87 @@ fn joined_state<B: Backend>(mut parts: Vec<Vec<LayerState<B>>>) -> Vec<LayerStat
             }
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use super::super::train::prepare;
+    use super::super::{DeviceChoice, TrainRequest, device};
+    use super::*;
+    use crate::tokens::{Chord, Corpus, FramingPlan, Piece, SplitKind};
+
+    fn request(run_dir: &Path) -> TrainRequest {
+        let chord = |n: u32| if n == 0 { Chord::REST } else { Chord::from_bits(1 << (60 + n)) };
+        let chords: Vec<u32> = (0..400).map(|t| 1 + (t * t / 3 + t) % 5).collect();
+        let corpus = Corpus {
+            plan: FramingPlan::default(),
+            chords: (0..6).map(chord).collect(),
+            pieces: vec![Piece {
+                path: "<piece>".into(),
+                sha256: String::new(),
+                n_notes: chords.len(),
+                duration_secs: 200.0,
+                chords,
+            }],
+            skipped: Vec::new(),
+            warnings: Vec::new(),
+            own_split: None,
+        };
+        let settings = TrainingSettings {
+            layers: 1,
+            hidden: 8,
+            epochs: 2,
+            sequence: 10,
+            dropout: 0.3,
+            carry_state: true,
+            split: SplitKind::Tail,
+            ..TrainingSettings::default()
+        };
+        let run_dir = run_dir.to_owned();
+        let device = DeviceChoice::Cpu;
+        TrainRequest { corpus: Arc::new(corpus), settings, run_dir, resume: false, device }
+    }
+
+    /// Trains where more rows at a time than `fails_above` don't fit.
+    fn trained(fails_above: Option<usize>) -> (Result<f64, TrainError>, Vec<String>) {
+        let folder = tempfile::tempdir().unwrap();
+        let request = request(&folder.path().join("run"));
+        let material = Material::new(&request.corpus, &request.settings).unwrap();
+        let chosen = device::choose(DeviceChoice::Cpu).unwrap();
+        let folder = RunFolder::new(&request.run_dir);
+        let cancel = CancelToken::new();
+        let mut job = prepare(&request, material, folder, &chosen, None, &cancel).unwrap();
+        assert_eq!(job.layout.batch, 4);
+        job.fails_above = fails_above;
+        let mut notes = Vec::new();
+        let summary = run_on(&chosen, job, &mut |event| {
+            if let TrainEvent::Note(note) = event {
+                notes.push(note);
+            }
+        });
+        (summary.map(|summary| summary.best_valid_perplexity), notes)
+    }
+
+    #[test]
+    fn out_of_memory_gathers_gradients_over_smaller_parts() {
+        let (whole, notes) = trained(None);
+        assert!(notes.is_empty());
+        let (gathered, notes) = trained(Some(1));
+        assert_eq!(notes.len(), 2, "from four rows to two, to one");
+        assert!(notes[1].contains("with 1 sequences at a time"), "{}", notes[1]);
+        let (whole, gathered) = (whole.unwrap(), gathered.unwrap());
+        // The effective batch stays, so only the order of additions differs.
+        assert!((whole - gathered).abs() < 1e-3 * whole, "{gathered} for {whole}");
+    }
+
+    #[test]
+    fn out_of_memory_for_one_row_ends_in_words() {
+        let (result, _) = trained(Some(0));
+        let error = result.unwrap_err();
+        assert!(matches!(error, TrainError::OutOfMemory { .. }));
+        assert!(error.to_string().contains("--hidden"), "{error}");
+    }
 }

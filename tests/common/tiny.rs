@@ -1,4 +1,5 @@
 //! Small corpora and settings that train in a moment.
+#![allow(dead_code, reason = "each test binary uses its own part of this module")]
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -26,6 +27,7 @@ pub fn corpus(pieces: &[Vec<ChordId>]) -> Arc<Corpus> {
         chords: (0..n_chords).map(chord).collect(),
         pieces: pieces.iter().enumerate().map(piece).collect(),
         skipped: Vec::new(),
+        warnings: Vec::new(),
         own_split: None,
     })
 }

@@ -2,13 +2,8 @@
 //!
 //! Needed are the driver (libcuda), which comes with NVIDIA's driver package; NVRTC, which
 //! compiles kernels while the program runs; and the CUDA headers that those kernels include.
-//! NVRTC and headers are looked for in our own data folder first (`./run --cuda` puts them
-//! there), then where a CUDA toolkit puts them:
-//!
-//! ```text
-//! DATA/cuda/lib/libnvrtc.so.12, libnvrtc-builtins.so.12.8
-//! DATA/cuda/include/cuda_runtime.h, …
-//! ```
+//! NVRTC and headers are looked for in our own data folder first, where [`crate::cuda_libraries`]
+//! puts them, then where a CUDA toolkit does.
 //!
 //! The CUDA crate below burn loads NVRTC by its bare name and finds the headers below
 //! `CUDA_PATH`. So ours is loaded first by its full path, after which the loader answers the bare
@@ -19,6 +14,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use libloading::Library;
+
+use crate::cuda_libraries as fetched;
 
 const DRIVER_NAMES: &[&str] =
     if cfg!(windows) { &["nvcuda.dll"] } else { &["libcuda.so.1", "libcuda.so"] };
@@ -39,11 +36,6 @@ const HEADER: &str = "cuda_runtime.h";
 /// Where [`ready`] puts what it loaded: dropping a library would unload it.
 static LOADED: Mutex<Vec<Library>> = Mutex::new(Vec::new());
 
-/// Where the downloader puts NVIDIA's libraries: `lib/` and `include/` below it.
-pub fn own_cuda_dir() -> PathBuf {
-    crate::files::data_dir().join("cuda")
-}
-
 /// Tells the CUDA crate below burn where our own headers are, if they are there.
 ///
 /// Called once, at the very start of `main`.
@@ -51,7 +43,7 @@ pub fn own_cuda_dir() -> PathBuf {
 /// # Safety
 /// It changes the environment, so no other thread may run yet.
 pub unsafe fn announce_own_cuda() {
-    let own = own_cuda_dir();
+    let own = fetched::folder();
     if own.join("include").join(HEADER).is_file() {
         // SAFETY: the caller promises that this is the only thread.
         unsafe { std::env::set_var("CUDA_PATH", own) };
@@ -179,7 +171,7 @@ fn find_headers() -> Result<(), String> {
 }
 
 fn library_folders() -> Vec<PathBuf> {
-    let mut folders = vec![own_cuda_dir().join("lib")];
+    let mut folders = vec![fetched::folder().join("lib")];
     let toolkit = std::env::var_os("CUDA_PATH").map(PathBuf::from);
     for root in toolkit.into_iter().chain(["/usr/local/cuda", "/opt/cuda"].map(PathBuf::from)) {
         folders.extend(["lib64", "lib", "bin"].map(|name| root.join(name)));
