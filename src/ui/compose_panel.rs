@@ -152,7 +152,7 @@ fn prime_ui(ui: &mut Ui, form: &mut ComposeForm, state: &State, actions: &mut Ac
                         let pitch = text.parse::<Pitch>().ok().map(Pitch::number);
                         pitch.map(f64::from).or_else(|| text.parse().ok())
                     });
-                ui.add_sized([SPACE * 9.0, ROW], drag)
+                ui.add_sized([super::widgets::CONTROL_WIDTH, ROW], drag)
             });
         }
         PrimeKind::Chord => {
@@ -193,8 +193,8 @@ fn length_ui(ui: &mut Ui, form: &mut ComposeForm) {
     row(ui, "Length", "How long each take is; a bar has sixteen frames", |ui| {
         let unit = choice_small(ui, &mut form.unit);
         let value = match form.unit {
-            LengthUnit::Bars => ui.add(number(&mut form.bars, 1.0..=2_000.0, 0.1)),
-            LengthUnit::Seconds => ui.add(number(&mut form.secs, 1.0..=3_600.0, 0.5)),
+            LengthUnit::Bars => length_number(ui, &mut form.bars, 1.0..=2_000.0, 0.1),
+            LengthUnit::Seconds => length_number(ui, &mut form.secs, 1.0..=3_600.0, 0.5),
         };
         value | unit
     });
@@ -216,12 +216,22 @@ fn length_ui(ui: &mut Ui, form: &mut ComposeForm) {
     });
 }
 
+fn length_number(
+    ui: &mut Ui,
+    value: &mut f64,
+    range: std::ops::RangeInclusive<f64>,
+    speed: f64,
+) -> egui::Response {
+    let drag = egui::DragValue::new(value).range(range).speed(speed).max_decimals(1);
+    ui.add_sized([SPACE * 7.0, ROW], drag)
+}
+
 fn choice_small(ui: &mut Ui, unit: &mut LengthUnit) -> egui::Response {
     let text = match unit {
         LengthUnit::Bars => "bars",
         LengthUnit::Seconds => "seconds",
     };
-    let size = [SPACE * 8.0, ROW];
+    let size = [super::widgets::CONTROL_WIDTH - SPACE * 8.0, ROW];
     let mut response = ui.add_sized(size, egui::Button::new(text));
     if response.clicked() {
         *unit = match unit {
@@ -269,7 +279,8 @@ fn more_ui(ui: &mut Ui, form: &mut ComposeForm) {
                 form.seed = form.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1) >> 33;
                 form.is_seed_fresh = false;
             }
-            let mut seed = ui.add(number(&mut form.seed, 0..=u64::from(u32::MAX), 1.0));
+            let drag = egui::DragValue::new(&mut form.seed).range(0..=u64::from(u32::MAX));
+            let mut seed = ui.add_sized([SPACE * 10.0, ROW], drag);
             if seed.changed() {
                 form.is_seed_fresh = false;
             }

@@ -6,11 +6,10 @@ use egui::{Align, Button, Layout, Response, RichText, Ui, Vec2};
 
 use super::command::Command;
 use super::state::State;
-use super::theme::{HALF_SPACE, ROW, SPACE, TALL_ROW, Theme};
+use super::theme::{ROW, SPACE, TALL_ROW, Theme};
 
 /// The title of a part of a panel.
 pub fn title(ui: &mut Ui, text: &str) {
-    ui.add_space(HALF_SPACE);
     ui.label(RichText::new(text).strong());
 }
 
@@ -46,14 +45,17 @@ pub fn row(
 /// How wide the controls at the right of a [`row`] are.
 pub const CONTROL_WIDTH: f32 = SPACE * 15.0;
 
-/// A number between limits, written or dragged.
+/// A number between limits, written or dragged; as wide as a [`choice`].
 pub fn number<N: egui::emath::Numeric>(
     value: &mut N,
     range: std::ops::RangeInclusive<N>,
     speed: f64,
 ) -> impl egui::Widget {
     let drag = egui::DragValue::new(value).range(range).speed(speed).update_while_editing(false);
-    move |ui: &mut Ui| ui.add_sized([SPACE * 9.0, ROW], drag)
+    move |ui: &mut Ui| {
+        let width = CONTROL_WIDTH.min(ui.available_width());
+        ui.add_sized([width, ROW], drag)
+    }
 }
 
 /// A number that may be switched off: a checkbox and, when it is on, the number.
@@ -74,7 +76,8 @@ pub fn optional<N: egui::emath::Numeric>(
         *value = is_on.then_some(when_on);
     }
     if let Some(value) = value {
-        response |= ui.add(number(value, range, speed)).on_hover_text(name);
+        let drag = egui::DragValue::new(value).range(range).speed(speed);
+        response |= ui.add_sized([SPACE * 12.0, ROW], drag).on_hover_text(name);
     } else {
         ui.label(RichText::new("off").weak());
     }
@@ -119,7 +122,7 @@ pub fn accent_button(ui: &mut Ui, theme: &Theme, text: &str) -> Response {
         widgets.hovered.weak_bg_fill = theme.accent_hovered;
         widgets.active.weak_bg_fill = theme.accent_hovered;
         let width = ui.available_width();
-        ui.add(Button::new(text).min_size(Vec2::new(width, TALL_ROW)))
+        ui.add_sized(Vec2::new(width, TALL_ROW), Button::new(text))
     })
     .inner
 }

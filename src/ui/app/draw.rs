@@ -17,7 +17,7 @@ use crate::ui::{
 const SIDE_WIDTH: f32 = SPACE * 37.0;
 const MIN_SIDE_WIDTH: f32 = SPACE * 34.0;
 const MAX_SIDE_WIDTH: f32 = SPACE * 60.0;
-const CURVES_HEIGHT: f32 = SPACE * 26.0;
+const CURVES_HEIGHT: f32 = SPACE * 27.0;
 const MIN_CURVES_HEIGHT: f32 = SPACE * 16.0;
 const MAX_CURVES_HEIGHT: f32 = SPACE * 80.0;
 
@@ -56,19 +56,19 @@ impl App {
         Panel::bottom("status").frame(bar).show(ui, |ui| {
             status_bar::ui(ui, &self.state, self.library_line(), actions);
         });
-        self.side_panels(ui, actions);
+        self.compose_side(ui, actions);
         self.curves_panel(ui, actions);
+        self.library_side(ui, actions);
         CentralPanel::default()
             .frame(Frame::new().fill(self.theme.roll.background))
             .show(ui, |ui| self.roll_ui(ui, actions));
         self.overlays(ui, actions);
     }
 
-    fn side_panels(&mut self, ui: &mut Ui, actions: &mut Actions) {
-        let frame = panel_frame(ui, SPACE);
+    fn library_side(&mut self, ui: &mut Ui, actions: &mut Actions) {
         let mut is_open = self.state.preferences.shows_library;
         Panel::left("library")
-            .frame(frame)
+            .frame(panel_frame(ui, SPACE))
             .default_size(SIDE_WIDTH)
             .size_range(MIN_SIDE_WIDTH..=MAX_SIDE_WIDTH)
             .show_collapsible(ui, &mut is_open, |ui| {
@@ -79,9 +79,12 @@ impl App {
                 });
             });
         self.state.preferences.shows_library = is_open;
+    }
+
+    fn compose_side(&mut self, ui: &mut Ui, actions: &mut Actions) {
         let mut is_open = self.state.preferences.shows_compose;
         Panel::right("compose")
-            .frame(frame)
+            .frame(panel_frame(ui, SPACE))
             .default_size(SIDE_WIDTH)
             .size_range(MIN_SIDE_WIDTH..=MAX_SIDE_WIDTH)
             .show_collapsible(ui, &mut is_open, |ui| {

@@ -96,6 +96,7 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) 
         );
         return;
     }
+    plot::legend_ui(ui, theme, state);
     if is_wide {
         ui.columns_const(|columns: &mut [Ui; 3]| {
             for (column, measure) in columns.iter_mut().zip(Measure::ALL) {
@@ -113,7 +114,6 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) 
 fn toolbar(ui: &mut Ui, state: &mut State, is_wide: bool, actions: &mut Actions) {
     ui.horizontal(|ui| {
         ui.label(RichText::new("Curves").strong());
-        ui.add_space(SPACE);
         let mut view = state.preferences.curves.clone();
         if !is_wide {
             for measure in Measure::ALL {

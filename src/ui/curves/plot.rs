@@ -3,10 +3,10 @@
 //! egui_plot has no logarithmic axis: values are drawn as their decimal logarithms and written as
 //! what they are.
 
-use egui::{Color32, Stroke, Ui};
+use egui::{Align2, Color32, RichText, Stroke, Ui};
 use egui_plot::{
-    Corner, GridMark, HLine, HoverPosition, Legend, Line as PlotLine, LineStyle, MarkerShape, Plot,
-    PlotPoints, PlotUi, Points, Span,
+    GridMark, HLine, HoverPosition, Line as PlotLine, LineStyle, MarkerShape, Plot, PlotPoint,
+    PlotPoints, PlotUi, Points, Span, Text,
 };
 
 use super::lines::{self, Line, Side};
@@ -48,13 +48,6 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, measure: Measure) {
     let scale = Scale { is_log: view.is_log && measure != Measure::Accuracy, measure };
     let text = move |mark: GridMark| scale.text(mark.value);
     Plot::new(("curves", measure.label()))
-        .legend(
-            Legend::default()
-                .position(Corner::RightTop)
-                .text_style(egui::TextStyle::Small)
-                .background_alpha(0.6)
-                .follow_insertion_order(true),
-        )
         .show_background(false)
         .allow_scroll(false)
         .allow_boxed_zoom(false)
@@ -67,6 +60,45 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, measure: Measure) {
         .include_x(0.0)
         .auto_bounds(true)
         .show(ui, |plot| draw(plot, theme, state, view, scale));
+}
+
+/// What the colors mean, in one line.
+pub fn legend_ui(ui: &mut Ui, theme: &Theme, state: &State) {
+    ui.horizontal_wrapped(|ui| {
+        let training = &state.training;
+        if training.run_dir.is_some() {
+            entry(
+                ui,
+                "while learning",
+                theme.curves.live,
+                "The loss of the steps as they are made",
+            );
+            entry(ui, "learned from", theme.curves.train, "The pieces that teach");
+            entry(ui, "held out", theme.curves.held_out, "Pieces that only measure");
+        }
+        if let Some(best) = best_epoch(&training.epochs) {
+            let text = format!("best: epoch {}", best.epoch);
+            entry(ui, &text, theme.curves.best, "Where the held-out loss is smallest");
+        }
+        if lines::overfitting(&training.epochs).is_some() {
+            let tooltip = "From here on it learns the pieces by heart: held-out loss rises";
+            entry(ui, "overfitting", theme.error, tooltip);
+        }
+        let view = &state.preferences.curves;
+        let is_current = |path| training.run_dir.as_ref() == Some(path);
+        let runs = state.runs.iter().filter(|run| view.runs.contains(&run.path));
+        for (idx, run) in runs.filter(|run| !is_current(&run.path)).enumerate() {
+            let color = theme.curves.runs[idx % theme.curves.runs.len()];
+            entry(ui, &file_name(&run.path), color, "An earlier run, on its held-out pieces");
+        }
+    });
+}
+
+fn entry(ui: &mut Ui, text: &str, color: Color32, tooltip: &str) {
+    ui.spacing_mut().item_spacing.x = SPACE / 2.0;
+    ui.label(RichText::new("●").small().color(color));
+    ui.label(RichText::new(text).small().weak()).on_hover_text(tooltip);
+    ui.add_space(SPACE);
 }
 
 fn whole_epochs(mark: GridMark) -> String {
@@ -97,6 +129,9 @@ fn draw(plot: &mut PlotUi<'_>, theme: &Theme, state: &State, view: &CurveView, s
                 .stroke(Stroke::new(1.0, theme.curves.baseline))
                 .style(LineStyle::dashed_dense());
             plot.hline(line);
+            let at = PlotPoint::new(0.0, scale.height(value));
+            let name = RichText::new(name).small().color(theme.curves.baseline);
+            plot.text(Text::new("", at, name).anchor(Align2::LEFT_BOTTOM));
         }
     }
     earlier_runs(plot, theme, state, view, scale);
@@ -170,5 +205,5 @@ fn smooth_line(
         plot.line(raw.width(1.0).allow_hover(false));
     }
     let smooth = lines::smoothed(line, view.smoothing);
-    plot.line(PlotLine::new(name, scale.points(&smooth)).color(color).width(width));
+    plain_line(plot, name, &smooth, color, width, scale);
 }
