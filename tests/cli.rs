@@ -548,6 +548,41 @@ fn a_model_that_is_none_is_refused() {
 }
 
 #[test]
+fn a_checkpoint_that_was_changed_is_refused() {
+    let shell = Shell::new();
+    let whole = fs::read(TRAINED.join("run/checkpoints/best.safetensors")).unwrap();
+    let with = |from: &str, to: &str| {
+        // The manifest is JSON inside the JSON of the file's header.
+        let (from, to) = (from.replace('"', "\\\""), to.replace('"', "\\\""));
+        let at = whole.windows(from.len()).position(|part| part == from.as_bytes()).unwrap();
+        let mut changed = whole.clone();
+        changed[at..at + from.len()].copy_from_slice(to.as_bytes());
+        changed
+    };
+    fs::write(shell.path("cut"), &whole[..whole.len() / 2]).unwrap();
+    fs::write(shell.path("newer"), with("\"format_version\":1", "\"format_version\":9")).unwrap();
+    fs::write(shell.path("sizes"), with("\"hidden\":8", "\"hidden\":9")).unwrap();
+    for model in ["cut", "newer", "sizes"] {
+        shell.refuses(1, &format!("generate --model {model} --out a.mid"));
+        shell.refuses(1, &format!("evaluate --model {model} {}", music()));
+    }
+    let line = shell.refuses(1, "generate --model newer --out a.mid");
+    assert!(line.contains("update"), "{line}");
+}
+
+#[test]
+fn an_exported_model_composes_like_its_run() {
+    let shell = Shell::new();
+    let run = run_folder();
+    let report = &shell.json(&format!("export --model {run} --out model --half"))[0];
+    has_fields(report, &["path", "bytes", "parameters"]);
+    let whole = fs::metadata(TRAINED.join("run/checkpoints/best.safetensors")).unwrap().len();
+    assert!(report["bytes"].as_u64().unwrap() < whole);
+    shell.json("generate --model model --out a.mid --frames 20 --strategy max");
+    shell.json(&format!("evaluate --model model {}", music()));
+}
+
+#[test]
 fn without_a_display_it_says_so_and_names_what_works() {
     let shell = Shell::new();
     fs::write(shell.path("a.mid"), piece(0, 8)).unwrap();
@@ -579,10 +614,11 @@ fn ctrl_c_keeps_what_was_learned() {
     assert_eq!(child.wait().unwrap().code(), Some(130));
     assert_eq!((&last["event"], &last["outcome"]), (&"finished".into(), &"cancelled".into()));
     shell.json("generate --model run --out a.mid --frames 10");
-    let epoch = last["best_epoch"].as_u64().unwrap();
-    let more = format!("train {} --out run --resume --epochs {}", music(), epoch + 100_000);
-    let checked = shell.run(&more.replace("--resume", "--resume --epochs 0"));
-    assert_eq!(checked.status, 2, "the settings are checked before anything is touched");
+    let n_epochs = fs::read_to_string(shell.path("run/metrics.jsonl")).unwrap().lines().count();
+    let more = format!("train --out run --resume --device cpu --epochs {}", n_epochs + 1);
+    let resumed = shell.json(&more);
+    let last = resumed.last().unwrap();
+    assert_eq!((resumed.len(), &last["outcome"]), (2, &"completed".into()), "{resumed:?}");
 }
 
 #[test]

@@ -8,8 +8,8 @@ use etude::editor::{
     selected_notes,
 };
 use etude::music::{
-    Meter, MeterChange, Note, Part, PedalSpan, Pitch, Score, TempoChange, TempoMap, Tick,
-    TicksPerQuarter, Velocity,
+    Extra, ExtraHome, ExtraMessage, Meter, MeterChange, Note, Part, PedalSpan, Pitch, Score,
+    TempoChange, TempoMap, Tick, TicksPerQuarter, Velocity,
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -198,9 +198,13 @@ fn any_score() -> impl Strategy<Value = Score> {
                 part: 1,
             };
             score.pedal = pedal.into_iter().map(span).collect();
-            let mut sorted = Score::default();
-            sorted.set_notes(drums);
-            score.drums = sorted.notes().to_vec();
+            let text = |(idx, change): (usize, &MeterChange)| Extra {
+                tick: change.tick,
+                home: if idx == 0 { ExtraHome::Conductor } else { ExtraHome::Part(1) },
+                message: ExtraMessage::Meta { number: 1, data: score.title.clone().into_bytes() },
+            };
+            score.extras = score.meters.iter().enumerate().map(text).collect();
+            score.set_drums(drums);
             score
         },
     )

@@ -172,6 +172,21 @@ impl Hands for Roll {
 }
 
 #[test]
+fn hovering_tells_pitch_place_length_and_velocity() {
+    let mut roll = two_quarters();
+    let (on_note, nothing) = (roll.at(700, "E4"), roll.at(700, "A4"));
+    roll.hover_at(on_note);
+    roll.run_steps(30);
+    let hint = "E4 · 1:2:000 · 1/4 · velocity 80";
+    assert_eq!(roll.state().status, hint);
+    roll.get_by_label(hint);
+    roll.hover_at(nothing);
+    roll.run_steps(30);
+    assert_eq!(roll.state().status, "");
+    assert!(roll.query_by_label(hint).is_none());
+}
+
+#[test]
 fn clicking_a_note_selects_it_and_sounds_it() {
     let mut roll = two_quarters();
     let pos = roll.at(240, "C4");
@@ -413,6 +428,20 @@ fn the_ruler_seeks_to_the_grid() {
     let to = pos2(roll.at(1920, "C4").x, 10.0);
     roll.drag(pos2(x, 10.0), to, Modifiers::NONE);
     assert_eq!(roll.state().seeks.last(), Some(&2.0));
+}
+
+#[test]
+fn the_handle_below_goes_through_the_piece() {
+    let mut roll = open((0..400).map(|beat| note(beat * 480, 480, "C4")).collect());
+    let handle = roll.get_by_label("Scroll in time").rect().left_center() + vec2(12.0, 0.0);
+    roll.drag(handle, pos2(2000.0, handle.y), Modifiers::NONE);
+    assert!(roll.state().roll.viewport().ticks().1 > 400 * 480);
+    roll.click_at(handle, Modifiers::NONE);
+    assert!(roll.state().roll.viewport().ticks().0 < 480);
+    assert!(roll.selected().is_empty() && roll.state().labels.is_empty());
+    roll.state_mut().roll.fit_all();
+    roll.run_steps(2);
+    assert!(roll.state().roll.viewport().ticks().1 >= 400 * 480);
 }
 
 #[test]

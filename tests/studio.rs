@@ -5,6 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, unbounded};
+use etude::model::{
+    ComposeEvent, ComposeRequest, ComposeSettings, DeviceChoice, Model, Outcome, Preset,
+    TrainEvent, TrainRequest, TrainingSettings,
+};
 use etude::music::{Note, Pitch, Score, TempoMap, Tick, Velocity, smf};
 use etude::studio::{EventKind, Finish, JobId, LibrarySource, Progress, Request, Studio};
 use etude::tokens::FramingPlan;
@@ -98,4 +102,115 @@ fn what_cannot_be_read_is_said_in_words() {
         let (_, Finish::Failed(reason)) = bench.finished(job) else { panic!("it can't be read") };
         assert!(reason.contains(" — ") && !reason.contains('\n'), "{reason}");
     }
+}
+
+/// A request to compose from silence that takes no time.
+fn compose_request(model: Model, frames: usize) -> Request {
+    let settings = ComposeSettings { frames, seed: 5, ..ComposeSettings::default() };
+    Request::Compose(ComposeRequest { model, settings })
+}
+
+#[test]
+fn a_model_is_heard_while_it_learns_and_stopping_keeps_it() {
+    let folder = tempfile::tempdir().unwrap();
+    for n in 0..6 {
+        write_piece(folder.path(), &format!("piece-{n}.mid"), 60 + n);
+    }
+    let bench = Bench::new(None);
+    let source = LibrarySource::Paths(vec![folder.path().to_owned()]);
+    let reading =
+        bench.studio.submit(Request::ReadLibrary { source, plan: FramingPlan::default() });
+    let (_, Finish::Read(corpus)) = bench.finished(reading) else { panic!("it is read") };
+    let settings = TrainingSettings {
+        layers: 1,
+        hidden: 8,
+        sequence: 20,
+        batch: 4,
+        // It ends only because it is stopped.
+        epochs: 1_000_000,
+        early_stop: None,
+        ..TrainingSettings::preset(Preset::Default)
+    };
+    let training = bench.studio.submit(Request::Train(TrainRequest {
+        corpus,
+        settings,
+        run_dir: folder.path().join("run"),
+        resume: false,
+        device: DeviceChoice::Cpu,
+    }));
+    let mut composing = None;
+    let (mut takes, mut streamed, mut summary) = (None, Vec::new(), None);
+    while summary.is_none() {
+        for event in bench.studio.events() {
+            match event.kind {
+                EventKind::Progress(Progress::Train(TrainEvent::Weights(model))) => {
+                    composing
+                        .get_or_insert_with(|| bench.studio.submit(compose_request(model, 40)));
+                }
+                EventKind::Progress(Progress::Compose(ComposeEvent::Frames {
+                    first,
+                    chords,
+                    ..
+                })) => {
+                    assert_eq!(first, streamed.len());
+                    streamed.extend(chords);
+                }
+                EventKind::Finished(Finish::Composed(composed)) => {
+                    takes = Some(composed);
+                    bench.studio.cancel(training);
+                }
+                EventKind::Finished(Finish::Trained(trained)) => summary = Some(trained),
+                EventKind::Finished(Finish::Failed(reason)) => panic!("{reason}"),
+                _ => {}
+            }
+        }
+        if summary.is_none() {
+            bench.woken.recv_timeout(PATIENCE).expect("something goes on");
+        }
+    }
+    let takes = takes.expect("it was composed before training was stopped");
+    assert_eq!((takes.len(), takes[0].roll.len()), (1, 40));
+    assert_eq!(streamed, takes[0].roll);
+    assert_eq!(summary.map(|summary| summary.outcome), Some(Outcome::Cancelled));
+    let kept = Model::load(&folder.path().join("run")).expect("what was learned is kept");
+    let again = |bench: &Bench| {
+        let job = bench.studio.submit(compose_request(kept.clone(), 40));
+        let (_, Finish::Composed(takes)) = bench.finished(job) else { panic!("it composes") };
+        takes[0].roll.clone()
+    };
+    assert_eq!(again(&bench), again(&bench), "the same seed, the same notes");
+}
+
+#[test]
+fn settings_that_are_off_fail_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    write_piece(folder.path(), "piece.mid", 3);
+    let bench = Bench::new(None);
+    let source = LibrarySource::Paths(vec![folder.path().to_owned()]);
+    let reading =
+        bench.studio.submit(Request::ReadLibrary { source, plan: FramingPlan::default() });
+    let (_, Finish::Read(corpus)) = bench.finished(reading) else { panic!("it is read") };
+    let settings = TrainingSettings { epochs: 0, ..TrainingSettings::preset(Preset::Default) };
+    let run_dir = folder.path().join("run");
+    let request = TrainRequest {
+        corpus,
+        settings,
+        run_dir: run_dir.clone(),
+        resume: false,
+        device: DeviceChoice::Cpu,
+    };
+    let job = bench.studio.submit(Request::Train(request));
+    let (_, Finish::Failed(reason)) = bench.finished(job) else { panic!("it can't train") };
+    assert!(reason.contains("epochs") && reason.contains(" — "), "{reason}");
+    assert!(!run_dir.exists(), "nothing is left behind");
+}
+
+#[test]
+fn the_built_in_pieces_are_read_without_a_file() {
+    let bench = Bench::new(None);
+    let plan = FramingPlan::default();
+    let source = LibrarySource::BuiltIn;
+    let job = bench.studio.submit(Request::ReadLibrary { source, plan });
+    let (_, Finish::Read(corpus)) = bench.finished(job) else { panic!("they are in the binary") };
+    assert!(corpus.pieces.len() >= 24 && corpus.skipped.is_empty());
 }

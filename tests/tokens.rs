@@ -199,15 +199,16 @@ fn names(paths: impl IntoIterator<Item = PathBuf>) -> Vec<String> {
 
 #[test]
 fn chords_are_numbered_as_they_appear_whatever_the_number_of_threads() {
-    let folder = folder_of(30);
+    // More than are read at a time.
+    let folder = folder_of(300);
     let read_with = |n_threads: usize| {
         let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
         pool.install(|| read(folder.path(), None).unwrap())
     };
     let (one, four) = (read_with(1), read_with(4));
     assert_eq!(one, four);
-    assert_eq!(one.pieces.len(), 30);
-    let all: Vec<usize> = (0..30).collect();
+    assert_eq!(one.pieces.len() + one.skipped.len(), 300);
+    let all: Vec<usize> = (0..one.pieces.len()).collect();
     let encode = |corpus: &Corpus| Encoding::new(corpus, &all, VocabularyLimits::default(), 7);
     assert_eq!(encode(&one), encode(&four));
     let mut next = 1;
@@ -348,7 +349,11 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     let mut files = Vec::new();
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
-        if path.is_dir() { files.extend(files_below(&path)) } else { files.push(path) }
+        if path.is_dir() {
+            files.extend(files_below(&path));
+        } else {
+            files.push(path);
+        }
     }
     files
 }
@@ -367,6 +372,54 @@ fn a_table_of_maestro_gives_the_set_its_own_split() {
     assert_eq!(pieces_in(&split.train), [0, 3]);
     assert_eq!(pieces_in(&split.valid), [1]);
     assert_eq!(pieces_in(&split.test), [2]);
+}
+
+#[test]
+fn every_odd_file_is_read_or_skipped_with_its_reason() {
+    let Some(data) = common::test_data("every_odd_file_is_read_or_skipped_with_its_reason") else {
+        return;
+    };
+    let paths: Vec<PathBuf> = files_below(&data.join("odd-midi"));
+    for (per_second, framing) in
+        [(2.0, Framing::Nearest), (200.0, Framing::Nearest), (30.0, Framing::Original)]
+    {
+        let plan = plan(per_second, framing);
+        let corpus = read_corpus(&paths, &plan, None, &CancelToken::new(), &|_| {}).unwrap();
+        assert_eq!(corpus.pieces.len() + corpus.skipped.len(), paths.len());
+        for skipped in &corpus.skipped {
+            assert!(!skipped.reason.is_empty() && !skipped.reason.contains('\n'), "{skipped:?}");
+        }
+        for piece in &corpus.pieces {
+            let chord = |id: &u32| corpus.chords[*id as usize];
+            let ends = [piece.chords.first(), piece.chords.last()];
+            let trimmed = ends.iter().all(|id| id.is_some_and(|id| !chord(id).is_rest()));
+            assert!(trimmed, "{} begins or ends with a rest", piece.path.display());
+        }
+        let reason = |name: &str| {
+            let found = corpus.skipped.iter().find(|skipped| skipped.path.ends_with(name));
+            found.map_or(String::new(), |skipped| skipped.reason.clone())
+        };
+        let drums = reason("made/c13_drums_only.mid");
+        assert!(drums.contains("only percussion"), "{drums}");
+        assert!(!reason("made/a20_silence_only.mid").is_empty());
+        let day = reason("made/b21_24_hours.mid");
+        assert_eq!(day.contains("choose a lower frame rate"), per_second == 200.0, "{day}");
+        assert_eq!(reason("made/b19_max_delta_once.mid"), "");
+    }
+}
+
+#[test]
+fn maestro_brings_its_own_split_also_when_a_folder_inside_it_is_named() {
+    let name = "maestro_brings_its_own_split_also_when_a_folder_inside_it_is_named";
+    let Some(data) = common::test_data(name) else { return };
+    let paths = [data.join("maestro-2004/2004")];
+    let corpus = read_corpus(&paths, &nearest(), None, &CancelToken::new(), &|_| {}).unwrap();
+    let parts = corpus.own_split.as_deref().unwrap();
+    let count = |part| parts.iter().filter(|own| **own == part).count();
+    let counts = [OwnPart::Train, OwnPart::Valid, OwnPart::Test].map(count);
+    assert_eq!((parts.len(), counts), (132, [103, 16, 13]));
+    let warned = corpus.warnings.iter().any(|(_, text)| text.contains("table"));
+    assert!(!warned, "{:?}", corpus.warnings);
 }
 
 // Split.
@@ -423,8 +476,9 @@ fn parts_of_one_composition_stay_together() {
         for (one, other) in shared {
             assert_eq!(side(one), side(other), "{one} and {other} with seed {seed}");
         }
-        assert!(split.valid.len() >= 1 && split.valid.len() <= 2);
-        assert!(split.test.len() >= 1 && split.test.len() <= 2);
+        for part in [&split.valid, &split.test] {
+            assert!((1..=2).contains(&part.len()), "{} with seed {seed}", part.len());
+        }
     }
     // A folder that is one series is still split.
     let series = sources(&["s_1", "s_2", "s_3", "s_4", "s_5", "s_6", "s_7", "s_8"]);

@@ -22,8 +22,8 @@ pub(crate) const CHUNK_FRAMES: usize = 64;
 const CEILING_DB: f32 = -1.0;
 /// How long `play` waits for the first font before the clock runs without sound.
 const FONT_PATIENCE_SECS: f64 = 1.0;
-/// How long the old font fades when another takes over.
-const FONT_FADE_SECS: f64 = 0.05;
+/// How long the old font fades, with the notes that it began, when another takes over.
+const FONT_FADE_SECS: f64 = 1.0;
 /// Silence after which rendering rests until something happens.
 const REST_AFTER_SECS: f64 = 2.0;
 const QUIET: f32 = 1e-5;
@@ -62,6 +62,8 @@ pub(crate) struct Status {
     /// Seconds of the score that are heard now, as the bits of an `f64`.
     position: AtomicU64,
     is_playing: AtomicBool,
+    /// The position goes on: playing, and neither waiting for a font nor for more of an open end.
+    is_moving: AtomicBool,
     /// How often the end was reached.
     n_ended: AtomicU32,
     /// The last seek that was carried out.
@@ -191,11 +193,10 @@ impl Engine {
     }
 
     fn replace_schedule(&mut self, schedule: Arc<Schedule>) {
-        let synth = &mut self.synth;
+        let (synth, fading) = (&mut self.synth, &mut self.fading);
         let old = self.sequencer.replace(schedule, |channel, key| {
-            if let Some(synth) = synth {
-                synth.note_off(channel, key);
-            }
+            let fading = fading.iter_mut().map(|(synth, _)| synth);
+            synth.iter_mut().chain(fading).for_each(|synth| synth.note_off(channel, key));
         });
         let _ = self.waste.try_send(Waste::Schedule(old));
         self.prepare_channels();
@@ -205,19 +206,19 @@ impl Engine {
         if let Some((old, _)) = self.fading.take() {
             let _ = self.waste.try_send(Waste::Synth(old));
         }
-        if let Some(mut old) = self.synth.replace(synth) {
-            (0..N_CHANNELS as u8).for_each(|channel| {
-                old.pedal(channel, false);
-                old.release_channel(channel);
-            });
+        if let Some(old) = self.synth.replace(synth) {
             let n_frames = (f64::from(self.sample_rate) * FONT_FADE_SECS) as u64;
             self.fading = Some((old, n_frames));
         }
-        self.sequencer.forget_sounding();
-        self.auditions = [None; MAX_AUDITIONS];
-        self.pedals = 0;
+        let pedals = std::mem::take(&mut self.pedals);
+        self.set_pedals(pedals);
         self.prepare_channels();
         self.quiet_frames = 0;
+    }
+
+    /// The font that sounds and, for notes that it began, the one that fades.
+    fn synths(&mut self) -> impl Iterator<Item = &mut Box<Synth>> {
+        self.synth.iter_mut().chain(self.fading.iter_mut().map(|(synth, _)| synth))
     }
 
     /// Brings the synthesizer's programs and pedals to what the score says here.
@@ -232,10 +233,8 @@ impl Engine {
     fn set_pedals(&mut self, wanted: u16) {
         for channel in 0..N_CHANNELS as u8 {
             let is_down = wanted >> channel & 1 == 1;
-            if is_down != (self.pedals >> channel & 1 == 1)
-                && let Some(synth) = &mut self.synth
-            {
-                synth.pedal(channel, is_down);
+            if is_down != (self.pedals >> channel & 1 == 1) {
+                self.synths().for_each(|synth| synth.pedal(channel, is_down));
             }
         }
         self.pedals = wanted;
@@ -279,9 +278,8 @@ impl Engine {
 
     /// Every key and pedal of the score goes up; notes played by hand sound on.
     fn release_score(&mut self) {
-        if let Some(synth) = &mut self.synth {
-            let channels = (0..N_CHANNELS as u8).filter(|channel| *channel != AUDITION_CHANNEL);
-            channels.for_each(|channel| synth.release_channel(channel));
+        for channel in (0..N_CHANNELS as u8).filter(|channel| *channel != AUDITION_CHANNEL) {
+            self.synths().for_each(|synth| synth.release_channel(channel));
         }
         self.set_pedals(0);
         self.sequencer.forget_sounding();
@@ -365,23 +363,27 @@ impl Engine {
             let is_down = event.action == Action::PedalDown;
             self.set_pedals(others | u16::from(is_down) << channel);
         }
-        let Some(synth) = &mut self.synth else { return };
         match event.action {
-            Action::NoteOn { key, velocity, .. } => synth.note_on(channel, key, velocity),
-            Action::NoteOff { key, .. } => synth.note_off(channel, key),
+            Action::NoteOn { key, velocity, .. } => {
+                if let Some(synth) = &mut self.synth {
+                    synth.note_on(channel, key, velocity);
+                }
+            }
+            Action::NoteOff { key, .. } => {
+                self.synths().for_each(|synth| synth.note_off(channel, key));
+            }
             Action::PedalDown | Action::PedalUp => {}
         }
     }
 
     fn end_auditions(&mut self, n_frames: u64) {
-        for slot in &mut self.auditions {
-            let Some(note) = slot else { continue };
+        for idx in 0..MAX_AUDITIONS {
+            let Some(note) = &mut self.auditions[idx] else { continue };
             note.frames_left = note.frames_left.saturating_sub(n_frames);
             if note.frames_left == 0 {
-                if let Some(synth) = &mut self.synth {
-                    synth.note_off(AUDITION_CHANNEL, note.key);
-                }
-                *slot = None;
+                let key = note.key;
+                self.auditions[idx] = None;
+                self.synths().for_each(|synth| synth.note_off(AUDITION_CHANNEL, key));
             }
         }
     }
@@ -449,6 +451,9 @@ impl Engine {
 
     fn report(&self, n_frames: usize) {
         self.store_position();
+        let is_moving =
+            self.is_playing && !self.is_waiting_for_font() && !self.sequencer.is_at_end();
+        self.status.is_moving.store(is_moving, Ordering::Release);
         self.status.frames.fetch_add(n_frames as u64, Ordering::Relaxed);
     }
 
@@ -539,6 +544,11 @@ impl EngineControl {
 
     pub fn is_playing(&self) -> bool {
         self.status.is_playing.load(Ordering::Acquire)
+    }
+
+    /// Whether the position goes on by itself.
+    pub(crate) fn is_moving(&self) -> bool {
+        self.is_playing() && self.status.is_moving.load(Ordering::Acquire)
     }
 
     /// Seconds of the score that are heard now; after a seek at once where it went.

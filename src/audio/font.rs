@@ -123,6 +123,35 @@ impl Font {
         })
     }
 
+    /// The built-in piano with one of its four layers (velocities 76–102) for all velocities: what
+    /// can be played first. `None` when the whole is already there, or on cancelling.
+    #[cfg(feature = "studio")]
+    pub(crate) fn built_in_preview(cancel: &CancelToken) -> Option<Self> {
+        use super::trims::SAMPLES_PER_LAYER;
+
+        /// Composed notes have velocity 100.
+        const LAYER: usize = 2;
+        // Someone may be loading the whole piano right now: then there's no need to wait.
+        if BUILT_IN.try_lock().is_ok_and(|kept| kept.strong_count() > 0) {
+            return None;
+        }
+        let (bytes, name) = (crate::assets::PIANO_SF3, BUILT_IN_NAME);
+        let of_layer = |idx: usize| LAYER * SAMPLES_PER_LAYER + idx % SAMPLES_PER_LAYER;
+        let trims = &BUILT_IN_TRIMS[of_layer(0)..of_layer(0) + SAMPLES_PER_LAYER];
+        let load = || {
+            let mut file = Cursor::new(bytes);
+            let mut layout = scan(&mut file, bytes.len() as u64, name)?;
+            let all = layout.headers.clone();
+            for (idx, header) in layout.headers.iter_mut().take(BUILT_IN_TRIMS.len()).enumerate() {
+                header.clone_from(all.get(of_layer(idx)).unwrap_or(&all[idx]));
+            }
+            load_layout(file, layout, name, trims, cancel)
+        };
+        let mut font = isolated(name, load).ok()?;
+        font.name = BUILT_IN_NAME.to_owned();
+        Some(font)
+    }
+
     /// Whether it has a drum kit. Percussion isn't played without one: it would sound as piano.
     pub fn has_drums(&self) -> bool {
         self.shared.get_presets().iter().any(|preset| preset.get_bank_number() == 128)
@@ -155,11 +184,25 @@ fn load_from(
     trims: &[i8],
     cancel: &CancelToken,
 ) -> Result<Font, LoadError> {
-    let refuse = |damage: Damage| LoadError::Font(damaged(name, damage));
-    let layout = riff::scan(&mut file, len).map_err(|error| match error {
+    let layout = scan(&mut file, len, name)?;
+    load_layout(file, layout, name, trims, cancel)
+}
+
+fn scan(file: &mut (impl Read + Seek), len: u64, name: &str) -> Result<FontLayout, LoadError> {
+    riff::scan(file, len).map_err(|error| match error {
         ScanError::Io(error) => LoadError::Io(error),
-        ScanError::Damage(damage) => refuse(damage),
-    })?;
+        ScanError::Damage(damage) => LoadError::Font(damaged(name, damage)),
+    })
+}
+
+fn load_layout(
+    mut file: impl Read + Seek,
+    layout: FontLayout,
+    name: &str,
+    trims: &[i8],
+    cancel: &CancelToken,
+) -> Result<Font, LoadError> {
+    let refuse = |damage: Damage| LoadError::Font(damaged(name, damage));
     file.seek(SeekFrom::Start(layout.samples_at)).map_err(LoadError::Io)?;
     let cancelled = || LoadError::Font(FontError::Cancelled { name: name.to_owned() });
 
@@ -305,5 +348,45 @@ fn gather_fonts(folder: &Path, depth: usize, fonts: &mut Vec<PathBuf>) {
         } else if depth > 0 && path.is_dir() {
             gather_fonts(&path, depth - 1, fonts);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_built_in_piano_is_decoded_whole_and_nothing_clips() {
+        let font = Font::load(&FontSource::BuiltIn, &CancelToken::new()).unwrap();
+        let headers = font.shared.get_sample_headers();
+        assert_eq!(headers.len(), BUILT_IN_TRIMS.len());
+        for header in headers {
+            // The file's loops begin and end eight samples inside what was encoded.
+            let front = header.get_start_loop() - header.get_start();
+            let back = header.get_end() - header.get_end_loop();
+            assert_eq!((front, back), (8, 8), "{}", header.get_name());
+        }
+        assert!(font.shared.get_wave_data().iter().all(|x| x.unsigned_abs() < 32_767));
+
+        assert!(Font::built_in_preview(&CancelToken::new()).is_none());
+        // Asked for again, it is the same.
+        let again = Font::load(&FontSource::BuiltIn, &CancelToken::new()).unwrap();
+        assert!(Arc::ptr_eq(&font.shared, &again.shared));
+    }
+
+    #[test]
+    fn fonts_are_found_in_folders_by_their_endings() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = folder.path().join("inner");
+        std::fs::create_dir(&inner).unwrap();
+        for name in ["b.sf2", "a.SF3", "c.txt", "inner/d.sf2"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let mut fonts = Vec::new();
+        gather_fonts(folder.path(), 1, &mut fonts);
+        fonts.sort();
+        let expected = ["a.SF3", "b.sf2", "inner/d.sf2"].map(|name| folder.path().join(name));
+        assert_eq!(fonts, expected);
+        system_fonts();
     }
 }

@@ -12,8 +12,16 @@ mod dynamics;
 mod font;
 mod render;
 mod riff;
+#[cfg_attr(
+    not(feature = "studio"),
+    expect(dead_code, reason = "only the player seeks and replaces")
+)]
 mod sequencer;
 mod sf3;
+#[cfg_attr(
+    not(feature = "studio"),
+    expect(dead_code, reason = "only the player stops notes early")
+)]
 mod synth;
 mod trims;
 

@@ -151,10 +151,10 @@ impl Player {
     /// smoothly between the device's buffers.
     pub fn playhead_secs(&self) -> f64 {
         let shared = lock(&self.shared);
-        let (secs, is_playing) = (shared.engine.position_secs(), shared.engine.is_playing());
+        let (secs, is_moving) = (shared.engine.position_secs(), shared.engine.is_moving());
         let (speed, end) = (shared.wanted.speed, shared.wanted.schedule.end_secs());
         drop(shared);
-        let speed = if is_playing { speed } else { 0.0 };
+        let speed = if is_moving { speed } else { 0.0 };
         self.glide().at(Instant::now(), secs, speed).min(end.max(secs))
     }
 
@@ -242,7 +242,7 @@ mod tests {
         for (ms, shown) in shown.iter().enumerate() {
             assert!((shown - ms as f64 / 1e3).abs() < 0.022, "{ms} ms shows {shown}");
         }
-        assert_eq!(glide.at(start + Duration::from_millis(300), 0.05, 1.0), 0.05);
+        assert_eq!(glide.at(start + Duration::from_millis(300), 0.02, 1.0), 0.02);
         assert_eq!(glide.at(start + Duration::from_secs(9), 0.05, 0.0), 0.05);
     }
 

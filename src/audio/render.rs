@@ -435,3 +435,43 @@ impl Dither {
         (self.0 >> 40) as f64 / f64::from(1 << 24)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn a_full_disk_is_an_error() {
+        // Every write to this device fails for want of space.
+        let mut full = File::options().write(true).open("/dev/full").unwrap();
+        let written = WavWriter::new(&mut full, &RenderSettings::default())
+            .and_then(|mut wav| wav.write(&[0.5; 40_000], &[0.5; 40_000]).map(|()| wav))
+            .and_then(WavWriter::finish);
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::StorageFull);
+    }
+
+    #[test]
+    fn dither_is_triangular_and_repeats() {
+        let (mut one, mut other) = (Dither::new(), Dither::new());
+        let noise: Vec<f64> = (0..10_000).map(|_| one.next()).collect();
+        assert!(noise.iter().all(|x| x.abs() < 1.0 && *x == other.next()));
+        let mean = noise.iter().sum::<f64>() / 10_000.0;
+        let variance = noise.iter().map(|x| x * x).sum::<f64>() / 10_000.0;
+        assert!(mean.abs() < 0.02 && (variance - 1.0 / 6.0).abs() < 0.01, "{mean} {variance}");
+    }
+
+    #[test]
+    fn halving_keeps_low_tones_and_takes_high_ones_away() {
+        let tone = |hertz: f64| {
+            let mut halver = Halver::new();
+            let step = std::f64::consts::TAU * hertz / 16_000.0;
+            let input = std::array::from_fn(|n| (step * n as f64).sin() as f32);
+            let mut output = [0.0; CHUNK_FRAMES / 2];
+            halver.halve(&input, 0, &mut output);
+            output[64..].iter().fold(0f32, |peak, x| peak.max(x.abs()))
+        };
+        assert!(tone(500.0) > 0.97 && tone(2_500.0) > 0.97);
+        assert!(tone(4_700.0) < 0.01 && tone(7_500.0) < 0.001);
+    }
+}

@@ -414,8 +414,8 @@ impl Sequencer {
         schedule: Arc<Schedule>,
         mut release: impl FnMut(u8, u8),
     ) -> Arc<Schedule> {
-        let old = std::mem::replace(&mut self.schedule, schedule);
         let now = self.position_secs();
+        let old = std::mem::replace(&mut self.schedule, schedule);
         for channel in 0..N_CHANNELS as u8 {
             for key in 0..128u8 {
                 let start = self.sounding[usize::from(channel)][usize::from(key)];
@@ -482,7 +482,7 @@ mod tests {
                 });
             }
             let step = sequencer.frames_to_next().min(n_frames - at);
-            if step == 0 {
+            if step == 0 || sequencer.is_at_end() {
                 return lines;
             }
             sequencer.advance(step);
@@ -565,6 +565,7 @@ mod tests {
         let mut released = 0;
         let short = Schedule::from_score(&score(&[(0, 100, 60)]));
         sequencer.replace(Arc::new(short), |_, _| released += 1);
+        assert!(play(&mut sequencer, 100).is_empty());
         assert_eq!((released, sequencer.position_secs(), sequencer.is_at_end()), (1, 0.1, true));
     }
 

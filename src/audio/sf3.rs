@@ -211,7 +211,7 @@ impl Read for SampleReader {
             (self.current, self.at) = (next, 0);
         }
         let n_bytes = out.len().min(2 * self.current.len() - self.at);
-        if self.at % 2 == 0 && n_bytes >= 2 {
+        if self.at.is_multiple_of(2) && n_bytes >= 2 {
             let samples = &self.current[self.at / 2..];
             for (pair, sample) in out.chunks_exact_mut(2).zip(samples) {
                 pair.copy_from_slice(&sample.to_le_bytes());

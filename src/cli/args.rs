@@ -64,6 +64,7 @@ pub enum Command {
     Evaluate(EvaluateArgs),
     Render(RenderArgs),
     Convert(ConvertArgs),
+    Export(ExportArgs),
     Devices(DevicesArgs),
 }
 
@@ -163,8 +164,7 @@ pub struct GenerateArgs {
 }
 
 /// What the music starts from; silence if nothing is given
-#[derive(Args, Debug, Default)]
-#[group(multiple = false)]
+#[derive(Args, Debug)]
 pub struct PrimeArgs {
     /// Start from the opening of a MIDI file
     #[arg(long, value_name = "FILE", group = "start")]
@@ -228,6 +228,26 @@ pub struct ConvertArgs {
     /// The file to write; its name's end (.mid or .etude) says which kind
     #[arg(long, value_name = "OUT")]
     pub out: PathBuf,
+}
+
+/// Write a model as one file that composes, without what is needed to train it further
+#[derive(Args, Debug)]
+#[command(
+    after_help = "Example:\n  etude export --model runs/first --out first.safetensors --half"
+)]
+pub struct ExportArgs {
+    /// A run folder, a checkpoint in it, or `starter` for the built-in model
+    #[arg(long, value_name = "RUN")]
+    pub model: PathBuf,
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    pub out: PathBuf,
+    /// Sixteen bits a weight: half the size
+    #[arg(long)]
+    pub half: bool,
+    /// What it was trained on, with credits; kept in the file
+    #[arg(long, value_name = "TEXT")]
+    pub about: Option<String>,
 }
 
 /// Say what can compute here, what can sound here, and why the rest can't

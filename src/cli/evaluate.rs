@@ -1,14 +1,18 @@
 //! `etude evaluate`: a model measured on files.
 
+use std::collections::HashSet;
+use std::path::Path;
+
 use serde::Serialize;
 
 use super::args::EvaluateArgs;
 use super::failure::Failure;
 use super::generate::load_model;
 use super::interrupt::cancelled_by_interrupt;
-use super::output::{Output, count, thousands};
+use super::output::{Output, count, perplexity, thousands};
 use super::tokenize::{SkippedReport, read};
-use crate::model::{EvaluateError, evaluate};
+use crate::model::{EvaluateError, Run, RunSummary, evaluate};
+use crate::tokens::Corpus;
 
 #[derive(Serialize)]
 struct Report {
@@ -18,6 +22,9 @@ struct Report {
     frames: usize,
     unseen_frames: usize,
     files: usize,
+    /// Of those, pieces the model learned from, and pieces its epoch was chosen by.
+    learned_from: usize,
+    chosen_by: usize,
     skipped: Vec<SkippedReport>,
 }
 
@@ -31,6 +38,8 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<(), Failure> {
         }
         error.into()
     })?;
+    let run = run_of(&args.model);
+    let known = |part| run.as_ref().map_or(0, |run| n_pieces_used_as(part, run, &corpus));
     let report = Report {
         loss: measured.loss,
         perplexity: measured.perplexity,
@@ -38,22 +47,49 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<(), Failure> {
         frames: measured.frames,
         unseen_frames: measured.unseen_frames,
         files: corpus.pieces.len(),
+        learned_from: known("train"),
+        chosen_by: known("valid"),
         skipped: corpus.skipped.iter().map(Into::into).collect(),
     };
     output.result(&report, || words(&report))
 }
 
+/// The run that a model belongs to, if it lies in one.
+fn run_of(model: &Path) -> Option<RunSummary> {
+    let above = model.ancestors().take(3);
+    above.filter_map(|folder| Run::read(folder).ok()).next().map(|run| run.summary)
+}
+
+/// How many of the pieces the run used as `part`, by their bytes.
+fn n_pieces_used_as(part: &str, run: &RunSummary, corpus: &Corpus) -> usize {
+    let files = run.corpus.files.iter().filter(|file| file.parts.iter().any(|name| name == part));
+    let hashes: HashSet<&str> = files.map(|file| file.sha256.as_str()).collect();
+    corpus.pieces.iter().filter(|piece| hashes.contains(piece.sha256.as_str())).count()
+}
+
 fn words(report: &Report) -> String {
-    format!(
+    let mut text = format!(
         "{}, {} frames ({} with a chord the model never learned)\n\
          loss        {:.4} nats a frame\n\
-         perplexity  {:.2}: as unsure as if choosing among that many chords\n\
+         perplexity  {}: as unsure as if choosing among that many chords\n\
          accuracy    {:.1} %: how often the likeliest chord was right",
         count(report.files, "piece"),
         thousands(report.frames as u64),
         thousands(report.unseen_frames as u64),
         report.loss,
-        report.perplexity,
+        perplexity(report.perplexity),
         100.0 * report.accuracy
-    )
+    );
+    for (number, what) in [
+        (report.learned_from, "the model learned from"),
+        (report.chosen_by, "its epoch was chosen by"),
+    ] {
+        if number > 0 {
+            text.push_str(&format!(
+                "\nThis includes {} that {what}: no measure of new music",
+                count(number, "piece")
+            ));
+        }
+    }
+    text
 }

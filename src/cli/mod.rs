@@ -8,6 +8,7 @@ mod args;
 mod convert;
 mod devices;
 mod evaluate;
+mod export;
 mod failure;
 mod generate;
 mod inspect;
@@ -33,6 +34,8 @@ use output::Output;
 
 /// Reads the command line and runs it.
 pub fn main() -> ExitCode {
+    // SAFETY: this is the first thing the program does; no other thread runs yet.
+    unsafe { crate::model::announce_own_cuda() };
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) if error.use_stderr() => {
@@ -69,6 +72,7 @@ fn run(cli: Cli, output: &Output) -> Result<(), Failure> {
         Some(Command::Evaluate(args)) => evaluate::run(&args, output),
         Some(Command::Render(args)) => render::run(&args, output),
         Some(Command::Convert(args)) => convert::run(&args, output),
+        Some(Command::Export(args)) => export::run(&args, output),
         Some(Command::Devices(args)) => devices::run(&args, output),
     }
 }

@@ -167,6 +167,16 @@ pub fn thousands(number: impl TryInto<u64>) -> String {
     text
 }
 
+/// `109.47`, `12,345`: two decimals as long as they tell anything.
+pub fn perplexity(value: f64) -> String {
+    match value {
+        value if value.is_nan() => "not known".to_owned(),
+        value if value < 1_000.0 => format!("{value:.2}"),
+        // A float to integer cast saturates.
+        value => thousands(value.round() as u64),
+    }
+}
+
 /// `1 note`, `2 notes`.
 pub fn count(number: usize, singular: &str) -> String {
     let s = if number == 1 { "" } else { "s" };
@@ -186,5 +196,10 @@ mod tests {
         assert_eq!(count(1_000, "piece"), "1,000 pieces");
         assert_eq!((clock(9.94).as_str(), clock(125.0).as_str()), ("0:09.9", "2:05"));
         assert_eq!(clock(3_723.0), "1:02:03");
+        assert_eq!(
+            (perplexity(109.468).as_str(), perplexity(12_345.6).as_str()),
+            ("109.47", "12,346")
+        );
+        assert_eq!(perplexity(f64::NAN), "not known");
     }
 }

@@ -17,11 +17,15 @@ use crate::tokens::{
     VocabularyLimits, read_corpus,
 };
 
+/// Lines about single files before they are only counted.
+const MAX_NOTES: usize = 30;
+
 #[derive(Serialize)]
 struct Report {
     /// Files that were read.
     files: usize,
     skipped: Vec<SkippedReport>,
+    warnings: Vec<SkippedReport>,
     frames: usize,
     vocabulary: usize,
     /// The time it took.
@@ -33,6 +37,7 @@ struct Report {
     out: Option<String>,
 }
 
+/// A file that was left out, or read with a warning.
 #[derive(Serialize)]
 pub struct SkippedReport {
     pub path: String,
@@ -78,6 +83,14 @@ pub fn run(args: &TokenizeArgs, output: &Output) -> Result<(), Failure> {
     let report = Report {
         files: corpus.pieces.len(),
         skipped: corpus.skipped.iter().map(Into::into).collect(),
+        warnings: corpus
+            .warnings
+            .iter()
+            .map(|(path, reason)| SkippedReport {
+                path: path.display().to_string(),
+                reason: reason.clone(),
+            })
+            .collect(),
         frames: corpus.n_frames(),
         vocabulary: encoding.vocabulary.len(),
         seconds: began.elapsed().as_secs_f64(),
@@ -124,8 +137,14 @@ pub fn read(
         CorpusError::Cancelled => Failure::Interrupted("stopped; nothing was changed".to_owned()),
         error => error.into(),
     })?;
-    for skipped in &corpus.skipped {
-        output.note(&format!("skipped {}: {}", skipped.path.display(), skipped.reason));
+    let skipped = corpus.skipped.iter().map(|skipped| (&skipped.path, "skipped ", &skipped.reason));
+    let warned = corpus.warnings.iter().map(|(path, text)| (path, "", text));
+    let notes: Vec<_> = skipped.chain(warned).collect();
+    for (path, what, text) in notes.iter().take(MAX_NOTES) {
+        output.note(&format!("{what}{}: {text}", path.display()));
+    }
+    if let Some(more) = notes.len().checked_sub(MAX_NOTES).filter(|more| *more > 0) {
+        output.note(&format!("and {} more (`etude inspect` tells them all)", count(more, "line")));
     }
     Ok(corpus)
 }

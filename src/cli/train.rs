@@ -1,15 +1,17 @@
 //! `etude train`: learning from a folder of music.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::failure::Failure;
 use super::interrupt::cancelled_by_interrupt;
-use super::output::{Meter, Output, clock, count, thousands};
+use super::output::{Meter, Output, clock, count, perplexity, thousands};
 use super::paths::check_output_folder;
 use super::tokenize::read;
 use super::train_args::TrainArgs;
+use crate::assets::piece_scores;
 use crate::cancel::CancelToken;
 use crate::model::{
     EpochPoint, Outcome, Prepared, Run, TrainError, TrainEvent, TrainRequest, TrainSummary,
@@ -35,15 +37,18 @@ struct FinishedLine<'a> {
 }
 
 pub fn run(args: &TrainArgs, output: &Output) -> Result<(), Failure> {
-    let settings = if args.resume && args.out.exists() {
-        args.settings_over(Run::read(&args.out).map_err(Failure::failed)?.summary.settings)
-    } else {
-        args.settings()
-    };
-    settings.validate().map_err(|error| Failure::words(error.to_string()))?;
     check_run_folder(args)?;
+    let resumed = if args.resume { Some(Run::read(&args.out)?.summary) } else { None };
+    // A run that goes on keeps its settings and its music, unless words say otherwise.
+    let base = resumed.as_ref().map_or_else(|| args.preset(), |run| run.settings.clone());
+    let settings = args.settings(base);
+    settings.validate().map_err(|error| Failure::words(error.to_string()))?;
+    let mut paths = args.paths.clone();
+    if let (true, Some(run)) = (paths.is_empty(), &resumed) {
+        paths = run.corpus.files.iter().map(|file| file.path.clone().into()).collect();
+    }
     let cancel = cancelled_by_interrupt();
-    let corpus = Arc::new(corpus(args, &settings, &cancel, *output)?);
+    let corpus = Arc::new(corpus(&paths, &settings, &cancel, *output)?);
     let request = TrainRequest {
         corpus,
         settings,
@@ -80,19 +85,20 @@ fn check_run_folder(args: &TrainArgs) -> Result<(), Failure> {
     }
 }
 
-/// The pieces named, or those in the binary.
+/// The pieces named, or those in the binary, whose names stand in angle brackets.
 fn corpus(
-    args: &TrainArgs,
+    paths: &[PathBuf],
     settings: &TrainingSettings,
     cancel: &CancelToken,
     output: Output,
 ) -> Result<Corpus, Failure> {
     let plan = settings.framing_plan();
-    let corpus = if args.paths.is_empty() {
-        output.note("no path was given: learning from the built-in pieces");
-        read_sources(&built_in_pieces(), &plan)?
+    let is_built_in = |path: &PathBuf| path.to_string_lossy().starts_with('<');
+    let corpus = if paths.iter().all(is_built_in) {
+        output.note("learning from the built-in pieces");
+        read_sources(&piece_scores(), &plan)?
     } else {
-        read(&args.paths, &plan, cancel, output)?
+        read(paths, &plan, cancel, output)?
     };
     output.note(&format!(
         "read {}, {} of music, {} frames, {} chords",
@@ -102,10 +108,6 @@ fn corpus(
         thousands(corpus.chords.len() as u64)
     ));
     Ok(corpus)
-}
-
-fn built_in_pieces() -> Vec<(String, crate::music::Score)> {
-    Vec::new()
 }
 
 /// Follows a run: lines on standard output, a bar and notes on standard error.
@@ -153,7 +155,7 @@ fn prepared_words(prepared: &Prepared) -> String {
     format!(
         "computing on {}; {} weights, {} chords ({:.1} % of the held-out frames), about {} MB of memory\n\
          learning from {} frames, {} held out{}; {} of {} sequences an epoch\n\
-         to beat: perplexity {:.1} by counting chords, {:.1} with some repeating; repeating is right {:.1} % of the time",
+         to beat: perplexity {} by counting chords, {} with some repeating; repeating is right {:.1} % of the time",
         prepared.device,
         thousands(prepared.parameters as u64),
         thousands(prepared.vocabulary as u64),
@@ -168,18 +170,18 @@ fn prepared_words(prepared: &Prepared) -> String {
         },
         count(prepared.steps_per_epoch, "step"),
         prepared.batch,
-        base.unigram_perplexity,
-        base.mixed_perplexity,
+        perplexity(base.unigram_perplexity),
+        perplexity(base.mixed_perplexity),
         100.0 * base.repeat_accuracy,
     )
 }
 
 fn epoch_words(point: &EpochPoint) -> String {
     format!(
-        "epoch {:>3}  train perplexity {:>8.2}  held out {:>8.2}, {:>4.1} % right  {} frames/s  {}",
+        "epoch {:>3}  train perplexity {:>8}  held out {:>8}, {:>4.1} % right  {} frames/s  {}",
         point.epoch,
-        point.train_perplexity,
-        point.valid_perplexity,
+        perplexity(point.train_perplexity),
+        perplexity(point.valid_perplexity),
         100.0 * point.valid_accuracy,
         thousands(point.frames_per_second as u64),
         clock(point.seconds),
@@ -195,10 +197,12 @@ fn summary_words(summary: &TrainSummary, run: &str) -> String {
         Outcome::Cancelled => "stopped",
     };
     let test = summary.test_perplexity.map_or_else(String::new, |test| {
-        format!("\nperplexity on pieces that chose nothing: {test:.2}")
+        format!("\nperplexity on pieces that chose nothing: {}", perplexity(test))
     });
     format!(
-        "{how}: best at epoch {}, held-out perplexity {:.2} (the epoch was chosen by it; counting chords alone gets {:.1}){test}\n{run}",
-        summary.best_epoch, summary.best_valid_perplexity, summary.baselines.unigram_perplexity
+        "{how}: best at epoch {}, held-out perplexity {} (the epoch was chosen by it; counting chords alone gets {}){test}\n{run}",
+        summary.best_epoch,
+        perplexity(summary.best_valid_perplexity),
+        perplexity(summary.baselines.unigram_perplexity)
     )
 }

@@ -30,7 +30,7 @@ pub struct TrainArgs {
     /// The run folder to make; one that exists is refused unless --resume
     #[arg(long, value_name = "RUN")]
     pub out: PathBuf,
-    /// Go on with the run in --out; its own settings stay, only --epochs may differ
+    /// Go on with the run in --out, with its own settings and music; --epochs may differ
     #[arg(long)]
     pub resume: bool,
     /// What to compute on: auto, cpu, cuda, cuda:1, vulkan (see `etude devices`)
@@ -138,13 +138,12 @@ pub struct MusicArgs {
 }
 
 impl TrainArgs {
-    /// The preset with the flags laid over it.
-    pub fn settings(&self) -> TrainingSettings {
-        self.settings_over(TrainingSettings::preset(self.preset.into()))
+    pub fn preset(&self) -> TrainingSettings {
+        TrainingSettings::preset(self.preset.into())
     }
 
-    /// The flags laid over other settings: those of the run that is resumed.
-    pub fn settings_over(&self, base: TrainingSettings) -> TrainingSettings {
+    /// `base` with the flags laid over it.
+    pub fn settings(&self, base: TrainingSettings) -> TrainingSettings {
         let (network, learning, music) = (&self.network, &self.learning, &self.music);
         let unless_zero = |given: Option<usize>, base: Option<usize>| match given {
             Some(0) => None,

@@ -1,31 +1,15 @@
-//! Bars, beats and the grid that notes snap to, all in ticks.
+//! Beats and the grid that notes snap to, all in ticks.
 //!
 //! Bars are counted through every change of meter once, when a score is new, and then found by
 //! binary search: a frame of the window asks for many.
 
-use crate::music::{Meter, Score, Tick, TicksPerQuarter};
+use crate::music::{self, BarGrid, Score, Tick, TicksPerQuarter};
 
-/// Where bars begin in a score. It has at least the first.
+/// Where bars begin in a score, with what a grid needs of them.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Bars {
-    stretches: Vec<Stretch>,
-}
-
-/// The bars under one meter.
-#[derive(Clone, Copy, PartialEq, Debug)]
-struct Stretch {
-    start: u32,
-    first_bar: u32,
-    ticks_per_bar: u32,
-    ticks_per_beat: u32,
-}
-
-impl Stretch {
-    /// Every how many bars one is shown: the least power of two that keeps them `min_ticks` apart.
-    fn stride(&self, min_ticks: f64) -> u32 {
-        let bars = (min_ticks / f64::from(self.ticks_per_bar)).ceil().clamp(1.0, 2_147_483_648.0);
-        (bars as u32).next_power_of_two()
-    }
+    grid: BarGrid,
+    ticks_per_quarter: TicksPerQuarter,
 }
 
 /// One bar.
@@ -51,87 +35,56 @@ impl Bar {
 impl Bars {
     pub fn new(score: &Score) -> Self {
         let ticks_per_quarter = score.tempo_map.ticks_per_quarter();
-        let stretch = |start, first_bar, meter: Meter| Stretch {
-            start,
-            first_bar,
-            ticks_per_bar: meter.ticks_per_bar(ticks_per_quarter),
-            ticks_per_beat: meter.ticks_per_beat(ticks_per_quarter),
-        };
-        let mut now = stretch(0, 1, Meter::COMMON);
-        let mut stretches = Vec::with_capacity(score.meters.len() + 1);
-        for change in &score.meters {
-            let passed = change.tick.0.saturating_sub(now.start).div_ceil(now.ticks_per_bar);
-            let next = stretch(change.tick.0, now.first_bar.saturating_add(passed), change.meter);
-            if next.start > now.start {
-                stretches.push(now);
-            }
-            now = next;
-        }
-        stretches.push(now);
-        Self { stretches }
+        Self { grid: score.bar_grid(), ticks_per_quarter }
     }
 
     /// The bar that holds the tick.
     pub fn at(&self, tick: Tick) -> Bar {
-        let idx = self.stretch_at(tick);
-        let stretch = self.stretches[idx];
-        self.bar_in(idx, (tick.0 - stretch.start) / stretch.ticks_per_bar)
+        self.measured(self.grid.bar_at(tick))
     }
 
-    /// The bar that holds the tick and all after it, up to the last tick there is.
-    pub fn starting_at(&self, tick: Tick) -> impl Iterator<Item = Bar> {
-        let first = self.at(tick);
-        std::iter::successors(Some(first), |bar| (bar.end.0 < u32::MAX).then(|| self.at(bar.end)))
-    }
-
-    /// Bars from the one that holds the tick on, left out so that no two begin less than
-    /// `min_ticks` apart: every second, fourth, eighth … of a stretch. What is walked over depends
-    /// on how many are found, never on how many there are.
+    /// Bars from about the one that holds the tick on (never a later one), left out so that no
+    /// two begin less than `min_ticks` apart: every second, fourth, eighth … by their numbers,
+    /// so that the same ones are left while one scrolls. What is walked over depends on how many
+    /// are found, never on how many there are.
     pub fn spaced(&self, tick: Tick, min_ticks: f64) -> impl Iterator<Item = Bar> {
-        let stretch_idx = self.stretch_at(tick);
-        let stretch = self.stretches[stretch_idx];
-        let bar_idx = (tick.0 - stretch.start) / stretch.ticks_per_bar;
-        let first = self.bar_in(stretch_idx, bar_idx - bar_idx % stretch.stride(min_ticks));
+        let bar = self.grid.bar_at(tick);
+        let n_back = (bar.number - 1) % self.stride(bar, min_ticks);
+        let back = u64::from(n_back) * u64::from(self.ticks_per_bar(bar));
+        let first = u64::from(bar.start.0).saturating_sub(back);
+        let first = self.grid.bar_at(Tick(u32::try_from(first).unwrap_or(bar.start.0)));
         std::iter::successors(Some(first), move |bar| self.spaced_after(*bar, min_ticks))
+            .map(|bar| self.measured(bar))
     }
 
-    fn spaced_after(&self, bar: Bar, min_ticks: f64) -> Option<Bar> {
+    fn spaced_after(&self, bar: music::Bar, min_ticks: f64) -> Option<music::Bar> {
         // A float to integer cast saturates.
-        let at_least = bar.start.0.saturating_add((min_ticks as u32).max(1));
-        let mut stretch_idx = self.stretch_at(Tick(at_least));
-        let mut stretch = self.stretches[stretch_idx];
-        let stride = stretch.stride(min_ticks);
-        let bar_idx = (at_least - stretch.start).div_ceil(stretch.ticks_per_bar);
-        let mut bar_idx = bar_idx.checked_next_multiple_of(stride)?;
-        let start =
-            u64::from(stretch.start) + u64::from(bar_idx) * u64::from(stretch.ticks_per_bar);
-        if let Some(next) =
-            self.stretches.get(stretch_idx + 1).filter(|next| start >= u64::from(next.start))
-        {
-            (stretch_idx, stretch, bar_idx) = (stretch_idx + 1, *next, 0);
+        let at_least = Tick(bar.start.0.checked_add((min_ticks as u32).max(1))?);
+        let next = self.grid.bar_at(at_least);
+        let stride = self.stride(next, min_ticks);
+        let n_past = (next.number - 1) % stride;
+        if n_past == 0 && next.start == at_least {
+            return Some(next);
         }
-        let is_a_tick = u64::from(stretch.start)
-            + u64::from(bar_idx) * u64::from(stretch.ticks_per_bar)
-            < u64::from(u32::MAX);
-        is_a_tick.then(|| self.bar_in(stretch_idx, bar_idx))
+        // Should a change of meter lie between, any bar after it is far enough away too.
+        let ahead = u64::from(stride - n_past) * u64::from(self.ticks_per_bar(next));
+        let start = u32::try_from(u64::from(next.start.0) + ahead).ok()?;
+        (start < u32::MAX).then(|| self.grid.bar_at(Tick(start)))
     }
 
-    fn stretch_at(&self, tick: Tick) -> usize {
-        // The first stretch starts at tick 0, so that one is always found.
-        self.stretches.partition_point(|stretch| stretch.start <= tick.0).saturating_sub(1)
+    /// Every how many bars one is left: the least power of two that keeps them `min_ticks` apart.
+    fn stride(&self, bar: music::Bar, min_ticks: f64) -> u32 {
+        let bars = min_ticks / f64::from(self.ticks_per_bar(bar));
+        (bars.ceil().clamp(1.0, 2_147_483_648.0) as u32).next_power_of_two()
     }
 
-    fn bar_in(&self, stretch_idx: usize, bar_idx: u32) -> Bar {
-        let stretch = self.stretches[stretch_idx];
-        let start = stretch.start + bar_idx * stretch.ticks_per_bar;
-        let next_stretch = self.stretches.get(stretch_idx + 1);
-        let limit = next_stretch.map_or(u32::MAX, |next| next.start);
-        Bar {
-            number: stretch.first_bar.saturating_add(bar_idx),
-            start: Tick(start),
-            end: Tick(start.saturating_add(stretch.ticks_per_bar).min(limit)),
-            ticks_per_beat: stretch.ticks_per_beat,
-        }
+    fn ticks_per_bar(&self, bar: music::Bar) -> u32 {
+        bar.meter.ticks_per_bar(self.ticks_per_quarter)
+    }
+
+    fn measured(&self, bar: music::Bar) -> Bar {
+        let ticks_per_beat = bar.meter.ticks_per_beat(self.ticks_per_quarter);
+        Bar { number: bar.number, start: bar.start, end: bar.end, ticks_per_beat }
     }
 }
 
@@ -253,7 +206,7 @@ impl Grid {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::music::{MeterChange, TempoMap};
+    use crate::music::{Meter, MeterChange, TempoMap};
 
     fn score(ticks_per_quarter: u16, meters: &[(u32, u8, u8)]) -> Score {
         let tpq = TicksPerQuarter::new(ticks_per_quarter).unwrap();
@@ -277,9 +230,7 @@ mod tests {
             assert_eq!(bar.number, counted.bar, "{tick:?}");
             assert!(bar.start <= tick && tick < bar.end, "{tick:?} {bar:?}");
         }
-        let all: Vec<Bar> = bars.starting_at(Tick(0)).take(40).collect();
-        assert!(all.windows(2).all(|pair| pair[0].end == pair[1].start));
-        assert_eq!(all[2].end, Tick(4000), "the change of meter cuts the third bar");
+        assert_eq!(bars.at(Tick(3999)).end, Tick(4000), "the change of meter cuts the bar");
     }
 
     #[test]
@@ -300,8 +251,9 @@ mod tests {
     #[test]
     fn bars_end_where_ticks_end() {
         let bars = Bars::new(&score(0x7fff, &[(u32::MAX - 5, 255, 0)]));
-        let last = bars.starting_at(Tick(u32::MAX - 100_000)).last().unwrap();
-        assert_eq!(last.end, Tick(u32::MAX));
+        assert_eq!(bars.at(Tick(u32::MAX)).end, Tick(u32::MAX));
+        let last = bars.spaced(Tick(u32::MAX - 9_000_000), 70_000.0).last().unwrap();
+        assert!(last.start.0 > u32::MAX - 9_000_000, "{last:?}");
     }
 
     #[test]

@@ -67,12 +67,10 @@ impl History {
     /// When the edit can't be applied; everything is then as it was.
     pub fn commit(&mut self, edit: &ScoreEdit) -> Result<(), EditError> {
         let after = edit.apply(&self.score)?;
-        let mut step = Step::between(&self.score, &after);
+        let step = Step::new(&self.score, &after, edit, self.next_state);
         if step.removed.is_empty() && step.added.is_empty() && step.rest.is_none() {
             return Ok(());
         }
-        step.label = edit.label();
-        step.state = self.next_state;
         self.next_state += 1;
         self.steps.truncate(self.n_done);
         self.steps.push_back(Arc::new(step));
@@ -165,11 +163,17 @@ impl History {
 }
 
 impl Step {
-    fn between(before: &Score, after: &Score) -> Self {
+    fn new(before: &Score, after: &Score, edit: &ScoreEdit, state: u64) -> Self {
+        // Copying a large piece takes time, and edits of notes leave the rest alone, except the
+        // first one, which brings a part.
+        let may_differ = matches!(edit, ScoreEdit::ReplaceScore { .. })
+            || before.parts.len() != after.parts.len();
+        let rest = may_differ
+            .then(|| (edit::with_notes(before, Vec::new()), edit::with_notes(after, Vec::new())))
+            .filter(|(before, after)| before != after);
+        let label = edit.label();
         let (removed, added) = difference(before.notes(), after.notes());
-        let rest = (edit::with_notes(before, Vec::new()), edit::with_notes(after, Vec::new()));
-        let rest = (rest.0 != rest.1).then_some(rest);
-        Self { label: String::new(), state: 0, removed, added, rest }
+        Self { label, state, removed, added, rest }
     }
 
     /// About how much memory the step holds.

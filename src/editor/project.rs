@@ -13,7 +13,7 @@ use serde_json::Value;
 
 use super::readable;
 use crate::files;
-use crate::music::{Note, Score};
+use crate::music::Score;
 
 /// What a `.etude` file holds.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -179,10 +179,15 @@ fn reason(error: &serde_json::Error) -> String {
 fn put_in_order(score: &mut Score) {
     let notes = score.notes().to_vec();
     score.set_notes(notes);
-    let key = |note: &Note| (note.start, note.pitch, note.length, note.velocity, note.part);
-    score.drums.sort_by_key(key);
+    let drums = std::mem::take(&mut score.drums);
+    score.set_drums(drums);
     score.pedal.sort_by_key(|span| span.start);
     score.meters.sort_by_key(|change| change.tick);
+    if !score.extras.is_sorted_by_key(|extra| extra.tick) {
+        let mut extras = score.extras.to_vec();
+        extras.sort_by_key(|extra| extra.tick);
+        score.extras = extras.into();
+    }
 }
 
 /// What else a score promises, in words when it is broken.

@@ -73,7 +73,7 @@ pub(super) struct Manifest {
 #[derive(Clone)]
 pub struct Model {
     card: Arc<ModelCard>,
-    pub(super) network: Network<Flex>,
+    pub(super) network: Arc<Network<Flex>>,
 }
 
 impl Model {
@@ -116,7 +116,7 @@ impl Model {
         let path = PathBuf::from("<memory>");
         card.check().map_err(|source| CheckpointError::Unusable { path, source })?;
         let network = Network::new(card.network_config(), Start::Plain, seed, &Default::default());
-        Ok(Self { card: Arc::new(card), network })
+        Ok(Self { card: Arc::new(card), network: Arc::new(network) })
     }
 
     /// A checkpoint without optimizer and random state: it composes, but can't resume.
@@ -140,17 +140,17 @@ impl Model {
 
     /// What the strategies of composing ask: a reader of its own state, on the CPU.
     pub fn next_chord(&self) -> Box<dyn NextChord> {
-        Box::new(Predictor::new(self.network.clone()))
+        Box::new(Predictor::new(Network::clone(&self.network)))
     }
 
     pub(super) fn new(card: ModelCard, network: Network<Flex>) -> Self {
-        Self { card: Arc::new(card), network }
+        Self { card: Arc::new(card), network: Arc::new(network) }
     }
 
     fn from_manifest(manifest: Manifest, tensors: &TensorMap) -> Result<Self, WeightsError> {
         let config = manifest.card.network_config();
         let network = Network::from_tensors(config, tensors, &Default::default())?;
-        Ok(Self { card: Arc::new(manifest.card), network })
+        Ok(Self { card: Arc::new(manifest.card), network: Arc::new(network) })
     }
 }
 

@@ -136,7 +136,7 @@ pub(super) struct Reporter<'a> {
 enum Waiting {
     Nothing,
     /// Only the newest counts.
-    Newest(Progress),
+    Newest(Box<Progress>),
     Step {
         point: StepPoint,
         n_steps: usize,
@@ -178,7 +178,7 @@ impl<'a> Reporter<'a> {
         if !matches!(self.waiting, Waiting::Newest(_)) {
             self.flush_merged();
         }
-        self.waiting = Waiting::Newest(progress);
+        self.waiting = Waiting::Newest(Box::new(progress));
         self.flush_if_due(PROGRESS_INTERVAL);
     }
 
@@ -250,7 +250,7 @@ impl<'a> Reporter<'a> {
     fn flush_merged(&mut self) {
         match std::mem::replace(&mut self.waiting, Waiting::Nothing) {
             Waiting::Nothing => return,
-            Waiting::Newest(progress) => self.send(progress),
+            Waiting::Newest(progress) => self.send(*progress),
             Waiting::Step { point, .. } => self.send(Progress::Train(TrainEvent::Step(point))),
             Waiting::Frames(batches) => {
                 for Frames { take, first, chords } in batches {

@@ -67,7 +67,7 @@ const PRIOR_LOGIT: f32 = -3.0;
 
 /// Chords are looked at so many times in all, several passes over few chords and a part of very
 /// many: what bounds the time of fitting.
-const N_EXAMPLES: usize = 60_000;
+const N_EXAMPLES: usize = 25_000;
 const MAX_PASSES: usize = 5;
 
 /// What is known about the keys below while going up.
@@ -91,9 +91,11 @@ impl Below {
             0 => (0, 0),
             _ => (key - self.last, key - self.bass),
         };
-        let has =
-            |semitones: usize| usize::from(self.classes >> ((class + semitones) % 12) & 1 == 1);
-        let relations = has(0) | has(1) << 1 | has(11) << 2 | has(6) << 3 | has(7) << 4;
+        // Bit i: whether the pitch class i semitones above this one sounds.
+        let classes = usize::from(self.classes);
+        let around = (classes | classes << 12) >> class;
+        // This one, its neighbors, the tritone and the fifth above.
+        let relations = around & 3 | around >> 9 & 4 | around >> 3 & 24;
         let twice = (FAR_TWICE + 1) * distance.min(FAR_TWICE) + self.last_distance.min(FAR_TWICE);
         [
             KEY + key,

@@ -36,7 +36,7 @@ impl NearestIndex {
     pub fn find(&self, chords: &[Chord], asked: Chord) -> Token {
         let n_chords = chords.len();
         let mut candidates = vec![u64::MAX; self.n_words];
-        if let Some(last) = candidates.last_mut().filter(|_| n_chords % 64 > 0) {
+        if let Some(last) = candidates.last_mut().filter(|_| !n_chords.is_multiple_of(64)) {
             *last = (1 << (n_chords % 64)) - 1;
         }
         let pitches = asked.pitches().map(|pitch| usize::from(pitch.number()));

@@ -27,7 +27,9 @@ pub fn find_files(paths: &[PathBuf], cancel: &CancelToken) -> Result<Found, Corp
     for path in paths {
         let unreadable = |source| CorpusError::Unreadable { path: path.clone(), source };
         let metadata = std::fs::metadata(path).map_err(|source| match source.kind() {
-            io::ErrorKind::NotFound => CorpusError::Missing(path.clone()),
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
+                CorpusError::Missing(path.clone())
+            }
             _ => unreadable(source),
         })?;
         if metadata.is_dir() {

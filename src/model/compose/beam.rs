@@ -9,7 +9,7 @@ use std::time::Instant;
 
 use super::guard::{History, Lifted};
 use super::scores::{Candidate, likeliest, log_softmax};
-use super::{ComposeError, ComposeEvent, Session, Take, history_of, secs_since};
+use super::{ComposeError, ComposeEvent, Session, Take, secs_since};
 use crate::tokens::{PianoRoll, Token};
 
 /// A phrase that may still win.
@@ -39,11 +39,10 @@ pub(super) fn compose(
     let prime = session.prime.for_seed(session.settings.seed, session.vocabulary);
     let prime_roll = session.chords(&prime);
     session.emit_frames(0, 0, prime_roll.clone());
-    let Some(mut tokens) = session.read_primes(std::slice::from_ref(&prime)) else {
-        return Ok(Vec::new());
-    };
+    let Some(unread) = session.read_prime(&prime) else { return Ok(Vec::new()) };
+    let mut tokens = vec![unread];
     let mut beams =
-        vec![Hypothesis { tokens: Vec::new(), history: history_of(&prime), log_likelihood: 0.0 }];
+        vec![Hypothesis { tokens: Vec::new(), history: History::of(&prime), log_likelihood: 0.0 }];
     let mut n_agreed = 0;
     for frame in 0..session.settings.frames {
         if session.cancel.is_cancelled() {

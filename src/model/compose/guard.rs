@@ -27,6 +27,13 @@ pub(super) enum Lifted {
 }
 
 impl History {
+    /// That of a take that begins with these tokens.
+    pub fn of(tokens: &[Token]) -> Self {
+        let mut history = Self::default();
+        tokens.iter().for_each(|&token| history.push(token));
+        history
+    }
+
     /// The next frame of the take is `token`.
     pub fn push(&mut self, token: Token) {
         if self.changes.last() == Some(&token) {
@@ -107,8 +114,7 @@ mod tests {
 
     /// What is forbidden after `past` in a vocabulary of `n` chords.
     fn forbidden(rules: Rules, past: &[Token], n: usize) -> (Vec<usize>, Lifted) {
-        let mut history = History::default();
-        past.iter().for_each(|&token| history.push(token));
+        let history = History::of(past);
         let mut log_probs = vec![0.0; n];
         let lifted = rules.forbid(&history, &mut log_probs);
         ((0..n).filter(|&token| log_probs[token] != 0.0).collect(), lifted)

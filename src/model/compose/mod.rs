@@ -8,7 +8,7 @@
 //! next_chord  what is asked of a network
 //! scores      from scores to one chord
 //! guard       which chords may not come next
-//! rows        max and sample: one chord at a time
+//! one_by_one  max and sample: one chord after the other
 //! beam        the likeliest whole phrases
 //! statistics  what a roll is made of
 //! ```
@@ -16,8 +16,8 @@
 mod beam;
 mod guard;
 mod next_chord;
+mod one_by_one;
 mod prime;
-mod rows;
 mod scores;
 mod settings;
 mod statistics;
@@ -36,7 +36,7 @@ pub use statistics::{RollStatistics, roll_statistics};
 use super::Model;
 use crate::cancel::CancelToken;
 use crate::tokens::{Chord, ChordVocabulary, PianoRoll, Token};
-use guard::{History, Lifted, Rules};
+use guard::{Lifted, Rules};
 use prime::PrimeTokens;
 
 /// The token of the rest, which starts every piece.
@@ -60,7 +60,7 @@ pub struct Take {
     /// Summed natural log-probability of the composed chords under the model itself: untempered,
     /// unguarded, normalized over the vocabulary without the escape.
     pub log_likelihood: f64,
-    /// Time it took; takes that were composed together took the same.
+    /// Time it took; the takes of a beam are found together and took the same.
     pub secs: f64,
 }
 
@@ -132,7 +132,7 @@ pub fn compose_with(
         has_lifted: false,
     };
     match settings.strategy {
-        Strategy::Max | Strategy::Sample { .. } => rows::compose(&mut session),
+        Strategy::Max | Strategy::Sample { .. } => one_by_one::compose(&mut session),
         Strategy::Beam { width, length_penalty } => {
             beam::compose(&mut session, width, length_penalty)
         }
@@ -153,24 +153,20 @@ struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// Lets the network read the rest that starts every piece and the primes (all of one length),
-    /// so that row `i` has read all of `primes[i]` but its last token. That token, or the rest,
-    /// is left for the first step of each row and returned. `None` when cancelled.
-    ///
-    /// What all rows share is read once, in one row that is then multiplied.
-    fn read_primes(&mut self, primes: &[Vec<Token>]) -> Option<Vec<Token>> {
-        let unread = |prime: &Vec<Token>| prime.last().copied().unwrap_or(REST);
-        let shared = std::iter::once(REST).chain(primes.first()?.iter().copied());
-        let n_shared = primes.first()?.len();
+    /// Lets the network, holding one hypothesis, read the rest that starts every piece and the
+    /// prime, all but the last token: that one is returned for the first step. `None` when
+    /// cancelled.
+    fn read_prime(&mut self, prime: &[Token]) -> Option<Token> {
         self.network.start(1);
-        for token in shared.take(n_shared) {
+        let mut unread = REST;
+        for &token in prime {
             if self.cancel.is_cancelled() {
                 return None;
             }
-            self.network.read(&[token]);
+            self.network.read(&[unread]);
+            unread = token;
         }
-        self.network.select(&vec![0; primes.len()]);
-        Some(primes.iter().map(unread).collect())
+        Some(unread)
     }
 
     /// One step of the network, checked.
@@ -218,13 +214,6 @@ impl Session<'_> {
             (self.on_event)(ComposeEvent::Note(note.to_owned()));
         }
     }
-}
-
-/// The guard's memory of a take that starts with these tokens.
-fn history_of(prime: &[Token]) -> History {
-    let mut history = History::default();
-    prime.iter().for_each(|&token| history.push(token));
-    history
 }
 
 /// The random numbers of one take: ChaCha, so that they are the same on every machine and in

@@ -4,8 +4,7 @@ use crate::tokens::Token;
 
 /// What a strategy needs of a network: log-scores of the next chord for a batch of hypotheses.
 ///
-/// Hypotheses are rows of one batch. What a row gets must not depend on which other rows are
-/// there, bit for bit, so that a take sounds the same alone and among others.
+/// The same hypotheses in a batch of the same size get the same scores, bit for bit.
 pub trait NextChord {
     /// Chords without the escape.
     fn vocabulary_len(&self) -> usize;

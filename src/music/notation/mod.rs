@@ -39,10 +39,16 @@ mod duration;
 mod parse;
 mod print;
 
-use super::Score;
+use super::{Score, TicksPerQuarter};
 
 pub use parse::parse;
 pub use print::print;
+
+/// The ticks of a duration such as `q`, `e.`, `s/3`, `q+s` or `43`. `None` if it isn't one, or
+/// isn't a whole number of ticks.
+pub fn ticks_from_duration(text: &str, ticks_per_quarter: TicksPerQuarter) -> Option<u32> {
+    duration::parse(text, ticks_per_quarter)
+}
 
 /// A piece with what is told about it.
 #[derive(Clone, PartialEq, Debug, Default)]

@@ -51,14 +51,15 @@ pub fn parse(text: &str) -> Result<Piece, NotationError> {
     reader.finish()
 }
 
-/// Microseconds a quarter, from quarters a minute (`96.5`) or as they are (`600000us`).
+/// Microseconds a quarter, from quarters a minute (`96.5`) or as they are (`600000us`). Rounded
+/// down, as most programs do that write MIDI files, so that their tempos are whole numbers here.
 pub(super) fn micros_from_tempo(text: &str) -> Option<u32> {
     let micros = match text.strip_suffix("us") {
         Some(micros) => micros.parse::<u32>().ok()?,
         None => {
             let quarters: f64 = text.parse().ok().filter(|quarters| *quarters > 0.0)?;
             // A cast from floating point saturates.
-            (60e6 / quarters).round() as u32
+            (60e6 / quarters) as u32
         }
     };
     (1..=0xff_ffff).contains(&micros).then_some(micros)

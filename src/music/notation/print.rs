@@ -66,16 +66,19 @@ fn one_line(text: &str) -> String {
 fn labels(parts: &[Part]) -> Vec<String> {
     let mut labels: Vec<String> = Vec::new();
     for (idx, part) in parts.iter().enumerate() {
-        let letters = |word: &str| word.chars().filter(char::is_ascii_alphabetic).collect();
+        let letters = |word: &str| word.chars().filter(char::is_ascii_alphanumeric).collect();
         let words: Vec<String> = part.name.split_whitespace().map(letters).collect();
         let label: String = match &words[..] {
             [word] => word.chars().take(8).collect(),
             words => words.iter().filter_map(|word| word.chars().next()).take(8).collect(),
         };
         let label = label.to_ascii_lowercase();
-        let is_usable =
-            !label.is_empty() && !RESERVED.contains(&label.as_str()) && !labels.contains(&label);
-        labels.push(if is_usable { label } else { format!("p{}", idx + 1) });
+        let is_free = |label: &String| {
+            !label.is_empty() && !RESERVED.contains(&label.as_str()) && !labels.contains(label)
+        };
+        let numbered = (idx + 1..).map(|number| format!("p{number}"));
+        let label = std::iter::once(label).chain(numbered).find(is_free).unwrap_or_default();
+        labels.push(label);
     }
     labels.push("drums".to_owned());
     labels

@@ -7,8 +7,9 @@
 //! - `index`: what is worked out once for a score
 //! - `hit`: what lies under the pointer
 //! - `gesture`: what a drag means, one file each, in ticks and pitches
-//! - `pointer`, `keys`: from mouse and keyboard to gestures
-//! - `paint`: how it looks
+//! - `pointer`, `wheel`, `keys`: from mouse and keyboard to gestures
+//! - `scrollbar`: where in the piece one is
+//! - `show`, `paint`: how it looks
 //! - `text`: notes in words
 
 mod gesture;
@@ -17,27 +18,27 @@ mod index;
 mod keys;
 mod paint;
 mod pointer;
+mod scrollbar;
+mod show;
 mod text;
 mod viewport;
+mod wheel;
 
 use std::sync::Arc;
 
-use egui::{Id, Rect, Role, Sense, Ui, WidgetInfo, pos2, vec2};
+use egui::{Id, Rect, Sense, Ui, pos2};
 
-use crate::editor::{Grid, GridStep, NoteKey, ScoreEdit, Selection};
+use crate::editor::{Grid, GridStep, ScoreEdit, Selection};
 use crate::music::{Note, Pitch, Score, Tick, Velocity};
 use crate::ui::theme::{ROW, SPACE, Theme};
 use gesture::{Gesture, Surroundings};
 use index::ScoreIndex;
-use paint::NoteLayers;
 pub use viewport::Viewport;
 
 /// Width of the keyboard, in points.
 const KEYBOARD_WIDTH: f32 = SPACE * 8.0;
 /// Lines that notes snap to are at least so far apart when the grid follows the zoom, in points.
 const MIN_GRID: f64 = 12.0;
-/// So many selected notes are told to a screen reader.
-const MAX_SPOKEN: usize = 64;
 
 /// What the roll shows.
 ///
@@ -215,6 +216,7 @@ impl PianoRollEditor {
         let held_key = self.keyboard_ui(ui, &frame, &mut out);
         let hovered = self.canvas_ui(ui, &frame, &mut out);
         self.paint(ui, &frame, held_key, hovered.as_ref(), &mut out);
+        self.scrollbar_ui(ui, &frame);
         self.tell_screen_reader(ui, &frame);
         if out.edit.is_some() || out.selection.is_some() {
             ui.ctx().request_repaint();
@@ -312,135 +314,5 @@ impl PianoRollEditor {
             snap: (!is_free).then_some(step),
             pitches: (*rows.start(), *rows.end()),
         }
-    }
-
-    fn paint(
-        &self,
-        ui: &Ui,
-        frame: &RollFrame<'_>,
-        held_key: Option<Pitch>,
-        hovered: Option<&Note>,
-        out: &mut RollResponse,
-    ) {
-        let (theme, index, regions) = (frame.view.theme, &*frame.index, &frame.regions);
-        let painter = ui.painter_at(regions.canvas);
-        let gesture = self.gesture.as_ref().or(self.ended.as_ref());
-        let step = self.step_at(index, Tick(self.viewport.ticks().0));
-        paint::paint_back(&painter, &self.viewport, index, step, theme);
-
-        let nothing = Selection::new();
-        let band = match gesture {
-            Some(Gesture::Marquee(marquee)) => Some(marquee),
-            _ => None,
-        };
-        let banded = band.map(|marquee| marquee.selection(index));
-        let selection = if frame.is_editable() { frame.view.selection } else { &nothing };
-        let layers = NoteLayers {
-            selection: banded.as_ref().or(out.selection.as_ref()).unwrap_or(selection),
-            preview: &gesture.map(Gesture::preview).unwrap_or_default(),
-            selected_are_ghosts: gesture.is_some_and(|gesture| !gesture.keeps_originals()),
-            hovered,
-        };
-        let layers = match gesture {
-            // What moves is what was selected when it began.
-            Some(Gesture::Marquee(_)) | None => layers,
-            Some(_) => NoteLayers { selection, ..layers },
-        };
-        paint::paint_notes(&painter, &self.viewport, index, &layers, theme);
-        if let Some(marquee) = band {
-            paint::paint_band(
-                &painter,
-                self.viewport.band(marquee.ticks(), marquee.pitches()),
-                theme,
-            );
-        }
-        if index.pitches().is_none() && frame.is_editable() && gesture.is_none() {
-            let words = "Double-click to write a note, or press Compose";
-            paint::paint_empty(&painter, regions.canvas, words, theme);
-        }
-        let playhead = f64::from(frame.playhead.0);
-        paint::paint_playhead(&painter, &self.viewport, playhead, theme);
-        self.paint_margins(ui, frame, held_key);
-        self.paint_words(ui, frame, hovered, out);
-    }
-
-    fn paint_margins(&self, ui: &Ui, frame: &RollFrame<'_>, held_key: Option<Pitch>) {
-        let (theme, regions) = (frame.view.theme, &frame.regions);
-        let mut sounding = [false; 128];
-        if frame.view.playing {
-            for note in frame.index.sounding_at(frame.playhead) {
-                sounding[usize::from(note.pitch.number())] = true;
-            }
-        }
-        if let Some(key) = held_key {
-            sounding[usize::from(key.number())] = true;
-        }
-        let pointer = ui.input(|input| input.pointer.hover_pos());
-        let pointed =
-            pointer.filter(|pos| regions.canvas.contains(*pos) || regions.keyboard.contains(*pos));
-        let pointed = pointed.map(|pos| self.viewport.pitch_from_y(pos.y));
-        let keys = ui.painter_at(regions.keyboard);
-        paint::paint_keyboard(&keys, regions.keyboard, &self.viewport, &sounding, pointed, theme);
-        let top = ui.painter_at(regions.whole.with_max_y(regions.ruler.bottom()));
-        let playhead = f64::from(frame.playhead.0);
-        paint::paint_ruler(&top, regions.ruler, &self.viewport, &frame.index, playhead, theme);
-        let corner = Rect::from_min_max(regions.whole.min, regions.keyboard.right_top());
-        top.rect_filled(corner, 0.0, theme.roll.ruler);
-        let line = corner.with_min_y(corner.bottom() - 1.0 / ui.pixels_per_point());
-        top.rect_filled(line, 0.0, theme.roll.bar_line);
-    }
-
-    /// What a gesture does, beside the pointer; what is pointed at, for the status line.
-    fn paint_words(
-        &self,
-        ui: &Ui,
-        frame: &RollFrame<'_>,
-        hovered: Option<&Note>,
-        out: &mut RollResponse,
-    ) {
-        let doing = self.gesture.as_ref().map(|gesture| gesture.status(&frame.index));
-        let pointer = ui.input(|input| input.pointer.latest_pos());
-        if let (Some(words), Some(pos)) = (doing.filter(|words| !words.is_empty()), pointer) {
-            let painter = ui.painter_at(frame.regions.canvas);
-            paint::paint_status(&painter, pos, &words, frame.view.theme);
-            out.status = Some(words);
-        } else if let Some(note) = hovered {
-            out.status = Some(text::hint(note, &frame.index));
-        }
-    }
-
-    /// A painted roll says nothing to a screen reader by itself: the selected notes get nodes.
-    fn tell_screen_reader(&self, ui: &Ui, frame: &RollFrame<'_>) {
-        if !frame.is_editable() {
-            return;
-        }
-        let (first, last) = self.viewport.ticks();
-        let seen = crate::editor::selected_notes(frame.index.score(), frame.view.selection)
-            .filter(|note| note.start.0 <= last && note.end().0 > first)
-            .take(MAX_SPOKEN);
-        for note in seen {
-            let rect = hit::note_rect(&self.viewport, note).intersect(frame.regions.canvas);
-            if !rect.is_positive() {
-                continue;
-            }
-            let response = ui.interact(rect, frame.id.with(NoteKey::from(note)), Sense::empty());
-            let words = text::spoken_note(note, &frame.index);
-            response.widget_info(|| {
-                WidgetInfo::selected(Role::GraphicsObject, true, true, words.clone())
-            });
-        }
-    }
-}
-
-/// Where a marquee lies and how a piece is shown first: questions of pixels.
-impl Viewport {
-    fn band(&self, ticks: (f64, f64), pitches: (u8, u8)) -> Rect {
-        let top = self.y_from_pitch(pitches.1);
-        let bottom = self.y_from_pitch(pitches.0) + self.row_height();
-        Rect::from_min_max(
-            pos2(self.x_from_tick(ticks.0), top),
-            pos2(self.x_from_tick(ticks.1), bottom),
-        )
-        .intersect(self.rect().expand2(vec2(SPACE, SPACE)))
     }
 }

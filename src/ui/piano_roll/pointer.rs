@@ -1,11 +1,10 @@
-//! From the mouse to gestures: what a press, drag, click or turn of the wheel begins.
+//! From the mouse to gestures: what a press, drag or click begins.
 
-use egui::{CursorIcon, Event, Modifiers, MouseWheelUnit, PointerButton, Pos2, Response, Role};
-use egui::{Sense, Ui, Vec2, WidgetInfo};
+use egui::WidgetInfo;
+use egui::{CursorIcon, Modifiers, PointerButton, Pos2, Response, Role, Sense, Ui, Vec2};
 
 use super::gesture::{
-    ChangeVelocity, Edge, Gesture, Marquee, MarqueeMode, MoveMode, MoveNotes, ResizeNotes,
-    RollPoint,
+    Edge, Gesture, Marquee, MarqueeMode, MoveMode, MoveNotes, ResizeNotes, RollPoint,
 };
 use super::hit::{Hit, Zone, hit};
 use super::{PianoRollEditor, RollFrame, RollResponse, paint, text};
@@ -14,8 +13,6 @@ use crate::music::{Note, Pitch, Tick, Velocity};
 
 /// How hard a key of the keyboard is struck by the mouse.
 const KEY_VELOCITY: i32 = 90;
-/// By how much one notch of the wheel changes a velocity.
-const VELOCITY_NOTCH: f32 = 4.0;
 /// Notes of a chord that are let sound at once while it is dragged.
 const MAX_HEARD: usize = 10;
 
@@ -350,70 +347,10 @@ impl PianoRollEditor {
         }
     }
 
-    /// Wheel and pinch: scrolling, zooming to the pointer, and with Alt the velocity of the note
-    /// under it.
-    pub(super) fn wheel(&mut self, ui: &Ui, frame: &RollFrame<'_>, out: &mut RollResponse) {
-        let (pos, modifiers) = ui.input(|input| (input.pointer.hover_pos(), input.modifiers));
-        if matches!(self.gesture, Some(Gesture::Velocity(_))) && !modifiers.alt {
-            self.finish(frame, out);
-        }
-        let whole = frame.regions.whole;
-        let Some(pos) = pos.filter(|_| ui.rect_contains_pointer(whole)) else { return };
-        if modifiers.alt {
-            self.turn_velocity(ui, frame, pos);
-            return;
-        }
-        let (scroll, zoom) = ui.input(|input| (input.smooth_scroll_delta(), input.zoom_delta()));
-        if zoom != 1.0 {
-            let zooms_pitch = modifiers.shift || frame.regions.keyboard.contains(pos);
-            match zooms_pitch {
-                true => self.viewport.zoom_pitch(zoom, pos.y),
-                false => self.viewport.zoom_time(zoom, pos.x.max(frame.regions.canvas.left())),
-            }
-        }
-        if scroll != Vec2::ZERO {
-            self.viewport.scroll(scroll);
-        }
-        self.looked_away |= zoom != 1.0 || scroll.x != 0.0;
-    }
-
-    fn turn_velocity(&mut self, ui: &Ui, frame: &RollFrame<'_>, pos: Pos2) {
-        let notches: f32 = ui.input(|input| input.events.iter().map(wheel_notches).sum());
-        if notches == 0.0 || !frame.is_editable() {
-            return;
-        }
-        let by = (notches * VELOCITY_NOTCH).round() as i32;
-        if let Some(Gesture::Velocity(change)) = &mut self.gesture {
-            change.add(by);
-            return;
-        }
-        let selection = frame.view.selection;
-        let hit = hit(&frame.index, &self.viewport, selection, pos);
-        let Some(Hit { note, .. }) = hit.filter(|_| self.gesture.is_none()) else { return };
-        let notes = if selection.contains(&NoteKey::from(&note)) {
-            selected_notes(frame.index.score(), selection).copied().collect()
-        } else {
-            vec![note]
-        };
-        let mut change = ChangeVelocity::new(note, notes);
-        change.add(by);
-        self.gesture = Some(Gesture::Velocity(change));
-    }
-
     fn point(&self, pos: Pos2) -> RollPoint {
         RollPoint {
             tick: self.viewport.tick_from_x(pos.x).max(0.0),
             pitch: self.viewport.pitch_from_y(pos.y).number(),
         }
-    }
-}
-
-/// How far an event turned the wheel, upwards positive.
-fn wheel_notches(event: &Event) -> f32 {
-    match event {
-        Event::MouseWheel { unit: MouseWheelUnit::Line, delta, .. } => delta.y,
-        Event::MouseWheel { unit: MouseWheelUnit::Page, delta, .. } => delta.y * 8.0,
-        Event::MouseWheel { unit: MouseWheelUnit::Point, delta, .. } => delta.y / 40.0,
-        _ => 0.0,
     }
 }

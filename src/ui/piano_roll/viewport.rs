@@ -20,6 +20,7 @@ const WIDEST_QUARTER: f64 = 800.0;
 /// # use egui::{Rect, pos2, vec2};
 /// let mut viewport = Viewport::new(480);
 /// viewport.place(Rect::from_min_size(pos2(50.0, 20.0), vec2(800.0, 400.0)));
+/// viewport.set_content(100_000.0, 21..=108);
 /// let x = viewport.x_from_tick(960.0);
 /// assert!((viewport.tick_from_x(x) - 960.0).abs() < 0.1);
 ///
@@ -128,6 +129,27 @@ impl Viewport {
         f64::from(*self.pitches.end()) - f64::from(pitch)
     }
 
+    /// How many ticks are seen at once.
+    pub fn width_ticks(&self) -> f64 {
+        f64::from(self.rect.width()) * self.ticks_per_point
+    }
+
+    /// How many ticks one can scroll through: the piece, and what is seen after it.
+    pub fn all_ticks(&self) -> f64 {
+        self.furthest() + self.width_ticks()
+    }
+
+    /// The tick at the left edge.
+    pub fn left_tick(&self) -> f64 {
+        self.left
+    }
+
+    /// Brings a tick to the left edge.
+    pub fn set_left(&mut self, tick: f64) {
+        self.left = tick;
+        self.keep_in_bounds();
+    }
+
     /// The ticks that are seen.
     pub fn ticks(&self) -> (u32, u32) {
         // Casts from float saturate.
@@ -228,17 +250,25 @@ impl Viewport {
     fn limit_zoom(&mut self) {
         let width = f64::from(self.rect.width().max(1.0));
         let closest = self.ticks_per_quarter / WIDEST_QUARTER;
-        let widest = (self.end.max(self.ticks_per_quarter * 64.0) * 1.25 / width).max(closest);
+        let widest = (self.paper() * 1.25 / width).max(closest);
         self.ticks_per_point = self.ticks_per_point.clamp(closest, widest);
         self.row_height = self.row_height.clamp(*ROW_HEIGHTS.start(), *ROW_HEIGHTS.end());
     }
 
-    /// One can scroll until the end of the piece stands at a quarter of the width, which leaves
+    /// The last tick that can be at the left edge.
+    fn furthest(&self) -> f64 {
+        (self.paper() - self.width_ticks() * 0.25).max(0.0)
+    }
+
+    /// Where the paper ends: a short piece has some bars more to write on.
+    fn paper(&self) -> f64 {
+        self.end.max(self.ticks_per_quarter * 64.0)
+    }
+
+    /// One can scroll until the end of the paper stands at a quarter of the width, which leaves
     /// room to write on; and up and down until the last row.
     fn keep_in_bounds(&mut self) {
-        let width = f64::from(self.rect.width()) * self.ticks_per_point;
-        let furthest = (self.end - width * 0.25).max(0.0);
-        self.left = self.left.clamp(0.0, furthest);
+        self.left = self.left.clamp(0.0, self.furthest());
         let n_rows = f64::from(*self.pitches.end() - *self.pitches.start()) + 1.0;
         let rows_seen = f64::from(self.rect.height() / self.row_height);
         self.top = match n_rows > rows_seen {
@@ -304,6 +334,15 @@ mod tests {
         assert!(viewport.ticks().1 >= 100_000);
         let seen = viewport.visible_pitches();
         assert!(seen.contains(&30) && seen.contains(&90), "{seen:?}");
+    }
+
+    #[test]
+    fn an_empty_piece_has_paper_to_scroll_through() {
+        let mut viewport = viewport();
+        viewport.set_content(0.0, 21..=108);
+        let tick = viewport.tick_from_x(700.0);
+        viewport.zoom_time(4.0, 700.0);
+        assert!((viewport.tick_from_x(700.0) - tick).abs() < 0.1);
     }
 
     #[test]

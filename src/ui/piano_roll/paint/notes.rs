@@ -1,5 +1,7 @@
 //! The notes, as one mesh.
 
+use std::ops::RangeInclusive;
+
 use egui::{Align2, Color32, Painter, Rect, pos2, vec2};
 
 use super::{Quads, small_font};
@@ -70,8 +72,11 @@ struct NoteMesh<'a> {
     theme: &'a Theme,
     /// The color of each velocity, asked for once a frame and not once a note.
     colors: [Color32; 128],
-    /// How far to the right each row is covered by narrow notes already.
-    covered: [f32; 128],
+    /// Up to which tick each row is covered, to the next pixel.
+    covered: [f64; 128],
+    /// Notes up to so long may be left out where their pixels are covered.
+    narrow_ticks: f64,
+    seen_pitches: RangeInclusive<u8>,
     named: Vec<(Rect, Note)>,
 }
 
@@ -83,35 +88,40 @@ impl<'a> NoteMesh<'a> {
             viewport,
             theme,
             colors: std::array::from_fn(color),
-            covered: [f32::NEG_INFINITY; 128],
+            covered: [f64::NEG_INFINITY; 128],
+            narrow_ticks: viewport.ticks_per_point() * 8.0 / f64::from(painter.pixels_per_point()),
+            seen_pitches: viewport.visible_pitches(),
             named: Vec::new(),
         }
     }
 
     /// What comes now covers what came before.
     fn start_layer(&mut self) {
-        self.covered = [f32::NEG_INFINITY; 128];
+        self.covered = [f64::NEG_INFINITY; 128];
     }
 
     fn add(&mut self, note: &Note, dress: Dress) {
-        let (pixel, view) = (self.quads.pixel(), self.viewport.rect());
-        let whole = note_rect(self.viewport, note);
-        if whole.bottom() < view.top() || whole.top() > view.bottom() {
+        let pitch = note.pitch.number();
+        if !self.seen_pitches.contains(&pitch) {
             return;
         }
+        // Seen from far away many notes fall on the same pixels: those that would add less than
+        // one are left out, so that what is painted is bounded by the screen, not by the piece.
+        let covered = self.covered[usize::from(pitch)];
+        let is_narrow = f64::from(note.length.0) < self.narrow_ticks;
+        if is_narrow && f64::from(note.end().0) <= covered {
+            return;
+        }
+        let (pixel, view) = (self.quads.pixel(), self.viewport.rect());
         // Far beyond the edges nothing is seen, and numbers that large lose their fractions.
+        let whole = note_rect(self.viewport, note);
         let whole = Rect::from_x_y_ranges(
             whole.left().max(view.left() - 16.0)..=whole.right().min(view.right() + 16.0),
             whole.y_range(),
         );
         let mut rect = self.quads.align_rect(whole);
-        // Seen from far away many notes fall on the same pixels: those that would add less than
-        // one are left out, so that the cost is bounded by the screen and not by the piece.
-        let covered = &mut self.covered[usize::from(note.pitch.number())];
-        if rect.right() < *covered + pixel && rect.width() < 8.0 * pixel {
-            return;
-        }
-        *covered = covered.max(rect.right());
+        let now_covered = self.viewport.tick_from_x(rect.right() + pixel * 0.99);
+        self.covered[usize::from(pitch)] = covered.max(now_covered);
         // A gap to the row above and to the next note, so that repeated notes are told apart.
         rect.min.y += pixel;
         if rect.width() > 4.0 * pixel {

@@ -1,0 +1,75 @@
+//! The time of one training step: two layers of 512, sequences of 100 frames, as in a real run.
+//! `cargo bench --bench training [-- DEVICE]`
+//!
+//! A step takes seconds on a CPU, so this is no benchmark of many samples: a run is started on
+//! made-up music, its first step (which allocates, and compiles kernels on a card) is left out,
+//! and the next ones are timed between the events that tell of them.
+
+mod common;
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use etude::cancel::CancelToken;
+use etude::model::{DeviceChoice, TrainEvent, TrainRequest, TrainingSettings, train};
+
+/// Steps that are timed, after as many that are not.
+const STEPS: usize = 3;
+
+fn main() {
+    // cargo gives `--bench`; a word without dashes is a device.
+    let device = std::env::args().skip(1).find(|word| !word.starts_with('-'));
+    let device: DeviceChoice = match device.as_deref().unwrap_or("cpu").parse() {
+        Ok(device) => device,
+        Err(error) => return eprintln!("{error}"),
+    };
+    println!("chords  batch  seconds a step  frames a second");
+    for vocabulary in [1_000, 8_000] {
+        for batch in [64, 256] {
+            match seconds_a_step(vocabulary, batch, device) {
+                Ok(secs) => println!(
+                    "{vocabulary:>6}  {batch:>5}  {secs:>14.3}  {:>15.0}",
+                    batch as f64 * 100.0 / secs
+                ),
+                Err(error) => println!("{vocabulary:>6}  {batch:>5}  {error}"),
+            }
+        }
+    }
+}
+
+fn seconds_a_step(vocabulary: usize, batch: usize, device: DeviceChoice) -> Result<f64, String> {
+    let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
+    let settings = TrainingSettings {
+        batch,
+        epochs: 1_000,
+        max_vocabulary: None,
+        early_stop: None,
+        ..TrainingSettings::default()
+    };
+    // Enough that the batch isn't shrunk, with what is held out on top.
+    let n_frames = (batch * settings.sequence * 10).max(vocabulary * 2) * 5 / 4;
+    let request = TrainRequest {
+        corpus: Arc::new(common::corpus(n_frames, vocabulary)),
+        settings,
+        run_dir: folder.path().join("run"),
+        resume: false,
+        device,
+    };
+    let (cancel, mut times) = (CancelToken::new(), Vec::new());
+    train(&request, &cancel, &mut |event| {
+        if let TrainEvent::Step(point) = event {
+            times.push((point.step, Instant::now()));
+            if times.len() > 2 * STEPS {
+                cancel.cancel();
+            }
+        }
+    })
+    .map_err(|error| error.to_string())?;
+    // Events are thinned when steps are fast, so they are divided by the steps between them.
+    match (times.get(STEPS), times.last()) {
+        (Some((from, began)), Some((to, ended))) if to > from => {
+            Ok((*ended - *began).as_secs_f64() / (to - from) as f64)
+        }
+        _ => Err("it ended before enough steps were made".to_owned()),
+    }
+}

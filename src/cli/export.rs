@@ -1,0 +1,46 @@
+//! `etude export`: a model as one file that composes but can't be trained further.
+
+use serde::Serialize;
+
+use super::args::ExportArgs;
+use super::failure::Failure;
+use super::generate::load_model;
+use super::output::{Output, thousands};
+use super::paths::{cannot_write, check_output_file};
+use crate::model::Precision;
+
+#[derive(Serialize)]
+struct Report {
+    path: String,
+    bytes: u64,
+    parameters: usize,
+    epoch: usize,
+    valid_perplexity: Option<f64>,
+}
+
+pub fn run(args: &ExportArgs, output: &Output) -> Result<(), Failure> {
+    check_output_file(&args.out)?;
+    let mut model = load_model(&args.model)?;
+    if let Some(about) = &args.about {
+        model = model.with_about(about.clone());
+    }
+    let precision = if args.half { Precision::Half } else { Precision::Full };
+    model.export(&args.out, precision)?;
+    let file = std::fs::metadata(&args.out).map_err(|error| cannot_write(&args.out, &error))?;
+    let report = Report {
+        path: args.out.display().to_string(),
+        bytes: file.len(),
+        parameters: model.n_parameters(),
+        epoch: model.card().epoch,
+        valid_perplexity: model.card().valid_perplexity,
+    };
+    output.result(&report, || {
+        format!(
+            "{}: {} weights of epoch {} in {} KB",
+            report.path,
+            thousands(report.parameters as u64),
+            report.epoch,
+            thousands(report.bytes / 1_000)
+        )
+    })
+}
