@@ -24,7 +24,7 @@ use super::device::Chosen;
 use super::loss::{Batch, DropoutMasks, gradients};
 use super::material::Material;
 use super::metrics::{Measured, Yardstick, measure};
-use super::network::{Network, NetworkConfig, Start};
+use super::network::{Network, NetworkConfig, PRIOR, Start};
 use super::optimizer::{Adam, clip};
 use super::random::{self, Purpose};
 use super::recurrent::LayerState;
@@ -41,6 +41,9 @@ use crate::tokens::{BackOff, Stretch};
 
 /// Between two points of the curve: at most 20 a second.
 const POINT_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Prefix of the weights that learn in a checkpoint whose own weights are their running mean.
+const LEARNING: &str = "learning.";
 
 /// A training, ready to begin on whatever device.
 pub struct Job<'a> {
@@ -217,7 +220,10 @@ impl Job<'_> {
 struct Trainer<'a, B: Backend> {
     job: &'a Job<'a>,
     device: B::Device,
+    /// The weights that learn.
     network: Network<B>,
+    /// Their running mean, which is measured, kept and composed with; none if it is not wanted.
+    mean: Option<Network<B>>,
     adam: Adam<B>,
     /// What carried rows go on from.
     carried: Option<Vec<LayerState<B>>>,
@@ -267,6 +273,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
         Self {
             job,
             adam: Adam::new(&job.config, &device),
+            mean: (job.settings.averaging > 0.0).then(|| network.clone()),
             network,
             device,
             carried: None,
@@ -289,7 +296,12 @@ impl<'a, B: Backend> Trainer<'a, B> {
         tensors: &TensorMap,
     ) -> Result<(), WeightsError> {
         let config = &self.job.config;
-        self.network = Network::from_tensors(*config, tensors, &self.device)?;
+        let shown = Network::from_tensors(*config, tensors, &self.device)?;
+        self.network = match self.mean {
+            Some(_) => shown.with_parameters(tensors, LEARNING)?,
+            None => shown.clone(),
+        };
+        self.mean = self.mean.take().map(|_| shown);
         self.adam = Adam::from_tensors(config, tensors, state.step, &self.device)?;
         if state.state_rows > 0 {
             let shape = [state.state_rows, config.hidden];
@@ -381,7 +393,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
         }
         self.read_pending()?;
         let yardstick = job.yardstick();
-        let Some(valid) = measure(&self.network, yardstick, &job.material.split.valid, job.cancel)
+        let Some(valid) = measure(self.shown(), yardstick, &job.material.split.valid, job.cancel)
         else {
             return self.stop_within_epoch(on_event);
         };
@@ -405,12 +417,30 @@ impl<'a, B: Backend> Trainer<'a, B> {
         let prior = self.network.prior.clone();
         let parameters = self.adam.step(parameters, gradients, rate, settings.weight_decay);
         self.network = Network::from_parameters(self.job.config, parameters, prior);
+        self.move_mean();
         self.pending.push(totals);
         self.pending_frames += n_frames;
         self.frames_here += n_frames;
         self.steps_here += 1;
         self.state.steps_into_epoch += 1;
         self.state.step += 1;
+    }
+
+    /// Moves the running mean towards the weights; faster in the first steps, so that it doesn't
+    /// hang on to how they began.
+    fn move_mean(&mut self) {
+        let Some(mean) = &self.mean else { return };
+        let n_steps = self.state.step as f64;
+        let stays = self.job.settings.averaging.min((1.0 + n_steps) / (10.0 + n_steps));
+        let pairs = mean.parameters().into_iter().zip(self.network.parameters());
+        let moved = pairs.map(|(mean, new)| mean.mul_scalar(stays) + new.mul_scalar(1.0 - stays));
+        let prior = mean.prior.clone();
+        self.mean = Some(Network::from_parameters(self.job.config, moved.collect(), prior));
+    }
+
+    /// The weights that are measured, kept and composed with.
+    fn shown(&self) -> &Network<B> {
+        self.mean.as_ref().unwrap_or(&self.network)
     }
 
     /// Gradients of a batch, in parts of as many rows as the memory holds.
@@ -625,7 +655,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
         let is_best = self.state.best.is_none_or(|best| loss < best.loss);
         if is_best {
             self.state.best = Some(BestEpoch { epoch: self.state.epochs_done, loss });
-            self.best = Some(self.network.clone());
+            self.best = Some(self.shown().clone());
             (self.state.n_worse, self.state.n_flat) = (0, 0);
             return true;
         }
@@ -707,7 +737,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
 
     /// A copy of the present weights on the CPU.
     fn model(&self) -> Model {
-        self.model_of(&self.network, self.present_card())
+        self.model_of(self.shown(), self.present_card())
     }
 
     fn model_of(&self, network: &Network<B>, card: ModelCard) -> Model {
@@ -718,7 +748,14 @@ impl<'a, B: Backend> Trainer<'a, B> {
 
     /// Everything needed to use the weights and to go on exactly.
     fn checkpoint(&mut self) -> Result<Vec<u8>, TrainError> {
-        let mut tensors = self.network.to_tensors();
+        let mut tensors = self.shown().to_tensors();
+        if self.mean.is_some() {
+            let learning = self.network.to_tensors().into_iter();
+            tensors.extend(learning.filter(|tensor| tensor.name != PRIOR).map(|mut tensor| {
+                tensor.name.insert_str(0, LEARNING);
+                tensor
+            }));
+        }
         tensors.extend(self.adam.to_tensors(&self.job.config));
         self.state.state_rows = 0;
         for (idx, layer) in self.carried.iter().flatten().enumerate() {
