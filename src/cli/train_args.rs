@@ -59,7 +59,7 @@ pub struct NetworkArgs {
     /// Units in a layer [default: 512]
     #[arg(long, value_name = "N", value_parser = up_to::<4_096>, allow_negative_numbers = true)]
     pub hidden: Option<usize>,
-    /// Share of activations left out between layers while learning [default: 0.5; original: 0]
+    /// Share of activations left out between layers while learning [default: 0.65; original: 0]
     #[arg(long, value_name = "SHARE", value_parser = dropout, allow_negative_numbers = true)]
     pub dropout: Option<f64>,
 }

@@ -117,7 +117,7 @@ impl TrainingSettings {
             sequence: 100,
             learning_rate: 0.002,
             weight_decay: 0.0005,
-            dropout: 0.5,
+            dropout: 0.65,
             clip: Some(1.0),
             averaging: 0.98,
             schedule: Schedule::Cosine,
