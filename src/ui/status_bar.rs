@@ -11,7 +11,7 @@ pub fn ui(ui: &mut Ui, state: &State, library: Option<String>, actions: &mut Act
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let name = state.document.name();
             let (text, tooltip) = if state.document.is_unsaved() {
-                (format!("● {name}"), "Changed since it was saved")
+                (format!("• {name}"), "Changed since it was saved")
             } else {
                 (name, "Nothing to save")
             };

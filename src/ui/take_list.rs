@@ -99,7 +99,7 @@ fn stars_ui(ui: &mut Ui, theme: &Theme, entry: &TakeEntry, actions: &mut Actions
 }
 
 fn menu_ui(ui: &mut Ui, entry: &TakeEntry, actions: &mut Actions) {
-    let menu = ui.menu_button("⋯", |ui| {
+    let menu = ui.menu_button("…", |ui| {
         for (text, action) in [
             ("Rename", TakeAction::StartRenaming),
             ("Export MIDI…", TakeAction::ExportMidi),

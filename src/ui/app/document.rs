@@ -195,7 +195,7 @@ impl App {
 
     /// Shows the name of the score, and whether it is saved, in the window's title.
     pub(super) fn set_title(&self, ctx: &egui::Context) {
-        let mark = if self.state.document.is_unsaved() { "● " } else { "" };
+        let mark = if self.state.document.is_unsaved() { "• " } else { "" };
         let title = format!("{mark}{} – Etude", self.state.document.name());
         let id = egui::Id::unique("window title");
         let is_new = ctx.data_mut(|data| {

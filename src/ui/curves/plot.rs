@@ -51,7 +51,7 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, measure: Measure) {
         .show_background(false)
         .allow_scroll(false)
         .allow_boxed_zoom(false)
-        .set_margin_fraction(egui::vec2(0.02, 0.1))
+        .set_margin_fraction(egui::vec2(0.02, 0.2))
         .grid_color(theme.line)
         .y_axis_min_width(SPACE * 5.0)
         .x_axis_formatter(|mark, _| whole_epochs(mark))
@@ -96,7 +96,7 @@ pub fn legend_ui(ui: &mut Ui, theme: &Theme, state: &State) {
 
 fn entry(ui: &mut Ui, text: &str, color: Color32, tooltip: &str) {
     ui.spacing_mut().item_spacing.x = SPACE / 2.0;
-    ui.label(RichText::new("●").small().color(color));
+    ui.label(RichText::new("•").small().color(color));
     ui.label(RichText::new(text).small().weak()).on_hover_text(tooltip);
     ui.add_space(SPACE);
 }
@@ -124,14 +124,18 @@ fn draw(plot: &mut PlotUi<'_>, theme: &Theme, state: &State, view: &CurveView, s
         plot.span(span);
     }
     if let Some(prepared) = training.prepared.as_ref().filter(|_| view.shows_baselines) {
-        for (name, value) in lines::baselines(&prepared.baselines, scale.measure) {
+        // The two lie close together: one is named above its line, the other below.
+        let named = lines::baselines(&prepared.baselines, scale.measure);
+        let highest = named.iter().map(|(_, value)| *value).fold(f64::MIN, f64::max);
+        for (name, value) in named {
             let line = HLine::new(name, scale.height(value))
                 .stroke(Stroke::new(1.0, theme.curves.baseline))
                 .style(LineStyle::dashed_dense());
             plot.hline(line);
             let at = PlotPoint::new(0.0, scale.height(value));
             let name = RichText::new(name).small().color(theme.curves.baseline);
-            plot.text(Text::new("", at, name).anchor(Align2::LEFT_BOTTOM));
+            let side = if value < highest { Align2::LEFT_TOP } else { Align2::LEFT_BOTTOM };
+            plot.text(Text::new("", at, name).anchor(side));
         }
     }
     earlier_runs(plot, theme, state, view, scale);
