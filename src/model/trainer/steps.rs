@@ -72,7 +72,7 @@ impl<B: Backend> Trainer<'_, B> {
             let n = micro.min(batch.n_rows - first);
             #[cfg(test)]
             if self.job.fails_above.is_some_and(|rows| n > rows) {
-                panic!("the device answered: out of memory");
+                std::panic::panic_any("the device answered: out of memory");
             }
             let part = if n == batch.n_rows {
                 gradients(&self.network, batch, before.clone(), masks, n_frames)
