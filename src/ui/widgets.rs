@@ -217,6 +217,8 @@ pub fn bytes(count: u64) -> String {
 pub fn short(value: f64) -> String {
     match value.abs() {
         _ if !value.is_finite() => "–".to_owned(),
+        size if size >= 1e9 => format!("{value:.1e}"),
+        size if size >= 1e6 => format!("{:.1} million", value / 1e6),
         size if size >= 100.0 => grouped(value),
         size if size >= 10.0 => format!("{value:.1}"),
         _ => format!("{value:.2}"),
@@ -238,6 +240,7 @@ mod tests {
         assert_eq!(short(102.9), "103");
         assert_eq!(short(std::f64::consts::SQRT_2), "1.41");
         assert_eq!(short(f64::INFINITY), "–");
+        assert_eq!(short(73_331_557.0), "73.3 million");
         assert_eq!(bytes(1_250_000_000), "1.2 GB");
     }
 }
