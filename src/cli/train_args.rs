@@ -59,7 +59,7 @@ pub struct NetworkArgs {
     /// Units in a layer [default: 512]
     #[arg(long, value_name = "N", value_parser = up_to::<4_096>, allow_negative_numbers = true)]
     pub hidden: Option<usize>,
-    /// Share of activations left out between layers while learning [default: 0.5; original: 0]
+    /// Share of activations left out between layers while learning [default: 0.65; original: 0]
     #[arg(long, value_name = "SHARE", value_parser = dropout, allow_negative_numbers = true)]
     pub dropout: Option<f64>,
 }
@@ -85,6 +85,9 @@ pub struct LearningArgs {
     /// Largest norm of the gradients; 0 for no limit [default: 1; original: 0]
     #[arg(long, value_name = "NORM", value_parser = clip, allow_negative_numbers = true)]
     pub clip: Option<f64>,
+    /// How much of the running mean of weights stays at each step; 0 for none [default: 0.98; original: 0]
+    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    pub averaging: Option<f64>,
     /// How the learning rate moves [default: cosine; original: constant]
     #[arg(long, value_enum)]
     pub schedule: Option<ScheduleWord>,
@@ -158,6 +161,7 @@ impl TrainArgs {
             learning_rate: learning.learning_rate.unwrap_or(base.learning_rate),
             weight_decay: learning.weight_decay.unwrap_or(base.weight_decay),
             clip: learning.clip.map_or(base.clip, |norm| (norm > 0.0).then_some(norm)),
+            averaging: learning.averaging.unwrap_or(base.averaging),
             schedule: learning.schedule.map_or(base.schedule, Into::into),
             warm_up: learning.warm_up.unwrap_or(base.warm_up),
             early_stop: unless_zero(learning.early_stop, base.early_stop),

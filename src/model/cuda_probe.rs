@@ -135,7 +135,9 @@ fn load_nvrtc() -> Result<(), String> {
         let Some(nvrtc) = found else { continue };
         // NVRTC opens its built-ins by their bare name while it compiles: they must be there.
         for builtins in files_starting_with(&folder, BUILTINS_PREFIX) {
-            open(&builtins).map(keep);
+            if let Some(builtins) = open(&builtins) {
+                keep(builtins);
+            }
         }
         if open(&nvrtc).map(keep).is_some() && loads_by_name() {
             return Ok(());

@@ -11,14 +11,14 @@ const N_SCORE_TENSORS: u64 = 4;
 
 /// Bytes that training needs with `batch` sequences of `sequence` frames at a time.
 ///
-/// Counted are weights, gradient, both moments and two passing copies; for each layer and frame
+/// Counted are weights, their mean, gradient, both moments and two passing copies; for each layer and frame
 /// the values that the backward pass needs; and the largest passing tensors of one layer and of
 /// the loss. What allocators keep beyond that is not.
 pub fn estimate(config: &NetworkConfig, batch: usize, sequence: usize) -> u64 {
     let frames = batch as u64 * sequence as u64;
     let hidden = config.hidden as u64;
     let layers = config.layers as u64;
-    let weights = 6 * config.n_parameters() as u64;
+    let weights = 7 * config.n_parameters() as u64;
     // Input, h before, three gates, candidate, cell before, its tanh, and the output.
     let kept = frames * hidden * 9 * layers;
     // The projection and the gates' gradients, which exist once in parts and once joined.

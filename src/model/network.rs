@@ -23,6 +23,9 @@ use super::random::{self, Purpose};
 use super::recurrent::{LayerState, RecurrentLayer};
 use super::weights::{NamedTensor, TensorMap, WeightsError};
 
+/// The name of the fixed part of the scores in a checkpoint.
+pub const PRIOR: &str = "prior";
+
 /// What decides every shape of a network.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct NetworkConfig {
@@ -171,11 +174,23 @@ impl<B: Backend> Network<B> {
             .zip(self.parameters())
             .map(|(name, tensor)| NamedTensor::read(name, tensor))
             .collect();
-        tensors.push(NamedTensor::read("prior".to_owned(), self.prior.clone()));
+        tensors.push(NamedTensor::read(PRIOR.to_owned(), self.prior.clone()));
         tensors
     }
 
-    /// Takes the weights named `prefix` + name out of `tensors`, sizes checked.
+    /// The same network with the parameters named `prefix` + name.
+    pub fn with_parameters(&self, tensors: &TensorMap, prefix: &str) -> Result<Self, WeightsError> {
+        let device = self.device();
+        let parameters = self
+            .config
+            .parameter_shapes()
+            .iter()
+            .map(|(name, shape)| tensors.tensor(prefix, name, *shape, &device))
+            .collect::<Result<_, _>>()?;
+        Ok(Self::from_parameters(self.config, parameters, self.prior.clone()))
+    }
+
+    /// Takes the weights out of `tensors`, sizes checked.
     pub fn from_tensors(
         config: NetworkConfig,
         tensors: &TensorMap,
@@ -186,7 +201,7 @@ impl<B: Backend> Network<B> {
             .iter()
             .map(|(name, shape)| tensors.tensor("", name, *shape, device))
             .collect::<Result<_, _>>()?;
-        let prior = tensors.tensor("", "prior", [1, config.n_outputs()], device)?;
+        let prior = tensors.tensor("", PRIOR, [1, config.n_outputs()], device)?;
         Ok(Self::from_parameters(config, parameters, prior))
     }
 }

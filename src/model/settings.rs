@@ -78,6 +78,10 @@ pub struct TrainingSettings {
     pub dropout: f64,
     /// Largest norm of all gradients together; none is no limit.
     pub clip: Option<f64>,
+    /// The weights that are measured, kept and composed with are a running mean of those that
+    /// learn, each step moving it by 1 minus this (Polyak & Juditsky 1992); 0 takes the learning
+    /// weights themselves. It calms a held-out loss that jumps from epoch to epoch.
+    pub averaging: f64,
     pub schedule: Schedule,
     /// Steps over which the learning rate rises from 0.
     pub warm_up: usize,
@@ -113,8 +117,9 @@ impl TrainingSettings {
             sequence: 100,
             learning_rate: 0.002,
             weight_decay: 0.0005,
-            dropout: 0.5,
+            dropout: 0.65,
             clip: Some(1.0),
+            averaging: 0.98,
             schedule: Schedule::Cosine,
             warm_up: 20,
             early_stop: Some(8),
@@ -137,6 +142,7 @@ impl TrainingSettings {
             Preset::Original => Self {
                 dropout: 0.0,
                 clip: None,
+                averaging: 0.0,
                 schedule: Schedule::Constant,
                 warm_up: 0,
                 early_stop: None,
@@ -181,6 +187,9 @@ impl TrainingSettings {
         {
             return Err(refusal("--clip", clip, "give more than 0, or none"));
         }
+        if !(0.0..=MAX_AVERAGING).contains(&self.averaging) {
+            return Err(refusal("--averaging", self.averaging, "give 0 to 0.9999"));
+        }
         if self.early_stop == Some(0) {
             return Err(refusal("--early-stop", 0, "give 1 or more epochs, or none"));
         }
@@ -201,6 +210,7 @@ const MAX_EPOCHS: usize = 1_000_000;
 const MAX_BATCH: usize = 65_536;
 const MAX_SEQUENCE: usize = 65_536;
 const MAX_DROPOUT: f64 = 0.95;
+const MAX_AVERAGING: f64 = 0.9999;
 const MAX_TRANSPOSE: usize = 24;
 pub(super) const MAX_VOCABULARY: usize = 10_000_000;
 
@@ -271,6 +281,7 @@ mod tests {
             refused(|s| s.clip = Some(-1.0)),
             "--clip can't be -1 — give more than 0, or none"
         );
+        assert!(refused(|s| s.averaging = 1.0).starts_with("--averaging"));
         assert!(refused(|s| s.batch = 0).starts_with("--batch"));
         assert!(refused(|s| s.sequence = 0).starts_with("--sequence"));
         assert!(refused(|s| s.weight_decay = f64::INFINITY).starts_with("--weight-decay"));

@@ -1,4 +1,11 @@
-//! What a piece is: pitches, notes, scores, time, and Standard MIDI Files.
+//! What a piece is: pitches, notes, scores, time, and how it is written down.
+//!
+//! ```text
+//! pitch     keys and velocities            smf/       Standard MIDI Files, read and written
+//! time      ticks, tempo, meter            notation/  pieces as text that a person can read
+//! score     a piece: notes, parts, pedal   key        which key a piece is in
+//! bars      where its bars are             extra      what a file says besides
+//! ```
 //!
 //! Musical time is counted in integer [`Tick`]s, never in floating beats. Only this room names
 //! midly.

@@ -182,3 +182,63 @@ fn sorted(mut notes: Vec<Note>) -> Vec<Note> {
     notes.sort_by_key(|note| (note.start, note.pitch, note.length, note.velocity, note.part));
     notes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn note(start: u32, length: u32, pitch: u8) -> Note {
+        Note {
+            start: Tick(start),
+            length: Tick(length),
+            pitch: Pitch::new(pitch).unwrap(),
+            velocity: Velocity::COMPOSED,
+            part: 0,
+        }
+    }
+
+    #[test]
+    fn notes_are_found_by_when_they_start_and_by_when_they_sound() {
+        let notes = vec![note(480, 10, 62), note(0, 1000, 60), note(480, 10, 61)];
+        let score = Score::piano(TempoMap::default(), notes);
+        let pitches = |notes: Vec<&Note>| -> Vec<u8> {
+            notes.iter().map(|note| note.pitch.number()).collect()
+        };
+        let starting = score.notes_starting_in(Tick(1)..Tick(481));
+        assert_eq!(pitches(starting.iter().collect()), [61, 62]);
+        assert!(score.notes_starting_in(Tick(9)..Tick(3)).is_empty());
+        let between = |from, to| pitches(score.notes_between(Tick(from)..Tick(to)).collect());
+        assert_eq!(between(470, 481), [60, 61, 62]);
+        assert_eq!(between(490, 500), [60]);
+        assert_eq!(between(1000, 2000), [0u8; 0]);
+    }
+
+    #[test]
+    fn the_pedal_of_one_part_holds_its_whole_channel() {
+        let mut score = Score::piano(TempoMap::default(), Vec::new());
+        score.parts.push(Part { channel: 0, ..Part::default() });
+        score.parts.push(Part { channel: 5, ..Part::default() });
+        let span = |start, end, part| PedalSpan { start: Tick(start), end: Tick(end), part };
+        score.pedal = vec![span(0, 10, 1), span(5, 20, 0), span(20, 30, 0), span(1, 2, 2)];
+        let of = |channel| -> Vec<(u32, u32)> {
+            let spans = score.pedal_of_channel(channel);
+            spans.iter().map(|span| (span.start.0, span.end.0)).collect()
+        };
+        assert_eq!(of(0), [(0, 20), (20, 30)]);
+        assert_eq!(of(5), [(1, 2)]);
+        assert_eq!(of(9), []);
+    }
+
+    #[test]
+    fn a_score_survives_json_and_an_older_one_without_extras_is_read() {
+        let mut score = Score::piano(TempoMap::default(), vec![note(0, 1, 60)]);
+        let message = crate::music::ExtraMessage::SysEx(vec![1, 2]);
+        let home = crate::music::ExtraHome::Part(0);
+        score.extras = Arc::new([Extra { tick: Tick(3), home, message }]);
+        let json = serde_json::to_value(&score).unwrap();
+        assert_eq!(serde_json::from_value::<Score>(json.clone()).unwrap(), score);
+        let mut older = json;
+        older.as_object_mut().unwrap().remove("extras");
+        assert!(serde_json::from_value::<Score>(older).unwrap().extras.is_empty());
+    }
+}

@@ -1,0 +1,181 @@
+//! Points of the curve, and what happens at the end of an epoch and of a run.
+
+use std::time::Instant;
+
+use super::{EpochEnd, Trainer, is_lost, is_out_of_memory};
+use burn::tensor::backend::Backend;
+
+use super::super::batches::EpochPlan;
+use super::super::metrics::{Measured, measure};
+use super::super::schedule::{PLATEAU_PATIENCE, learning_rate};
+use super::super::train::BestEpoch;
+use super::super::{
+    EpochPoint, Outcome, Schedule, StepPoint, TrainError, TrainEvent, TrainSummary,
+};
+use crate::tokens::Stretch;
+
+impl<B: Backend> Trainer<'_, B> {
+    pub(super) fn failed(&self, reason: &str) -> TrainError {
+        if is_out_of_memory(reason) {
+            // Held in `run`, which goes on with less at a time.
+            std::panic::panic_any(reason.to_owned());
+        }
+        TrainError::DeviceFailed(self.job.summary.device.clone(), reason.to_owned())
+    }
+
+    pub(super) fn diverged(&self) -> TrainError {
+        TrainError::Diverged {
+            epoch: self.state.epochs_done + 1,
+            kept: match self.state.best {
+                Some(_) => "the best weights are kept in the run",
+                None => "nothing was learned yet",
+            },
+            learning_rate: self.job.settings.learning_rate,
+        }
+    }
+
+    /// When the weights are spoiled, whoever listens gets the best ones back.
+    pub(super) fn roll_back(&self, error: &TrainError, on_event: &mut dyn FnMut(TrainEvent)) {
+        let (TrainError::Diverged { .. }, Some(best), Some(network)) =
+            (error, self.state.best, &self.best)
+        else {
+            return;
+        };
+        on_event(TrainEvent::Note(format!(
+            "The loss is no number any more; back to the weights of epoch {}",
+            best.epoch
+        )));
+        let card = self.card(best.epoch, Some(best.loss.exp()));
+        on_event(TrainEvent::Weights(self.model_of(network, card)));
+    }
+
+    pub(super) fn send_point(
+        &mut self,
+        plan: &EpochPlan,
+        on_event: &mut dyn FnMut(TrainEvent),
+    ) -> Result<(), TrainError> {
+        let loss = self.read_pending()?;
+        self.last_point = Instant::now();
+        let elapsed = self.began.elapsed().as_secs_f64();
+        let total_steps = plan.len() * self.job.settings.epochs;
+        let done = plan.len() * self.state.epochs_done + self.state.steps_into_epoch;
+        let left = total_steps.saturating_sub(done) as f64;
+        on_event(TrainEvent::Step(StepPoint {
+            epoch: self.state.epochs_done + 1,
+            step: done,
+            total_steps,
+            loss,
+            frames_per_second: self.frames_here as f64 / elapsed.max(1e-9),
+            secs_left: left * elapsed / self.steps_here.max(1) as f64,
+        }));
+        Ok(())
+    }
+
+    /// Metrics, best weights, checkpoint and what the others hear of it.
+    pub(super) fn end_epoch(
+        &mut self,
+        plan: &EpochPlan,
+        valid: Measured,
+        on_event: &mut dyn FnMut(TrainEvent),
+    ) -> Result<(), TrainError> {
+        if is_lost(valid.loss()) {
+            return Err(self.diverged());
+        }
+        let job = self.job;
+        let settings = job.settings;
+        let rate = learning_rate(
+            settings,
+            self.state.step.saturating_sub(1),
+            self.progress(plan),
+            self.state.halvings,
+        );
+        self.state.epochs_done += 1;
+        self.state.steps_into_epoch = 0;
+        self.state.seconds = self.seconds();
+        let frames = self.state.epoch_frames.max(1) as f64;
+        let train_loss = self.state.epoch_loss / frames;
+        let point = EpochPoint {
+            epoch: self.state.epochs_done,
+            train_loss,
+            train_perplexity: train_loss.exp(),
+            train_accuracy: self.state.epoch_right / frames,
+            valid_loss: valid.loss(),
+            valid_perplexity: valid.perplexity(),
+            valid_accuracy: valid.accuracy(),
+            learning_rate: rate,
+            frames_per_second: self.frames_here as f64
+                / self.began.elapsed().as_secs_f64().max(1e-9),
+            seconds: self.state.seconds,
+        };
+        let is_best = self.judge(valid.loss());
+        (self.state.epoch_loss, self.state.epoch_right, self.state.epoch_frames) = (0.0, 0.0, 0);
+        self.carried = None;
+        self.metrics.push(point);
+        let bytes = self.checkpoint()?;
+        let epoch = self.state.epochs_done;
+        let kept = settings.save_every > 0 && epoch.is_multiple_of(settings.save_every);
+        job.write(|folder, _| {
+            // Metrics first: a line too many is cut on resume, a missing one could not be made.
+            folder.write_metrics(&self.metrics)?;
+            folder.write_epoch(epoch, &bytes, kept)?;
+            if is_best { folder.mark_best(epoch) } else { Ok(()) }
+        })?;
+        on_event(TrainEvent::Epoch(point));
+        on_event(TrainEvent::Weights(self.model()));
+        Ok(())
+    }
+
+    /// Counts how long it has been since the held-out loss became better.
+    pub(super) fn judge(&mut self, loss: f64) -> bool {
+        let is_best = self.state.best.is_none_or(|best| loss < best.loss);
+        if is_best {
+            self.state.best = Some(BestEpoch { epoch: self.state.epochs_done, loss });
+            self.best = Some(self.shown().clone());
+            (self.state.n_worse, self.state.n_flat) = (0, 0);
+            return true;
+        }
+        self.state.n_worse += 1;
+        self.state.n_flat += 1;
+        if self.job.settings.schedule == Schedule::Plateau && self.state.n_flat >= PLATEAU_PATIENCE
+        {
+            self.state.halvings += 1;
+            self.state.n_flat = 0;
+        }
+        false
+    }
+
+    /// Keeps what was learned of an epoch that isn't whole.
+    pub(super) fn stop_within_epoch(
+        &mut self,
+        on_event: &mut dyn FnMut(TrainEvent),
+    ) -> Result<EpochEnd, TrainError> {
+        self.read_pending()?;
+        self.state.seconds = self.seconds();
+        if self.state.steps_into_epoch > 0 {
+            let bytes = self.checkpoint()?;
+            self.job.write(|folder, _| folder.write_partial(&bytes))?;
+            on_event(TrainEvent::Weights(self.model()));
+        }
+        Ok(EpochEnd::Cancelled)
+    }
+
+    pub(super) fn finish(self, outcome: Outcome) -> Result<TrainSummary, TrainError> {
+        let job = self.job;
+        let test: &[Stretch] = &job.material.split.test;
+        let tested = self.best.as_ref().filter(|_| !test.is_empty());
+        let tested = tested.and_then(|best| measure(best, job.yardstick(), test, job.cancel));
+        let summary = &job.summary;
+        Ok(TrainSummary {
+            outcome,
+            best_epoch: self.state.best.map_or(0, |best| best.epoch),
+            best_valid_perplexity: self.state.best.map_or(f64::NAN, |best| best.loss.exp()),
+            parameters: summary.parameters,
+            device: summary.device.clone(),
+            train_frames: summary.corpus.train_frames,
+            valid_frames: summary.corpus.valid_frames,
+            vocabulary: summary.vocabulary,
+            test_perplexity: tested.map(|measured| measured.perplexity()),
+            baselines: summary.baselines,
+        })
+    }
+}

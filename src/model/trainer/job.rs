@@ -1,0 +1,101 @@
+//! A training, ready to begin on whatever device.
+
+use super::super::batches::Layout;
+use super::super::checkpoint::{Manifest, read_checkpoint};
+use super::super::material::{Material, chords};
+use super::super::metrics::Yardstick;
+use super::super::network::NetworkConfig;
+use super::super::run::{RunFolder, RunSummary};
+use super::super::train::TrainingState;
+use super::super::weights::TensorMap;
+use super::super::{CheckpointError, Prepared, TrainError, TrainingSettings, memory};
+use crate::cancel::CancelToken;
+use crate::tokens::BackOff;
+
+/// A training, ready to begin on whatever device.
+pub struct Job<'a> {
+    pub settings: &'a TrainingSettings,
+    pub config: NetworkConfig,
+    pub layout: Layout,
+    /// Rows of a batch that the memory holds at a time.
+    pub micro_batch: usize,
+    pub material: Material,
+    pub backoff: BackOff,
+    pub folder: RunFolder,
+    pub summary: RunSummary,
+    pub is_resumed: bool,
+    pub device_reason: Option<String>,
+    pub cancel: &'a CancelToken,
+    /// Rows at a time beyond which the memory is said to run out.
+    #[cfg(test)]
+    pub fails_above: Option<usize>,
+}
+
+impl Job<'_> {
+    pub(super) fn write(
+        &self,
+        write: impl FnOnce(&RunFolder, &Self) -> std::io::Result<()>,
+    ) -> Result<(), TrainError> {
+        let path = || self.folder.path().to_owned();
+        write(&self.folder, self).map_err(|source| TrainError::Write { path: path(), source })
+    }
+
+    pub(super) fn yardstick(&self) -> Yardstick<'_> {
+        let Material { corpus, encoding, .. } = &self.material;
+        Yardstick { corpus, encoding, backoff: &self.backoff }
+    }
+
+    pub(super) fn prepared(&self) -> Result<Prepared, TrainError> {
+        let corpus = &self.summary.corpus;
+        let mut held_out = 0usize;
+        let mut known = 0usize;
+        for stretch in self.material.split.valid.iter().chain(&self.material.split.test) {
+            let frames = 0..stretch.n_frames();
+            for chord in chords(&self.material.corpus, stretch, frames) {
+                let token = self.material.encoding.measured[chord as usize];
+                held_out += 1;
+                known += usize::from((token as usize) < self.config.vocabulary);
+            }
+        }
+        let state = self.newest_checkpoint()?.map(|(manifest, _)| manifest);
+        Ok(Prepared {
+            device: self.summary.device.clone(),
+            device_reason: self.device_reason.clone(),
+            parameters: self.summary.parameters,
+            vocabulary: self.config.vocabulary,
+            train_frames: corpus.train_frames,
+            valid_frames: corpus.valid_frames,
+            test_frames: corpus.test_frames,
+            coverage: known as f64 / held_out.max(1) as f64,
+            batch: self.layout.batch,
+            steps_per_epoch: self.layout.n_steps,
+            memory_bytes: memory::estimate(&self.config, self.micro_batch, self.layout.sequence),
+            baselines: self.summary.baselines,
+            first_epoch: state.map_or(1, |state| state.epochs_done + 1),
+        })
+    }
+
+    /// The checkpoint to go on from: the one with the most steps. One that can't be read is passed
+    /// over for an older one, unless there is none.
+    pub(super) fn newest_checkpoint(
+        &self,
+    ) -> Result<Option<(TrainingState, TensorMap)>, TrainError> {
+        let mut newest: Option<(TrainingState, TensorMap)> = None;
+        let mut failure: Option<CheckpointError> = None;
+        for path in self.folder.to_resume_from().into_iter().take(2) {
+            match read_checkpoint(&path) {
+                Ok((Manifest { training: Some(state), .. }, tensors)) => {
+                    if newest.as_ref().is_none_or(|(newest, _)| newest.step < state.step) {
+                        newest = Some((state, tensors));
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => failure = Some(error),
+            }
+        }
+        match (newest, failure) {
+            (None, Some(failure)) => Err(failure.into()),
+            (newest, _) => Ok(newest),
+        }
+    }
+}

@@ -1,0 +1,77 @@
+//! What is kept of a training and shown to others: cards, models and checkpoints.
+
+use super::{LEARNING, Trainer};
+use burn::backend::Flex;
+use burn::tensor::backend::Backend;
+
+use super::super::checkpoint::{Manifest, checkpoint_bytes};
+use super::super::network::{Network, PRIOR};
+use super::super::weights::{NamedTensor, Precision, TensorMap};
+use super::super::{Model, ModelCard, TrainError};
+
+impl<B: Backend> Trainer<'_, B> {
+    pub(super) fn seconds(&self) -> f64 {
+        self.seconds_before + self.began.elapsed().as_secs_f64()
+    }
+
+    /// What the present weights are.
+    pub(super) fn present_card(&self) -> ModelCard {
+        let valid = self.metrics.last().map(|point| point.valid_perplexity);
+        self.card(self.state.epochs_done, valid)
+    }
+
+    pub(super) fn card(&self, epoch: usize, valid_perplexity: Option<f64>) -> ModelCard {
+        let job = self.job;
+        let corpus = &job.summary.corpus;
+        ModelCard {
+            format_version: ModelCard::FORMAT_VERSION,
+            model: job.settings.model,
+            layers: job.settings.layers,
+            hidden: job.settings.hidden,
+            plan: job.material.corpus.plan,
+            vocabulary: job.material.encoding.vocabulary.clone(),
+            backoff: job.backoff.clone(),
+            epoch,
+            valid_perplexity,
+            about: format!(
+                "Trained on {} files, {} frames, for {epoch} epochs",
+                corpus.files.len(),
+                corpus.train_frames
+            ),
+        }
+    }
+
+    /// A copy of the present weights on the CPU.
+    pub(super) fn model(&self) -> Model {
+        self.model_of(self.shown(), self.present_card())
+    }
+
+    pub(super) fn model_of(&self, network: &Network<B>, card: ModelCard) -> Model {
+        let tensors: TensorMap = network.to_tensors().into_iter().collect();
+        let network = Network::<Flex>::from_tensors(self.job.config, &tensors, &Default::default());
+        Model::new(card, network.expect("the tensors were just made with these shapes"))
+    }
+
+    /// Everything needed to use the weights and to go on exactly.
+    pub(super) fn checkpoint(&mut self) -> Result<Vec<u8>, TrainError> {
+        let mut tensors = self.shown().to_tensors();
+        if self.mean.is_some() {
+            let learning = self.network.to_tensors().into_iter();
+            tensors.extend(learning.filter(|tensor| tensor.name != PRIOR).map(|mut tensor| {
+                tensor.name.insert_str(0, LEARNING);
+                tensor
+            }));
+        }
+        tensors.extend(self.adam.to_tensors(&self.job.config));
+        self.state.state_rows = 0;
+        for (idx, layer) in self.carried.iter().flatten().enumerate() {
+            self.state.state_rows = layer.hidden.dims()[0];
+            let parts = [("hidden", &layer.hidden), ("cell", &layer.cell)];
+            tensors.extend(parts.map(|(part, tensor)| {
+                NamedTensor::read(format!("state.{idx}.{part}"), tensor.clone())
+            }));
+        }
+        let manifest = Manifest { card: self.present_card(), training: Some(self.state.clone()) };
+        Ok(checkpoint_bytes(&manifest, &tensors, Precision::Full)?)
+    }
+}

@@ -1,0 +1,347 @@
+//! The training loop, generic in the backend.
+//!
+//! ```text
+//! for each epoch
+//!     for each step of its plan
+//!         gradients of the batch, in parts if the memory is small
+//!         clip, Adam
+//!     measure on the held-out music, write metrics and checkpoint, publish the weights
+//! ```
+//!
+//! `job` is what is known before the first step, `steps` is one step, `epochs` what ends an epoch,
+//! `keeping` what stays of it. Nothing in a step waits for the device: losses stay there and are
+//! read when a point of the curve is due.
+
+mod epochs;
+mod job;
+mod keeping;
+mod steps;
+#[cfg(test)]
+mod tests;
+
+pub use job::Job;
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, Instant};
+
+use burn::backend::Flex;
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+
+use super::batches::plan_epoch;
+use super::checkpoint::read_checkpoint;
+use super::device::Chosen;
+use super::material::Material;
+use super::metrics::measure;
+use super::network::{Network, Start};
+use super::optimizer::Adam;
+use super::recurrent::LayerState;
+use super::train::TrainingState;
+use super::weights::{TensorMap, WeightsError};
+use super::{
+    CheckpointError, DeviceKind, EpochPoint, Initialization, Outcome, TrainError, TrainEvent,
+    TrainSummary, TrainingSettings, baselines, memory,
+};
+
+/// Between two points of the curve: at most 20 a second.
+const POINT_INTERVAL: Duration = Duration::from_millis(50);
+
+/// Prefix of the weights that learn in a checkpoint whose own weights are their running mean.
+const LEARNING: &str = "learning.";
+
+/// The one place where the device decides the backend.
+pub fn run_on(
+    chosen: &Chosen,
+    job: Job<'_>,
+    on_event: &mut dyn FnMut(TrainEvent),
+) -> Result<TrainSummary, TrainError> {
+    match chosen.kind {
+        DeviceKind::Cpu => run::<Flex>(job, Default::default(), on_event),
+        DeviceKind::Cuda => {
+            let device = burn::backend::cuda::CudaDevice::new(chosen.index);
+            run::<burn::backend::Cuda>(job, device, on_event)
+        }
+        #[cfg(feature = "vulkan")]
+        DeviceKind::Vulkan => {
+            let device = super::device::vulkan_device(chosen.index);
+            run::<burn::backend::Vulkan>(job, device, on_event)
+        }
+        #[cfg(not(feature = "vulkan"))]
+        DeviceKind::Vulkan => Err(TrainError::Device("this build has no Vulkan".to_owned())),
+    }
+}
+
+/// Trains; where the device's memory runs out, goes on from the last checkpoint with half as many
+/// rows at a time.
+fn run<B: Backend>(
+    mut job: Job<'_>,
+    device: B::Device,
+    on_event: &mut dyn FnMut(TrainEvent),
+) -> Result<TrainSummary, TrainError> {
+    if !job.is_resumed {
+        job.write(|folder, job| {
+            folder.create()?;
+            folder.write_metrics(&[])?;
+            folder.write_summary(&job.summary)
+        })?;
+    }
+    on_event(TrainEvent::Prepared(job.prepared()?));
+    loop {
+        let attempt = catch_unwind(AssertUnwindSafe(|| {
+            Trainer::<B>::begin(&job, device.clone())?.train(on_event)
+        }));
+        let panic = match attempt {
+            Ok(Ok(summary)) => {
+                job.summary.ending = Some(summary.clone());
+                job.write(|folder, job| folder.write_summary(&job.summary))?;
+                return Ok(summary);
+            }
+            Ok(Err(error)) => return Err(error),
+            Err(panic) => panic_text(&*panic),
+        };
+        if !is_out_of_memory(&panic) {
+            return Err(TrainError::DeviceFailed(job.summary.device.clone(), panic));
+        }
+        if job.micro_batch == 1 {
+            let needed = memory::estimate(&job.config, 1, job.layout.sequence);
+            return Err(TrainError::OutOfMemory { needed_mib: needed >> 20 });
+        }
+        job.micro_batch = job.micro_batch.div_ceil(2);
+        on_event(TrainEvent::Note(format!(
+            "The device's memory ran out; going on from the last checkpoint with {} sequences at a \
+             time and gradients gathered, so that the batch stays {}",
+            job.micro_batch, job.layout.batch
+        )));
+    }
+}
+
+/// Whether a loss is NaN or so large that its perplexity is no number.
+fn is_lost(loss: f64) -> bool {
+    !loss.exp().is_finite()
+}
+
+fn panic_text(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+    let text = text.unwrap_or("it panicked without words");
+    text.lines().next().unwrap_or_default().chars().take(200).collect()
+}
+
+fn is_out_of_memory(panic: &str) -> bool {
+    let panic = panic.to_ascii_lowercase();
+    ["out of memory", "outofmemory", "out_of_memory", "memory allocation", "allocate"]
+        .iter()
+        .any(|words| panic.contains(words))
+}
+
+/// A training under way.
+struct Trainer<'a, B: Backend> {
+    job: &'a Job<'a>,
+    device: B::Device,
+    /// The weights that learn.
+    network: Network<B>,
+    /// Their running mean, which is measured, kept and composed with; none if it is not wanted.
+    mean: Option<Network<B>>,
+    adam: Adam<B>,
+    /// What carried rows go on from.
+    carried: Option<Vec<LayerState<B>>>,
+    best: Option<Network<B>>,
+    state: TrainingState,
+    metrics: Vec<EpochPoint>,
+    /// Losses and right guesses of the steps since the last point, still on the device.
+    pending: Vec<Tensor<B, 2>>,
+    pending_frames: usize,
+    last_point: Instant,
+    /// Since when, and from how many seconds on, the run's clock counts.
+    began: Instant,
+    seconds_before: f64,
+    /// Frames and time since this process began to train, for the speed.
+    frames_here: usize,
+    steps_here: usize,
+}
+
+/// How an epoch went.
+enum EpochEnd {
+    Whole,
+    Cancelled,
+}
+
+impl<'a, B: Backend> Trainer<'a, B> {
+    /// Begins anew, or goes on from the newest checkpoint.
+    fn begin(job: &'a Job<'a>, device: B::Device) -> Result<Self, TrainError> {
+        let mut trainer = Self::fresh(job, device);
+        if let Some((state, tensors)) = job.newest_checkpoint()? {
+            let path = job.folder.path().to_owned();
+            trainer
+                .go_on_from(state, &tensors)
+                .map_err(|source| CheckpointError::Unusable { path, source })?;
+        }
+        Ok(trainer)
+    }
+
+    fn fresh(job: &'a Job<'a>, device: B::Device) -> Self {
+        let seed = job.settings.seed;
+        let network = match job.settings.initialization {
+            Initialization::Plain => Network::new(job.config, Start::Plain, seed, &device),
+            Initialization::Unigram => {
+                let prior = log_shares(&job.material);
+                Network::new(job.config, Start::Informed(&prior), seed, &device)
+            }
+        };
+        Self {
+            job,
+            adam: Adam::new(&job.config, &device),
+            mean: (job.settings.averaging > 0.0).then(|| network.clone()),
+            network,
+            device,
+            carried: None,
+            best: None,
+            state: TrainingState::new(job.settings),
+            metrics: Vec::new(),
+            pending: Vec::new(),
+            pending_frames: 0,
+            last_point: Instant::now(),
+            began: Instant::now(),
+            seconds_before: 0.0,
+            frames_here: 0,
+            steps_here: 0,
+        }
+    }
+
+    fn go_on_from(
+        &mut self,
+        state: TrainingState,
+        tensors: &TensorMap,
+    ) -> Result<(), WeightsError> {
+        let config = &self.job.config;
+        let shown = Network::from_tensors(*config, tensors, &self.device)?;
+        self.network = match self.mean {
+            Some(_) => shown.with_parameters(tensors, LEARNING)?,
+            None => shown.clone(),
+        };
+        self.mean = self.mean.take().map(|_| shown);
+        self.adam = Adam::from_tensors(config, tensors, state.step, &self.device)?;
+        if state.state_rows > 0 {
+            let shape = [state.state_rows, config.hidden];
+            let layers = (0..config.layers).map(|layer| {
+                Ok(LayerState {
+                    hidden: tensors.tensor(
+                        "state.",
+                        &format!("{layer}.hidden"),
+                        shape,
+                        &self.device,
+                    )?,
+                    cell: tensors.tensor(
+                        "state.",
+                        &format!("{layer}.cell"),
+                        shape,
+                        &self.device,
+                    )?,
+                })
+            });
+            self.carried = Some(layers.collect::<Result<_, WeightsError>>()?);
+        }
+        if let Some(best) = self.job.folder.best()
+            && let Ok((_, tensors)) = read_checkpoint(&best)
+        {
+            self.best = Some(Network::from_tensors(*config, &tensors, &self.device)?);
+        }
+        self.metrics = self.job.folder.read_metrics();
+        self.metrics.retain(|point| point.epoch <= state.epochs_done);
+        self.seconds_before = state.seconds;
+        // What was asked this time stands: it may go on for longer than was planned.
+        self.state = TrainingState { settings: self.job.settings.clone(), ..state };
+        Ok(())
+    }
+
+    fn train(mut self, on_event: &mut dyn FnMut(TrainEvent)) -> Result<TrainSummary, TrainError> {
+        let job = self.job;
+        job.write(|folder, _| folder.write_metrics(&self.metrics))?;
+        if self.state.epochs_done > 0 {
+            on_event(TrainEvent::Weights(self.model()));
+        }
+        let mut outcome = Outcome::Completed;
+        while self.state.epochs_done < job.settings.epochs {
+            if self.is_stale() {
+                outcome = Outcome::StoppedEarly;
+                break;
+            }
+            match self.epoch(on_event) {
+                Ok(EpochEnd::Whole) => {}
+                Ok(EpochEnd::Cancelled) => {
+                    outcome = Outcome::Cancelled;
+                    break;
+                }
+                Err(error) => {
+                    self.roll_back(&error, on_event);
+                    return Err(error);
+                }
+            }
+        }
+        self.finish(outcome)
+    }
+
+    /// Whether the held-out loss hasn't become better for as long as the settings allow.
+    fn is_stale(&self) -> bool {
+        self.job.settings.early_stop.is_some_and(|patience| self.state.n_worse >= patience)
+    }
+
+    fn epoch(&mut self, on_event: &mut dyn FnMut(TrainEvent)) -> Result<EpochEnd, TrainError> {
+        let job = self.job;
+        let lengths = job.material.train_lengths();
+        let plan = plan_epoch(
+            job.settings,
+            &job.layout,
+            &lengths,
+            job.material.n_shifts(),
+            self.state.epochs_done,
+        );
+        if self.state.steps_into_epoch == 0 {
+            self.carried = None;
+        }
+        self.last_point = Instant::now();
+        while self.state.steps_into_epoch < plan.len() {
+            if job.cancel.is_cancelled() {
+                return self.stop_within_epoch(on_event);
+            }
+            self.step(&plan);
+            if self.last_point.elapsed() >= POINT_INTERVAL {
+                self.send_point(&plan, on_event)?;
+            }
+        }
+        self.read_pending()?;
+        let yardstick = job.yardstick();
+        let Some(valid) = measure(self.shown(), yardstick, &job.material.split.valid, job.cancel)
+        else {
+            return self.stop_within_epoch(on_event);
+        };
+        self.end_epoch(&plan, valid, on_event)?;
+        Ok(EpochEnd::Whole)
+    }
+}
+
+impl TrainingState {
+    fn new(settings: &TrainingSettings) -> Self {
+        Self {
+            settings: settings.clone(),
+            epochs_done: 0,
+            steps_into_epoch: 0,
+            step: 0,
+            state_rows: 0,
+            epoch_loss: 0.0,
+            epoch_right: 0.0,
+            epoch_frames: 0,
+            best: None,
+            n_worse: 0,
+            n_flat: 0,
+            halvings: 0,
+            seconds: 0.0,
+        }
+    }
+}
+
+/// The logarithm of each output's share of the music to learn from: what the network begins as.
+fn log_shares(material: &Material) -> Vec<f32> {
+    let counts = material.target_counts();
+    baselines::unigram(&counts, false).into_iter().map(|share| share.ln() as f32).collect()
+}

@@ -1,0 +1,190 @@
+//! One step: gradients, perhaps in parts, then clipping and Adam.
+
+use super::Trainer;
+use burn::tensor::backend::Backend;
+use burn::tensor::{Tensor, TensorData};
+
+use super::super::TrainError;
+use super::super::batches::EpochPlan;
+use super::super::loss::{Batch, DropoutMasks, gradients};
+use super::super::network::Network;
+use super::super::optimizer::clip;
+use super::super::random::{self, Purpose};
+use super::super::recurrent::LayerState;
+use super::super::schedule::learning_rate;
+use super::super::weights::numbers;
+
+impl<B: Backend> Trainer<'_, B> {
+    pub(super) fn step(&mut self, plan: &EpochPlan) {
+        let settings = self.job.settings;
+        let batch = self.job.material.batch(&plan[self.state.steps_into_epoch]);
+        let progress = self.progress(plan);
+        let rate = learning_rate(settings, self.state.step, progress, self.state.halvings);
+        let n_frames = batch.n_frames();
+        let masks = self.dropout(batch.n_rows);
+        let (totals, gradients) = self.gather(&batch, &masks, n_frames);
+        let gradients = match settings.clip {
+            Some(largest) => clip(gradients, largest),
+            None => gradients,
+        };
+        let parameters = self.network.parameters();
+        let prior = self.network.prior.clone();
+        let parameters = self.adam.step(parameters, gradients, rate, settings.weight_decay);
+        self.network = Network::from_parameters(self.job.config, parameters, prior);
+        self.move_mean();
+        self.pending.push(totals);
+        self.pending_frames += n_frames;
+        self.frames_here += n_frames;
+        self.steps_here += 1;
+        self.state.steps_into_epoch += 1;
+        self.state.step += 1;
+    }
+
+    /// Moves the running mean towards the weights; faster in the first steps, so that it doesn't
+    /// hang on to how they began.
+    pub(super) fn move_mean(&mut self) {
+        let Some(mean) = &self.mean else { return };
+        let n_steps = self.state.step as f64;
+        let stays = self.job.settings.averaging.min((1.0 + n_steps) / (10.0 + n_steps));
+        let pairs = mean.parameters().into_iter().zip(self.network.parameters());
+        let moved = pairs.map(|(mean, new)| mean.mul_scalar(stays) + new.mul_scalar(1.0 - stays));
+        let prior = mean.prior.clone();
+        self.mean = Some(Network::from_parameters(self.job.config, moved.collect(), prior));
+    }
+
+    /// The weights that are measured, kept and composed with.
+    pub(super) fn shown(&self) -> &Network<B> {
+        self.mean.as_ref().unwrap_or(&self.network)
+    }
+
+    /// Gradients of a batch, in parts of as many rows as the memory holds.
+    pub(super) fn gather(
+        &mut self,
+        batch: &Batch,
+        masks: &DropoutMasks<B>,
+        n_frames: usize,
+    ) -> (Tensor<B, 2>, Vec<Tensor<B, 2>>) {
+        let before = self.state_before(batch);
+        let mut after: Vec<Vec<LayerState<B>>> = Vec::new();
+        let mut sum: Option<(Tensor<B, 2>, Vec<Tensor<B, 2>>)> = None;
+        let micro = self.job.micro_batch.max(1);
+        for first in (0..batch.n_rows).step_by(micro) {
+            let n = micro.min(batch.n_rows - first);
+            #[cfg(test)]
+            if self.job.fails_above.is_some_and(|rows| n > rows) {
+                panic!("the device answered: out of memory");
+            }
+            let part = if n == batch.n_rows {
+                gradients(&self.network, batch, before.clone(), masks, n_frames)
+            } else {
+                let state = rows_of_state(&before, first, n);
+                let (batch, masks) = (batch.rows(first, n), masks.rows(first, n));
+                gradients(&self.network, &batch, state, &masks, n_frames)
+            };
+            after.push(part.state);
+            sum = Some(match sum {
+                None => (part.totals, part.gradients),
+                Some((totals, gradients)) => {
+                    let gradients = gradients.into_iter().zip(part.gradients);
+                    (totals + part.totals, gradients.map(|(sum, part)| sum + part).collect())
+                }
+            });
+        }
+        self.carried = self.job.settings.carry_state.then(|| joined_state(after));
+        sum.expect("a step has at least one row")
+    }
+
+    /// The state that each row begins with: carried, or zero.
+    pub(super) fn state_before(&self, batch: &Batch) -> Vec<LayerState<B>> {
+        let zero = self.network.zero_state(batch.n_rows);
+        if batch.continues.iter().all(|continues| !continues) {
+            return zero;
+        }
+        let Some(carried) = &self.carried else { return zero };
+        let kept = batch.continues.iter().map(|&continues| f32::from(u8::from(continues)));
+        let kept = TensorData::new(kept.collect::<Vec<f32>>(), [batch.n_rows, 1]);
+        let kept: Tensor<B, 2> = Tensor::from_data(kept, &self.device);
+        let keep = |tensor: &Tensor<B, 2>| tensor.clone() * kept.clone();
+        let layers = carried.iter();
+        layers
+            .map(|layer| LayerState { hidden: keep(&layer.hidden), cell: keep(&layer.cell) })
+            .collect()
+    }
+
+    pub(super) fn dropout(&self, n_rows: usize) -> DropoutMasks<B> {
+        let settings = self.job.settings;
+        if settings.dropout == 0.0 {
+            return DropoutMasks(Vec::new());
+        }
+        let mut rng = random::stream(settings.seed, Purpose::Dropout, self.state.step);
+        let shape = [1, n_rows, settings.hidden];
+        let masks = (0..=settings.layers).map(|_| {
+            let mask = random::dropout_mask(&mut rng, n_rows * settings.hidden, settings.dropout);
+            Tensor::from_data(TensorData::new(mask, shape), &self.device)
+        });
+        DropoutMasks(masks.collect())
+    }
+
+    /// Share of the whole run that is done, 0–1.
+    pub(super) fn progress(&self, plan: &EpochPlan) -> f64 {
+        let within = self.state.steps_into_epoch as f64 / plan.len().max(1) as f64;
+        (self.state.epochs_done as f64 + within) / self.job.settings.epochs as f64
+    }
+
+    /// Brings the waiting losses to the host, in the order of the steps so that the sum doesn't
+    /// depend on when it is made. Returns their mean per frame.
+    pub(super) fn read_pending(&mut self) -> Result<f64, TrainError> {
+        if self.pending.is_empty() {
+            return Ok(0.0);
+        }
+        let totals = Tensor::cat(std::mem::take(&mut self.pending), 0);
+        let values = totals.try_into_data().map_err(|error| self.failed(&error.to_string()))?;
+        let mut loss = 0.0;
+        for step in numbers(values).chunks_exact(2) {
+            loss += f64::from(step[0]);
+            self.state.epoch_loss += f64::from(step[0]);
+            self.state.epoch_right += f64::from(step[1]);
+        }
+        let n_frames = std::mem::take(&mut self.pending_frames);
+        self.state.epoch_frames += n_frames;
+        let loss = loss / n_frames.max(1) as f64;
+        if super::is_lost(loss) {
+            return Err(self.diverged());
+        }
+        Ok(loss)
+    }
+}
+
+fn rows_of_state<B: Backend>(
+    state: &[LayerState<B>],
+    first: usize,
+    n: usize,
+) -> Vec<LayerState<B>> {
+    let rows = |tensor: &Tensor<B, 2>| {
+        let n_units = tensor.dims()[1];
+        tensor.clone().slice([first..first + n, 0..n_units])
+    };
+    let layers = state.iter();
+    layers
+        .map(|layer| LayerState { hidden: rows(&layer.hidden), cell: rows(&layer.cell) })
+        .collect()
+}
+
+/// The states of the parts of a batch as one.
+fn joined_state<B: Backend>(mut parts: Vec<Vec<LayerState<B>>>) -> Vec<LayerState<B>> {
+    if parts.len() == 1 {
+        return parts.remove(0);
+    }
+    let n_layers = parts.first().map_or(0, Vec::len);
+    (0..n_layers)
+        .map(|layer| {
+            let join = |pick: fn(&LayerState<B>) -> Tensor<B, 2>| {
+                Tensor::cat(parts.iter().map(|part| pick(&part[layer])).collect(), 0)
+            };
+            LayerState {
+                hidden: join(|state| state.hidden.clone()),
+                cell: join(|state| state.cell.clone()),
+            }
+        })
+        .collect()
+}
