@@ -152,6 +152,13 @@ pub fn command_widget(
     }
 }
 
+/// A dialog over everything, with room around what it says.
+pub fn modal(ctx: &egui::Context, name: &str) -> egui::Modal {
+    let margin = egui::Margin::same(SPACE as i8 * 2);
+    let frame = egui::Frame::popup(&ctx.global_style()).inner_margin(margin);
+    egui::Modal::new(egui::Id::unique(name)).frame(frame)
+}
+
 /// A bar that shows how far something is; `share` is 0–1.
 pub fn progress(ui: &mut Ui, theme: &Theme, share: f32, name: &str) -> Response {
     let bar = egui::ProgressBar::new(share.clamp(0.0, 1.0))
