@@ -179,8 +179,7 @@ impl Dialogs {
 
     pub fn ui(&mut self, ctx: &egui::Context, actions: &mut Actions) {
         let Some(field) = &mut self.field else { return };
-        let response =
-            egui::Modal::new(egui::Id::unique("path field")).show(ctx, |ui| field.ui(ui));
+        let response = super::widgets::modal(ctx, "path field").show(ctx, |ui| field.ui(ui));
         if let Some(paths) = response.inner.paths {
             actions.push(AppAction::PathsChosen(field.purpose, paths));
             self.field = None;

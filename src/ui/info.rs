@@ -1,6 +1,6 @@
 //! Help that needs no network: the keys, and what this program is.
 
-use egui::{Context, Grid, Id, Modal, RichText, ScrollArea, Ui};
+use egui::{Context, Grid, RichText, ScrollArea, Ui};
 
 use super::command::Command;
 use super::state::State;
@@ -15,7 +15,7 @@ pub enum Info {
 impl Info {
     /// Returns whether it shall close.
     pub fn ui(self, ctx: &Context, state: &State) -> bool {
-        let response = Modal::new(Id::unique("info")).show(ctx, |ui| {
+        let response = super::widgets::modal(ctx, "info").show(ctx, |ui| {
             ui.set_width(SPACE * 56.0);
             match self {
                 Self::Shortcuts => shortcuts_ui(ui),

@@ -1,6 +1,6 @@
 //! The command palette: every command by its name, found by typing a part of it.
 
-use egui::{Button, Id, Key, Modal, ScrollArea, TextEdit};
+use egui::{Button, Key, ScrollArea, TextEdit};
 
 use super::action::{Actions, AppAction};
 use super::command::Command;
@@ -27,7 +27,7 @@ impl Palette {
     pub fn ui(&mut self, ctx: &egui::Context, state: &State, actions: &mut Actions) {
         let Some(query) = &mut self.query else { return };
         let chosen = &mut self.chosen;
-        let response = Modal::new(Id::unique("command palette")).show(ctx, |ui| {
+        let response = super::widgets::modal(ctx, "command palette").show(ctx, |ui| {
             ui.set_width(SPACE * 56.0);
             let edit = TextEdit::singleline(query)
                 .hint_text("Find a command")

@@ -1,6 +1,6 @@
 //! Dialogs that ask or tell one thing.
 
-use egui::{Context, Id, Modal, RichText};
+use egui::{Context, RichText};
 
 use super::action::{Actions, AppAction, Choice};
 use super::state::{Question, State};
@@ -17,7 +17,7 @@ pub fn alert_ui(ctx: &Context, state: &mut State) {
         Some((what, rest)) => (what.to_owned(), Some(rest.to_owned())),
         None => (text, None),
     };
-    let response = Modal::new(Id::unique("alert")).show(ctx, |ui| {
+    let response = super::widgets::modal(ctx, "alert").show(ctx, |ui| {
         ui.set_width(WIDTH);
         ui.label(RichText::new(what).strong());
         if let Some(rest) = rest {
@@ -46,7 +46,7 @@ pub fn question_ui(ctx: &Context, state: &State, actions: &mut Actions) {
             ("Open another piece without saving this one?", "Open without saving")
         }
     };
-    let response = Modal::new(Id::unique("question")).show(ctx, |ui| {
+    let response = super::widgets::modal(ctx, "question").show(ctx, |ui| {
         ui.set_width(WIDTH);
         ui.label(RichText::new(what).strong());
         ui.add_space(SPACE);
@@ -71,7 +71,7 @@ pub fn question_ui(ctx: &Context, state: &State, actions: &mut Actions) {
 
 /// What would be fetched from the network, and under whose terms.
 fn nvidia_ui(ctx: &Context, actions: &mut Actions) {
-    let response = Modal::new(Id::unique("question")).show(ctx, |ui| {
+    let response = super::widgets::modal(ctx, "question").show(ctx, |ui| {
         ui.set_width(WIDTH);
         ui.label(RichText::new("Fetch NVIDIA's run-time libraries?").strong());
         ui.add_space(SPACE);

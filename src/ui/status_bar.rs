@@ -36,14 +36,14 @@ pub fn ui(ui: &mut Ui, state: &State, library: Option<String>, actions: &mut Act
     });
 }
 
-/// Messages in the lower right corner of the roll, the newest lowest.
+/// Messages over the top of the roll, the newest lowest.
 pub fn notices_ui(ctx: &egui::Context, theme: &Theme, state: &State, actions: &mut Actions) {
     if state.notices.shown.is_empty() {
         return;
     }
     Area::new(egui::Id::unique("notices"))
         .order(Order::Foreground)
-        .anchor(Align2::CENTER_BOTTOM, Vec2::new(0.0, -SPACE * 5.0))
+        .anchor(Align2::CENTER_TOP, Vec2::new(0.0, SPACE * 17.0))
         .show(ctx, |ui| {
             for (idx, notice) in state.notices.shown.iter().enumerate() {
                 let (sign, color) = match notice.kind {

@@ -65,8 +65,10 @@ fn row_ui(
             menu_ui(ui, entry, actions);
             stars_ui(ui, theme, entry, actions);
             let width = ui.available_width();
-            let button = Button::selectable(is_shown, entry.name.as_str()).truncate();
-            let button = ui.add_sized([width, ROW], button);
+            let button = Button::selectable(is_shown, entry.name.as_str())
+                .truncate()
+                .min_size(Vec2::new(width, ROW));
+            let button = ui.add(button);
             let length = minutes_seconds(entry.score.duration_secs());
             let button = button.on_hover_text(format!("{}, {length}", entry.name));
             if button.double_clicked() {

@@ -152,6 +152,13 @@ pub fn command_widget(
     }
 }
 
+/// A dialog over everything, with room around what it says.
+pub fn modal(ctx: &egui::Context, name: &str) -> egui::Modal {
+    let margin = egui::Margin::same(SPACE as i8 * 2);
+    let frame = egui::Frame::popup(&ctx.global_style()).inner_margin(margin);
+    egui::Modal::new(egui::Id::unique(name)).frame(frame)
+}
+
 /// A bar that shows how far something is; `share` is 0–1.
 pub fn progress(ui: &mut Ui, theme: &Theme, share: f32, name: &str) -> Response {
     let bar = egui::ProgressBar::new(share.clamp(0.0, 1.0))
@@ -217,6 +224,8 @@ pub fn bytes(count: u64) -> String {
 pub fn short(value: f64) -> String {
     match value.abs() {
         _ if !value.is_finite() => "–".to_owned(),
+        size if size >= 1e9 => format!("{value:.1e}"),
+        size if size >= 1e6 => format!("{:.1} million", value / 1e6),
         size if size >= 100.0 => grouped(value),
         size if size >= 10.0 => format!("{value:.1}"),
         _ => format!("{value:.2}"),
@@ -238,6 +247,7 @@ mod tests {
         assert_eq!(short(102.9), "103");
         assert_eq!(short(std::f64::consts::SQRT_2), "1.41");
         assert_eq!(short(f64::INFINITY), "–");
+        assert_eq!(short(73_331_557.0), "73.3 million");
         assert_eq!(bytes(1_250_000_000), "1.2 GB");
     }
 }

@@ -326,7 +326,8 @@ impl App {
         }
         self.state.composing.is_waiting_for_model = false;
         self.state.composing.error = Some(error.clone());
-        self.state.notices.error(error);
+        self.state.preferences.shows_compose = true;
+        self.state.notices.error_elsewhere(error);
     }
 }
 

@@ -86,7 +86,7 @@ impl App {
             Ok(opened) => opened,
             Err(error) => {
                 self.state.alert = Some(error.clone());
-                self.state.notices.error(error);
+                self.state.notices.error_elsewhere(error);
                 return;
             }
         };
@@ -155,7 +155,7 @@ impl App {
             Err(error) => {
                 self.closes_after_saving = false;
                 self.state.alert = Some(error.clone());
-                self.state.notices.error(error);
+                self.state.notices.error_elsewhere(error);
             }
         }
     }

@@ -17,7 +17,7 @@ use crate::ui::{
 const SIDE_WIDTH: f32 = SPACE * 37.0;
 const MIN_SIDE_WIDTH: f32 = SPACE * 34.0;
 const MAX_SIDE_WIDTH: f32 = SPACE * 60.0;
-const CURVES_HEIGHT: f32 = SPACE * 32.0;
+const CURVES_HEIGHT: f32 = SPACE * 28.0;
 const MIN_CURVES_HEIGHT: f32 = SPACE * 16.0;
 const MAX_CURVES_HEIGHT: f32 = SPACE * 80.0;
 

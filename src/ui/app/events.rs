@@ -46,6 +46,10 @@ impl App {
                 }
             }
             EventKind::Progress(Progress::Train(event)) => {
+                if matches!(event, crate::model::TrainEvent::Weights(_)) {
+                    // Whatever hindered the run in training from composing is over.
+                    self.state.composing.error = None;
+                }
                 if self.state.training.job == Some(job)
                     && let Some(note) = self.state.training.take_in(event)
                 {
@@ -135,7 +139,7 @@ impl App {
             PlayerEvent::FontRefused { error, .. } => {
                 self.asked_font = None;
                 self.state.alert = Some(error.clone());
-                self.state.notices.error(error);
+                self.state.notices.error_elsewhere(error);
             }
             PlayerEvent::Ended => self.reached_end(),
         }

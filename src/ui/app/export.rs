@@ -127,7 +127,7 @@ impl App {
         self.state.export = None;
         self.render_job = None;
         self.state.alert = Some(error.clone());
-        self.state.notices.error(error);
+        self.state.notices.error_elsewhere(error);
     }
 
     pub(super) fn cancel_export(&mut self) {
@@ -185,7 +185,7 @@ impl App {
             }
             Err(error) => {
                 self.state.alert = Some(error.clone());
-                self.state.notices.error(error);
+                self.state.notices.error_elsewhere(error);
             }
         }
     }

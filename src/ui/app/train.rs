@@ -74,7 +74,7 @@ impl App {
         library.corpus = None;
         library.error = Some(error.clone());
         self.state.training.is_waiting_for_library = false;
-        self.state.notices.error(error);
+        self.state.notices.error_elsewhere(error);
     }
 
     fn count_coverage(&mut self) {
@@ -200,7 +200,7 @@ impl App {
     pub(super) fn training_failed(&mut self, error: String) {
         self.state.training.job = None;
         self.state.alert = Some(error.clone());
-        self.state.notices.error(error);
+        self.state.notices.error_elsewhere(error);
         self.list_runs();
     }
 

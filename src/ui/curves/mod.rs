@@ -85,6 +85,8 @@ impl Default for CurveView {
 const WIDE: f32 = 1_400.0;
 
 pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) {
+    // The panel keeps its height while there is nothing to draw yet.
+    ui.set_min_height(ui.available_height());
     let is_wide = ui.available_width() >= WIDE;
     toolbar(ui, state, is_wide, actions);
     if state.training.run_dir.is_none() && state.preferences.curves.runs.is_empty() {

@@ -47,6 +47,13 @@ impl Notices {
         self.add(NoticeKind::Error, text);
     }
 
+    /// An error that is shown where it happened: here it only stands in the status line.
+    pub fn error_elsewhere(&mut self, text: impl Into<String>) {
+        let text = text.into();
+        tracing::warn!("{text}");
+        self.last = Some(Notice { kind: NoticeKind::Error, text, until: None });
+    }
+
     fn add(&mut self, kind: NoticeKind, text: String) {
         let until = (kind != NoticeKind::Error).then_some(self.now + Self::STAY_SECS);
         let notice = Notice { kind, text, until };
