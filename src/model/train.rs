@@ -20,7 +20,7 @@ use super::{
     DeviceChoice, EpochPoint, Model, RunError, SettingsError, TrainingSettings, baselines, memory,
 };
 use crate::cancel::CancelToken;
-use crate::tokens::{BackOff, Corpus, SplitError, Stretch};
+use crate::tokens::{BackOff, Chord, Corpus, SplitError, Stretch};
 
 #[derive(Clone)]
 pub struct TrainRequest {
@@ -213,6 +213,19 @@ pub fn train(
     trainer::run_on(&chosen, job, on_event)
 }
 
+/// The chords of some stretches with how often each stands there, whether a vocabulary has them
+/// or not: what the back-off is fitted on, so that it doesn't depend on the vocabulary's size.
+fn chords_of(corpus: &Corpus, stretches: &[Stretch]) -> Vec<(Chord, u64)> {
+    let mut counts = vec![0; corpus.chords.len()];
+    for (piece, frames) in stretches.iter().flat_map(|stretch| &stretch.parts) {
+        for &chord in &corpus.pieces[*piece].chords[frames.clone()] {
+            counts[chord as usize] += 1;
+        }
+    }
+    let counted = corpus.chords.iter().copied().zip(counts);
+    counted.filter(|(_, count)| *count > 0).collect()
+}
+
 /// Bytes a run will need on its device, before it starts.
 pub fn estimate_memory(settings: &TrainingSettings, vocabulary: usize) -> u64 {
     let config = NetworkConfig {
@@ -288,10 +301,8 @@ pub(super) fn prepare<'a>(
     };
     let layout = Layout::fit(settings, &material.train_lengths());
     let n_frames = |stretches: &[Stretch]| stretches.iter().map(Stretch::n_frames).sum();
-    let vocabulary = &material.encoding.vocabulary;
-    let backoff =
-        BackOff::fit(vocabulary.chords().iter().copied().zip(vocabulary.counts().iter().copied()));
     let split = &material.split;
+    let backoff = BackOff::fit(chords_of(&request.corpus, &split.train));
     let corpus = CorpusSummary {
         seconds: request.corpus.duration_secs(),
         train_frames: n_frames(&split.train),
