@@ -367,7 +367,7 @@ fn notes(job: &Job<'_>, chosen: &Chosen) -> Vec<String> {
             job.layout.batch, job.layout.n_steps
         ));
     }
-    if job.micro_batch < job.layout.batch {
+    if job.micro_batch < memory::rows_at_a_time(&job.config, &job.layout, chosen.kind) {
         notes.push(format!(
             "The memory holds {} sequences at a time, so gradients are gathered over {} of such \
              parts",

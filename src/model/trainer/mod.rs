@@ -326,10 +326,9 @@ impl<'a, B: Backend> Trainer<'a, B> {
         }
         self.last_point = Instant::now();
         while self.state.steps_into_epoch < plan.len() {
-            if job.cancel.is_cancelled() {
+            if job.cancel.is_cancelled() || !self.step(&plan) {
                 return self.stop_within_epoch(on_event);
             }
-            self.step(&plan);
             if self.last_point.elapsed() >= POINT_INTERVAL {
                 self.send_point(&plan, on_event)?;
             }
