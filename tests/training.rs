@@ -173,6 +173,51 @@ fn a_killed_run_goes_on_from_its_last_checkpoint() {
 }
 
 #[test]
+fn a_resumed_run_says_so_before_it_ends() {
+    let folder = tempfile::tempdir().unwrap();
+    let request = tiny::request(&tiny::loops(), tiny::settings(), &folder.path().join("run"));
+    tiny::run(&request).unwrap();
+    let mut resumed = TrainRequest { resume: true, ..request };
+    resumed.settings.epochs = 5;
+    // What a program killed now would leave behind.
+    let mut left = None;
+    train(&resumed, &CancelToken::new(), &mut |event| {
+        if matches!(&event, TrainEvent::Epoch(point) if point.epoch == 4) {
+            left = Some(Run::read(&resumed.run_dir).unwrap().summary);
+        }
+    })
+    .unwrap();
+    let left = left.expect("epoch 4 was learned");
+    assert_eq!((left.settings.epochs, left.ending), (5, None));
+    let summary = Run::read(&resumed.run_dir).unwrap().summary;
+    assert_eq!(summary.ending.unwrap().outcome, Outcome::Completed);
+}
+
+#[test]
+fn a_best_epoch_that_was_not_marked_is_marked_on_resuming() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = TrainingSettings { epochs: 2, ..tiny::settings() };
+    let request = tiny::request(&tiny::loops(), settings, &folder.path().join("run"));
+    let (summary, _) = tiny::run(&request).unwrap();
+    assert_eq!(summary.best_epoch, 2, "the test needs a run that becomes better");
+    // As if it had been killed after the checkpoint of epoch 2 and before its mark.
+    let checkpoints = request.run_dir.join("checkpoints");
+    let best = checkpoints.join("best.safetensors");
+    std::fs::remove_file(&best).unwrap();
+    std::fs::copy(checkpoints.join("epoch-00001.safetensors"), &best).unwrap();
+    assert_eq!(Model::load(&request.run_dir).unwrap().card().epoch, 1);
+    tiny::run(&TrainRequest { resume: true, ..request.clone() }).unwrap();
+    assert_eq!(Model::load(&request.run_dir).unwrap().card().epoch, 2);
+    // And one whose mark is gone.
+    std::fs::remove_file(&best).unwrap();
+    tiny::run(&TrainRequest { resume: true, ..request.clone() }).unwrap();
+    assert_eq!(
+        std::fs::read(&best).unwrap(),
+        std::fs::read(checkpoints.join("epoch-00002.safetensors")).unwrap()
+    );
+}
+
+#[test]
 fn resuming_refuses_other_settings_and_other_music() {
     let folder = tempfile::tempdir().unwrap();
     let request = tiny::request(&tiny::loops(), tiny::settings(), &folder.path().join("run"));

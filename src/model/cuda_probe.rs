@@ -36,7 +36,8 @@ const HEADER: &str = "cuda_runtime.h";
 /// Where [`ready`] puts what it loaded: dropping a library would unload it.
 static LOADED: Mutex<Vec<Library>> = Mutex::new(Vec::new());
 
-/// Tells the CUDA crate below burn where our own headers are, if they are there.
+/// Tells the CUDA crate below burn to look for headers in our own folder: if they are there, and
+/// also where no toolkit has any, so that the running program can use what it fetches later.
 ///
 /// Called once, at the very start of `main`.
 ///
@@ -44,7 +45,7 @@ static LOADED: Mutex<Vec<Library>> = Mutex::new(Vec::new());
 /// It changes the environment, so no other thread may run yet.
 pub unsafe fn announce_own_cuda() {
     let own = fetched::folder();
-    if own.join("include").join(HEADER).is_file() {
+    if prefers_own(&own, toolkit().as_deref()) {
         // SAFETY: the caller promises that this is the only thread.
         unsafe { std::env::set_var("CUDA_PATH", own) };
     }
@@ -64,14 +65,15 @@ pub(super) fn devices() -> Result<Vec<String>, String> {
 /// # Errors
 /// What is missing, by name.
 pub(super) fn ready() -> Result<(), String> {
-    static READY: OnceLock<Result<(), String>> = OnceLock::new();
-    READY
-        .get_or_init(|| {
-            devices()?;
-            load_nvrtc()?;
-            find_headers()
-        })
-        .clone()
+    // Only success is remembered: what is missing now may be fetched while the program runs.
+    static READY: OnceLock<()> = OnceLock::new();
+    if READY.get().is_none() {
+        devices()?;
+        load_nvrtc()?;
+        find_headers()?;
+        let _ = READY.set(());
+    }
+    Ok(())
 }
 
 fn ask_driver() -> Result<Vec<String>, String> {
@@ -155,21 +157,34 @@ fn loads_by_name() -> bool {
     library.map(keep).is_some()
 }
 
-/// The headers must be where the CUDA crate will look: below `CUDA_PATH`, or else below the first
-/// of the usual folders that exists.
+/// The headers must be where the CUDA crate will look.
 fn find_headers() -> Result<(), String> {
+    match toolkit() {
+        Some(root) if has_headers(&root) => Ok(()),
+        _ => Err("the NVIDIA driver and NVRTC are there, but the CUDA headers are not: run \
+                  ./run --cuda to fetch them"
+            .to_owned()),
+    }
+}
+
+/// Where the CUDA crate looks for headers: below `CUDA_PATH`, or else below the first of the usual
+/// folders that exists.
+fn toolkit() -> Option<PathBuf> {
     let usual = || {
         let folders = ["/usr/local/cuda", "/opt/cuda"].map(PathBuf::from).into_iter();
         let distribution = Path::new("/usr/bin/nvcc").exists().then(|| PathBuf::from("/usr"));
         folders.filter(|folder| folder.exists()).chain(distribution).next()
     };
-    let root = std::env::var_os("CUDA_PATH").map(PathBuf::from).or_else(usual);
-    match root {
-        Some(root) if root.join("include").join(HEADER).is_file() => Ok(()),
-        _ => Err("the NVIDIA driver and NVRTC are there, but the CUDA headers are not: run \
-                  ./run --cuda to fetch them"
-            .to_owned()),
-    }
+    std::env::var_os("CUDA_PATH").map(PathBuf::from).or_else(usual)
+}
+
+fn has_headers(root: &Path) -> bool {
+    root.join("include").join(HEADER).is_file()
+}
+
+/// Whether headers are to be taken from our own folder, which may be yet to appear.
+fn prefers_own(own: &Path, toolkit: Option<&Path>) -> bool {
+    has_headers(own) || !toolkit.is_some_and(has_headers)
 }
 
 fn library_folders() -> Vec<PathBuf> {
@@ -210,4 +225,27 @@ fn open(path: &Path) -> Option<Library> {
 
 fn keep(library: Library) {
     LOADED.lock().unwrap_or_else(PoisonError::into_inner).push(library);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn own_headers_are_announced_before_they_are_fetched_unless_a_toolkit_has_some() {
+        let folder = tempfile::tempdir().unwrap();
+        let [own, toolkit, empty] =
+            ["own", "toolkit", "empty"].map(|name| folder.path().join(name));
+        let add_headers = |root: &Path| {
+            std::fs::create_dir_all(root.join("include")).unwrap();
+            std::fs::write(root.join("include").join(HEADER), "").unwrap();
+        };
+        add_headers(&toolkit);
+        std::fs::create_dir(&empty).unwrap();
+        assert!(prefers_own(&own, None));
+        assert!(prefers_own(&own, Some(&empty)));
+        assert!(!prefers_own(&own, Some(&toolkit)));
+        add_headers(&own);
+        assert!(prefers_own(&own, Some(&toolkit)));
+    }
 }

@@ -14,6 +14,7 @@ use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
 
 use super::network::Network;
 use super::recurrent::LayerState;
+use crate::cancel::CancelToken;
 
 /// Most scores held at once.
 const MAX_SCORES: usize = 1 << 22;
@@ -90,14 +91,16 @@ impl<B: Backend> DropoutMasks<B> {
 }
 
 /// Forward and backward through the whole network. The gradients are those of the summed loss
-/// divided by `n_frames`, which may count more than this batch when gradients are gathered.
+/// divided by `n_frames`, which may count more than this batch when gradients are gathered. The
+/// cancel token is looked at from layer to layer; `None` if it was cancelled.
 pub fn gradients<B: Backend>(
     network: &Network<B>,
     batch: &Batch,
     state: Vec<LayerState<B>>,
     masks: &DropoutMasks<B>,
     n_frames: usize,
-) -> BatchGradients<B> {
+    cancel: &CancelToken,
+) -> Option<BatchGradients<B>> {
     let device = network.device();
     let inputs = token_tensor::<B>(&batch.inputs, &device);
     let embedded = network.embedding.clone().select(0, inputs.clone());
@@ -105,6 +108,9 @@ pub fn gradients<B: Backend>(
     let mut memories = Vec::with_capacity(network.layers.len());
     let mut state_after = Vec::with_capacity(network.layers.len());
     for (idx, (layer, state)) in network.layers.iter().zip(state).enumerate() {
+        if cancel.is_cancelled() {
+            return None;
+        }
         let (y, after, memory) = layer.remember(x, state);
         memories.push(memory);
         state_after.push(after);
@@ -115,6 +121,9 @@ pub fn gradients<B: Backend>(
     let mut dx = decoded.hidden;
     let mut layer_gradients = Vec::with_capacity(network.layers.len());
     for (idx, (layer, memory)) in network.layers.iter().zip(memories).enumerate().rev() {
+        if cancel.is_cancelled() {
+            return None;
+        }
         dx = masks.apply(idx + 1, dx);
         let (below, gradients) = layer.backward(memory, dx);
         layer_gradients.push(gradients);
@@ -128,7 +137,7 @@ pub fn gradients<B: Backend>(
         gradients.extend([layer.input_weights, layer.recurrent_weights, layer.bias]);
     }
     gradients.push(decoded.bias);
-    BatchGradients { totals: decoded.totals, gradients, state: state_after }
+    Some(BatchGradients { totals: decoded.totals, gradients, state: state_after })
 }
 
 /// What the decoder gives back.
@@ -276,6 +285,16 @@ mod tests {
         DropoutMasks((0..3).map(mask).collect())
     }
 
+    fn computed(
+        network: &Network<Flex>,
+        batch: &Batch,
+        state: Vec<LayerState<Flex>>,
+        masks: &DropoutMasks<Flex>,
+        n_frames: usize,
+    ) -> BatchGradients<Flex> {
+        gradients(network, batch, state, masks, n_frames, &CancelToken::new()).unwrap()
+    }
+
     fn values<B: Backend>(tensor: Tensor<B, 2>) -> Vec<f32> {
         numbers(tensor.into_data())
     }
@@ -320,7 +339,7 @@ mod tests {
         let network = network(kind);
         let batch = batch();
         let state = network.zero_state(N_ROWS);
-        let ours = gradients(&network, &batch, state, &masks(), batch.n_frames());
+        let ours = computed(&network, &batch, state, &masks(), batch.n_frames());
         let names = config(kind).parameter_shapes();
         for ((ours, expected), (name, _)) in
             ours.gradients.into_iter().zip(recorded_gradients(kind)).zip(names)
@@ -345,10 +364,10 @@ mod tests {
         let batch = batch();
         let masks = masks();
         let n = batch.n_frames();
-        let whole = gradients(&network, &batch, network.zero_state(N_ROWS), &masks, n);
+        let whole = computed(&network, &batch, network.zero_state(N_ROWS), &masks, n);
         let part = |first, rows| {
             let state = network.zero_state(rows);
-            gradients(&network, &batch.rows(first, rows), state, &masks.rows(first, rows), n)
+            computed(&network, &batch.rows(first, rows), state, &masks.rows(first, rows), n)
         };
         let (left, right) = (part(0, 1), part(1, 2));
         let sums = left.gradients.into_iter().zip(right.gradients).map(|(a, b)| a + b);

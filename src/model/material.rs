@@ -29,8 +29,9 @@ pub struct Window {
 /// Every chord of the corpus moved by some semitones, as tokens.
 struct Shift {
     input: Vec<Token>,
-    /// `None` for a chord that is known as it stands but not when moved: how often music leaves
-    /// the vocabulary must be learned from the music, not from our moving it.
+    /// How often music leaves the vocabulary must be learned from the music, not from our moving
+    /// it: what is to be learned as the escape stays the escape wherever it is moved, and a chord
+    /// that is known as it stands but not when moved is `None`, which teaches nothing.
     target: Vec<Option<Token>>,
 }
 
@@ -141,8 +142,11 @@ impl Material {
         let moved: Vec<_> =
             self.corpus.chords.iter().map(|chord| chord.transposed(semitones)).collect();
         let input = moved.par_iter().map(|&chord| vocabulary.nearest(chord)).collect();
-        let target = moved.iter().map(|&chord| vocabulary.token(chord)).collect();
-        Shift { input, target }
+        let escape = vocabulary.escape();
+        let target = (0..n_chords).zip(&moved).map(|(chord, &moved)| {
+            if self.learned(chord) == escape { Some(escape) } else { vocabulary.token(moved) }
+        });
+        Shift { input, target: target.collect() }
     }
 
     fn check_length(&self, settings: &TrainingSettings) -> Result<(), TrainError> {
@@ -176,4 +180,65 @@ pub fn chords(corpus: &Corpus, stretch: &Stretch, frames: Range<usize>) -> Vec<C
         offset += part.len();
     }
     found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::ModelKind;
+    use crate::tokens::{Chord, FramingPlan, Piece};
+
+    /// Twelve pieces over twelve neighboring keys, each of which some piece alone has.
+    fn material() -> Material {
+        let chord = |n: u32| if n == 0 { Chord::REST } else { Chord::from_bits(1 << (60 + n)) };
+        let piece = |idx: u32| Piece {
+            path: format!("<piece {idx}>").into(),
+            sha256: format!("{idx:064x}"),
+            n_notes: 40,
+            duration_secs: 20.0,
+            chords: (0..40).map(|t| if t == 20 { 1 + idx } else { 1 + t % 3 }).collect(),
+        };
+        let corpus = Corpus {
+            plan: FramingPlan::default(),
+            chords: (0..13).map(chord).collect(),
+            pieces: (0..12).map(piece).collect(),
+            skipped: Vec::new(),
+            warnings: Vec::new(),
+            own_split: None,
+        };
+        let settings = TrainingSettings {
+            model: ModelKind::Lstm,
+            split: SplitKind::Pieces,
+            transpose: 2,
+            sequence: 10,
+            ..TrainingSettings::default()
+        };
+        Material::new(&Arc::new(corpus), &settings).unwrap()
+    }
+
+    #[test]
+    fn transposing_unlearns_no_escape_and_invents_none() {
+        let material = material();
+        let escape = material.encoding.vocabulary.escape();
+        assert_eq!(material.n_shifts(), 5);
+        let learned: Vec<Token> = (0..13).map(|chord| material.learned(chord)).collect();
+        let n_escaped = learned.iter().filter(|&&token| token == escape).count();
+        let n_unknown = material.encoding.measured.iter().filter(|&&token| token == escape).count();
+        assert!(n_unknown > 0, "the held-out pieces have chords of their own");
+        assert!(n_escaped > n_unknown, "a chord seen once is learned as the escape");
+        for (shift, semitones) in material.shifts.iter().zip([0, -1, 1, -2, 2]) {
+            for (chord, &learned) in learned.iter().enumerate() {
+                let moved = material.corpus.chords[chord].transposed(semitones);
+                let target = shift.target[chord];
+                if learned == escape {
+                    assert_eq!(target, Some(escape), "{chord} by {semitones}");
+                } else if semitones != 0 {
+                    assert_eq!(target, material.encoding.vocabulary.token(moved));
+                    assert_ne!(target, Some(escape));
+                }
+            }
+        }
+        // Moved by two, some known chord leaves the vocabulary and teaches nothing.
+        assert!(material.shifts.iter().any(|shift| shift.target.contains(&None)));
+    }
 }

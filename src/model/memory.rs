@@ -9,6 +9,13 @@ use super::train::TrainError;
 const N_SCORES: u64 = 1 << 22;
 const N_SCORE_TENSORS: u64 = 4;
 
+/// Frames × weights that a processor computes at a time: every weight is used about once a frame,
+/// so this is the number of products forward; backward there are twice as many. Two slow cores
+/// need about a second for both, and sequences enough to keep the matrices large still fit.
+const MAX_PART_PRODUCTS: usize = 1 << 34;
+/// Most frames that a processor computes at a time, however small the network.
+const MAX_PART_FRAMES: usize = 1 << 14;
+
 /// Bytes that training needs with `batch` sequences of `sequence` frames at a time.
 ///
 /// Counted are weights, their mean, gradient, both moments and two passing copies; for each layer and frame
@@ -27,16 +34,33 @@ pub fn estimate(config: &NetworkConfig, batch: usize, sequence: usize) -> u64 {
     4 * (weights + kept + passing + scores)
 }
 
-/// The largest part of a batch that fits into the memory; what doesn't is done in turns.
+/// Rows of a batch that are computed at a time, with gradients gathered over the parts.
+///
+/// A processor takes a large batch in parts, so that it can stop within a second and needs little
+/// memory. How large they are follows from the settings alone: sums of floats depend on the order
+/// of adding, and the same run must give the same numbers on every computer. Other devices take
+/// the batch whole.
+pub fn rows_at_a_time(config: &NetworkConfig, layout: &Layout, kind: DeviceKind) -> usize {
+    if kind != DeviceKind::Cpu {
+        return layout.batch;
+    }
+    let most_frames = (MAX_PART_PRODUCTS / config.n_parameters().max(1)).min(MAX_PART_FRAMES);
+    let most_rows = (most_frames / layout.sequence.max(1)).max(1);
+    // Parts of one size: a small one left over would compute slowly.
+    layout.batch.div_ceil(layout.batch.div_ceil(most_rows).max(1))
+}
+
+/// [`rows_at_a_time`], or on a processor whose memory is nearly full fewer, which is the only case
+/// in which the numbers of a run depend on the computer.
 pub fn fitting_batch(
     config: &NetworkConfig,
     layout: &Layout,
     kind: DeviceKind,
 ) -> Result<usize, TrainError> {
+    let mut batch = rows_at_a_time(config, layout, kind);
     let Some(available) = (kind == DeviceKind::Cpu).then(available_bytes).flatten() else {
-        return Ok(layout.batch);
+        return Ok(batch);
     };
-    let mut batch = layout.batch;
     while batch > 1 && estimate(config, batch, layout.sequence) > available {
         batch = batch.div_ceil(2);
     }
@@ -59,6 +83,34 @@ fn available_bytes() -> Option<u64> {
 mod tests {
     use super::*;
     use crate::model::ModelKind;
+
+    #[test]
+    fn a_processor_takes_large_batches_in_equal_parts_of_bounded_work() {
+        let rows = |hidden, layers, batch, sequence, kind| {
+            let config = NetworkConfig { kind: ModelKind::Lstm, layers, hidden, vocabulary: 1_000 };
+            let layout = Layout { batch, sequence, n_steps: 8 };
+            (rows_at_a_time(&config, &layout, kind), config.n_parameters())
+        };
+        let (whole, _) = rows(512, 2, 256, 100, DeviceKind::Cuda);
+        assert_eq!(whole, 256);
+        for (hidden, layers, batch, sequence) in
+            [(512, 2, 256, 100), (512, 2, 37, 100), (1024, 4, 256, 50), (8, 1, 4096, 1000)]
+        {
+            let (part, weights) = rows(hidden, layers, batch, sequence, DeviceKind::Cpu);
+            assert!((1..=batch).contains(&part));
+            assert!(part * sequence <= MAX_PART_FRAMES);
+            assert!(part * sequence * weights <= MAX_PART_PRODUCTS);
+            let n_parts = batch.div_ceil(part);
+            assert!(batch - (n_parts - 1) * part + n_parts > part, "the last part is as large");
+        }
+        // The usual network keeps products of thousands of frames.
+        assert!(rows(512, 2, 256, 100, DeviceKind::Cpu).0 * 100 >= 3_200);
+        // Small batches and small networks are not divided at all.
+        assert_eq!(rows(512, 2, 16, 100, DeviceKind::Cpu).0, 16);
+        assert_eq!(rows(64, 1, 128, 100, DeviceKind::Cpu).0, 128);
+        // A single row is never divided, however long.
+        assert_eq!(rows(2048, 8, 4, 1000, DeviceKind::Cpu).0, 1);
+    }
 
     #[test]
     fn the_estimate_grows_with_what_costs_memory() {

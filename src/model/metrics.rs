@@ -4,6 +4,8 @@
 //! predicted from a rest. Many are read side by side, the longest first, so that the rows still
 //! reading are always the first ones and nothing is ever read past its end.
 
+use std::ops::Range;
+
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
@@ -17,8 +19,11 @@ use crate::tokens::{BackOff, ChordId, Corpus, Encoding, Stretch};
 
 /// Stretches read side by side.
 const MAX_ROWS: usize = 64;
-/// Frames read between two looks at the cancel token.
-const N_STEPS: usize = 64;
+/// Most frames that a row reads between two looks at the cancel token.
+const MAX_STEPS: usize = 64;
+/// Frames × weights read between two looks: a fraction of a second on two slow cores. That is
+/// fewer frames for a larger network, and always as many for the same one.
+const MAX_PRODUCTS: usize = 1 << 33;
 /// Most scores held at once.
 const MAX_SCORES: usize = 1 << 22;
 
@@ -69,32 +74,36 @@ pub fn measure<B: Backend>(
     for group in order.chunks(MAX_ROWS) {
         let longest = group.first().map_or(0, |stretch| stretch.n_frames());
         let mut state = network.zero_state(group.len());
-        for first in (0..longest).step_by(N_STEPS) {
+        let products_a_step = group.len() * network.config.n_parameters();
+        let n_steps = (MAX_PRODUCTS / products_a_step.max(1)).clamp(1, MAX_STEPS);
+        for first in (0..longest).step_by(n_steps) {
             if cancel.is_cancelled() {
                 return None;
             }
             let reading: Vec<&Stretch> =
                 group.iter().copied().take_while(|stretch| stretch.n_frames() > first).collect();
             state = keep_rows(state, reading.len());
-            state = measure_block(network, yardstick, &reading, first, state, &mut measured);
+            let frames = first..first + n_steps;
+            state = measure_block(network, yardstick, &reading, frames, state, &mut measured);
         }
     }
     Some(measured)
 }
 
-/// Reads the frames from `first` on of several stretches and adds what they cost.
+/// Reads some frames of several stretches, as far as they go, and adds what they cost.
 fn measure_block<B: Backend>(
     network: &Network<B>,
     yardstick: Yardstick<'_>,
     stretches: &[&Stretch],
-    first: usize,
+    frames: Range<usize>,
     state: Vec<LayerState<B>>,
     measured: &mut Measured,
 ) -> Vec<LayerState<B>> {
     let device = network.device();
     let n_rows = stretches.len();
-    let n_steps = stretches.iter().map(|stretch| stretch.n_frames()).max().unwrap_or(first) - first;
-    let n_steps = n_steps.min(N_STEPS);
+    let first = frames.start;
+    let longest = stretches.iter().map(|stretch| stretch.n_frames()).max().unwrap_or(first);
+    let n_steps = longest.min(frames.end) - first;
     let mut inputs = vec![0i32; n_steps * n_rows];
     let mut targets: Vec<Option<ChordId>> = vec![None; n_steps * n_rows];
     for (row, stretch) in stretches.iter().enumerate() {

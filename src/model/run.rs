@@ -209,7 +209,7 @@ impl RunFolder {
     /// The checkpoint of a whole epoch. Older ones than the last three go.
     pub fn write_epoch(&self, epoch: usize, bytes: &[u8], kept: bool) -> io::Result<()> {
         let folder = self.path.join(CHECKPOINTS);
-        let file = folder.join(format!("epoch-{epoch:05}.safetensors"));
+        let file = folder.join(epoch_name(epoch));
         write_atomically(&file, bytes)?;
         if kept {
             link(&file, &folder.join(format!("kept-{epoch:05}.safetensors")))?;
@@ -223,7 +223,11 @@ impl RunFolder {
     /// The checkpoint of `epoch` is the best so far.
     pub fn mark_best(&self, epoch: usize) -> io::Result<()> {
         let folder = self.path.join(CHECKPOINTS);
-        link(&folder.join(format!("epoch-{epoch:05}.safetensors")), &folder.join(BEST))
+        link(&folder.join(epoch_name(epoch)), &folder.join(BEST))
+    }
+
+    pub fn has_epoch(&self, epoch: usize) -> bool {
+        self.path.join(CHECKPOINTS).join(epoch_name(epoch)).is_file()
     }
 
     /// Where a training stopped within an epoch.
@@ -242,6 +246,10 @@ impl RunFolder {
         let epochs = epoch_checkpoints(&folder).into_iter().rev().map(|(_, path)| path);
         partial.is_file().then_some(partial).into_iter().chain(epochs).collect()
     }
+}
+
+fn epoch_name(epoch: usize) -> String {
+    format!("epoch-{epoch:05}.safetensors")
 }
 
 /// `epoch-….safetensors`, the oldest first.

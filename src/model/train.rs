@@ -25,8 +25,8 @@ use crate::tokens::{BackOff, Chord, Corpus, SplitError, Stretch};
 #[derive(Clone)]
 pub struct TrainRequest {
     pub corpus: Arc<Corpus>,
-    /// When resuming, those of the run; only `epochs`, `early_stop`, `save_every`, and for a run
-    /// whose loss ran away `learning_rate` and `clip` may differ.
+    /// When resuming, those of the run; only `epochs`, `early_stop` and `save_every` may differ,
+    /// and `learning_rate` and `clip`, which a run whose loss ran away needs.
     pub settings: TrainingSettings,
     /// The run folder; must not exist unless `resume`.
     pub run_dir: PathBuf,
@@ -378,7 +378,7 @@ fn notes(job: &Job<'_>, chosen: &Chosen) -> Vec<String> {
             job.layout.batch, job.layout.n_steps
         ));
     }
-    if job.micro_batch < job.layout.batch {
+    if job.micro_batch < memory::rows_at_a_time(&job.config, &job.layout, chosen.kind) {
         notes.push(format!(
             "The memory holds {} sequences at a time, so gradients are gathered over {} of such \
              parts",

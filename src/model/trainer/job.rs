@@ -17,7 +17,7 @@ pub struct Job<'a> {
     pub settings: &'a TrainingSettings,
     pub config: NetworkConfig,
     pub layout: Layout,
-    /// Rows of a batch that the memory holds at a time.
+    /// Rows of a batch that are computed at a time.
     pub micro_batch: usize,
     pub material: Material,
     pub backoff: BackOff,

@@ -175,6 +175,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
             trainer
                 .go_on_from(state, &tensors)
                 .map_err(|source| CheckpointError::Unusable { path, source })?;
+            trainer.recall_best()?;
         }
         Ok(trainer)
     }
@@ -241,11 +242,6 @@ impl<'a, B: Backend> Trainer<'a, B> {
             });
             self.carried = Some(layers.collect::<Result<_, WeightsError>>()?);
         }
-        if let Some(best) = self.job.folder.best()
-            && let Ok((_, tensors)) = read_checkpoint(&best)
-        {
-            self.best = Some(Network::from_tensors(*config, &tensors, &self.device)?);
-        }
         self.metrics = self.job.folder.read_metrics();
         self.metrics.retain(|point| point.epoch <= state.epochs_done);
         self.seconds_before = state.seconds;
@@ -254,9 +250,38 @@ impl<'a, B: Backend> Trainer<'a, B> {
         Ok(())
     }
 
+    /// Reads the best weights. A program that was killed after it wrote an epoch and before it
+    /// marked it leaves the mark on an older one: then it is made up for.
+    fn recall_best(&mut self) -> Result<(), TrainError> {
+        let Some(best) = self.state.best else { return Ok(()) };
+        let job = self.job;
+        let marked = || {
+            let (manifest, tensors) = read_checkpoint(&job.folder.best()?).ok()?;
+            Some((manifest.card.epoch, tensors))
+        };
+        let mut found = marked();
+        if found.as_ref().is_none_or(|(epoch, _)| *epoch != best.epoch)
+            && job.folder.has_epoch(best.epoch)
+        {
+            job.write(|folder, _| folder.mark_best(best.epoch))?;
+            found = marked();
+        }
+        if let Some((_, tensors)) = found {
+            let network = Network::from_tensors(job.config, &tensors, &self.device);
+            let path = job.folder.path().to_owned();
+            self.best = Some(network.map_err(|source| CheckpointError::Unusable { path, source })?);
+        }
+        Ok(())
+    }
+
     fn train(mut self, on_event: &mut dyn FnMut(TrainEvent)) -> Result<TrainSummary, TrainError> {
         let job = self.job;
-        job.write(|folder, _| folder.write_metrics(&self.metrics))?;
+        job.write(|folder, job| {
+            // Also for a resumed run: if it is killed, it must neither look done nor forget what
+            // was asked this time.
+            folder.write_summary(&job.summary)?;
+            folder.write_metrics(&self.metrics)
+        })?;
         if self.state.epochs_done > 0 {
             on_event(TrainEvent::Weights(self.model()));
         }
@@ -301,10 +326,9 @@ impl<'a, B: Backend> Trainer<'a, B> {
         }
         self.last_point = Instant::now();
         while self.state.steps_into_epoch < plan.len() {
-            if job.cancel.is_cancelled() {
+            if job.cancel.is_cancelled() || !self.step(&plan) {
                 return self.stop_within_epoch(on_event);
             }
-            self.step(&plan);
             if self.last_point.elapsed() >= POINT_INTERVAL {
                 self.send_point(&plan, on_event)?;
             }

@@ -15,14 +15,18 @@ use super::super::schedule::learning_rate;
 use super::super::weights::numbers;
 
 impl<B: Backend> Trainer<'_, B> {
-    pub(super) fn step(&mut self, plan: &EpochPlan) {
+    /// Whether the step was made; one that was cancelled within it leaves everything as it was.
+    #[must_use]
+    pub(super) fn step(&mut self, plan: &EpochPlan) -> bool {
         let settings = self.job.settings;
         let batch = self.job.material.batch(&plan[self.state.steps_into_epoch]);
         let progress = self.progress(plan);
         let rate = learning_rate(settings, self.state.step, progress, self.state.halvings);
         let n_frames = batch.n_frames();
         let masks = self.dropout(batch.n_rows);
-        let (totals, gradients) = self.gather(&batch, &masks, n_frames);
+        let Some((totals, gradients)) = self.gather(&batch, &masks, n_frames) else {
+            return false;
+        };
         let gradients = match settings.clip {
             Some(largest) => clip(gradients, largest),
             None => gradients,
@@ -38,6 +42,7 @@ impl<B: Backend> Trainer<'_, B> {
         self.steps_here += 1;
         self.state.steps_into_epoch += 1;
         self.state.step += 1;
+        true
     }
 
     /// Moves the running mean towards the weights; faster in the first steps, so that it doesn't
@@ -57,13 +62,15 @@ impl<B: Backend> Trainer<'_, B> {
         self.mean.as_ref().unwrap_or(&self.network)
     }
 
-    /// Gradients of a batch, in parts of as many rows as the memory holds.
+    /// Gradients of a batch, in parts of as many rows as are computed at a time; `None` if it was
+    /// cancelled.
     pub(super) fn gather(
         &mut self,
         batch: &Batch,
         masks: &DropoutMasks<B>,
         n_frames: usize,
-    ) -> (Tensor<B, 2>, Vec<Tensor<B, 2>>) {
+    ) -> Option<(Tensor<B, 2>, Vec<Tensor<B, 2>>)> {
+        let cancel = self.job.cancel;
         let before = self.state_before(batch);
         let mut after: Vec<Vec<LayerState<B>>> = Vec::new();
         let mut sum: Option<(Tensor<B, 2>, Vec<Tensor<B, 2>>)> = None;
@@ -75,11 +82,11 @@ impl<B: Backend> Trainer<'_, B> {
                 std::panic::panic_any("the device answered: out of memory");
             }
             let part = if n == batch.n_rows {
-                gradients(&self.network, batch, before.clone(), masks, n_frames)
+                gradients(&self.network, batch, before.clone(), masks, n_frames, cancel)?
             } else {
                 let state = rows_of_state(&before, first, n);
                 let (batch, masks) = (batch.rows(first, n), masks.rows(first, n));
-                gradients(&self.network, &batch, state, &masks, n_frames)
+                gradients(&self.network, &batch, state, &masks, n_frames, cancel)?
             };
             after.push(part.state);
             sum = Some(match sum {
@@ -91,7 +98,7 @@ impl<B: Backend> Trainer<'_, B> {
             });
         }
         self.carried = self.job.settings.carry_state.then(|| joined_state(after));
-        sum.expect("a step has at least one row")
+        Some(sum.expect("a step has at least one row"))
     }
 
     /// The state that each row begins with: carried, or zero.

@@ -1,10 +1,13 @@
-//! What happens when the memory runs out.
+//! What happens when the memory runs out, and when a step is cancelled.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use super::run_on;
+use burn::backend::Flex;
+
+use super::{Trainer, run_on};
 use crate::cancel::CancelToken;
+use crate::model::batches::plan_epoch;
 use crate::model::device;
 use crate::model::material::Material;
 use crate::model::run::RunFolder;
@@ -82,4 +85,25 @@ fn out_of_memory_for_one_row_ends_in_words() {
     let error = result.unwrap_err();
     assert!(matches!(error, TrainError::OutOfMemory { .. }));
     assert!(error.to_string().contains("--hidden"), "{error}");
+}
+
+#[test]
+fn a_step_that_is_cancelled_within_leaves_everything_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let request = request(&folder.path().join("run"));
+    let material = Material::new(&request.corpus, &request.settings).unwrap();
+    let chosen = device::choose(DeviceChoice::Cpu).unwrap();
+    let folder = RunFolder::new(&request.run_dir);
+    let cancel = CancelToken::new();
+    let mut job = prepare(&request, material, folder, &chosen, None, &cancel).unwrap();
+    job.micro_batch = 1;
+    let lengths = job.material.train_lengths();
+    let plan = plan_epoch(job.settings, &job.layout, &lengths, job.material.n_shifts(), 0);
+    let mut trainer = Trainer::<Flex>::begin(&job, Default::default()).unwrap();
+    assert!(trainer.step(&plan));
+    let before = trainer.checkpoint().unwrap();
+    cancel.cancel();
+    assert!(!trainer.step(&plan));
+    assert_eq!((trainer.state.step, trainer.state.steps_into_epoch), (1, 1));
+    assert!(trainer.checkpoint().unwrap() == before);
 }
