@@ -65,7 +65,7 @@ fn file_menu(ui: &mut Ui, state: &State, actions: &mut Actions) {
     });
     ui.menu_button("Open a built-in piece", |ui| {
         egui::ScrollArea::vertical().show(ui, |ui| {
-            for (idx, title) in piece_titles(ui.ctx()).iter().enumerate() {
+            for (idx, (title, _)) in assets::pieces().iter().enumerate() {
                 if ui.button(title).clicked() {
                     actions.push(AppAction::Document(DocumentAction::OpenBuiltIn(idx)));
                     ui.close();
@@ -83,18 +83,6 @@ fn file_menu(ui: &mut Ui, state: &State, actions: &mut Actions) {
     }
     ui.separator();
     item(ui, state, Command::Quit, actions);
-}
-
-/// The titles of the built-in pieces, read once.
-fn piece_titles(ctx: &egui::Context) -> std::sync::Arc<Vec<String>> {
-    let id = egui::Id::unique("titles of built-in pieces");
-    let known = ctx.data(|data| data.get_temp::<std::sync::Arc<Vec<String>>>(id));
-    known.unwrap_or_else(|| {
-        let titles = assets::piece_scores().into_iter().map(|(title, _)| title);
-        let titles = std::sync::Arc::new(titles.collect());
-        ctx.data_mut(|data| data.insert_temp(id, std::sync::Arc::clone(&titles)));
-        titles
-    })
 }
 
 fn view_menu(ui: &mut Ui, state: &State, actions: &mut Actions) {

@@ -23,6 +23,9 @@ pub fn ui(ui: &mut Ui, state: &State, library: Option<String>, actions: &mut Act
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 let (text, color) = match &state.notices.last {
+                    _ if state.roll_status.is_some() => {
+                        (state.roll_status.clone().unwrap_or_default(), ui.visuals().text_color())
+                    }
                     Some(notice) if notice.kind == NoticeKind::Error => {
                         (notice.text.clone(), ui.visuals().error_fg_color)
                     }

@@ -13,7 +13,7 @@ use super::dialogs::Picked;
 use super::state::{Coverage, ModelChoice, TakeEntry};
 use crate::audio::Font;
 use crate::model::{Model, Run};
-use crate::music::Score;
+use crate::music::{Key, Score};
 
 /// What came of a task.
 pub enum Answer {
@@ -34,6 +34,11 @@ pub enum Answer {
     },
     RunsListed(Vec<Run>),
     Covered(Coverage),
+    /// The key that a score is most likely in.
+    KeyEstimated {
+        score: Arc<Score>,
+        key: Option<Key>,
+    },
     TakesRead {
         entries: Vec<TakeEntry>,
         failures: Vec<String>,
@@ -78,19 +83,54 @@ pub struct Tasks {
     sender: Sender<Answer>,
     receiver: Receiver<Answer>,
     wake: Arc<dyn Fn() + Send + Sync>,
+    /// Work that must happen in the order in which it was asked for, one after the other.
+    in_order: Sender<Work>,
 }
+
+type Work = Box<dyn FnOnce() + Send>;
 
 impl Tasks {
     pub fn new(wake: Arc<dyn Fn() + Send + Sync>) -> Self {
         let (sender, receiver) = unbounded();
-        Self { sender, receiver, wake }
+        let (in_order, waiting) = unbounded::<Work>();
+        let body = move || waiting.iter().for_each(|work| work());
+        if let Err(error) = thread::Builder::new().name("keeping files".to_owned()).spawn(body) {
+            // The channel is closed then, and everything asked for says so.
+            tracing::error!("no thread could be started: {error}");
+        }
+        Self { sender, receiver, wake, in_order }
     }
 
     /// Runs `work` on a thread of its own. A panic in it becomes [`Answer::Broke`].
     pub fn spawn(&self, name: &str, work: impl FnOnce() -> Answer + Send + 'static) {
+        let body = self.body(name, work);
+        if let Err(error) = thread::Builder::new().name(name.to_owned()).spawn(body) {
+            self.not_started(name, &error.to_string());
+        }
+    }
+
+    /// Runs `work` after everything that was given here before: a file that is written twice
+    /// ends with what was written last.
+    pub fn spawn_in_order(&self, name: &str, work: impl FnOnce() -> Answer + Send + 'static) {
+        if self.in_order.send(Box::new(self.body(name, work))).is_err() {
+            self.not_started(name, "too many run already");
+        }
+    }
+
+    fn not_started(&self, name: &str, why: &str) {
+        let text = format!("{name} failed — no thread could be started ({why}). Try again");
+        // The receiver lives as long as this sender.
+        let _unheard = self.sender.send(Answer::Broke(text));
+    }
+
+    fn body(
+        &self,
+        name: &str,
+        work: impl FnOnce() -> Answer + Send + 'static,
+    ) -> impl FnOnce() + Send + 'static {
         let (sender, wake) = (self.sender.clone(), Arc::clone(&self.wake));
         let what = name.to_owned();
-        let body = move || {
+        move || {
             let answer = catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
                 Answer::Broke(format!(
                     "{what} failed — the program made a mistake. The log file in the Help menu \
@@ -101,11 +141,6 @@ impl Tasks {
             if sender.send(answer).is_ok() {
                 wake();
             }
-        };
-        if let Err(error) = thread::Builder::new().name(name.to_owned()).spawn(body) {
-            let text = format!("{name} failed — no thread could be started ({error}). Try again");
-            // The receiver lives as long as this sender.
-            let _unheard = self.sender.send(Answer::Broke(text));
         }
     }
 

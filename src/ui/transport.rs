@@ -63,6 +63,10 @@ fn tempo_and_speed(ui: &mut Ui, state: &State, actions: &mut Actions) {
     let tempo = score.tempo_map.tempo_at(tick).quarters_per_minute();
     ui.label(RichText::new(format!("{tempo:.0} bpm")).weak())
         .on_hover_text("Tempo here: quarter notes a minute");
+    if let Some((_, Some(key))) = &state.key {
+        ui.label(RichText::new(key.to_string()).weak())
+            .on_hover_text("The key it is most likely in, judged by how long each pitch sounds");
+    }
     let mut percent = state.sound.speed * 100.0;
     let speed = DragValue::new(&mut percent).range(25.0..=200.0).speed(1.0).suffix(" %");
     let response = ui

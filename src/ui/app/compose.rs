@@ -294,11 +294,11 @@ impl App {
         let n_takes = takes.len();
         let mut first = None;
         for take in takes {
-            let id = self.state.takes.next_id();
+            let id = self.state.takes.next_id(&self.data_dir);
             let name = format!("Take {}", id.0);
             let (playback, provenance) = (live.playback, live.provenance.clone());
             let entry = TakeEntry::new(id, name, take, playback, provenance);
-            self.keep_take(&entry);
+            self.keep_new_take(&entry);
             self.state.takes.list.push(entry);
             first = first.or(Some(id));
         }

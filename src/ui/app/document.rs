@@ -112,9 +112,10 @@ impl App {
     }
 
     fn open_built_in(&mut self, idx: usize) {
-        if let Some((title, mut score)) = assets::piece_scores().into_iter().nth(idx) {
+        if let Some((title, score)) = assets::pieces().get(idx) {
+            let mut score = score.clone();
             if score.title.is_empty() {
-                score.title = title;
+                score.title.clone_from(title);
             }
             self.set_document(score, None);
         }

@@ -121,6 +121,11 @@ impl App {
             theme: &self.theme,
         };
         let response = self.roll.ui(ui, view);
+        if response.status != self.state.roll_status {
+            self.state.roll_status = response.status;
+            // The line that shows it has been drawn already.
+            ui.ctx().request_repaint();
+        }
         let document = |action| AppAction::Document(action);
         actions.extend(response.edit.map(DocumentAction::Edit).map(document));
         actions.extend(response.selection.map(DocumentAction::Select).map(document));

@@ -156,6 +156,7 @@ impl App {
             Answer::PrimeRead { path, result } => self.prime_read(path, result),
             Answer::ModelLoaded { choice, result } => self.model_loaded(choice, result),
             Answer::RunsListed(runs) => self.runs_listed(runs),
+            Answer::KeyEstimated { score, key } => self.key_estimated(score, key),
             Answer::Covered(coverage) => {
                 self.state.library.counting = None;
                 self.state.library.coverage = Some(coverage);
@@ -174,11 +175,8 @@ impl App {
         }
     }
 
-    fn takes_read(&mut self, mut entries: Vec<crate::ui::state::TakeEntry>, failures: &[String]) {
-        // Takes composed in the meantime stay behind the older ones.
-        let first_new = entries.last().map_or(0, |entry| entry.id.0);
-        entries.extend(self.state.takes.list.drain(..).filter(|entry| entry.id.0 > first_new));
-        self.state.takes.list = entries;
+    fn takes_read(&mut self, entries: Vec<crate::ui::state::TakeEntry>, failures: &[String]) {
+        self.state.takes.take_in(entries);
         if let [first, ..] = failures {
             let n = failures.len();
             self.state.notices.note(format!("{n} kept takes can't be read ({first})"));

@@ -64,6 +64,8 @@ pub struct App {
     theme: Theme,
     /// What the player was given last, to tell when it must be given something else.
     sent_score: Option<Arc<Score>>,
+    /// The key of a score is being worked out.
+    is_estimating_key: bool,
     /// The piano for WAV files, once it is loaded.
     export_font: Option<Font>,
     render_job: Option<JobId>,
@@ -84,13 +86,11 @@ impl App {
         let Setup { studio, player, wake, data_dir, clock, dialogs, preferences, file } = setup;
         let theme = preferences.theme.theme();
         theme.apply(ctx);
-        let (title, mut score) = assets::piece_scores().into_iter().next().unwrap_or_default();
-        if score.title.is_empty() {
-            score.title = title;
-        }
         let devices_job = studio.submit(Request::ListDevices);
-        let mut state = State::new(score, preferences);
+        let mut state = State::new(assets::first_score(), preferences);
         state.library.paths.clone_from(&state.preferences.library);
+        // Before anything can be composed: no take may take the name of one that is kept.
+        state.takes.last_id = super::state::Takes::last_kept_id(&data_dir);
         let mut app = Self {
             studio,
             player,
@@ -104,6 +104,7 @@ impl App {
             clock,
             theme,
             sent_score: None,
+            is_estimating_key: false,
             export_font: None,
             render_job: None,
             fetch: None,

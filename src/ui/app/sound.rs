@@ -4,8 +4,10 @@ use std::sync::Arc;
 
 use super::App;
 use crate::audio::FontSource;
+use crate::music::{Key, Score};
 use crate::ui::action::SoundAction;
 use crate::ui::state::Shown;
+use crate::ui::tasks::Answer;
 
 impl App {
     /// How long a key that is clicked sounds, in seconds.
@@ -73,6 +75,29 @@ impl App {
         if !is_sent {
             self.player.set_score(score);
             self.sent_score = Some(Arc::clone(score));
+            self.estimate_key();
+        }
+    }
+
+    /// Works out the key of what is shown on another thread, one score at a time.
+    fn estimate_key(&mut self) {
+        if self.is_estimating_key {
+            return;
+        }
+        self.is_estimating_key = true;
+        let score = Arc::clone(self.state.shown_score());
+        self.tasks.spawn("estimating the key", move || {
+            let key = Key::estimate(&score);
+            Answer::KeyEstimated { score, key }
+        });
+    }
+
+    pub(super) fn key_estimated(&mut self, score: Arc<Score>, key: Option<Key>) {
+        self.is_estimating_key = false;
+        let is_shown = Arc::ptr_eq(&score, self.state.shown_score());
+        self.state.key = Some((score, key));
+        if !is_shown {
+            self.estimate_key();
         }
     }
 

@@ -1,5 +1,7 @@
 //! What is done with takes: hearing, rating, naming, using, dropping.
 
+use std::path::Path;
+
 use super::App;
 use crate::editor::ScoreEdit;
 use crate::ui::action::{TakeAction, UsePlace};
@@ -75,7 +77,7 @@ impl App {
         let entry = entry.clone();
         self.keep_take(&entry);
         let (folder, now) = (self.data_dir.clone(), self.now_secs());
-        self.tasks.spawn("keeping a rating", move || {
+        self.tasks.spawn_in_order("keeping a rating", move || {
             let result = entry.write_rating(&folder, now).map_err(|error| {
                 let folder = folder.display();
                 format!("The rating can't be kept — {error}. Make room in {folder}")
@@ -93,11 +95,20 @@ impl App {
         self.keep_take(&entry);
     }
 
-    /// Writes a take to the disk on another thread.
+    /// Writes a take to the disk on another thread, over what was there of it.
     pub(super) fn keep_take(&self, entry: &TakeEntry) {
+        self.keep(entry, TakeEntry::write);
+    }
+
+    /// The same for a take that has just been made: nothing is there of it yet.
+    pub(super) fn keep_new_take(&self, entry: &TakeEntry) {
+        self.keep(entry, TakeEntry::write_new);
+    }
+
+    fn keep(&self, entry: &TakeEntry, write: fn(&TakeEntry, &Path) -> std::io::Result<()>) {
         let (entry, folder) = (entry.clone(), self.data_dir.clone());
-        self.tasks.spawn("keeping a take", move || {
-            let result = entry.write(&folder).map_err(|error| {
+        self.tasks.spawn_in_order("keeping a take", move || {
+            let result = write(&entry, &folder).map_err(|error| {
                 let (name, folder) = (&entry.name, folder.display());
                 format!("{name} can't be kept for the next start — {error}. Make room in {folder}")
             });
@@ -135,7 +146,7 @@ impl App {
         let Some(idx) = takes.list.iter().position(|entry| entry.id == id) else { return };
         takes.dropped = Some(takes.list.remove(idx));
         let folder = self.data_dir.clone();
-        self.tasks.spawn("dropping a take", move || {
+        self.tasks.spawn_in_order("dropping a take", move || {
             let result = TakeEntry::delete(&folder, id)
                 .map_err(|error| format!("The take's file can't be removed — {error}"));
             Answer::Written { done: String::new(), result }

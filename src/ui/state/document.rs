@@ -46,14 +46,14 @@ impl Document {
 
     pub fn undo(&mut self) -> Option<String> {
         let label = self.history.undo();
-        self.selection.clear();
+        self.selection = self.history.restored().clone();
         self.compare();
         label
     }
 
     pub fn redo(&mut self) -> Option<String> {
         let label = self.history.redo();
-        self.selection.clear();
+        self.selection = self.history.restored().clone();
         self.compare();
         label
     }

@@ -25,7 +25,7 @@ pub use takes::{Provenance, TakeEntry, TakeId, Takes};
 pub use training::{Training, best_epoch, run_name};
 
 use crate::model::{DeviceKind, DeviceReport, Run};
-use crate::music::Score;
+use crate::music::{Key, Score};
 
 /// Whose notes are in the roll and in the loudspeakers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -74,6 +74,10 @@ pub struct State {
     pub devices: Vec<DeviceReport>,
     pub sound: Sound,
     pub shown: Shown,
+    /// The key of a score, and which score that is.
+    pub key: Option<(Arc<Score>, Option<Key>)>,
+    /// What the roll says of what is under the pointer or being done.
+    pub roll_status: Option<String>,
     pub notices: Notices,
     pub question: Option<Question>,
     /// Something serious, shown until it is read.
@@ -97,6 +101,8 @@ impl State {
             devices: Vec::new(),
             sound: Sound { speed: 1.0, ..Sound::default() },
             shown: Shown::Score,
+            key: None,
+            roll_status: None,
             notices: Notices::default(),
             question: None,
             alert: None,

@@ -80,7 +80,22 @@ impl TakeEntry {
         folder.join("takes").join(format!("{}.json", id.0))
     }
 
-    /// Writes the take into `folder/takes`.
+    /// Writes a new take into `folder/takes`; a file that is there already is not touched.
+    ///
+    /// # Errors
+    /// Whatever the file system says, also when another take has the id.
+    pub fn write_new(&self, folder: &Path) -> io::Result<()> {
+        let takes = folder.join("takes");
+        fs::create_dir_all(&takes)?;
+        let mut aside = tempfile::Builder::new().prefix(".etude-").tempfile_in(&takes)?;
+        aside.write_all(&serde_json::to_vec(self)?)?;
+        aside.as_file().sync_all()?;
+        crate::files::set_ordinary_permissions(aside.path())?;
+        aside.persist_noclobber(Self::path(folder, self.id)).map_err(|error| error.error)?;
+        Ok(())
+    }
+
+    /// Writes the take into `folder/takes`, over what was there of it.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
         fs::create_dir_all(folder.join("takes"))?;
         write_atomically(&Self::path(folder, self.id), &serde_json::to_vec(self)?)
@@ -139,6 +154,8 @@ pub struct Takes {
     pub list: Vec<TakeEntry>,
     /// The one dropped last, until another is dropped.
     pub dropped: Option<TakeEntry>,
+    /// The highest id that was ever seen, whether or not its file could be read.
+    pub last_id: u64,
     /// The take whose name is being written, and the name so far.
     pub renaming: Option<(TakeId, String)>,
     /// Plays one take after the other.
@@ -153,14 +170,7 @@ impl Takes {
 
     /// Reads what `folder/takes` holds. What can't be read is passed over and named.
     pub fn read(folder: &Path) -> (Vec<TakeEntry>, Vec<String>) {
-        let Ok(files) = fs::read_dir(folder.join("takes")) else { return Default::default() };
-        let mut paths: Vec<(u64, PathBuf)> = files
-            .filter_map(|file| {
-                let path = file.ok()?.path();
-                let id = path.file_stem()?.to_str()?.parse().ok()?;
-                (path.extension()? == "json").then_some((id, path))
-            })
-            .collect();
+        let mut paths = Self::files(folder);
         paths.sort_unstable();
         let first = paths.len().saturating_sub(Self::MAX_READ);
         let (mut entries, mut failures) = (Vec::new(), Vec::new());
@@ -171,6 +181,29 @@ impl Takes {
             }
         }
         (entries, failures)
+    }
+
+    /// The files of `folder/takes` whose name is an id, by their names alone.
+    fn files(folder: &Path) -> Vec<(u64, PathBuf)> {
+        let Ok(files) = fs::read_dir(folder.join("takes")) else { return Vec::new() };
+        let named = files.filter_map(|file| {
+            let path = file.ok()?.path();
+            let id = path.file_stem()?.to_str()?.parse().ok()?;
+            (path.extension()? == "json").then_some((id, path))
+        });
+        named.collect()
+    }
+
+    /// The highest id in `folder/takes`, of damaged files too; 0 if there is none.
+    pub fn last_kept_id(folder: &Path) -> u64 {
+        Self::files(folder).into_iter().map(|(id, _)| id).max().unwrap_or(0)
+    }
+
+    /// Takes in what was read from the disk; takes made in the meantime stay behind it.
+    pub fn take_in(&mut self, mut read: Vec<TakeEntry>) {
+        read.retain(|entry| self.get(entry.id).is_none());
+        read.append(&mut self.list);
+        self.list = read;
     }
 
     fn read_one(path: &Path) -> io::Result<TakeEntry> {
@@ -191,9 +224,16 @@ impl Takes {
         self.list.iter_mut().find(|entry| entry.id == id)
     }
 
-    pub fn next_id(&self) -> TakeId {
-        let kept = self.list.iter().chain(&self.dropped).map(|entry| entry.id.0).max();
-        TakeId(kept.unwrap_or(0) + 1)
+    /// An id that no take has: none in the list, none dropped, and none whose file is in
+    /// `folder`, where another window may have written one since the start.
+    pub fn next_id(&mut self, folder: &Path) -> TakeId {
+        let known = self.list.iter().chain(&self.dropped).map(|entry| entry.id.0);
+        let mut id = known.max().unwrap_or(0).max(self.last_id) + 1;
+        while TakeEntry::path(folder, TakeId(id)).exists() {
+            id += 1;
+        }
+        self.last_id = id;
+        TakeId(id)
     }
 
     /// The take after another in the list, or before it.
@@ -237,6 +277,34 @@ mod tests {
         TakeEntry::delete(folder.path(), TakeId(3)).unwrap();
         TakeEntry::delete(folder.path(), TakeId(3)).unwrap();
         assert_eq!(Takes::read(folder.path()).0.len(), 1);
+    }
+
+    #[test]
+    fn a_new_take_never_takes_the_place_of_a_kept_one() {
+        let folder = tempfile::tempdir().unwrap();
+        entry(3).write(folder.path()).unwrap();
+        fs::write(folder.path().join("takes/7.json"), b"damaged").unwrap();
+        // Before the folder is read, the names alone count.
+        let last_id = Takes::last_kept_id(folder.path());
+        assert_eq!(last_id, 7);
+        let mut takes = Takes { last_id, ..Takes::default() };
+        let id = takes.next_id(folder.path());
+        assert_eq!(id, TakeId(8));
+        takes.list.push(entry(id.0));
+        // Another window writes two takes in the meantime.
+        entry(9).write_new(folder.path()).unwrap();
+        entry(10).write_new(folder.path()).unwrap();
+        assert_eq!(takes.next_id(folder.path()), TakeId(11));
+        let error = entry(9).write_new(folder.path()).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        // An id isn't given again when its take is gone.
+        takes.list.clear();
+        assert_eq!(takes.next_id(folder.path()), TakeId(12));
+        takes.list.push(entry(12));
+        takes.take_in(vec![entry(3), entry(12)]);
+        let ids: Vec<u64> = takes.list.iter().map(|entry| entry.id.0).collect();
+        assert_eq!(ids, [3, 12]);
+        assert_eq!(fs::read(folder.path().join("takes/7.json")).unwrap(), b"damaged");
     }
 
     #[test]
