@@ -10,7 +10,7 @@ use super::TrainingSettings;
 use super::loss::Batch;
 use super::settings::Batching;
 use super::train::TrainError;
-use crate::tokens::{ChordId, Corpus, Encoding, Split, SplitKind, Stretch, Token};
+use crate::tokens::{BackOff, ChordId, Corpus, Encoding, Split, SplitKind, Stretch, Token};
 
 /// A stretch of frames that one row of a batch reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -95,6 +95,28 @@ impl Material {
             }
         }
         counts
+    }
+
+    /// What the back-off charges for the music to learn from: nats, as a mean over all its frames.
+    ///
+    /// Nothing that learns can lower it. Adding it to the loss makes learned and held-out music
+    /// pay for the same thing, so that their curves can be compared.
+    pub fn escape_price(&self, backoff: &BackOff) -> f64 {
+        let escape = self.encoding.vocabulary.escape();
+        let mut counts = vec![0_u64; self.corpus.chords.len()];
+        for stretch in &self.split.train {
+            for chord in chords(&self.corpus, stretch, 0..stretch.n_frames()) {
+                counts[chord as usize] += 1;
+            }
+        }
+        let n_frames = counts.iter().sum::<u64>().max(1);
+        let escaped = (0..)
+            .zip(&counts)
+            .filter(|&(chord, count)| *count > 0 && self.learned(chord) == escape);
+        let paid = escaped.map(|(chord, &count)| {
+            -backoff.log_probability(self.corpus.chords[chord as usize]) * count as f64
+        });
+        paid.sum::<f64>() / n_frames as f64
     }
 
     /// One step's windows as numbers.
@@ -240,5 +262,27 @@ mod tests {
         }
         // Moved by two, some known chord leaves the vocabulary and teaches nothing.
         assert!(material.shifts.iter().any(|shift| shift.target.contains(&None)));
+    }
+
+    #[test]
+    fn an_escape_pays_what_the_back_off_asks() {
+        let material = material();
+        let escape = material.encoding.vocabulary.escape();
+        let counted = material.corpus.chords.iter().map(|&chord| (chord, 1));
+        let backoff = BackOff::fit(counted);
+        let frames = material
+            .split
+            .train
+            .iter()
+            .flat_map(|stretch| chords(&material.corpus, stretch, 0..stretch.n_frames()));
+        let prices: Vec<f64> = frames
+            .map(|chord| match material.learned(chord) == escape {
+                true => -backoff.log_probability(material.corpus.chords[chord as usize]),
+                false => 0.0,
+            })
+            .collect();
+        let mean = prices.iter().sum::<f64>() / prices.len() as f64;
+        assert!(mean > 0.0, "some chord is escaped");
+        assert!((material.escape_price(&backoff) - mean).abs() < 1e-9);
     }
 }

@@ -323,6 +323,7 @@ pub(super) fn prepare<'a>(
         baselines: baselines::baselines(&material, &backoff, &split.valid),
         ending: None,
     };
+    let escape_price = material.escape_price(&backoff);
     Ok(Job {
         settings,
         config,
@@ -330,6 +331,7 @@ pub(super) fn prepare<'a>(
         micro_batch,
         material,
         backoff,
+        escape_price,
         folder,
         summary,
         is_resumed: resumed.is_some(),

@@ -93,7 +93,7 @@ impl<B: Backend> Trainer<'_, B> {
         self.state.steps_into_epoch = 0;
         self.state.seconds = self.seconds();
         let frames = self.state.epoch_frames.max(1) as f64;
-        let train_loss = self.state.epoch_loss / frames;
+        let train_loss = self.state.epoch_loss / frames + job.escape_price;
         let point = EpochPoint {
             epoch: self.state.epochs_done,
             train_loss,

@@ -21,6 +21,8 @@ pub struct Job<'a> {
     pub micro_batch: usize,
     pub material: Material,
     pub backoff: BackOff,
+    /// Nats per frame that the back-off adds to the loss of the music to learn from.
+    pub escape_price: f64,
     pub folder: RunFolder,
     pub summary: RunSummary,
     pub is_resumed: bool,

@@ -139,7 +139,7 @@ impl<B: Backend> Trainer<'_, B> {
     }
 
     /// Brings the waiting losses to the host, in the order of the steps so that the sum doesn't
-    /// depend on when it is made. Returns their mean per frame.
+    /// depend on when it is made. Returns their mean per frame, the back-off's share included.
     pub(super) fn read_pending(&mut self) -> Result<f64, TrainError> {
         if self.pending.is_empty() {
             return Ok(0.0);
@@ -158,7 +158,7 @@ impl<B: Backend> Trainer<'_, B> {
         if super::is_lost(loss) {
             return Err(self.diverged());
         }
-        Ok(loss)
+        Ok(loss + self.job.escape_price)
     }
 }
 
