@@ -557,6 +557,13 @@ fn the_vocabulary_is_of_the_learning_pieces_in_order_of_appearance_and_limited()
     assert_eq!(often.coverage(&corpus, &[0, 2]), 8.0 / 9.0);
     assert_eq!(often.coverage(&corpus, &[1]), 0.0);
     assert_eq!(all.coverage(&corpus, &[0, 2]), 1.0);
+    // What is held out is counted frame by frame, and what is tested on counts as well.
+    let stretch = |piece, frames| Stretch { parts: vec![(piece, frames)] };
+    let split = |valid, test| Split { train: vec![stretch(2, 0..4)], valid, test };
+    let part = split(vec![stretch(0, 3..5)], vec![]);
+    assert_eq!(often.held_out_coverage(&corpus, &part), 1.0);
+    let both = split(vec![stretch(0, 3..5)], vec![stretch(1, 0..2), stretch(2, 1..2)]);
+    assert_eq!(often.held_out_coverage(&corpus, &both), 2.0 / 5.0);
 }
 
 #[test]

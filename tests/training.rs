@@ -9,8 +9,8 @@ use std::sync::Arc;
 
 use etude::cancel::CancelToken;
 use etude::model::{
-    Baselines, DeviceChoice, Model, ModelKind, Outcome, Preset, Run, Schedule, TrainError,
-    TrainEvent, TrainRequest, TrainingSettings, estimate_memory, evaluate, train,
+    Baselines, DeviceChoice, DeviceKind, Model, ModelKind, Outcome, Preset, Run, Schedule,
+    TrainError, TrainEvent, TrainRequest, TrainingSettings, estimate_memory, evaluate, train,
 };
 use etude::tokens::{Corpus, FramingPlan, SplitKind, read_corpus};
 
@@ -411,10 +411,30 @@ fn what_a_run_measured_is_what_evaluating_measures() {
 }
 
 #[test]
-fn the_estimate_follows_the_settings() {
+fn the_estimate_follows_settings_and_music_and_is_what_the_run_says() {
     let small = TrainingSettings::default();
     let large = TrainingSettings { hidden: 1024, ..small.clone() };
-    assert!(estimate_memory(&large, 4_000) > 2 * estimate_memory(&small, 4_000));
+    let estimate = |settings: &TrainingSettings, n_frames, kind| {
+        estimate_memory(settings, 4_000, &[n_frames], kind)
+    };
+    let plenty = 1_000_000;
+    let on_a_card = |settings, n_frames| estimate(settings, n_frames, DeviceKind::Cuda);
+    assert!(on_a_card(&large, plenty) > 2 * on_a_card(&small, plenty));
+    // Little music means a small batch, and a processor takes a large one in parts.
+    assert!(on_a_card(&small, plenty) > 2 * on_a_card(&small, 3_000));
+    assert!(on_a_card(&small, plenty) > estimate(&small, plenty, DeviceKind::Cpu));
+
+    let folder = tempfile::tempdir().unwrap();
+    let settings = TrainingSettings { batch: 256, epochs: 1, ..tiny::settings() };
+    let request = tiny::request(&tiny::loops(), settings.clone(), &folder.path().join("run"));
+    let (summary, events) = tiny::run(&request).unwrap();
+    let told = events.iter().find_map(|event| match event {
+        TrainEvent::Prepared(prepared) => Some(prepared.memory_bytes),
+        _ => None,
+    });
+    let lengths = [summary.train_frames];
+    let estimated = estimate_memory(&settings, summary.vocabulary, &lengths, DeviceKind::Cpu);
+    assert_eq!(told, Some(estimated));
 }
 
 fn schumann(data: &std::path::Path) -> Arc<Corpus> {

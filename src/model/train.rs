@@ -17,7 +17,8 @@ use super::network::NetworkConfig;
 use super::run::{CorpusSummary, FileSummary, Run, RunFolder, RunSummary};
 use super::trainer::{self, Job};
 use super::{
-    DeviceChoice, EpochPoint, Model, RunError, SettingsError, TrainingSettings, baselines, memory,
+    DeviceChoice, DeviceKind, EpochPoint, Model, RunError, SettingsError, TrainingSettings,
+    baselines, memory,
 };
 use crate::cancel::CancelToken;
 use crate::tokens::{BackOff, Chord, Corpus, SplitError, Stretch};
@@ -226,15 +227,23 @@ fn chords_of(corpus: &Corpus, stretches: &[Stretch]) -> Vec<(Chord, u64)> {
     counted.filter(|(_, count)| *count > 0).collect()
 }
 
-/// Bytes a run will need on its device, before it starts.
-pub fn estimate_memory(settings: &TrainingSettings, vocabulary: usize) -> u64 {
+/// Bytes a run will need on a device of this kind, before it starts. `train_lengths` are the frames
+/// of each stretch of [`crate::tokens::Split::train`]: little music makes the batch smaller.
+pub fn estimate_memory(
+    settings: &TrainingSettings,
+    vocabulary: usize,
+    train_lengths: &[usize],
+    kind: DeviceKind,
+) -> u64 {
     let config = NetworkConfig {
         kind: settings.model,
         layers: settings.layers,
         hidden: settings.hidden,
         vocabulary,
     };
-    memory::estimate(&config, settings.batch, settings.sequence)
+    let layout = Layout::fit(settings, train_lengths);
+    let n_rows = memory::rows_at_a_time(&config, &layout, kind);
+    memory::estimate(&config, n_rows, layout.sequence)
 }
 
 /// The run to go on with, checked against what was asked; none when a new one begins.

@@ -5,7 +5,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::{Chord, ChordVocabulary, Corpus, Token, VocabularyLimits};
+use super::{Chord, ChordId, ChordVocabulary, Corpus, Split, Token, VocabularyLimits};
 
 /// What each chord of a corpus is to a network with a vocabulary, by [`super::ChordId`].
 #[derive(Clone, PartialEq, Debug)]
@@ -71,12 +71,26 @@ impl Encoding {
     /// The share of the frames of `pieces` whose chord is in the vocabulary, 0–1; 1 when there
     /// are no frames.
     pub fn coverage(&self, corpus: &Corpus, pieces: &[usize]) -> f64 {
+        let pieces = pieces.iter().filter_map(|&idx| corpus.pieces.get(idx));
+        self.known_share(pieces.map(|piece| piece.chords.as_slice()))
+    }
+
+    /// The share of all held-out frames, to choose by and to test on, whose chord is in the
+    /// vocabulary, 0–1; 1 when there are no frames.
+    pub fn held_out_coverage(&self, corpus: &Corpus, split: &Split) -> f64 {
+        let parts = split.valid.iter().chain(&split.test).flat_map(|stretch| &stretch.parts);
+        self.known_share(parts.filter_map(|(piece, frames)| {
+            corpus.pieces.get(*piece).and_then(|piece| piece.chords.get(frames.clone()))
+        }))
+    }
+
+    fn known_share<'a>(&self, runs: impl Iterator<Item = &'a [ChordId]>) -> f64 {
         let escape = self.vocabulary.escape();
         let (mut n_known, mut n_frames) = (0u64, 0u64);
-        for piece in pieces.iter().filter_map(|&idx| corpus.pieces.get(idx)) {
-            let known = |id: &&u32| self.measured.get(**id as usize) != Some(&escape);
-            n_known += piece.chords.iter().filter(known).count() as u64;
-            n_frames += piece.chords.len() as u64;
+        for chords in runs {
+            let known = |id: &&ChordId| self.measured.get(**id as usize) != Some(&escape);
+            n_known += chords.iter().filter(known).count() as u64;
+            n_frames += chords.len() as u64;
         }
         if n_frames == 0 { 1.0 } else { n_known as f64 / n_frames as f64 }
     }

@@ -78,11 +78,11 @@ fn summary(ui: &mut Ui, corpus: &Corpus) {
 
 fn covered(ui: &mut Ui, coverage: Option<&Coverage>, is_counting: bool) {
     match coverage.map(|coverage| &coverage.result) {
-        Some(Ok((vocabulary, share))) => {
+        Some(Ok(figures)) => {
             let text = format!(
                 "The vocabulary of {} chords covers {:.0} % of the held-out music",
-                grouped(*vocabulary as f64),
-                share * 100.0
+                grouped(figures.vocabulary as f64),
+                figures.share * 100.0
             );
             hint(ui, text).on_hover_text(
                 "Some pieces are held out: nothing is learned from them, they only measure. This \

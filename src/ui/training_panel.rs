@@ -125,11 +125,11 @@ fn numbers_ui(ui: &mut Ui, training: &Training) {
 }
 
 fn memory_ui(ui: &mut Ui, state: &State) {
-    let vocabulary = match &state.library.coverage {
-        Some(coverage) => coverage.result.as_ref().map_or(0, |(vocabulary, _)| *vocabulary),
-        None => 0,
+    let coverage = state.library.coverage.as_ref();
+    let Some(figures) = coverage.and_then(|coverage| coverage.result.as_ref().ok()) else {
+        return;
     };
-    if vocabulary == 0 || state.training.job.is_some() {
+    if state.training.job.is_some() {
         return;
     }
     let settings = &state.preferences.training;
@@ -138,7 +138,13 @@ fn memory_ui(ui: &mut Ui, state: &State) {
         super::widgets::problem(ui, &error.to_string());
         return;
     }
-    let needed = bytes(crate::model::estimate_memory(settings, vocabulary));
+    let needed = crate::model::estimate_memory(
+        settings,
+        figures.vocabulary,
+        &figures.train_lengths,
+        state.device_kind(),
+    );
+    let needed = bytes(needed);
     hint(ui, format!("Training will need about {needed} of memory")).on_hover_text(
         "Estimated from the size of the network, the batch and the vocabulary. If it runs out, \
          the batch is made smaller",

@@ -2,7 +2,7 @@
 
 use super::super::batches::Layout;
 use super::super::checkpoint::{Manifest, read_checkpoint};
-use super::super::material::{Material, chords};
+use super::super::material::Material;
 use super::super::metrics::Yardstick;
 use super::super::network::NetworkConfig;
 use super::super::run::{RunFolder, RunSummary};
@@ -49,16 +49,7 @@ impl Job<'_> {
 
     pub(super) fn prepared(&self) -> Result<Prepared, TrainError> {
         let corpus = &self.summary.corpus;
-        let mut held_out = 0usize;
-        let mut known = 0usize;
-        for stretch in self.material.split.valid.iter().chain(&self.material.split.test) {
-            let frames = 0..stretch.n_frames();
-            for chord in chords(&self.material.corpus, stretch, frames) {
-                let token = self.material.encoding.measured[chord as usize];
-                held_out += 1;
-                known += usize::from((token as usize) < self.config.vocabulary);
-            }
-        }
+        let Material { corpus: music, encoding, split, .. } = &self.material;
         let state = self.newest_checkpoint()?.map(|(manifest, _)| manifest);
         Ok(Prepared {
             device: self.summary.device.clone(),
@@ -68,7 +59,7 @@ impl Job<'_> {
             train_frames: corpus.train_frames,
             valid_frames: corpus.valid_frames,
             test_frames: corpus.test_frames,
-            coverage: known as f64 / held_out.max(1) as f64,
+            coverage: encoding.held_out_coverage(music, split),
             batch: self.layout.batch,
             steps_per_epoch: self.layout.n_steps,
             memory_bytes: memory::estimate(&self.config, self.micro_batch, self.layout.sequence),

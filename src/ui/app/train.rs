@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::App;
 use crate::model::{Run, TrainRequest, TrainSummary, TrainingSettings};
 use crate::studio::Request;
-use crate::tokens::{Corpus, Encoding, ReadProgress, Split, SplitKind};
-use crate::ui::state::{Coverage, CoverageKey, ModelChoice, run_name};
+use crate::tokens::{Corpus, Encoding, ReadProgress, Split, SplitKind, Stretch};
+use crate::ui::state::{Coverage, CoverageFigures, CoverageKey, ModelChoice, run_name};
 use crate::ui::tasks::Answer;
 use crate::ui::widgets::{counted, file_name, short};
 
@@ -243,20 +243,18 @@ impl App {
     }
 }
 
-/// The size of the vocabulary that these settings give, and the share of the held-out frames
-/// (0–1) whose chord is in it. With the tail held out the vocabulary is taken from everything.
-fn coverage(corpus: &Corpus, key: CoverageKey) -> Result<(usize, f64), String> {
+/// What these settings make of the music, counted as a run will. With the tail held out the
+/// vocabulary is taken from everything.
+fn coverage(corpus: &Corpus, key: CoverageKey) -> Result<CoverageFigures, String> {
     let split = Split::new(corpus, key.split, key.seed).map_err(|error| error.to_string())?;
-    let pieces = |stretches: &[crate::tokens::Stretch]| -> Vec<usize> {
-        let parts = stretches.iter().flat_map(|stretch| &stretch.parts);
-        let mut pieces: Vec<usize> = parts.map(|(piece, _)| *piece).collect();
-        pieces.dedup();
-        pieces
-    };
     let learned_from = match key.split {
         SplitKind::Tail => (0..corpus.pieces.len()).collect(),
-        SplitKind::Pieces => pieces(&split.train),
+        SplitKind::Pieces => split.train_pieces(),
     };
     let encoding = Encoding::new(corpus, &learned_from, key.limits, key.seed);
-    Ok((encoding.vocabulary.len(), encoding.coverage(corpus, &pieces(&split.valid))))
+    Ok(CoverageFigures {
+        vocabulary: encoding.vocabulary.len(),
+        share: encoding.held_out_coverage(corpus, &split),
+        train_lengths: split.train.iter().map(Stretch::n_frames).collect(),
+    })
 }

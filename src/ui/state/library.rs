@@ -11,9 +11,18 @@ use crate::tokens::{Corpus, FramingPlan, ReadProgress, SplitKind, VocabularyLimi
 #[derive(Clone, PartialEq, Debug)]
 pub struct Coverage {
     pub key: CoverageKey,
-    /// Chords, and the share of held-out frames whose chord is among them (0–1), or why it can't
-    /// be said.
-    pub result: Result<(usize, f64), String>,
+    /// The figures, or why there are none.
+    pub result: Result<CoverageFigures, String>,
+}
+
+#[derive(Clone, PartialEq, Debug)]
+pub struct CoverageFigures {
+    /// Chords of the vocabulary.
+    pub vocabulary: usize,
+    /// Share of the held-out frames whose chord is among them, 0–1.
+    pub share: f64,
+    /// Frames of each stretch that is learned from.
+    pub train_lengths: Vec<usize>,
 }
 
 #[derive(Clone, Copy, PartialEq, Debug)]

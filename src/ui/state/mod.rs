@@ -18,13 +18,13 @@ pub use composing::{
 };
 pub use document::Document;
 pub use insert::{Place, place_take};
-pub use library::{Coverage, CoverageKey, Library};
+pub use library::{Coverage, CoverageFigures, CoverageKey, Library};
 pub use notices::{NoticeKind, Notices};
 pub use preferences::Preferences;
 pub use takes::{Provenance, TakeEntry, TakeId, Takes};
 pub use training::{Training, best_epoch, run_name};
 
-use crate::model::{DeviceKind, DeviceReport, Run};
+use crate::model::{DeviceChoice, DeviceKind, DeviceReport, Run};
 use crate::music::{Key, Score};
 
 /// Whose notes are in the roll and in the loudspeakers.
@@ -130,6 +130,20 @@ impl State {
         }
     }
 
+    /// The kind of device that training will use, as far as it is known.
+    pub fn device_kind(&self) -> DeviceKind {
+        match self.preferences.device {
+            DeviceChoice::Cpu => DeviceKind::Cpu,
+            DeviceChoice::Cuda(_) => DeviceKind::Cuda,
+            DeviceChoice::Vulkan(_) => DeviceKind::Vulkan,
+            DeviceChoice::Auto => {
+                let mut working = self.devices.iter().filter(|report| report.available);
+                let faster = working.find(|report| report.kind != DeviceKind::Cpu);
+                faster.map_or(DeviceKind::Cpu, |report| report.kind)
+            }
+        }
+    }
+
     /// What computes, and why nothing faster does: `CPU, 8 cores: no NVIDIA driver was found`.
     pub fn device_line(&self) -> String {
         let best = self.devices.iter().filter(|report| report.available);
@@ -155,8 +169,9 @@ impl State {
     pub fn lacks_only_nvrtc(&self) -> bool {
         let cuda = self.devices.iter().filter(|report| report.kind == DeviceKind::Cuda);
         cuda.filter_map(|report| report.reason.as_deref()).any(|reason| {
+            // Said only where the driver works: see `model::cuda_probe`.
             let reason = reason.to_lowercase();
-            !reason.contains("driver") && (reason.contains("nvrtc") || reason.contains("header"))
+            reason.contains("nvrtc 12 is not") || reason.contains("headers are not")
         })
     }
 }
