@@ -3,6 +3,8 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use tempfile::NamedTempFile;
+
 /// Writes `bytes` beside `path`, flushes them to the disk, then renames, so that `path` holds
 /// either its old content or all of the new one, whatever happens in between. A link stays a link:
 /// what it points to is replaced.
@@ -12,29 +14,47 @@ use std::path::{Path, PathBuf};
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let target = path.is_symlink().then(|| path.canonicalize()).and_then(Result::ok);
     let path = target.as_deref().unwrap_or(path);
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let mut aside = tempfile::Builder::new().prefix(".etude-").tempfile_in(folder)?;
+    let mut aside = create_beside(path)?;
     aside.write_all(bytes)?;
     aside.as_file().sync_all()?;
-    set_ordinary_permissions(aside.path())?;
     aside.persist(path).map_err(|error| error.error)?;
     Ok(())
 }
 
-/// Temporary files are made readable by their owner only; what a user keeps follows the usual
-/// rules of the folder instead.
-#[cfg(unix)]
-pub(crate) fn set_ordinary_permissions(path: &Path) -> io::Result<()> {
-    use std::os::unix::fs::PermissionsExt;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o644))
+/// A file in the folder of `path` that goes away unless it is persisted as `path`. Where files
+/// have modes, it has that of the file it is to replace, or else what the umask leaves any new
+/// file; temporary files by themselves are for their owner only.
+///
+/// # Errors
+/// Whatever the file system says.
+pub(crate) fn create_beside(path: &Path) -> io::Result<NamedTempFile> {
+    let folder = match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    };
+    let mut builder = tempfile::Builder::new();
+    builder.prefix(".etude-");
+    #[cfg(unix)]
+    builder.permissions(std::os::unix::fs::PermissionsExt::from_mode(0o666));
+    let aside = builder.tempfile_in(folder)?;
+    #[cfg(unix)]
+    keep_mode(path, &aside)?;
+    Ok(aside)
 }
 
-#[cfg(not(unix))]
-pub(crate) fn set_ordinary_permissions(_path: &Path) -> io::Result<()> {
-    Ok(())
+/// Before anything is written, so that what was private stays so all the time.
+#[cfg(unix)]
+fn keep_mode(of: &Path, aside: &NamedTempFile) -> io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    let Ok(old) = std::fs::metadata(of) else { return Ok(()) };
+    let mode = |permissions: std::fs::Permissions| permissions.mode() & 0o777;
+    let (old_mode, new_mode) =
+        (mode(old.permissions()), mode(aside.as_file().metadata()?.permissions()));
+    // Some file systems know one mode only and refuse every change, even to the same.
+    if !old.is_file() || old_mode == new_mode {
+        return Ok(());
+    }
+    aside.as_file().set_permissions(std::fs::Permissions::from_mode(old_mode))
 }
 
 /// The folder of what can be made again: tokenised files. `ETUDE_CACHE_DIR` overrides it.
@@ -71,6 +91,25 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
         assert!(write_atomically(&folder.path().join("none/file"), b"x").is_err());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing stays beside it");
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_file_keeps_its_mode_and_a_new_one_has_the_usual() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |name: &str| {
+            std::fs::metadata(folder.path().join(name)).unwrap().permissions().mode() & 0o777
+        };
+        std::fs::write(folder.path().join("usual"), "").unwrap();
+        write_atomically(&folder.path().join("new"), b"new").unwrap();
+        assert_eq!(mode("new"), mode("usual"));
+        for kept in [0o600, 0o640, 0o664, 0o755, 0o400] {
+            let permissions = std::fs::Permissions::from_mode(kept);
+            std::fs::set_permissions(folder.path().join("new"), permissions).unwrap();
+            write_atomically(&folder.path().join("new"), b"newer").unwrap();
+            assert_eq!(mode("new"), kept, "{kept:o}");
+        }
     }
 
     #[cfg(unix)]

@@ -44,7 +44,9 @@ pub fn start(kind: Kind) {
         }
         (Kind::Shell, Some(filter)) => {
             let subscriber = tracing_subscriber::fmt().with_env_filter(filter);
-            let _ = subscriber.with_writer(std::io::stderr).try_init();
+            // A log that nobody reads is no reason to panic, which reporting it would be.
+            let subscriber = subscriber.with_writer(std::io::stderr).log_internal_errors(false);
+            let _ = subscriber.try_init();
         }
         (Kind::Shell, None) => {}
     }

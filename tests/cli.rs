@@ -621,6 +621,98 @@ fn ctrl_c_keeps_what_was_learned() {
     assert_eq!((resumed.len(), &last["outcome"]), (2, &"completed".into()), "{resumed:?}");
 }
 
+/// Ctrl+C in `etude train … 2>&1 | tee log` ends `tee` as well: the run must be kept all the same.
+#[cfg(unix)]
+#[test]
+fn ctrl_c_counts_when_nobody_reads_any_more() {
+    let shell = Shell::new();
+    let words = format!("train {} --out run {TINY} --early-stop 0", music());
+    let words = words.replace("--epochs 2", "--epochs 100000");
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = shell.command();
+    command.args(words.split_whitespace());
+    command.stdout(writer.try_clone().unwrap()).stderr(writer);
+    let mut child = command.spawn().unwrap();
+    // Its ends of the pipe would keep it open.
+    drop(command);
+    let mut lines = BufReader::new(reader).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.starts_with("epoch ")));
+    drop(lines);
+    let interrupt = Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap();
+    assert!(interrupt.success());
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    shell.json("generate --model run --out a.mid --frames 10");
+}
+
+#[test]
+fn results_and_words_that_nobody_reads_end_quietly() {
+    let shell = Shell::new();
+    fs::write(shell.path("a.mid"), piece(0, 4)).unwrap();
+    let broken = || {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        writer
+    };
+    for words in ["inspect a.mid", "devices", "inspect a.mid --json", "help"] {
+        let mut command = shell.command();
+        let ended = ended(command.args(words.split(' ')).stdout(broken()).output().unwrap());
+        assert_eq!((ended.status, ended.stderr.as_str()), (1, ""), "{words}");
+    }
+    // What can't be said on standard error doesn't change how a command ends.
+    for (words, status) in [
+        (format!("train {} --out run {TINY}", music()), 0),
+        ("inspect none.mid".to_owned(), 1),
+        ("inspect --none".to_owned(), 2),
+    ] {
+        let mut command = shell.command();
+        command.env("ETUDE_LOG", "debug").args(words.split_whitespace()).stderr(broken());
+        assert_eq!(ended(command.output().unwrap()).status, status, "{words}");
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn files_are_as_open_as_the_umask_says() {
+    use std::os::unix::fs::PermissionsExt;
+    let shell = Shell::new();
+    fs::write(shell.path("a.mid"), piece(0, 4)).unwrap();
+    let etude = env!("CARGO_BIN_EXE_etude");
+    for (umask, out, mode) in
+        [("077", "a.etude", 0o600), ("002", "b.etude", 0o664), ("077", "b.etude", 0o664)]
+    {
+        let mut command = Command::new("sh");
+        shell.set_up(&mut command);
+        command.args(["-c", &format!("umask {umask}; '{etude}' convert a.mid --out {out}")]);
+        let ended = ended(command.output().unwrap());
+        assert_eq!(ended.status, 0, "{}", ended.stderr);
+        let found = fs::metadata(shell.path(out)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(found, mode, "{umask} {out}: {found:o}");
+    }
+}
+
+/// The folder of a user's own data can be chosen on Linux only.
+#[cfg(target_os = "linux")]
+#[test]
+fn a_soundfont_is_found_by_its_name() {
+    let shell = Shell::new();
+    fs::write(shell.path("a.mid"), piece(0, 2)).unwrap();
+    fs::create_dir_all(shell.path("share/soundfonts/pianos")).unwrap();
+    let piano = Path::new(env!("CARGO_MANIFEST_DIR")).join("soundfonts/salamander-grand.sf3");
+    fs::copy(piano, shell.path("share/soundfonts/pianos/Grand.sf3")).unwrap();
+    let render = |name: &str| {
+        let mut command = shell.command();
+        command.args(["render", "a.mid", "--out", "a.wav", "--soundfont", name]);
+        ended(command.env("XDG_DATA_HOME", shell.path("share")).output().unwrap())
+    };
+    let found = render("grand");
+    assert_eq!(found.status, 0, "{}", found.stderr);
+    let missing = render("upright");
+    let line = error_line(&missing.stderr, "--soundfont upright");
+    let folder = shell.path("share/soundfonts");
+    assert!(line.contains("upright") && line.contains(&folder.display().to_string()), "{line}");
+    assert_eq!(missing.status, 1);
+}
+
 #[test]
 fn the_hard_files_are_all_inspected() {
     let Some(data) = common::test_data("the_hard_files_are_all_inspected") else { return };

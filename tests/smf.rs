@@ -25,6 +25,28 @@ fn file(division: u16, events: &[u8]) -> Vec<u8> {
 
 const ONE_NOTE: &[u8] = &[0, 0x90, 60, 80, 0x60, 60, 0];
 
+/// `n_notes` good notes, then bytes that mean nothing.
+fn damaged_after(n_notes: usize, n_damaged: usize) -> Vec<u8> {
+    let mut events = Vec::new();
+    for idx in 0..n_notes {
+        let key = 40 + (idx % 40) as u8;
+        events.extend([0, 0x90, key, 80, 0x60, 0x80, key, 0]);
+    }
+    events.extend(vec![0xfd; n_damaged]);
+    file(480, &events)
+}
+
+#[test]
+fn a_long_damaged_tail_does_not_cost_the_notes_before_it() {
+    let import = smf::read(&damaged_after(7_500, 1_000_000)).unwrap();
+    assert_eq!((import.score.notes().len(), import.n_note_ons), (7_500, 7_500));
+    let is_damage = |warning: &ImportWarning| matches!(warning, ImportWarning::TrackDamaged { .. });
+    assert_eq!(import.warnings.iter().filter(|warning| is_damage(warning)).count(), 1);
+    // A few notes before much damage are more likely chance than music.
+    let refused = smf::read(&damaged_after(3, 1_000_000));
+    assert!(matches!(refused, Err(ImportError::Damaged { .. })), "{refused:?}");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
 

@@ -8,7 +8,7 @@
 use std::fs::File;
 use std::io::{self, BufReader, Cursor, Read, Seek, SeekFrom};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use rustysynth::SoundFont;
@@ -56,8 +56,18 @@ pub enum FontError {
         "the font “{name}” can't be used — its test note was silent. Choose another SF2 or SF3 file"
     )]
     Silent { name: String },
+    #[error(
+        "there is no file and no installed font “{name}” — these folders were looked into: {}. Give the path of an SF2 or SF3 file",
+        shown(folders)
+    )]
+    NotInstalled { name: String, folders: Vec<PathBuf> },
     #[error("loading the font “{name}” was cancelled")]
     Cancelled { name: String },
+}
+
+fn shown(folders: &[PathBuf]) -> String {
+    let shown: Vec<_> = folders.iter().map(|folder| folder.display().to_string()).collect();
+    shown.join(", ")
 }
 
 /// The built-in piano while anyone uses it, so that its 100 MB are never in memory twice.
@@ -293,64 +303,6 @@ fn sounds(font: &Font) -> bool {
     false
 }
 
-/// SoundFonts in the usual folders of this system, sorted; folders in them are looked into two
-/// levels deep.
-pub fn system_fonts() -> Vec<PathBuf> {
-    let mut fonts = Vec::new();
-    for folder in font_folders() {
-        gather_fonts(&folder, 2, &mut fonts);
-    }
-    fonts.sort();
-    fonts.dedup();
-    fonts
-}
-
-fn font_folders() -> Vec<PathBuf> {
-    let mut folders: Vec<PathBuf> = Vec::new();
-    if cfg!(target_os = "windows") {
-        for variable in ["ProgramData", "CommonProgramFiles"] {
-            let root = std::env::var_os(variable).map(PathBuf::from);
-            folders.extend(root.map(|root| root.join("SoundFonts")));
-        }
-        folders.push(PathBuf::from(r"C:\soundfonts"));
-    } else if cfg!(target_os = "macos") {
-        folders.push(PathBuf::from("/Library/Audio/Sounds/Banks"));
-    } else {
-        for root in ["/usr/share", "/usr/local/share"] {
-            for name in ["sounds/sf2", "sounds/sf3", "soundfonts"] {
-                folders.push(Path::new(root).join(name));
-            }
-        }
-    }
-    if let Some(dirs) = directories::BaseDirs::new() {
-        if cfg!(target_os = "macos") {
-            folders.push(dirs.home_dir().join("Library/Audio/Sounds/Banks"));
-        }
-        for name in ["sounds", "soundfonts"] {
-            folders.push(dirs.data_local_dir().join(name));
-        }
-    }
-    folders
-}
-
-fn gather_fonts(folder: &Path, depth: usize, fonts: &mut Vec<PathBuf>) {
-    const MOST: usize = 1_000;
-    let Ok(entries) = std::fs::read_dir(folder) else { return };
-    for entry in entries.flatten() {
-        let path = entry.path();
-        let extension = path.extension().map(|text| text.to_ascii_lowercase());
-        let is_font = extension.is_some_and(|text| text == "sf2" || text == "sf3");
-        if fonts.len() >= MOST {
-            return;
-        }
-        if is_font && path.is_file() {
-            fonts.push(path);
-        } else if depth > 0 && path.is_dir() {
-            gather_fonts(&path, depth - 1, fonts);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -372,21 +324,5 @@ mod tests {
         // Asked for again, it is the same.
         let again = Font::load(&FontSource::BuiltIn, &CancelToken::new()).unwrap();
         assert!(Arc::ptr_eq(&font.shared, &again.shared));
-    }
-
-    #[test]
-    fn fonts_are_found_in_folders_by_their_endings() {
-        let folder = tempfile::tempdir().unwrap();
-        let inner = folder.path().join("inner");
-        std::fs::create_dir(&inner).unwrap();
-        for name in ["b.sf2", "a.SF3", "c.txt", "inner/d.sf2"] {
-            std::fs::write(folder.path().join(name), "").unwrap();
-        }
-        let mut fonts = Vec::new();
-        gather_fonts(folder.path(), 1, &mut fonts);
-        fonts.sort();
-        let expected = ["a.SF3", "b.sf2", "inner/d.sf2"].map(|name| folder.path().join(name));
-        assert_eq!(fonts, expected);
-        system_fonts();
     }
 }

@@ -10,6 +10,7 @@
 
 mod dynamics;
 mod font;
+mod installed;
 mod render;
 mod riff;
 #[cfg_attr(
@@ -38,7 +39,8 @@ mod supervisor;
 pub use device::{AudioDeviceReport, audio_devices};
 #[cfg(feature = "studio")]
 pub use engine::{Engine, EngineControl};
-pub use font::{Font, FontError, FontSource, system_fonts};
+pub use font::{Font, FontError, FontSource};
+pub use installed::system_fonts;
 #[cfg(feature = "studio")]
 pub use player::{Player, PlayerEvent};
 pub use render::{BitDepth, RenderError, RenderReport, RenderSettings, render};

@@ -18,7 +18,7 @@ use super::dynamics::{Limiter, MAKE_UP_GAIN, amplitude_from_db};
 use super::sequencer::{Action, Schedule, Sequencer};
 use super::synth::Synth;
 use crate::cancel::CancelToken;
-use crate::files::set_ordinary_permissions;
+use crate::files::create_beside;
 use crate::music::Score;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -118,14 +118,10 @@ pub fn render(
     let started = Instant::now();
     let mut mixdown = Mixdown::new(score, font, settings)?;
     let write = |source| RenderError::Write { path: out.to_owned(), source };
-    let folder = out.parent().filter(|folder| !folder.as_os_str().is_empty());
     if out.is_dir() {
         return Err(write(io::Error::other("it is a folder")));
     }
-    let mut aside = tempfile::Builder::new()
-        .prefix(".etude-")
-        .tempfile_in(folder.unwrap_or(Path::new(".")))
-        .map_err(write)?;
+    let mut aside = create_beside(out).map_err(write)?;
 
     let mut wav = WavWriter::new(aside.as_file_mut(), settings).map_err(write)?;
     let (mut left, mut right) = ([0.0; CHUNK_FRAMES], [0.0; CHUNK_FRAMES]);
@@ -139,7 +135,6 @@ pub fn render(
     }
     let mut report = wav.finish().map_err(write)?;
     aside.as_file().sync_all().map_err(write)?;
-    set_ordinary_permissions(aside.path()).map_err(write)?;
     aside.persist(out).map_err(|error| write(error.error))?;
     progress(1.0);
     report.seconds = started.elapsed().as_secs_f64();

@@ -205,8 +205,8 @@ pub struct RenderArgs {
     /// The WAV file to write
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// An SF2 or SF3 file to play with [default: the built-in piano]
-    #[arg(long, value_name = "FILE")]
+    /// An SF2 or SF3 file, or the name of an installed one, to play with [default: the built-in piano]
+    #[arg(long, value_name = "FONT")]
     pub soundfont: Option<PathBuf>,
     /// Samples in a second
     #[arg(long, value_name = "HZ", default_value = "44100", value_parser = sample_rate, allow_negative_numbers = true)]

@@ -123,8 +123,9 @@ fn consent() -> Result<bool, Failure> {
     if !stdin.is_terminal() {
         return Ok(false);
     }
-    eprint!("Go on? [y/N] ");
-    std::io::stderr().flush()?;
+    let mut stderr = std::io::stderr();
+    write!(stderr, "Go on? [y/N] ")?;
+    stderr.flush()?;
     let mut answer = String::new();
     stdin.lock().read_line(&mut answer)?;
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))

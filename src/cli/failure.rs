@@ -13,6 +13,8 @@ pub enum Failure {
     Reported(String),
     /// Ctrl+C: status 130. The text says what was kept; results are on standard output already.
     Interrupted(String),
+    /// Whoever read the results has gone away (`| head`): status 1, and nothing to say.
+    Unread,
 }
 
 impl Failure {
@@ -34,7 +36,7 @@ impl Failure {
     pub fn status(&self) -> u8 {
         match self {
             Self::Words(_) => 2,
-            Self::Failed(_) | Self::Reported(_) => 1,
+            Self::Failed(_) | Self::Reported(_) | Self::Unread => 1,
             Self::Interrupted(_) => 130,
         }
     }
@@ -47,6 +49,7 @@ impl fmt::Display for Failure {
             Self::Words(text) | Self::Interrupted(text) | Self::Reported(text) => text.clone(),
             // The errors of the rooms are whole sentences; a cause they wrap is in them already.
             Self::Failed(error) => error.to_string(),
+            Self::Unread => "nobody reads the results any more".to_owned(),
         };
         f.write_str(&text.split_whitespace().collect::<Vec<_>>().join(" "))
     }

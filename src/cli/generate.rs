@@ -53,15 +53,16 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<(), Failure> {
     let takes = written.collect::<Result<Vec<_>, _>>()?;
     let frames: usize = takes.iter().map(|take| take.frames).sum();
     let report = Report { takes, frames_per_second: frames as f64 / secs.max(1e-9) };
-    output.result(&report, || words(&report))?;
-    if cancel.is_cancelled() {
+    let printed = output.result(&report, || words(&report));
+    // Ctrl+C may well have ended the reader of the results too: it is still what happened.
+    if cancel.is_cancelled() && matches!(printed, Ok(()) | Err(Failure::Unread)) {
         let kept = report.takes.len();
         return Err(Failure::Interrupted(format!(
             "stopped; what was composed of {kept} of {} takes was kept",
             args.takes
         )));
     }
-    Ok(())
+    printed
 }
 
 /// `starter` is the built-in model unless a file has that name.

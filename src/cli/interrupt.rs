@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use super::output::say;
 use crate::cancel::CancelToken;
 
 /// A token that Ctrl+C cancels. Called once, by the one command that runs.
@@ -13,8 +14,8 @@ pub fn cancelled_by_interrupt() -> CancelToken {
         if times.fetch_add(1, Ordering::Relaxed) > 0 {
             std::process::exit(130);
         }
-        eprintln!("stopping; press Ctrl+C again to end at once");
         token.cancel();
+        say("stopping; press Ctrl+C again to end at once");
     });
     if let Err(error) = installed {
         tracing::warn!("Ctrl+C will end the program at once: {error}");

@@ -36,15 +36,16 @@ impl Output {
 
     /// Something to know that is no result: a file that was skipped, a batch that shrank.
     pub fn note(self, text: &str) {
-        eprintln!("{text}");
+        say(text);
     }
 
     /// Says how a command failed and gives the status to end with.
     pub fn fail(self, failure: &Failure) -> ExitCode {
-        eprintln!(
-            "{}{failure}",
-            if matches!(failure, Failure::Interrupted(_)) { "" } else { "error: " }
-        );
+        match failure {
+            Failure::Unread => {}
+            Failure::Interrupted(text) => say(text),
+            failure => say(&format!("error: {failure}")),
+        }
         if self.json && matches!(failure, Failure::Words(_) | Failure::Failed(_)) {
             let object = serde_json::json!({ "error": failure.to_string() });
             // A reader that has gone away can't be told anything more.
@@ -54,16 +55,21 @@ impl Output {
     }
 }
 
-/// `println!` panics when the reader of a pipe has gone away; that is no failure of ours.
+/// Writes a line on standard error. `eprintln!` would panic when nobody reads it any more (Ctrl+C
+/// ends the `tee` behind a pipe too); then there is nobody to tell, and the work goes on.
+pub fn say(text: &str) {
+    let _ = writeln!(io::stderr(), "{text}");
+}
+
+/// `println!` panics when the reader of a pipe has gone away, which is for the command to know.
 fn print_line(text: &str) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
-    match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(Failure::failed(format!(
+    writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
+        io::ErrorKind::BrokenPipe => Failure::Unread,
+        _ => Failure::failed(format!(
             "the result can't be written to standard output ({error}) — check where it goes"
-        ))),
-        Ok(()) => Ok(()),
-    }
+        )),
+    })
 }
 
 /// How far something is: a bar on a terminal, else a plain line now and then.
@@ -113,7 +119,7 @@ impl Meter {
             Some(lines) if lines.last.elapsed() >= Self::PLAIN_INTERVAL => {
                 lines.last = Instant::now();
                 let share = 100 * done.min(self.total) / self.total.max(1);
-                eprintln!("{}: {share} %  {}", self.what, message());
+                say(&format!("{}: {share} %  {}", self.what, message()));
             }
             Some(_) => {}
         }
@@ -121,7 +127,7 @@ impl Meter {
 
     /// A line above the bar.
     pub fn note(&self, text: &str) {
-        self.bar.suspend(|| eprintln!("{text}"));
+        self.bar.suspend(|| say(text));
     }
 
     /// Prints a result on standard output without tearing the bar.

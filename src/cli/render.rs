@@ -14,7 +14,7 @@ pub fn run(args: &RenderArgs, output: &Output) -> Result<(), Failure> {
     for warning in warnings {
         output.note(&format!("{}: {warning}", args.piece.display()));
     }
-    let source = args.soundfont.clone().map_or(FontSource::BuiltIn, FontSource::File);
+    let source = args.soundfont.as_deref().map_or(Ok(FontSource::BuiltIn), FontSource::named)?;
     let stopped = || Failure::Interrupted("stopped; no sound file was written".to_owned());
     let font = Font::load(&source, &cancel)
         .map_err(|error| if cancel.is_cancelled() { stopped() } else { error.into() })?;

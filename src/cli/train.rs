@@ -59,17 +59,16 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<(), Failure> {
     let mut watch = Watch { output: *output, meter: Meter::new("training", 0), printed: Ok(()) };
     let summary = train(&request, &cancel, &mut |event| watch.on(event))?;
     watch.meter.finish();
-    std::mem::replace(&mut watch.printed, Ok(()))?;
     let run = args.out.display().to_string();
-    output
-        .result(&FinishedLine { event: "finished", run: run.clone(), summary: &summary }, || {
-            summary_words(&summary, &run)
-        })?;
-    match summary.outcome {
-        Outcome::Cancelled => Err(Failure::Interrupted(format!(
+    let finished = FinishedLine { event: "finished", run: run.clone(), summary: &summary };
+    let printed = std::mem::replace(&mut watch.printed, Ok(()))
+        .and_then(|()| output.result(&finished, || summary_words(&summary, &run)));
+    match (summary.outcome, printed) {
+        // Ctrl+C may well have ended the reader of the results too: it is still what happened.
+        (Outcome::Cancelled, Ok(()) | Err(Failure::Unread)) => Err(Failure::Interrupted(format!(
             "stopped; what was learned is in {run} (go on with --resume)"
         ))),
-        Outcome::Completed | Outcome::StoppedEarly => Ok(()),
+        (_, printed) => printed,
     }
 }
 

@@ -129,7 +129,7 @@ pub struct MusicArgs {
     /// What is held out: whole pieces, or the last fifth of everything [default: pieces; original: tail]
     #[arg(long, value_enum)]
     pub split: Option<SplitWord>,
-    /// Most chords in the vocabulary; 0 for no limit [default: 4000; original: 0]
+    /// Most chords in the vocabulary; 0 for no limit [default: 4000; original framing: 0]
     #[arg(long, value_name = "CHORDS")]
     pub max_vocabulary: Option<usize>,
     /// Chords seen fewer times stay outside the vocabulary [default: 1]
@@ -143,6 +143,9 @@ impl TrainArgs {
     }
 
     /// `base` with the flags laid over it.
+    ///
+    /// The original framing comes with a vocabulary that has no limit, as in the original, unless
+    /// one is asked for. A run that goes on keeps its own.
     pub fn settings(&self, base: TrainingSettings) -> TrainingSettings {
         let (network, learning, music) = (&self.network, &self.learning, &self.music);
         let unless_zero = |given: Option<usize>, base: Option<usize>| match given {
@@ -150,6 +153,8 @@ impl TrainArgs {
             Some(value) => Some(value),
             None => base,
         };
+        let turns_original = !self.resume && music.framing == Some(FramingWord::Original);
+        let base_vocabulary = if turns_original { None } else { base.max_vocabulary };
         TrainingSettings {
             model: network.model.map_or(base.model, Into::into),
             layers: network.layers.unwrap_or(base.layers),
@@ -174,7 +179,7 @@ impl TrainArgs {
             framing: music.framing.map_or(base.framing, Into::into),
             pedalling: if music.pedal { Pedalling::Sustained } else { base.pedalling },
             split: music.split.map_or(base.split, Into::into),
-            max_vocabulary: unless_zero(music.max_vocabulary, base.max_vocabulary),
+            max_vocabulary: unless_zero(music.max_vocabulary, base_vocabulary),
             min_count: music.min_count.unwrap_or(base.min_count),
             ..base
         }
@@ -263,5 +268,35 @@ pub enum Switch {
 impl Switch {
     fn is_on(self) -> bool {
         self == Self::On
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Words {
+        #[command(flatten)]
+        args: TrainArgs,
+    }
+
+    fn vocabulary(words: &str, base: Option<usize>) -> Option<usize> {
+        let words = ["train", "--out", "run"].into_iter().chain(words.split_whitespace());
+        let Words { args } = Words::parse_from(words);
+        args.settings(TrainingSettings { max_vocabulary: base, ..args.preset() }).max_vocabulary
+    }
+
+    #[test]
+    fn the_original_framing_limits_no_vocabulary_unless_asked() {
+        let usual = Some(4_000);
+        assert_eq!(vocabulary("", usual), usual);
+        assert_eq!(vocabulary("--framing nearest", usual), usual);
+        assert_eq!(vocabulary("--framing original", usual), None);
+        assert_eq!(vocabulary("--framing original --max-vocabulary 90", usual), Some(90));
+        assert_eq!(vocabulary("--max-vocabulary 0", usual), None);
+        assert_eq!(vocabulary("--resume --framing original", Some(70)), Some(70));
     }
 }

@@ -175,6 +175,7 @@ fn music(ui: &mut Ui, settings: &mut TrainingSettings) {
     row(ui, "Least count", "Chords that occur less often stay outside the vocabulary", |ui| {
         ui.add(number(&mut settings.min_count, 1..=1_000, 0.05))
     });
+    let framing_before = settings.framing;
     row(ui, "Framing", "How notes meet the grid of frames", |ui| {
         choice(
             ui,
@@ -190,6 +191,10 @@ fn music(ui: &mut Ui, settings: &mut TrainingSettings) {
             ],
         )
     });
+    if settings.framing == Framing::Original && framing_before != Framing::Original {
+        // As in the original; a limit can still be asked for.
+        settings.max_vocabulary = None;
+    }
     row(ui, "Pedal", "Whether the sustain pedal lengthens notes", |ui| {
         choice(
             ui,

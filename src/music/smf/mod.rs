@@ -44,6 +44,10 @@ pub use write::write;
 /// The largest file that is read, in bytes: many hours of the densest music.
 pub const MAX_FILE_BYTES: u64 = 32 << 20;
 
+/// So many notes don't come about in random bytes: a track ends at the first event that makes no
+/// sense, and of events made of random bytes fewer than half do.
+const NOTES_BY_CHANCE: usize = 64;
+
 /// A file as it was read, with everything that was tolerated on the way.
 #[derive(Clone, Debug)]
 pub struct Import {
@@ -81,8 +85,8 @@ pub fn read(bytes: &[u8]) -> Result<Import, ImportError> {
     let n_bytes_read: usize = tracks.iter().map(|track| track.n_bytes_read).sum();
     let (score, counts) =
         assemble::assemble(&tracks, container.arrangement, container.timing, &mut warnings);
-    // Random bytes make a few events by chance.
-    let is_noise = n_bytes_read < n_bytes / 10;
+    // Random bytes make a few events by chance. Many notes aren't chance, however much damage follows.
+    let is_noise = n_bytes_read < n_bytes / 10 && counts.n_note_ons < NOTES_BY_CHANCE;
     if counts.n_note_ons == 0 || is_noise {
         return Err(match warnings.damage() {
             Some(first) => ImportError::Damaged { first: first.clone() },
