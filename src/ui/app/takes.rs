@@ -75,7 +75,7 @@ impl App {
         let entry = entry.clone();
         self.keep_take(&entry);
         let (folder, now) = (self.data_dir.clone(), self.now_secs());
-        self.tasks.spawn("keeping a rating", move || {
+        self.tasks.write("keeping a rating", move || {
             let result = entry.write_rating(&folder, now).map_err(|error| {
                 let folder = folder.display();
                 format!("The rating can't be kept — {error}. Make room in {folder}")
@@ -96,7 +96,7 @@ impl App {
     /// Writes a take to the disk on another thread.
     pub(super) fn keep_take(&self, entry: &TakeEntry) {
         let (entry, folder) = (entry.clone(), self.data_dir.clone());
-        self.tasks.spawn("keeping a take", move || {
+        self.tasks.write("keeping a take", move || {
             let result = entry.write(&folder).map_err(|error| {
                 let (name, folder) = (&entry.name, folder.display());
                 format!("{name} can't be kept for the next start — {error}. Make room in {folder}")
@@ -135,7 +135,7 @@ impl App {
         let Some(idx) = takes.list.iter().position(|entry| entry.id == id) else { return };
         takes.dropped = Some(takes.list.remove(idx));
         let folder = self.data_dir.clone();
-        self.tasks.spawn("dropping a take", move || {
+        self.tasks.write("dropping a take", move || {
             let result = TakeEntry::delete(&folder, id)
                 .map_err(|error| format!("The take's file can't be removed — {error}"));
             Answer::Written { done: String::new(), result }
