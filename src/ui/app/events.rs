@@ -18,8 +18,8 @@ impl App {
             }
             has_new_frames |= self.studio_event(event);
         }
-        if has_new_frames {
-            self.stream();
+        if has_new_frames || self.has_frames_waiting() {
+            self.stream_when_due(ctx);
         }
         for event in self.player.events() {
             self.player_event(event);
