@@ -100,7 +100,7 @@ impl App {
         let composing = &self.state.composing;
         match choice {
             ModelChoice::InTraining => match &self.state.training.newest {
-                Some(model) => Ok(Some(model.clone())),
+                Some(newest) => Ok(Some(newest.model.clone())),
                 None if self.state.training.job.is_some() => Err(
                     "Nothing can compose yet — the run has no weights before its first epoch is \
                      done. Wait for it, or choose another model"
@@ -198,7 +198,9 @@ impl App {
         let form = &self.state.preferences.compose;
         let run = match &form.model {
             ModelChoice::Starter => None,
-            ModelChoice::InTraining => self.state.training.run_dir.clone(),
+            ModelChoice::InTraining => {
+                self.state.training.newest.as_ref().map(|newest| newest.run_dir.clone())
+            }
             ModelChoice::Run(path) => Some(path.clone()),
         };
         let card = model.card();

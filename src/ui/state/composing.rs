@@ -115,8 +115,8 @@ impl Default for ComposeForm {
 impl ComposeForm {
     /// Frames of a bar in common time: a frame is a sixteenth.
     const FRAMES_PER_BAR: f64 = 16.0;
-    /// Most frames of one take: an hour at the highest rate the form offers.
-    pub const MAX_FRAMES: usize = 120_000;
+    /// Most frames of one take: as many as the composer accepts.
+    pub const MAX_FRAMES: usize = ComposeSettings::MAX_FRAMES;
 
     pub fn rate(&self) -> FrameRate {
         FrameRate::new(self.rate).unwrap_or(FrameRate::OUTPUT_DEFAULT)
@@ -310,6 +310,7 @@ mod tests {
         }
         form.secs = f64::INFINITY;
         assert_eq!(form.frames(), ComposeForm::MAX_FRAMES);
+        assert!(form.settings(Prime::Silence).validate().is_ok());
     }
 
     #[test]
