@@ -74,6 +74,7 @@ impl App {
         library.corpus = None;
         library.error = Some(error.clone());
         self.state.training.is_waiting_for_library = false;
+        self.state.training.waiting_to_resume = None;
         self.state.notices.error_elsewhere(error);
     }
 
@@ -92,6 +93,8 @@ impl App {
     }
 
     pub(super) fn train(&mut self) {
+        // A new run takes the place of an old one that waits to go on.
+        self.state.training.waiting_to_resume = None;
         if let Err(error) = self.state.preferences.training.validate() {
             self.state.alert = Some(error.to_string());
             return;
@@ -142,6 +145,7 @@ impl App {
     pub(super) fn stop_training(&mut self) {
         let training = &mut self.state.training;
         training.is_waiting_for_library = false;
+        training.waiting_to_resume = None;
         if let Some(job) = training.job {
             training.is_stopping = true;
             self.studio.cancel(job);
