@@ -81,8 +81,27 @@ impl Window {
         self.harness.run_steps(3);
     }
 
+    fn drop_on_it(&mut self, path: &Path) {
+        self.harness.input_mut().dropped_files.push(Arc::new(Dropped(path.to_owned())));
+        self.harness.run_steps(3);
+    }
+
     fn sees(&self, text: &str) -> bool {
         self.harness.query_all_by_label_contains(text).next().is_some()
+    }
+}
+
+/// What the system says was dropped.
+#[derive(Debug)]
+struct Dropped(PathBuf);
+
+impl egui::DroppedFile for Dropped {
+    fn path(&self) -> &Path {
+        &self.0
+    }
+
+    fn bytes(&self) -> Result<Vec<u8>, String> {
+        std::fs::read(&self.0).map_err(|error| error.to_string())
     }
 }
 
@@ -126,7 +145,9 @@ fn train_compose_listen_export() {
     window.wait("a take is there", |app| !app.state.takes.list.is_empty());
     let shown = window.harness.state().state.shown;
     assert!(matches!(shown, Shown::Take(_)), "{shown:?}");
-    assert_eq!(window.harness.state().state.takes.list[0].take.roll.len(), 64);
+    let state = &window.harness.state().state;
+    assert_eq!(state.takes.list[0].take.roll.len(), 64);
+    assert_eq!(state.takes.list[0].provenance.run, state.training.run_dir);
     window.wait("the silent clock runs", |app| app.state.sound.playhead_secs > 0.1);
 
     let out = window.folder.path().join("take.mid");
@@ -150,6 +171,25 @@ fn train_compose_listen_export() {
     let state = &window.harness.state().state;
     assert_eq!(state.document.history.score().notes().len(), before);
     assert!(!state.document.is_unsaved());
+
+    // The run goes on with its own music, whatever the library holds by then.
+    let other = window.folder.path().join("other");
+    std::fs::create_dir(&other).unwrap();
+    std::fs::copy(&out, other.join("take.mid")).unwrap();
+    window.drop_on_it(&other);
+    let n_pieces = |app: &App| app.state.library.corpus.as_ref().map(|it| it.pieces.len());
+    window.wait("the other library is read", |app| {
+        app.state.library.job.is_none() && n_pieces(app) == Some(1)
+    });
+    window.harness.state_mut().state.preferences.training.epochs = 3;
+    window.press("Resume");
+    window.wait("the third epoch is done", |app| {
+        app.state.alert.is_some()
+            || app.state.training.job.is_none() && app.state.training.epochs.len() == 3
+    });
+    let state = &window.harness.state().state;
+    assert_eq!(state.alert, None);
+    assert!(state.library.paths.is_empty() && n_pieces(window.harness.state()) > Some(1));
 }
 
 #[test]
@@ -210,6 +250,53 @@ fn a_bad_file_is_named_with_its_reason() {
     assert_eq!(window.harness.state().state.alert, None);
     // The piece that was there is still there.
     assert!(!window.harness.state().state.document.history.score().notes().is_empty());
+}
+
+#[test]
+fn a_damaged_file_that_is_dropped_is_named_with_its_reason() {
+    let mut window = Window::open(None);
+    let path = window.folder.path().join("torn.mid");
+    std::fs::write(&path, b"MThd\0\0\0\x06\0\x01").unwrap();
+    window.drop_on_it(&path);
+    window.wait("the error is shown", |app| app.state.alert.is_some());
+    assert!(window.sees("torn.mid"));
+    let alert = window.harness.state().state.alert.clone().unwrap();
+    assert!(alert.contains('—'), "{alert}");
+}
+
+#[test]
+fn what_follows_saving_is_done_once_it_is_saved_and_not_after_a_cancel() {
+    let mut window = Window::open(None);
+    window.wait("the built-in pieces are read", |app| app.state.library.corpus.is_some());
+    let one = window.folder.path().join("one note.mid");
+    let piece = window.harness.state().state.document.history.score();
+    let mut score = etude::music::Score::clone(piece);
+    score.set_notes(piece.notes()[..1].to_vec());
+    score.set_drums(Vec::new());
+    std::fs::write(&one, smf::write(&score)).unwrap();
+    let n_notes = |app: &App| app.state.document.history.score().notes().len();
+
+    // Nothing is left of the piece, and that is in no file.
+    window.keys(Modifiers::COMMAND, Key::A);
+    window.keys(Modifiers::NONE, Key::Delete);
+    window.drop_on_it(&one);
+    window.press("Save");
+    window.press("Cancel");
+    // Saving later is no answer to the question of before.
+    let kept = window.folder.path().join("kept.etude");
+    window.keys(Modifiers::COMMAND, Key::S);
+    window.write(&kept);
+    window.press("Save here");
+    window.wait("it is saved", |app| !app.state.document.is_unsaved());
+    assert_eq!(n_notes(window.harness.state()), 0);
+    assert_eq!(window.harness.state().state.document.path.as_ref(), Some(&kept));
+
+    // Answered to the end, the piece that was dropped is opened.
+    window.keys(Modifiers::COMMAND, Key::Z);
+    window.drop_on_it(&one);
+    window.press("Save");
+    window.wait("the piece is opened", |app| n_notes(app) == 1);
+    assert!(!window.harness.state().state.document.is_unsaved());
 }
 
 #[test]

@@ -89,8 +89,20 @@ pub struct CorpusSummary {
     pub files: Vec<FileSummary>,
 }
 
+impl CorpusSummary {
+    /// The files, to be read again; none when they are the built-in pieces.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        if self.files.iter().all(|file| file.path.starts_with('<')) {
+            return Vec::new();
+        }
+        self.files.iter().map(|file| PathBuf::from(&file.path)).collect()
+    }
+}
+
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct FileSummary {
+    /// Absolute, so that another working folder doesn't matter; the name of a built-in piece
+    /// stands in angle brackets.
     pub path: String,
     pub sha256: String,
     pub frames: usize,

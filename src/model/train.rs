@@ -4,7 +4,7 @@
 //! themselves are in `trainer`, which is generic in the backend.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
@@ -359,7 +359,7 @@ fn file_summaries(material: &Material) -> Vec<FileSummary> {
         .pieces
         .iter()
         .map(|piece| FileSummary {
-            path: piece.path.to_string_lossy().into_owned(),
+            path: lasting_path(&piece.path).to_string_lossy().into_owned(),
             sha256: piece.sha256.clone(),
             frames: piece.chords.len(),
             parts: Vec::new(),
@@ -374,6 +374,15 @@ fn file_summaries(material: &Material) -> Vec<FileSummary> {
         }
     }
     files
+}
+
+/// A path that means the same file in any working folder. Built-in pieces have none.
+fn lasting_path(path: &Path) -> PathBuf {
+    if path.to_string_lossy().starts_with('<') {
+        return path.to_owned();
+    }
+    // It fails only without a working folder: then the path stays as it was typed.
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
 }
 
 /// What the user should know before the first step.

@@ -21,7 +21,8 @@ pub struct Found {
 
 /// A file is taken whatever its name; a folder is searched to the bottom for MIDI files. Links
 /// are followed, each folder once however it is reached. Sorted by the bytes of the whole path,
-/// as the original experiment sorted its files; a path given twice stands once.
+/// as the original experiment sorted its files, counted from the root so that a run can find its
+/// files again in the same order from another working folder; a path given twice stands once.
 pub fn find_files(paths: &[PathBuf], cancel: &CancelToken) -> Result<Found, CorpusError> {
     let mut found = Found::default();
     for path in paths {
@@ -40,15 +41,20 @@ pub fn find_files(paths: &[PathBuf], cancel: &CancelToken) -> Result<Found, Corp
             found.files.push(path.clone());
         }
     }
-    let bytes = |path: &PathBuf| path.as_os_str().as_encoded_bytes().to_vec();
     found.files.sort_by_cached_key(bytes);
-    found.files.dedup();
+    found.files.dedup_by_key(|path| bytes(path));
     found.skipped.sort_by_cached_key(|skipped| bytes(&skipped.path));
     if found.files.is_empty() && found.skipped.is_empty() {
         let names: Vec<String> = paths.iter().map(|path| format!("“{}”", path.display())).collect();
         return Err(CorpusError::NoMidi(names.join(", ")));
     }
     Ok(found)
+}
+
+/// What files are sorted by.
+fn bytes(path: &PathBuf) -> Vec<u8> {
+    let whole = std::path::absolute(path).unwrap_or_else(|_| path.clone());
+    whole.into_os_string().into_encoded_bytes()
 }
 
 fn search(folder: &Path, found: &mut Found, cancel: &CancelToken) -> Result<(), CorpusError> {

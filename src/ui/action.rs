@@ -16,6 +16,7 @@ pub type Actions = Vec<AppAction>;
 #[derive(Clone, Debug)]
 pub enum AppAction {
     Run(Command),
+    /// Without a path the dialog was cancelled.
     PathsChosen(Purpose, Vec<PathBuf>),
     /// Files and folders were dropped on the window.
     Dropped(Vec<PathBuf>),

@@ -146,7 +146,7 @@ impl Dialogs {
         });
     }
 
-    /// Takes the system's answer: paths to act on, or opens the field.
+    /// Takes the system's answer: paths to act on, none if it was cancelled; or opens the field.
     pub fn take_in(&mut self, picked: Picked) -> Option<(Purpose, Vec<PathBuf>)> {
         self.is_waiting = false;
         let Picked { purpose, suggestion, paths, took } = picked;
@@ -159,7 +159,7 @@ impl Dialogs {
                 self.kind = DialogKind::OwnField;
                 self.open_field(purpose, &suggestion);
             }
-            None => {}
+            None => return Some((purpose, Vec::new())),
         }
         None
     }
@@ -184,6 +184,7 @@ impl Dialogs {
             actions.push(AppAction::PathsChosen(field.purpose, paths));
             self.field = None;
         } else if response.inner.is_cancelled || response.should_close() {
+            actions.push(AppAction::PathsChosen(field.purpose, Vec::new()));
             self.field = None;
         }
     }

@@ -1,11 +1,16 @@
 //! Short work that may touch the disk, away from the window's thread: reading and writing single
 //! files, loading a model, asking for a path. What is long and can be stopped belongs to
 //! `studio` instead.
+//!
+//! What is read may come in any order, each on a thread of its own. What is written goes through
+//! one queue: two ratings of a take end with the newer one, and what was asked for before the
+//! window closed is on the disk when it has.
 
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
@@ -13,7 +18,7 @@ use super::dialogs::Picked;
 use super::state::{Coverage, ModelChoice, TakeEntry};
 use crate::audio::Font;
 use crate::model::{Model, Run};
-use crate::music::{Key, Score};
+use crate::music::Score;
 
 /// What came of a task.
 pub enum Answer {
@@ -34,11 +39,6 @@ pub enum Answer {
     },
     RunsListed(Vec<Run>),
     Covered(Coverage),
-    /// The key that a score is most likely in.
-    KeyEstimated {
-        score: Arc<Score>,
-        key: Option<Key>,
-    },
     TakesRead {
         entries: Vec<TakeEntry>,
         failures: Vec<String>,
@@ -83,47 +83,62 @@ pub struct Tasks {
     sender: Sender<Answer>,
     receiver: Receiver<Answer>,
     wake: Arc<dyn Fn() + Send + Sync>,
-    /// Work that must happen in the order in which it was asked for, one after the other.
-    in_order: Sender<Work>,
+    /// `None` only where no thread could be started: then the window writes by itself.
+    writer: Option<Writer>,
 }
 
-type Work = Box<dyn FnOnce() + Send>;
+type Job = Box<dyn FnOnce() + Send>;
+
+/// The thread that writes, one thing after the other.
+struct Writer {
+    queue: Sender<Job>,
+    thread: JoinHandle<()>,
+}
+
+impl Writer {
+    fn start() -> io::Result<Self> {
+        let (queue, jobs) = unbounded::<Job>();
+        let body = move || jobs.iter().for_each(|job| job());
+        let thread = thread::Builder::new().name("etude-writer".to_owned()).spawn(body)?;
+        Ok(Self { queue, thread })
+    }
+}
 
 impl Tasks {
     pub fn new(wake: Arc<dyn Fn() + Send + Sync>) -> Self {
         let (sender, receiver) = unbounded();
-        let (in_order, waiting) = unbounded::<Work>();
-        let body = move || waiting.iter().for_each(|work| work());
-        if let Err(error) = thread::Builder::new().name("keeping files".to_owned()).spawn(body) {
-            // The channel is closed then, and everything asked for says so.
-            tracing::error!("no thread could be started: {error}");
-        }
-        Self { sender, receiver, wake, in_order }
+        let writer = Writer::start()
+            .inspect_err(|error| tracing::warn!("no thread for writing could be started: {error}"))
+            .ok();
+        Self { sender, receiver, wake, writer }
     }
 
     /// Runs `work` on a thread of its own. A panic in it becomes [`Answer::Broke`].
     pub fn spawn(&self, name: &str, work: impl FnOnce() -> Answer + Send + 'static) {
-        let body = self.body(name, work);
+        let body = self.answering(name, work);
         if let Err(error) = thread::Builder::new().name(name.to_owned()).spawn(body) {
-            self.not_started(name, &error.to_string());
+            let text = format!("{name} failed — no thread could be started ({error}). Try again");
+            // The receiver lives as long as this sender.
+            let _unheard = self.sender.send(Answer::Broke(text));
         }
     }
 
-    /// Runs `work` after everything that was given here before: a file that is written twice
-    /// ends with what was written last.
-    pub fn spawn_in_order(&self, name: &str, work: impl FnOnce() -> Answer + Send + 'static) {
-        if self.in_order.send(Box::new(self.body(name, work))).is_err() {
-            self.not_started(name, "too many run already");
+    /// Runs `work`, which writes, after everything that was to be written before.
+    pub fn write(&self, name: &str, work: impl FnOnce() -> Answer + Send + 'static) {
+        let job: Job = Box::new(self.answering(name, work));
+        match &self.writer {
+            // A queue without its thread gives the work back.
+            Some(writer) => {
+                if let Err(refused) = writer.queue.send(job) {
+                    (refused.0)();
+                }
+            }
+            None => job(),
         }
     }
 
-    fn not_started(&self, name: &str, why: &str) {
-        let text = format!("{name} failed — no thread could be started ({why}). Try again");
-        // The receiver lives as long as this sender.
-        let _unheard = self.sender.send(Answer::Broke(text));
-    }
-
-    fn body(
+    /// The work, and the sending of its answer. A panic in it becomes [`Answer::Broke`].
+    fn answering(
         &self,
         name: &str,
         work: impl FnOnce() -> Answer + Send + 'static,
@@ -147,5 +162,65 @@ impl Tasks {
     /// What was answered since the last call. Never blocks.
     pub fn answers(&self) -> Vec<Answer> {
         self.receiver.try_iter().collect()
+    }
+}
+
+impl Drop for Tasks {
+    /// Waits until everything is written.
+    fn drop(&mut self) {
+        if let Some(Writer { queue, thread }) = self.writer.take() {
+            drop(queue);
+            // The jobs catch their panics, so that the thread ends by itself; if it didn't,
+            // nothing could be done about it here.
+            let _ended = thread.join();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Take;
+    use crate::tokens::Playback;
+    use crate::ui::state::{Provenance, TakeId, Takes};
+
+    fn entry() -> TakeEntry {
+        let take =
+            Take { roll: Vec::new(), n_prime_frames: 0, seed: 0, log_likelihood: 0.0, secs: 0.0 };
+        let (playback, provenance) = (Playback::default(), Provenance::default());
+        TakeEntry::new(TakeId(1), "Take 1".to_owned(), take, playback, provenance)
+    }
+
+    #[test]
+    fn what_was_written_last_stays_even_when_the_window_closes_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let tasks = Tasks::new(Arc::new(|| {}));
+        for stars in [1, 2, 3, 4, 5, 2] {
+            let (mut entry, folder) = (entry(), folder.path().to_owned());
+            entry.stars = stars;
+            tasks.write("keeping a take", move || {
+                let result = entry.write(&folder).map_err(|error| error.to_string());
+                Answer::Written { done: String::new(), result }
+            });
+        }
+        drop(tasks);
+        let (entries, failures) = Takes::read(folder.path());
+        assert!(failures.is_empty(), "{failures:?}");
+        assert_eq!(entries[0].stars, 2);
+    }
+
+    #[test]
+    fn a_write_that_breaks_is_told_and_the_next_is_made() {
+        let tasks = Tasks::new(Arc::new(|| {}));
+        let empty: Vec<u8> = Vec::new();
+        tasks.write("keeping a take", move || {
+            let first = empty[0];
+            Answer::Broke(first.to_string())
+        });
+        let done = || Answer::Written { done: "kept".to_owned(), result: Ok(()) };
+        tasks.write("keeping a take", done);
+        let answer = || tasks.receiver.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
+        assert!(matches!(answer(), Answer::Broke(text) if text.contains("keeping a take failed")));
+        assert!(matches!(answer(), Answer::Written { done, result: Ok(()) } if done == "kept"));
     }
 }

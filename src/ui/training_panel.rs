@@ -109,8 +109,10 @@ fn numbers_ui(ui: &mut Ui, training: &Training) {
             "How often the chord it thinks most likely is the one that comes (accuracy), on \
              held-out music",
         );
-        ui.label(RichText::new(format!("best at epoch {}", best.epoch)).weak()).on_hover_text(
-            "The weights of this epoch are kept as the best: later ones learn the pieces by heart",
+        let epoch = format!("best at epoch {}; the epoch was chosen by it", best.epoch);
+        ui.label(RichText::new(epoch).weak()).on_hover_text(
+            "The weights of this epoch are kept as the best: later ones learn the pieces by \
+             heart. Since the held-out music chose the epoch, these figures flatter a little",
         );
     });
     if let Some(test) = training.summary.as_ref().and_then(|summary| summary.test_perplexity) {

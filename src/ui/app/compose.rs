@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Instant;
 
 use super::App;
 use crate::model::{ComposeEvent, ComposeRequest, ComposeSettings, Model, ModelKind, Prime, Take};
@@ -9,7 +10,7 @@ use crate::music::{Note, Pitch, Score, Tick};
 use crate::studio::{JobId, Request};
 use crate::tokens::{FramingPlan, PianoRoll, roll_from_score};
 use crate::ui::dialogs::Purpose;
-use crate::ui::state::{Live, ModelChoice, PrimeKind, Provenance, Shown, TakeEntry};
+use crate::ui::state::{Live, ModelChoice, Pace, PrimeKind, Provenance, Shown, TakeEntry};
 use crate::ui::tasks::Answer;
 use crate::ui::widgets::{counted, file_name};
 
@@ -99,7 +100,7 @@ impl App {
         let composing = &self.state.composing;
         match choice {
             ModelChoice::InTraining => match &self.state.training.newest {
-                Some(model) => Ok(Some(model.clone())),
+                Some(newest) => Ok(Some(newest.model.clone())),
                 None if self.state.training.job.is_some() => Err(
                     "Nothing can compose yet — the run has no weights before its first epoch is \
                      done. Wait for it, or choose another model"
@@ -197,7 +198,9 @@ impl App {
         let form = &self.state.preferences.compose;
         let run = match &form.model {
             ModelChoice::Starter => None,
-            ModelChoice::InTraining => self.state.training.run_dir.clone(),
+            ModelChoice::InTraining => {
+                self.state.training.newest.as_ref().map(|newest| newest.run_dir.clone())
+            }
             ModelChoice::Run(path) => Some(path.clone()),
         };
         let card = model.card();
@@ -232,6 +235,7 @@ impl App {
             provenance,
             is_stopping: false,
             has_started_sounding: false,
+            pace: Pace::default(),
         });
         self.state.preferences.has_composed = true;
     }
@@ -262,14 +266,40 @@ impl App {
         }
     }
 
-    /// New frames have come: they are shown, and heard as soon as the first of them is there.
+    pub(super) fn has_frames_waiting(&self) -> bool {
+        self.state.composing.live.as_ref().is_some_and(|live| live.pace.is_behind)
+    }
+
+    /// New frames have come: they are streamed now, or in the frame of the window that comes when
+    /// the score has rested enough.
+    pub(super) fn stream_when_due(&mut self, ctx: &egui::Context) {
+        let Some(live) = &mut self.state.composing.live else { return };
+        live.pace.is_behind = true;
+        let rest = live.pace.rest(Instant::now());
+        if rest.is_zero() {
+            self.stream();
+        } else {
+            ctx.request_repaint_after(rest);
+        }
+    }
+
+    /// New frames are shown, and heard as soon as the first of them is there.
     pub(super) fn stream(&mut self) {
+        let began = Instant::now();
         let Some(live) = &mut self.state.composing.live else { return };
         live.rebuild_score();
-        if live.score.notes().is_empty() {
-            return;
+        self.sound_stream();
+        // The player's schedule is part of the cost.
+        self.sync_player();
+        if let Some(live) = &mut self.state.composing.live {
+            live.pace.caught_up(began, Instant::now());
         }
-        if live.has_started_sounding {
+    }
+
+    /// Begins to play what is streamed, once.
+    fn sound_stream(&mut self) {
+        let Some(live) = &mut self.state.composing.live else { return };
+        if live.score.notes().is_empty() || live.has_started_sounding {
             return;
         }
         live.has_started_sounding = true;

@@ -140,21 +140,35 @@ impl App {
 
     pub(super) fn save_to(&mut self, path: PathBuf) {
         let score = Arc::clone(self.state.document.history.score());
-        self.tasks.spawn("saving", move || {
+        self.tasks.write("saving", move || {
             let result = Project::new(Score::clone(&score)).write(&path);
             Answer::ProjectSaved { path, score, result: result.map_err(|error| error.to_string()) }
         });
     }
 
-    pub(super) fn saved(&mut self, path: PathBuf, score: Arc<Score>, result: Result<(), String>) {
+    pub(super) fn saved(
+        &mut self,
+        ctx: &egui::Context,
+        path: PathBuf,
+        score: Arc<Score>,
+        result: Result<(), String>,
+    ) {
+        let then = self.after_saving.take();
         match result {
             Ok(()) => {
                 self.state.notices.done(format!("Saved {}", path.display()));
                 self.state.preferences.remember(&path);
                 self.state.document.mark_saved(score, path);
+                match then {
+                    // What was changed while the file was written is worth the question again.
+                    Some(then) if self.state.document.is_unsaved() => {
+                        self.state.question = Some(then);
+                    }
+                    Some(then) => self.go_on(ctx, then),
+                    None => {}
+                }
             }
             Err(error) => {
-                self.closes_after_saving = false;
                 self.state.alert = Some(error.clone());
                 self.state.notices.error_elsewhere(error);
             }
@@ -163,17 +177,23 @@ impl App {
 
     pub(super) fn answered(&mut self, ctx: &egui::Context, question: Question, choice: Choice) {
         self.state.question = None;
-        match (question, choice) {
-            (_, Choice::Cancel) => {}
-            (Question::Close, Choice::GoOn) => self.close(ctx),
-            (Question::Close, Choice::SaveFirst) => {
-                self.closes_after_saving = true;
+        match choice {
+            Choice::Cancel => {}
+            Choice::GoOn => self.go_on(ctx, question),
+            Choice::SaveFirst => {
+                self.after_saving = Some(question);
                 self.save();
             }
-            (Question::FetchNvidia, _) => self.fetch_nvidia(),
-            (_, Choice::SaveFirst) => self.save(),
-            (Question::Open(path), Choice::GoOn) => self.read_score(path),
-            (Question::OpenBuiltIn(idx), Choice::GoOn) => self.open_built_in(idx),
+        }
+    }
+
+    /// What was asked about is done.
+    fn go_on(&mut self, ctx: &egui::Context, question: Question) {
+        match question {
+            Question::Close => self.close(ctx),
+            Question::Open(path) => self.read_score(path),
+            Question::OpenBuiltIn(idx) => self.open_built_in(idx),
+            Question::FetchNvidia => self.fetch_nvidia(),
         }
     }
 

@@ -18,14 +18,14 @@ impl App {
             }
             has_new_frames |= self.studio_event(event);
         }
-        if has_new_frames {
-            self.stream();
+        if has_new_frames || self.has_frames_waiting() {
+            self.stream_when_due(ctx);
         }
         for event in self.player.events() {
             self.player_event(event);
         }
         for answer in self.tasks.answers() {
-            self.answer(answer);
+            self.answer(ctx, answer);
         }
         self.read_clock();
         self.write_picture();
@@ -145,7 +145,7 @@ impl App {
         }
     }
 
-    fn answer(&mut self, answer: Answer) {
+    fn answer(&mut self, ctx: &egui::Context, answer: Answer) {
         match answer {
             Answer::Picked(picked) => {
                 if let Some((purpose, paths)) = self.dialogs.take_in(picked) {
@@ -163,7 +163,7 @@ impl App {
             }
             Answer::TakesRead { entries, failures } => self.takes_read(entries, &failures),
             Answer::FontLoaded { result, then } => self.font_loaded(result, then),
-            Answer::ProjectSaved { path, score, result } => self.saved(path, score, result),
+            Answer::ProjectSaved { path, score, result } => self.saved(ctx, path, score, result),
             Answer::Fetched(result) => self.fetched(result),
             Answer::Written { done, result: Ok(()) } if !done.is_empty() => {
                 self.state.notices.done(done);
@@ -194,11 +194,8 @@ impl App {
         }
     }
 
-    /// Closing with unsaved changes asks first; closing after saving goes on when that is done.
+    /// Closing with unsaved changes asks first.
     fn watch_close(&mut self, ctx: &egui::Context) {
-        if self.closes_after_saving && !self.state.document.is_unsaved() {
-            self.close(ctx);
-        }
         let is_asked = ctx.input(|input| input.viewport().close_requested());
         if is_asked && !self.is_closing && self.state.document.is_unsaved() {
             ctx.send_viewport_cmd(egui::ViewportCommand::CancelClose);

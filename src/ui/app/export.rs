@@ -25,7 +25,13 @@ impl App {
         purpose: Purpose,
         paths: Vec<PathBuf>,
     ) {
-        let Some(path) = paths.first().cloned() else { return };
+        let Some(path) = paths.first().cloned() else {
+            // No path: the dialog was cancelled, and with it what should have followed.
+            if purpose == Purpose::SaveProject {
+                self.after_saving = None;
+            }
+            return;
+        };
         match purpose {
             Purpose::OpenScore => self.document_action(DocumentAction::Open(path)),
             Purpose::LearnFiles | Purpose::LearnFolder => self.learn_from(paths),
@@ -80,7 +86,7 @@ impl App {
     }
 
     fn export_midi(&mut self, score: Arc<Score>, out: PathBuf) {
-        self.tasks.spawn("exporting MIDI", move || written(&out, &smf::write(&score)));
+        self.tasks.write("exporting MIDI", move || written(&out, &smf::write(&score)));
     }
 
     /// The piano is loaded first, on another thread; the studio renders.
@@ -138,7 +144,7 @@ impl App {
 
     fn export_csv(&mut self, out: PathBuf) {
         let csv = curves::csv(&self.state);
-        self.tasks.spawn("exporting curves", move || written(&out, csv.as_bytes()));
+        self.tasks.write("exporting curves", move || written(&out, csv.as_bytes()));
     }
 
     /// The window was pictured: the part with the curves is written.

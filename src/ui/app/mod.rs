@@ -75,7 +75,8 @@ pub struct App {
     devices_job: JobId,
     /// The window is closing and asks nothing any more.
     is_closing: bool,
-    closes_after_saving: bool,
+    /// What goes on once the score is saved.
+    after_saving: Option<super::state::Question>,
     /// What the system's file dialog answered, to be applied with this frame's actions.
     chosen_outside: Option<(super::dialogs::Purpose, Vec<PathBuf>)>,
     pub state: State,
@@ -111,7 +112,7 @@ impl App {
             asked_font: None,
             devices_job,
             is_closing: false,
-            closes_after_saving: false,
+            after_saving: None,
             chosen_outside: None,
             state,
         };

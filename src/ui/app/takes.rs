@@ -77,7 +77,7 @@ impl App {
         let entry = entry.clone();
         self.keep_take(&entry);
         let (folder, now) = (self.data_dir.clone(), self.now_secs());
-        self.tasks.spawn_in_order("keeping a rating", move || {
+        self.tasks.write("keeping a rating", move || {
             let result = entry.write_rating(&folder, now).map_err(|error| {
                 let folder = folder.display();
                 format!("The rating can't be kept — {error}. Make room in {folder}")
@@ -107,7 +107,7 @@ impl App {
 
     fn keep(&self, entry: &TakeEntry, write: fn(&TakeEntry, &Path) -> std::io::Result<()>) {
         let (entry, folder) = (entry.clone(), self.data_dir.clone());
-        self.tasks.spawn_in_order("keeping a take", move || {
+        self.tasks.write("keeping a take", move || {
             let result = write(&entry, &folder).map_err(|error| {
                 let (name, folder) = (&entry.name, folder.display());
                 format!("{name} can't be kept for the next start — {error}. Make room in {folder}")
@@ -146,7 +146,7 @@ impl App {
         let Some(idx) = takes.list.iter().position(|entry| entry.id == id) else { return };
         takes.dropped = Some(takes.list.remove(idx));
         let folder = self.data_dir.clone();
-        self.tasks.spawn_in_order("dropping a take", move || {
+        self.tasks.write("dropping a take", move || {
             let result = TakeEntry::delete(&folder, id)
                 .map_err(|error| format!("The take's file can't be removed — {error}"));
             Answer::Written { done: String::new(), result }

@@ -74,6 +74,7 @@ impl App {
         library.corpus = None;
         library.error = Some(error.clone());
         self.state.training.is_waiting_for_library = false;
+        self.state.training.waiting_to_resume = None;
         self.state.notices.error_elsewhere(error);
     }
 
@@ -92,6 +93,8 @@ impl App {
     }
 
     pub(super) fn train(&mut self) {
+        // A new run takes the place of an old one that waits to go on.
+        self.state.training.waiting_to_resume = None;
         if let Err(error) = self.state.preferences.training.validate() {
             self.state.alert = Some(error.to_string());
             return;
@@ -142,6 +145,7 @@ impl App {
     pub(super) fn stop_training(&mut self) {
         let training = &mut self.state.training;
         training.is_waiting_for_library = false;
+        training.waiting_to_resume = None;
         if let Some(job) = training.job {
             training.is_stopping = true;
             self.studio.cancel(job);
@@ -169,6 +173,10 @@ impl App {
         let mut settings = run.summary.settings.clone();
         settings.epochs = settings.epochs.max(self.state.preferences.training.epochs);
         self.state.preferences.training = settings.clone();
+        if let Err(error) = self.take_library_of(&run) {
+            self.state.alert = Some(error);
+            return;
+        }
         let Some(corpus) = self.corpus_for(&settings) else {
             self.state.training.waiting_to_resume = Some(run_dir);
             return;
@@ -176,12 +184,45 @@ impl App {
         self.submit_training(corpus, settings, run_dir, Some(&run));
     }
 
+    /// The library becomes what the run learned from, unless it is that already. What the user
+    /// chose comes back with the next start.
+    fn take_library_of(&mut self, run: &Run) -> Result<(), String> {
+        let files = &run.summary.corpus.files;
+        let library = &mut self.state.library;
+        let is_read = library.corpus.as_ref().is_some_and(|corpus| {
+            let learned = files.iter().map(|file| &file.sha256);
+            corpus.pieces.iter().map(|piece| &piece.sha256).eq(learned)
+        });
+        // What was read last may be another library than the one that is asked for now.
+        let source = library.source();
+        let is_asked = library.asked.as_ref().is_some_and(|(asked, _)| *asked == source);
+        if is_read && is_asked && library.job.is_none() {
+            return Ok(());
+        }
+        let paths = run.summary.corpus.paths();
+        if library.paths == paths {
+            return Ok(());
+        }
+        if let Some(missing) = paths.iter().find(|path| !path.exists()) {
+            return Err(format!(
+                "The run {} can't go on — it learned from {}, which isn't there any more. Put it \
+                 back, or train a new run",
+                file_name(&run.path),
+                missing.display()
+            ));
+        }
+        library.paths = paths;
+        let name = file_name(&run.path);
+        self.state.notices.note(format!("The library is now what {name} learned from"));
+        Ok(())
+    }
+
     pub(super) fn trained(&mut self, summary: TrainSummary) {
         use crate::model::Outcome;
         let training = &mut self.state.training;
         training.job = None;
         let best = format!(
-            "best at epoch {} with perplexity {}",
+            "best at epoch {} with held-out perplexity {} (the epoch was chosen by it)",
             summary.best_epoch,
             short(summary.best_valid_perplexity)
         );

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
@@ -114,8 +115,8 @@ impl Default for ComposeForm {
 impl ComposeForm {
     /// Frames of a bar in common time: a frame is a sixteenth.
     const FRAMES_PER_BAR: f64 = 16.0;
-    /// Most frames of one take: an hour at the highest rate the form offers.
-    pub const MAX_FRAMES: usize = 120_000;
+    /// Most frames of one take: as many as the composer accepts.
+    pub const MAX_FRAMES: usize = ComposeSettings::MAX_FRAMES;
 
     pub fn rate(&self) -> FrameRate {
         FrameRate::new(self.rate).unwrap_or(FrameRate::OUTPUT_DEFAULT)
@@ -201,6 +202,36 @@ pub struct Live {
     pub provenance: Provenance,
     pub is_stopping: bool,
     pub has_started_sounding: bool,
+    pub pace: Pace,
+}
+
+/// How often the streamed score is made anew. That costs as much as the score is long, so doing
+/// it for every frame would cost the square of the length; done in proportion to its own cost, it
+/// takes at most a fifth of the window's time.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Pace {
+    /// When the score was last made, and how long that took.
+    last: Option<(Instant, Duration)>,
+    /// Frames have come since.
+    pub is_behind: bool,
+}
+
+impl Pace {
+    /// Nobody sees more pictures a second.
+    const LEAST: Duration = Duration::from_millis(50);
+
+    /// How long from `now` the score shall rest; zero if it may be made now.
+    pub fn rest(&self, now: Instant) -> Duration {
+        let Some((at, took)) = self.last else { return Duration::ZERO };
+        let due = Self::LEAST.max(took.saturating_mul(4));
+        due.saturating_sub(now.saturating_duration_since(at))
+    }
+
+    /// The score was made from all frames, from one time to another.
+    pub fn caught_up(&mut self, began: Instant, ended: Instant) {
+        self.last = Some((ended, ended.saturating_duration_since(began)));
+        self.is_behind = false;
+    }
 }
 
 impl Live {
@@ -279,6 +310,7 @@ mod tests {
         }
         form.secs = f64::INFINITY;
         assert_eq!(form.frames(), ComposeForm::MAX_FRAMES);
+        assert!(form.settings(Prime::Silence).validate().is_ok());
     }
 
     #[test]
@@ -290,6 +322,22 @@ mod tests {
         assert_eq!(chord("C4,E4,G4").unwrap().len(), 3);
         assert!(chord("").is_err());
         assert!(chord("C4, X9").unwrap_err().contains("X9"));
+    }
+
+    #[test]
+    fn a_streamed_score_is_made_less_often_the_longer_it_takes() {
+        let start = Instant::now();
+        let ms = Duration::from_millis;
+        let mut pace = Pace::default();
+        assert_eq!(pace.rest(start), Duration::ZERO, "the first frames are heard at once");
+        pace.is_behind = true;
+        pace.caught_up(start, start + ms(2));
+        assert!(!pace.is_behind);
+        assert_eq!(pace.rest(start + ms(12)), ms(40));
+        assert_eq!(pace.rest(start + ms(52)), Duration::ZERO);
+        pace.caught_up(start, start + ms(100));
+        assert_eq!(pace.rest(start + ms(100)), ms(400));
+        assert_eq!(pace.rest(start + ms(600)), Duration::ZERO);
     }
 
     #[test]

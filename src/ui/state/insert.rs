@@ -1,6 +1,6 @@
 //! Putting a take into the score. Pure: two scores and a place in, one score out.
 
-use crate::music::{Note, Score, TempoChange, TempoMap, Tick};
+use crate::music::{Note, Part, PedalSpan, Score, TempoChange, TempoMap, Tick};
 
 use super::TakeEntry;
 
@@ -52,7 +52,7 @@ fn at_end(score: &Score, take: &Score, skipped: Tick) -> Score {
         let ticks = ticks / u64::from(take.tempo_map.ticks_per_quarter().get());
         start.saturating_add(Tick(u32::try_from(ticks).unwrap_or(u32::MAX)))
     };
-    let mut result = score.clone();
+    let mut result = with_part(score);
     let mut changes = score.tempo_map.changes().to_vec();
     changes.extend(take.tempo_map.changes().iter().map(|change| TempoChange {
         tick: scaled(change.tick),
@@ -65,8 +65,8 @@ fn at_end(score: &Score, take: &Score, skipped: Tick) -> Score {
     result
 }
 
-/// The take sounds as it was heard; the score keeps its tempo. Notes of the score that begin
-/// under it go, and those that ring into it end where it begins.
+/// The take sounds as it was heard; the score keeps its tempo. Notes and drums of the score that
+/// begin under it go, and those that ring into it end where it begins; its pedal is up meanwhile.
 fn at_secs(score: &Score, take: &Score, secs: f64, skipped_secs: f64) -> Score {
     let map = &score.tempo_map;
     let start = map.tick_from_secs(secs);
@@ -74,20 +74,43 @@ fn at_secs(score: &Score, take: &Score, secs: f64, skipped_secs: f64) -> Score {
     let skipped = take.tempo_map.tick_from_secs(skipped_secs);
     let scaled = |tick: Tick| map.tick_from_secs(offset + take.tempo_map.secs_from_tick(tick));
     let end = scaled(take.end());
-    let mut notes: Vec<Note> = score
-        .notes()
-        .iter()
-        .filter(|note| note.start < start || note.start >= end)
+    let mut notes = notes_around(score.notes(), start, end);
+    notes.extend(moved(take, skipped, scaled));
+    let mut result = with_part(score);
+    result.set_notes(notes);
+    result.set_drums(notes_around(&score.drums, start, end));
+    result.pedal = pedal_around(&score.pedal, start, end);
+    result
+}
+
+fn notes_around(notes: &[Note], start: Tick, end: Tick) -> Vec<Note> {
+    let around = notes.iter().filter(|note| note.start < start || note.start >= end);
+    around
         .map(|note| {
             let rings_in = note.start < start && note.end() > start;
             let length = if rings_in { start.saturating_sub(note.start) } else { note.length };
             Note { length, ..*note }
         })
-        .collect();
-    notes.extend(moved(take, skipped, scaled));
-    let mut result = score.clone();
-    result.set_notes(notes);
-    result
+        .collect()
+}
+
+/// What is left of the pedal outside a stretch: one that is held over it becomes two.
+fn pedal_around(pedal: &[PedalSpan], start: Tick, end: Tick) -> Vec<PedalSpan> {
+    let before = |span: &PedalSpan| PedalSpan { end: span.end.min(start), ..*span };
+    let after = |span: &PedalSpan| PedalSpan { start: span.start.max(end), ..*span };
+    let halves = pedal.iter().flat_map(|span| [before(span), after(span)]);
+    let mut around: Vec<PedalSpan> = halves.filter(|span| span.start < span.end).collect();
+    around.sort_by_key(|span| span.start);
+    around
+}
+
+/// A copy that has a part for the take's notes: a score of drums alone has none.
+fn with_part(score: &Score) -> Score {
+    let mut copy = score.clone();
+    if copy.parts.is_empty() {
+        copy.parts.push(Part { name: "Piano".to_owned(), ..Part::default() });
+    }
+    copy
 }
 
 /// The notes of a take from `skipped` on, where `scaled` puts their ticks.
@@ -114,6 +137,7 @@ fn next_bar(score: &Score, tick: Tick) -> Tick {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::editor::Project;
     use crate::model::Take;
     use crate::music::{Pitch, TicksPerQuarter, Velocity};
     use crate::tokens::{FrameRate, Playback};
@@ -178,6 +202,36 @@ mod tests {
             [(0, 60), (240, 70), (300, 71), (360, 72), (420, 73), (480, 61), (960, 62)]
         );
         assert_eq!(placed.notes()[0].length, Tick(240));
+    }
+
+    #[test]
+    fn pedal_and_drums_make_room_for_the_take() {
+        let mut before = score(vec![note(0, 480, 60)]);
+        let span = |start, end| PedalSpan { start: Tick(start), end: Tick(end), part: 0 };
+        before.pedal = vec![span(0, 960), span(250, 300), span(600, 700)];
+        before.set_drums(vec![note(0, 400, 36), note(300, 60, 38), note(480, 60, 36)]);
+        // The take stands from tick 240 to tick 480.
+        let placed = place_take(&before, &entry(0, false), Place::At { secs: 0.5 });
+        assert_eq!(placed.pedal, [span(0, 240), span(480, 960), span(600, 700)]);
+        assert_eq!(placed.drums, [note(0, 240, 36), note(480, 60, 36)]);
+        // At a place where it holds nothing, nothing is cut.
+        let placed = place_take(&before, &entry(0, false), Place::At { secs: 5.0 });
+        assert_eq!((placed.pedal, placed.drums), (before.pedal, before.drums));
+    }
+
+    #[test]
+    fn a_score_of_drums_gets_a_piano_for_the_take() {
+        let mut drums = score(Vec::new());
+        drums.parts.clear();
+        drums.set_drums(vec![note(0, 60, 36)]);
+        for place in [Place::At { secs: 0.0 }, Place::At { secs: 9.0 }, Place::End] {
+            let placed = place_take(&drums, &entry(0, false), place);
+            assert_eq!(placed.notes().len(), 4, "{place:?}");
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("drums.etude");
+            Project::new(placed.clone()).write(&path).unwrap();
+            assert_eq!(Project::read(&path).unwrap().score, placed, "{place:?}");
+        }
     }
 
     #[test]

@@ -14,7 +14,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use composing::{
-    ComposeForm, Composing, LengthUnit, Live, ModelChoice, PrimeKind, StrategyKind, minutes_seconds,
+    ComposeForm, Composing, LengthUnit, Live, ModelChoice, Pace, PrimeKind, StrategyKind,
+    minutes_seconds,
 };
 pub use document::Document;
 pub use insert::{Place, place_take};

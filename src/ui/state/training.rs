@@ -11,6 +11,12 @@ use crate::studio::JobId;
 /// Most points of the live curve that are kept; when there are more, every second one goes.
 const MAX_LIVE_POINTS: usize = 4_000;
 
+/// Weights and the run they belong to: until a new run has its first, they are the last run's.
+pub struct Newest {
+    pub model: Model,
+    pub run_dir: PathBuf,
+}
+
 #[derive(Default)]
 pub struct Training {
     pub job: Option<JobId>,
@@ -26,7 +32,7 @@ pub struct Training {
     pub notes: Vec<String>,
     pub summary: Option<TrainSummary>,
     /// The newest weights, for hearing the model while it learns.
-    pub newest: Option<Model>,
+    pub newest: Option<Newest>,
     /// Training starts as soon as the library is read.
     pub is_waiting_for_library: bool,
     pub waiting_to_resume: Option<PathBuf>,
@@ -61,7 +67,9 @@ impl Training {
             }
             TrainEvent::Step(point) => self.add_step(point),
             TrainEvent::Epoch(point) => self.epochs.push(point),
-            TrainEvent::Weights(model) => self.newest = Some(model),
+            TrainEvent::Weights(model) => {
+                self.newest = self.run_dir.clone().map(|run_dir| Newest { model, run_dir });
+            }
             TrainEvent::Note(note) => {
                 self.notes.push(note.clone());
                 return Some(note);
@@ -139,6 +147,9 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::ModelCard;
+    use crate::music::Pitch;
+    use crate::tokens::{BackOff, Chord, ChordVocabulary};
 
     #[test]
     fn runs_are_named_by_the_date() {
@@ -146,6 +157,37 @@ mod tests {
         assert_eq!(name(0), "1970-01-01 00-00-00 LSTM 2x512");
         assert_eq!(name(951_827_696), "2000-02-29 12-34-56 LSTM 2x512");
         assert_eq!(name(1_795_363_512), "2026-11-22 16-05-12 LSTM 2x512");
+    }
+
+    #[test]
+    fn weights_keep_the_run_they_belong_to() {
+        let settings = TrainingSettings { hidden: 4, layers: 1, ..Default::default() };
+        let chord: Chord = [Pitch::MIDDLE_C].into_iter().collect();
+        let card = ModelCard {
+            format_version: ModelCard::FORMAT_VERSION,
+            model: settings.model,
+            layers: settings.layers,
+            hidden: settings.hidden,
+            plan: settings.framing_plan(),
+            vocabulary: ChordVocabulary::new(vec![Chord::REST, chord], vec![1, 1]).unwrap(),
+            backoff: BackOff::fit([(chord, 1)]),
+            epoch: 1,
+            valid_perplexity: None,
+            about: String::new(),
+        };
+        let weights = || TrainEvent::Weights(Model::untrained(card.clone(), 0).unwrap());
+        let mut training = Training::default();
+        let run_dir = |training: &Training| {
+            training.newest.as_ref().map(|newest| newest.run_dir.display().to_string())
+        };
+        training.begin(JobId(1), "one".into(), settings.clone(), Vec::new());
+        assert_eq!(run_dir(&training), None);
+        training.take_in(weights());
+        // The next run has none yet: what composes is still the first one's.
+        training.begin(JobId(2), "two".into(), settings.clone(), Vec::new());
+        assert_eq!(run_dir(&training).as_deref(), Some("one"));
+        training.take_in(weights());
+        assert_eq!(run_dir(&training).as_deref(), Some("two"));
     }
 
     #[test]
