@@ -10,7 +10,7 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::dialogs::Picked;
-use super::state::{Coverage, ModelChoice, TakeEntry};
+use super::state::{Coverage, ModelChoice, ProjectView, TakeEntry};
 use crate::audio::Font;
 use crate::model::{Model, Run};
 use crate::music::{Key, Score};
@@ -33,6 +33,10 @@ pub enum Answer {
         result: Result<Model, String>,
     },
     RunsListed(Vec<Run>),
+    /// The SoundFonts of this system.
+    FontsFound(Vec<PathBuf>),
+    /// A run that is to be resumed.
+    RunRead(Result<Run, String>),
     Covered(Coverage),
     /// The key that a score is most likely in.
     KeyEstimated {
@@ -70,6 +74,9 @@ pub struct Opened {
     /// What was tolerated on the way.
     pub warnings: Vec<String>,
     pub is_project: bool,
+    /// What a project holds besides the score.
+    pub takes: Vec<TakeEntry>,
+    pub view: ProjectView,
 }
 
 /// What a WAV file is to hold.
@@ -115,6 +122,16 @@ impl Tasks {
         if self.in_order.send(Box::new(self.body(name, work))).is_err() {
             self.not_started(name, "too many run already");
         }
+    }
+
+    /// Waits until everything given to [`Self::spawn_in_order`] is done; returns whether it is.
+    pub fn finish(&self, longest: std::time::Duration) -> bool {
+        let (done, is_done) = unbounded();
+        let last: Work = Box::new(move || {
+            // Nobody may wait any more.
+            let _ = done.send(());
+        });
+        self.in_order.send(last).is_ok() && is_done.recv_timeout(longest).is_ok()
     }
 
     fn not_started(&self, name: &str, why: &str) {
