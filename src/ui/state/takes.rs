@@ -334,6 +334,26 @@ mod tests {
     }
 
     #[test]
+    fn takes_of_a_project_join_the_list_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut takes = Takes::default();
+        takes.take_in(vec![entry(1)]);
+        let mut other = entry(1);
+        other.take.seed = 8;
+        other.stars = 5;
+        // As a project keeps them.
+        let kept = serde_json::to_value([entry(1), other.clone()]).unwrap();
+        let read: Vec<TakeEntry> = serde_json::from_value(kept).unwrap();
+        let read: Vec<TakeEntry> = read.into_iter().map(TakeEntry::restored).collect();
+        assert_eq!(read[1], other);
+        let adopted = takes.adopt(read.clone(), folder.path());
+        assert_eq!(adopted.len(), 1);
+        assert_eq!((adopted[0].id, adopted[0].stars), (TakeId(2), 5));
+        assert!(takes.adopt(read, folder.path()).is_empty());
+        assert_eq!(takes.list.len(), 2);
+    }
+
+    #[test]
     fn ratings_are_kept_with_what_made_the_take() {
         let folder = tempfile::tempdir().unwrap();
         let mut rated = entry(1);
