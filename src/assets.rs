@@ -83,6 +83,17 @@ fn parse_pieces() -> Vec<(String, Score)> {
     scores.collect()
 }
 
+/// Whom each built-in piece comes from: composer, title and typesetter, as its header says.
+pub fn piece_credits() -> impl Iterator<Item = (&'static str, &'static str, &'static str)> {
+    PIECES.iter().map(|(_, text)| {
+        let field = |name: &str| {
+            let mut values = text.lines().filter_map(|line| line.strip_prefix(name));
+            values.next().unwrap_or_default().trim()
+        };
+        (field("composer "), field("title "), field("typesetter "))
+    })
+}
+
 /// The piece that is in the roll at the first start.
 pub fn first_score() -> Score {
     let first = PIECES.iter().find(|(name, _)| *name == FIRST_PIECE);
@@ -106,6 +117,9 @@ mod tests {
         assert_eq!(names.len(), scores.len());
         assert!(scores.iter().all(|(_, score)| score.notes().len() > 100));
         assert!(PIECES.is_sorted());
+        for (composer, title, typesetter) in piece_credits() {
+            assert!(!composer.is_empty() && !title.is_empty() && !typesetter.is_empty(), "{title}");
+        }
         assert_eq!(first_score().notes().len(), 224);
     }
 }

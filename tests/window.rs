@@ -14,7 +14,7 @@ use etude::audio::Player;
 use etude::model::TrainingSettings;
 use etude::music::smf;
 use etude::studio::Studio;
-use etude::ui::{App, DialogKind, Preferences, Setup, Shown};
+use etude::ui::{App, DialogKind, Preferences, Setup, Shown, State};
 
 /// Nothing here takes longer, on a busy machine either.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -28,7 +28,10 @@ struct Window {
 
 impl Window {
     fn open(file: Option<PathBuf>) -> Self {
-        let folder = tempfile::tempdir().unwrap();
+        Self::open_in(tempfile::tempdir().unwrap(), file)
+    }
+
+    fn open_in(folder: tempfile::TempDir, file: Option<PathBuf>) -> Self {
         let (sender, knocks) = unbounded();
         let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(move || {
             let _ = sender.send(());
@@ -43,6 +46,7 @@ impl Window {
                 clock: || UNIX_EPOCH + Duration::from_secs(1_795_363_512),
                 dialogs: DialogKind::OwnField,
                 preferences: preferences(),
+                recovery_after: Duration::from_millis(500),
                 file,
             };
             App::new(&creation.egui_ctx, setup)
@@ -84,6 +88,14 @@ impl Window {
     fn drop_on_it(&mut self, path: &Path) {
         self.harness.input_mut().dropped_files.push(Arc::new(Dropped(path.to_owned())));
         self.harness.run_steps(3);
+    }
+
+    fn state(&self) -> &State {
+        &self.harness.state().state
+    }
+
+    fn n_notes(&self) -> usize {
+        self.state().document.history.score().notes().len()
     }
 
     fn sees(&self, text: &str) -> bool {
@@ -313,4 +325,90 @@ fn settings_stay_inside_their_limits() {
     assert_eq!((training.epochs, training.hidden), (1, 1));
     assert_eq!(training.fps.per_second(), 32.0);
     assert!(training.validate().is_ok());
+}
+
+#[test]
+fn the_first_start_shows_a_piece_from_its_start_with_its_key() {
+    let mut window = Window::open(None);
+    window.wait("the key is known", |app| app.state.key.is_some());
+    assert_eq!(**window.state().document.history.score(), etude::assets::first_score());
+    assert_eq!(window.state().sound.playhead_secs, 0.0);
+    // Schumann wrote it in G major.
+    assert!(window.sees("G major"));
+}
+
+#[test]
+fn undo_selects_what_it_brought_back_and_the_roll_tells_what_it_sees() {
+    let mut window = Window::open(None);
+    window.wait("the takes are read", |app| app.state.takes.is_read);
+    let n_notes = window.n_notes();
+    window.keys(Modifiers::COMMAND, Key::A);
+    window.keys(Modifiers::NONE, Key::Delete);
+    assert_eq!(window.n_notes(), 0);
+    window.keys(Modifiers::COMMAND, Key::Z);
+    assert_eq!(window.n_notes(), n_notes);
+    assert_eq!(window.state().document.selection.len(), n_notes);
+
+    // Somewhere over the ruler a place in the piece is told.
+    let roll = (100..720).step_by(8).any(|y| {
+        window.harness.hover_at(egui::pos2(700.0, y as f32));
+        window.harness.run_steps(2);
+        window.state().roll_status.is_some()
+    });
+    assert!(roll, "nothing is told anywhere over the roll");
+    let words = window.state().roll_status.clone().unwrap();
+    window.harness.run_steps(2);
+    assert!(window.sees(&words), "{words}");
+}
+
+#[test]
+fn a_dropped_file_is_opened_and_a_bad_one_is_named() {
+    let mut window = Window::open(None);
+    window.wait("the takes are read", |app| app.state.takes.is_read);
+    let score = etude::assets::pieces()[3].1.clone();
+    let path = window.folder.path().join("dropped.mid");
+    std::fs::write(&path, smf::write(&score)).unwrap();
+    window.drop_on_it(&path);
+    let n_notes = score.notes().len();
+    window.wait("the piece is in the roll", move |app| {
+        app.state.document.history.score().notes().len() == n_notes
+    });
+
+    let bad = window.folder.path().join("noise.mid");
+    std::fs::write(&bad, b"MThd and nothing more").unwrap();
+    window.drop_on_it(&bad);
+    window.wait("the error is shown", |app| app.state.alert.is_some());
+    let alert = window.state().alert.clone().unwrap();
+    assert!(alert.contains("noise.mid") && alert.contains('—'), "{alert}");
+    assert!(window.sees("noise.mid"));
+    assert_eq!(window.n_notes(), n_notes);
+}
+
+#[test]
+fn unsaved_work_is_offered_after_a_crash_and_gone_once_saved() {
+    let mut window = Window::open(None);
+    window.wait("the takes are read", |app| app.state.takes.is_read);
+    window.keys(Modifiers::COMMAND, Key::A);
+    window.keys(Modifiers::NONE, Key::Delete);
+    let kept = window.folder.path().join("recovery.etude");
+    let path = kept.clone();
+    window.wait("unsaved work is kept", move |_| path.exists());
+    // The program ends without a word; the folder stays.
+    let Window { harness, folder, .. } = window;
+    drop(harness);
+
+    let mut window = Window::open_in(folder, None);
+    assert!(window.n_notes() > 0);
+    window.harness.run_steps(3);
+    window.press("Recover");
+    window.wait("the work is back", |app| app.state.document.is_unsaved());
+    assert_eq!(window.n_notes(), 0);
+
+    let out = window.folder.path().join("saved.etude");
+    window.keys(Modifiers::COMMAND, Key::S);
+    window.write(&out);
+    window.press("Save here");
+    window.wait("the work is saved", |app| !app.state.document.is_unsaved());
+    window.wait("what was kept is gone", move |_| !kept.exists());
+    assert!(out.exists());
 }

@@ -122,6 +122,10 @@ fn sample_ui(ui: &mut Ui, form: &mut ComposeForm) {
     );
 }
 
+const SCORE_SO_FAR: &str = "Goes on from the playhead: the last 128 frames before it are read. \
+                            What was composed here is read a composed frame (a sixteenth) at a \
+                            time, everything else at the model's own frames a second";
+
 fn prime_ui(ui: &mut Ui, form: &mut ComposeForm, state: &State, actions: &mut Actions) {
     row(ui, "From", "What it begins with (the prime)", |ui| {
         choice(
@@ -134,7 +138,7 @@ fn prime_ui(ui: &mut Ui, form: &mut ComposeForm, state: &State, actions: &mut Ac
                 (PrimeKind::Chord, "A chord", "Notes you write"),
                 (PrimeKind::Random, "A random chord", "Drawn as often as it occurs"),
                 (PrimeKind::File, "A file's opening", "The first seconds of a MIDI file"),
-                (PrimeKind::Score, "The score so far", "Goes on from the playhead"),
+                (PrimeKind::Score, "The score so far", SCORE_SO_FAR),
             ],
         )
     });
@@ -178,9 +182,9 @@ fn prime_ui(ui: &mut Ui, form: &mut ComposeForm, state: &State, actions: &mut Ac
             prime_secs(ui, form, "How much of its opening is given, in seconds");
         }
         PrimeKind::Score => {
-            prime_secs(ui, form, "How much of the score before the playhead is given, in seconds");
             let at = super::state::minutes_seconds(state.score_playhead_secs());
-            hint(ui, format!("Goes on from {at}; Use at the playhead puts it there"));
+            hint(ui, format!("Goes on from {at}; Use at the playhead puts it there"))
+                .on_hover_text(SCORE_SO_FAR);
         }
     }
 }

@@ -59,8 +59,27 @@ fn about_ui(ui: &mut Ui, state: &State) {
     ui.add_space(SPACE);
     ui.label(format!("License: {}", env!("CARGO_PKG_LICENSE")));
     ui.label("Piano: Salamander Grand by Alexander Holm, CC BY 3.0");
+    if !crate::assets::STARTER.is_empty() {
+        ui.label(
+            "Starter model: trained on the piano pieces of piano-midi.de by Bernd Krueger, \
+             CC BY-SA 3.0 DE",
+        );
+    }
+    credits_ui(ui);
     ui.label(state.device_line());
     if !state.sound.device.is_empty() {
         ui.label(&state.sound.device);
     }
+}
+
+/// The built-in pieces and who typeset them.
+fn credits_ui(ui: &mut Ui) {
+    let name = format!("Built-in pieces: {}", crate::assets::PIECES.len());
+    egui::CollapsingHeader::new(name).show(ui, |ui| {
+        ScrollArea::vertical().max_height(SPACE * 30.0).show(ui, |ui| {
+            for (composer, title, typesetter) in crate::assets::piece_credits() {
+                super::widgets::hint(ui, format!("{composer}: {title}; typeset by {typesetter}"));
+            }
+        });
+    });
 }

@@ -5,6 +5,7 @@ use egui::{Align, Button, Layout, RichText, Ui};
 
 use super::action::{Actions, AppAction, DocumentAction};
 use super::command::Command;
+use super::dialogs::Purpose;
 use super::state::State;
 use super::theme::ThemeName;
 use super::widgets::file_name;
@@ -108,9 +109,29 @@ fn view_menu(ui: &mut Ui, state: &State, actions: &mut Actions) {
         }
     }
     ui.separator();
-    for command in [Command::ChooseSoundFont, Command::UseBuiltInPiano] {
-        item(ui, state, command, actions);
+    ui.menu_button("Piano sound", |ui| fonts_menu(ui, state, actions));
+}
+
+/// The built-in piano, the fonts of this system, or a file.
+fn fonts_menu(ui: &mut Ui, state: &State, actions: &mut Actions) {
+    let chosen = &state.preferences.font;
+    let command = Command::UseBuiltInPiano;
+    let built_in = ui.radio(chosen.is_none(), "Built-in piano").on_hover_text(command.tooltip());
+    if built_in.clicked() {
+        actions.push(AppAction::Run(command));
+        ui.close();
     }
+    let other = chosen.as_ref().filter(|path| !state.fonts.contains(path));
+    for path in state.fonts.iter().chain(other) {
+        let is_chosen = chosen.as_ref() == Some(path);
+        let row = ui.radio(is_chosen, file_name(path)).on_hover_text(path.display().to_string());
+        if row.clicked() {
+            actions.push(AppAction::PathsChosen(Purpose::SoundFont, vec![path.clone()]));
+            ui.close();
+        }
+    }
+    ui.separator();
+    item(ui, state, Command::ChooseSoundFont, actions);
 }
 
 fn compose_menu(ui: &mut Ui, state: &State, actions: &mut Actions) {

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use super::app::{App, Setup};
 use super::dialogs::DialogKind;
@@ -14,6 +14,9 @@ use crate::studio::Studio;
 
 /// The name windows are grouped under and preferences are kept under.
 const APP_ID: &str = "etude";
+
+/// How long edits rest before unsaved work is kept against a crash.
+const RECOVERY_AFTER: Duration = Duration::from_secs(5);
 
 /// Opens the window and returns when it is closed.
 pub fn run(file: Option<PathBuf>) -> Result<(), String> {
@@ -40,6 +43,7 @@ pub fn run(file: Option<PathBuf>) -> Result<(), String> {
             data_dir: data_dir(),
             clock: SystemTime::now,
             dialogs: DialogKind::System,
+            recovery_after: RECOVERY_AFTER,
             preferences: Preferences::load(creation.storage),
             file,
         };

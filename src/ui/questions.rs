@@ -41,6 +41,7 @@ pub fn question_ui(ctx: &Context, state: &State, actions: &mut Actions) {
     let Some(question) = &state.question else { return };
     let (what, go_on) = match question {
         Question::FetchNvidia => return nvidia_ui(ctx, actions),
+        Question::Recover => return recover_ui(ctx, actions),
         Question::Close => ("Close without saving?", "Close without saving"),
         Question::Open(_) | Question::OpenBuiltIn(_) => {
             ("Open another piece without saving this one?", "Open without saving")
@@ -67,6 +68,24 @@ pub fn question_ui(ctx: &Context, state: &State, actions: &mut Actions) {
     });
     let choice = response.inner.or_else(|| response.should_close().then_some(Choice::Cancel));
     actions.extend(choice.map(|choice| AppAction::Answer(question.clone(), choice)));
+}
+
+/// Work that was not saved when the program ended. It goes only when that is asked for.
+fn recover_ui(ctx: &Context, actions: &mut Actions) {
+    let response = super::widgets::modal(ctx, "question").show(ctx, |ui| {
+        ui.set_width(WIDTH);
+        ui.label(RichText::new("Recover unsaved work?").strong());
+        ui.add_space(SPACE);
+        ui.label("Etude ended last time before changes of a piece were saved");
+        ui.add_space(SPACE * 2.0);
+        ui.horizontal(|ui| {
+            let recover = ui.button("Recover").clicked().then_some(Choice::GoOn);
+            recover.or_else(|| ui.button("Discard").clicked().then_some(Choice::Cancel))
+        })
+        .inner
+    });
+    let answer = |choice| AppAction::Answer(Question::Recover, choice);
+    actions.extend(response.inner.map(answer));
 }
 
 /// What would be fetched from the network, and under whose terms.

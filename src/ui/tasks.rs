@@ -15,10 +15,10 @@ use std::thread::{self, JoinHandle};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::dialogs::Picked;
-use super::state::{Coverage, ModelChoice, TakeEntry};
+use super::state::{Coverage, ModelChoice, ProjectView, TakeEntry};
 use crate::audio::Font;
 use crate::model::{Model, Run};
-use crate::music::Score;
+use crate::music::{Key, Score};
 
 /// What came of a task.
 pub enum Answer {
@@ -38,7 +38,16 @@ pub enum Answer {
         result: Result<Model, String>,
     },
     RunsListed(Vec<Run>),
+    /// The SoundFonts of this system.
+    FontsFound(Vec<PathBuf>),
+    /// A run that is to be resumed.
+    RunRead(Result<Run, String>),
     Covered(Coverage),
+    /// The key that a score is most likely in.
+    KeyEstimated {
+        score: Arc<Score>,
+        key: Option<Key>,
+    },
     TakesRead {
         entries: Vec<TakeEntry>,
         failures: Vec<String>,
@@ -70,6 +79,9 @@ pub struct Opened {
     /// What was tolerated on the way.
     pub warnings: Vec<String>,
     pub is_project: bool,
+    /// What a project holds besides the score.
+    pub takes: Vec<TakeEntry>,
+    pub view: ProjectView,
 }
 
 /// What a WAV file is to hold.

@@ -6,11 +6,13 @@ use std::time::Instant;
 
 use super::App;
 use crate::model::{ComposeEvent, ComposeRequest, ComposeSettings, Model, ModelKind, Prime, Take};
-use crate::music::{Note, Pitch, Score, Tick};
+use crate::music::{Pitch, Score};
 use crate::studio::{JobId, Request};
-use crate::tokens::{FramingPlan, PianoRoll, roll_from_score};
+use crate::tokens::{FramingPlan, PianoRoll, Playback, roll_from_score, score_from_roll};
 use crate::ui::dialogs::Purpose;
-use crate::ui::state::{Live, ModelChoice, Pace, PrimeKind, Provenance, Shown, TakeEntry};
+use crate::ui::state::{
+    Document, Live, ModelChoice, Pace, PrimeKind, Provenance, Shown, TakeEntry,
+};
 use crate::ui::tasks::Answer;
 use crate::ui::widgets::{counted, file_name};
 
@@ -142,17 +144,7 @@ impl App {
             }
             PrimeKind::Chord => Prime::Chords(vec![form.chord()?]),
             PrimeKind::Score => {
-                let before = score_before(
-                    self.state.document.history.score(),
-                    self.state.score_playhead_secs(),
-                );
-                let roll = framed(&before, plan)?;
-                if roll.is_empty() {
-                    return Err("There is nothing to continue — no note stands before the \
-                                playhead. Move it to the right in the ruler"
-                        .to_owned());
-                }
-                Prime::Chords(roll[roll.len().saturating_sub(frames)..].to_vec())
+                score_prime(&self.state.document, self.state.score_playhead_secs(), plan)?
             }
             PrimeKind::File => {
                 let Some(path) = form.prime_file.clone() else {
@@ -370,28 +362,70 @@ fn framed(score: &Score, plan: &FramingPlan) -> Result<PianoRoll, String> {
     roll_from_score(score, plan).map_err(|error| error.to_string())
 }
 
-/// The part of a score that stands before a time: notes that ring over it end there.
-fn score_before(score: &Score, secs: f64) -> Score {
-    let end = score.tempo_map.tick_from_secs(secs);
-    let notes = score.notes().iter().filter(|note| note.start < end);
-    let notes: Vec<Note> = notes
-        .map(|note| Note { length: note.length.min(end.saturating_sub(note.start)), ..*note })
-        .collect();
-    let mut before = score.clone();
-    before.set_notes(notes);
-    before.pedal.retain(|span| span.start < end);
-    for span in &mut before.pedal {
-        span.end = span.end.min(end);
+/// The score up to the playhead, as much of it as a model reads with profit.
+///
+/// What was composed here is read a composed frame at a time, so that the model goes on in its own
+/// pace; anything else at the rate the model learned.
+fn score_prime(document: &Document, secs: f64, plan: &FramingPlan) -> Result<Prime, String> {
+    let score = document.history.score();
+    let tick = score.tempo_map.tick_from_secs(secs);
+    let prime = match document.composed_rate() {
+        Some(_) => {
+            // At the usual rate a sixteenth is an eighth of a second to the last bit, so that no
+            // rounding moves a note to the frame beside its own.
+            let playback = Playback::default();
+            let mut exact = Score::clone(score);
+            exact.tempo_map = score_from_roll(&[], &playback).tempo_map;
+            let plan = FramingPlan { rate: playback.rate, ..*plan };
+            Prime::from_score_until(&exact, tick, &plan)
+        }
+        None => Prime::from_score_until(score, tick, plan),
+    };
+    let prime = prime.map_err(|error| error.to_string())?.ending(Prime::CONTEXT_FRAMES);
+    if matches!(&prime, Prime::Chords(roll) if roll.is_empty()) {
+        return Err("There is nothing to continue — no note stands before the playhead. Move it \
+                    to the right in the ruler"
+            .to_owned());
     }
-    before.drums = Vec::new();
-    debug_assert!(before.end() <= end.max(Tick::ZERO));
-    before
+    Ok(prime)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::music::{TempoMap, Velocity};
+    use crate::editor::ScoreEdit;
+    use crate::music::{Note, TempoMap, Tick, Velocity};
+    use crate::tokens::{Chord, FrameRate};
+
+    #[test]
+    fn what_was_composed_is_read_a_frame_at_a_time() {
+        let chords = [60, 62, 64, 65, 67, 69, 71, 72];
+        let roll: PianoRoll = chords
+            .iter()
+            .map(|&number| Pitch::new(number).into_iter().collect::<Chord>())
+            .collect();
+        // Seven frames a second: a sixteenth that no whole number of microseconds tells exactly.
+        let rate = FrameRate::new(7.0).unwrap();
+        let take = score_from_roll(&roll, &Playback { rate, ..Playback::default() });
+        let mut document = Document::new(Score::default(), None);
+        let edit = ScoreEdit::ReplaceScore { score: Box::new(take), label: "Use".to_owned() };
+        document.commit(&edit).unwrap();
+        let plan = FramingPlan::default();
+        let prime = |document: &Document, frames: f64| {
+            score_prime(document, frames / 7.0 + 0.001, &plan).unwrap()
+        };
+        // From elsewhere: two frames a second.
+        assert_ne!(prime(&document, 8.0), Prime::Chords(roll.clone()));
+        document.set_composed_rate(Some(rate));
+        assert_eq!(prime(&document, 8.0), Prime::Chords(roll.clone()));
+        // An edit keeps it, undo takes it back to where nothing was composed.
+        let note = document.history.score().notes()[7];
+        document.commit(&ScoreEdit::Delete { notes: vec![note] }).unwrap();
+        assert_eq!(prime(&document, 8.0), Prime::Chords(roll[..7].to_vec()));
+        document.undo();
+        document.undo();
+        assert_eq!(document.composed_rate(), None);
+    }
 
     #[test]
     fn the_score_before_the_playhead_ends_there() {
@@ -402,10 +436,14 @@ mod tests {
             velocity: Velocity::COMPOSED,
             part: 0,
         };
-        let notes = vec![note(0, 480), note(480, 960), note(960, 480)];
-        let score = Score::piano(TempoMap::default(), notes);
-        let before = score_before(&score, 1.0);
-        assert_eq!(before.notes(), [note(0, 480), note(480, 480)]);
-        assert!(score_before(&score, 0.0).notes().is_empty());
+        let score = Score::piano(TempoMap::default(), vec![note(0, 480), note(960, 960)]);
+        let document = Document::new(score, None);
+        let plan = FramingPlan::default();
+        let n_frames = |secs| match score_prime(&document, secs, &plan) {
+            Ok(Prime::Chords(roll)) => roll.len(),
+            _ => 0,
+        };
+        // A quarter is half a second, which is one frame.
+        assert_eq!((n_frames(0.0), n_frames(0.5), n_frames(1.5), n_frames(9.0)), (0, 1, 3, 4));
     }
 }

@@ -9,7 +9,7 @@ use crate::editor::{NoteKey, Project, ScoreEdit, Selection};
 use crate::music::{Note, Score, smf};
 use crate::ui::action::{Choice, DocumentAction};
 use crate::ui::dialogs::Purpose;
-use crate::ui::state::{Document, Question, Shown};
+use crate::ui::state::{Document, ProjectView, Question, Shown, TakeEntry};
 use crate::ui::tasks::{Answer, Opened};
 use crate::ui::widgets::{counted, file_name};
 
@@ -95,7 +95,14 @@ impl App {
             score.title = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         }
         let n_notes = score.notes().len();
-        self.set_document(score, opened.is_project.then(|| path.clone()));
+        let is_recovered = path == self.recovery_path();
+        let place = if is_recovered { opened.view.path } else { Some(path.clone()) };
+        self.set_document(score, place.filter(|_| opened.is_project));
+        self.state.document.set_composed_rate(opened.view.composed_rate);
+        self.adopt_takes(opened.takes);
+        if is_recovered {
+            return self.recovered();
+        }
         self.state.preferences.remember(&path);
         let name = file_name(&path);
         let notes = counted(n_notes, "note", "notes");
@@ -140,10 +147,35 @@ impl App {
 
     pub(super) fn save_to(&mut self, path: PathBuf) {
         let score = Arc::clone(self.state.document.history.score());
+        let project = self.project();
         self.tasks.write("saving", move || {
-            let result = Project::new(Score::clone(&score)).write(&path);
+            let result = project().write(&path);
             Answer::ProjectSaved { path, score, result: result.map_err(|error| error.to_string()) }
         });
+    }
+
+    /// Everything about the piece in work: the score, the takes, and what made them. What takes
+    /// long is left to the thread that writes it.
+    pub(super) fn project(&self) -> impl FnOnce() -> Project + Send + use<> {
+        let score = Arc::clone(self.state.document.history.score());
+        let (takes, view) = (self.state.takes.list.clone(), self.state.document.view());
+        move || {
+            let mut project = Project::new(Score::clone(&score));
+            let takes = takes.iter().filter_map(|entry| serde_json::to_value(entry).ok());
+            project.takes = takes.collect();
+            project.view = serde_json::to_value(view).ok();
+            project
+        }
+    }
+
+    /// Takes of a project join the list, once it is known what the list has already.
+    pub(super) fn adopt_takes(&mut self, takes: Vec<TakeEntry>) {
+        if !self.state.takes.is_read {
+            return self.state.takes.to_adopt.extend(takes);
+        }
+        for entry in self.state.takes.adopt(takes, &self.data_dir) {
+            self.keep_new_take(&entry);
+        }
     }
 
     pub(super) fn saved(
@@ -177,10 +209,11 @@ impl App {
 
     pub(super) fn answered(&mut self, ctx: &egui::Context, question: Question, choice: Choice) {
         self.state.question = None;
-        match choice {
-            Choice::Cancel => {}
-            Choice::GoOn => self.go_on(ctx, question),
-            Choice::SaveFirst => {
+        match (question, choice) {
+            (Question::Recover, choice) => self.recover(choice),
+            (_, Choice::Cancel) => {}
+            (question, Choice::GoOn) => self.go_on(ctx, question),
+            (question, Choice::SaveFirst) => {
                 self.after_saving = Some(question);
                 self.save();
             }
@@ -194,6 +227,8 @@ impl App {
             Question::Open(path) => self.read_score(path),
             Question::OpenBuiltIn(idx) => self.open_built_in(idx),
             Question::FetchNvidia => self.fetch_nvidia(),
+            // Answered where it is asked; nothing waits for it.
+            Question::Recover => {}
         }
     }
 
@@ -245,7 +280,7 @@ fn read_any(path: &Path) -> Result<Opened, String> {
     let is_project = path.extension().is_some_and(|it| it.eq_ignore_ascii_case("etude"));
     if is_project {
         let project = Project::read(path).map_err(|error| error.to_string())?;
-        return Ok(Opened { score: project.score, warnings: Vec::new(), is_project });
+        return Ok(opened_project(project));
     }
     let import = smf::read_file(path).map_err(|error| {
         let error = error.to_string();
@@ -254,5 +289,21 @@ fn read_any(path: &Path) -> Result<Opened, String> {
         if error.contains(&*name.to_string()) { error } else { format!("{name}: {error}") }
     })?;
     let warnings = import.warnings.iter().map(ToString::to_string).collect();
-    Ok(Opened { score: import.score, warnings, is_project })
+    let (takes, view) = (Vec::new(), ProjectView::default());
+    Ok(Opened { score: import.score, warnings, is_project, takes, view })
+}
+
+/// Takes that this version can't read are passed over, and said.
+fn opened_project(project: Project) -> Opened {
+    let n_takes = project.takes.len();
+    let takes = project.takes.into_iter().map(serde_json::from_value::<TakeEntry>);
+    let takes: Vec<TakeEntry> = takes.filter_map(Result::ok).map(TakeEntry::restored).collect();
+    let mut warnings = Vec::new();
+    if takes.len() < n_takes {
+        let lost = counted(n_takes - takes.len(), "take", "takes");
+        warnings.push(format!("{lost} in it can't be read and will not be saved again"));
+    }
+    let view = project.view.and_then(|view| serde_json::from_value(view).ok());
+    let view = view.unwrap_or_default();
+    Opened { score: project.score, warnings, is_project: true, takes, view }
 }

@@ -31,6 +31,7 @@ impl App {
         self.write_picture();
         self.keep_library_fresh(ctx);
         self.watch_fetching(ctx);
+        self.keep_recovery(ctx);
         self.schedule_repaint(ctx);
         self.watch_close(ctx);
     }
@@ -156,6 +157,8 @@ impl App {
             Answer::PrimeRead { path, result } => self.prime_read(path, result),
             Answer::ModelLoaded { choice, result } => self.model_loaded(choice, result),
             Answer::RunsListed(runs) => self.runs_listed(runs),
+            Answer::FontsFound(fonts) => self.state.fonts = fonts,
+            Answer::RunRead(result) => self.run_read(result),
             Answer::KeyEstimated { score, key } => self.key_estimated(score, key),
             Answer::Covered(coverage) => {
                 self.state.library.counting = None;
@@ -177,6 +180,8 @@ impl App {
 
     fn takes_read(&mut self, entries: Vec<crate::ui::state::TakeEntry>, failures: &[String]) {
         self.state.takes.take_in(entries);
+        let waiting = std::mem::take(&mut self.state.takes.to_adopt);
+        self.adopt_takes(waiting);
         if let [first, ..] = failures {
             let n = failures.len();
             self.state.notices.note(format!("{n} kept takes can't be read ({first})"));

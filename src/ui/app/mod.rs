@@ -9,6 +9,7 @@ mod document;
 mod draw;
 mod events;
 mod export;
+mod recovery;
 mod sound;
 mod takes;
 mod train;
@@ -33,6 +34,7 @@ use crate::model::Run;
 use crate::music::Score;
 use crate::studio::{JobId, Request, Studio};
 use export::Fetch;
+use recovery::Recovery;
 
 /// Everything the window needs from outside, so that a test can give it a silent player, a folder
 /// of its own and a clock that stands still.
@@ -46,6 +48,8 @@ pub struct Setup {
     pub clock: fn() -> SystemTime,
     pub dialogs: DialogKind,
     pub preferences: Preferences,
+    /// How long edits rest before unsaved work is kept against a crash.
+    pub recovery_after: Duration,
     /// A MIDI file or a project to open at once.
     pub file: Option<PathBuf>,
 }
@@ -66,6 +70,7 @@ pub struct App {
     sent_score: Option<Arc<Score>>,
     /// The key of a score is being worked out.
     is_estimating_key: bool,
+    recovery: Recovery,
     /// The piano for WAV files, once it is loaded.
     export_font: Option<Font>,
     render_job: Option<JobId>,
@@ -84,7 +89,8 @@ pub struct App {
 
 impl App {
     pub fn new(ctx: &egui::Context, setup: Setup) -> Self {
-        let Setup { studio, player, wake, data_dir, clock, dialogs, preferences, file } = setup;
+        let (file, recovery) = (setup.file.clone(), Recovery::new(setup.recovery_after));
+        let Setup { studio, player, wake, data_dir, clock, dialogs, preferences, .. } = setup;
         let theme = preferences.theme.theme();
         theme.apply(ctx);
         let devices_job = studio.submit(Request::ListDevices);
@@ -106,6 +112,7 @@ impl App {
             theme,
             sent_score: None,
             is_estimating_key: false,
+            recovery,
             export_font: None,
             render_job: None,
             fetch: None,
@@ -131,6 +138,7 @@ impl App {
             let (entries, failures) = super::state::Takes::read(&data_dir);
             Answer::TakesRead { entries, failures }
         });
+        self.tasks.spawn("finding fonts", || Answer::FontsFound(crate::audio::system_fonts()));
         self.list_runs();
         // Nothing is in training yet, whatever was chosen when the window was closed.
         if self.state.preferences.compose.model == ModelChoice::InTraining {
@@ -140,6 +148,7 @@ impl App {
         if let Some(file) = file {
             self.read_score(file);
         }
+        self.offer_recovery();
     }
 
     fn list_runs(&self) {
@@ -276,6 +285,10 @@ impl eframe::App for App {
 
     fn save(&mut self, storage: &mut dyn eframe::Storage) {
         self.state.preferences.store(storage);
+    }
+
+    fn on_exit(&mut self, _gl: Option<&eframe::glow::Context>) {
+        self.finish();
     }
 
     fn auto_save_interval(&self) -> Duration {

@@ -4,9 +4,10 @@ use std::path::Path;
 
 use super::App;
 use crate::editor::ScoreEdit;
+use crate::tokens::FrameRate;
 use crate::ui::action::{TakeAction, UsePlace};
 use crate::ui::dialogs::Purpose;
-use crate::ui::state::{Place, Shown, TakeEntry, TakeId, place_take};
+use crate::ui::state::{Document, Place, Shown, TakeEntry, TakeId, place_take};
 use crate::ui::tasks::Answer;
 
 impl App {
@@ -124,10 +125,12 @@ impl App {
             UsePlace::End => Place::End,
             UsePlace::Playhead => Place::At { secs: playhead_secs },
         };
+        let rate = rate_with(&self.state.document, entry, place);
         let label = place.label(&entry.name);
         let score = place_take(self.state.document.history.score(), entry, place);
         let end_secs = self.state.document.history.score().duration_secs();
         self.edit(&ScoreEdit::ReplaceScore { score: Box::new(score), label: label.clone() });
+        self.state.document.set_composed_rate(rate);
         self.show_score();
         self.player.seek(match place {
             Place::Everything => 0.0,
@@ -159,5 +162,18 @@ impl App {
             let at = self.state.takes.list.partition_point(|other| other.id < entry.id);
             self.state.takes.list.insert(at, entry);
         }
+    }
+}
+
+/// The rate of the frames when a take is in the score: the take's own where nothing else is there,
+/// none where it meets music of another origin.
+fn rate_with(document: &Document, entry: &TakeEntry, place: Place) -> Option<FrameRate> {
+    let score = document.history.score();
+    let is_alone = score.notes().is_empty() && score.drums.is_empty();
+    let rate = entry.playback.rate;
+    match place {
+        Place::Everything => Some(rate),
+        _ if is_alone => Some(rate),
+        Place::End | Place::At { .. } => document.composed_rate().filter(|other| *other == rate),
     }
 }

@@ -62,7 +62,7 @@ impl App {
         library.counting = None;
         if std::mem::take(&mut self.state.training.is_waiting_for_library) {
             match self.state.training.waiting_to_resume.take() {
-                Some(run) => self.resume(run),
+                Some(run) => self.resume_read(run),
                 None => self.train(),
             }
         }
@@ -163,13 +163,26 @@ impl App {
     /// Goes on with a run. It keeps its own settings; only the number of epochs is taken from the
     /// form when that asks for more.
     pub(super) fn resume(&mut self, run_dir: PathBuf) {
-        let run = match Run::read(&run_dir) {
-            Ok(run) => run,
+        // A long run has a long table of what it measured.
+        self.tasks.spawn("reading a run", move || {
+            Answer::RunRead(Run::read(&run_dir).map_err(|error| error.to_string()))
+        });
+    }
+
+    pub(super) fn run_read(&mut self, result: Result<Run, String>) {
+        let training = &self.state.training;
+        match result {
+            // Something else was started while it was read.
+            Ok(_) if training.job.is_some() || training.is_waiting_for_library => {}
+            Ok(run) => self.resume_read(run),
             Err(error) => {
-                self.state.alert = Some(error.to_string());
-                return;
+                self.state.alert = Some(error.clone());
+                self.state.notices.error_elsewhere(error);
             }
-        };
+        }
+    }
+
+    fn resume_read(&mut self, run: Run) {
         let mut settings = run.summary.settings.clone();
         settings.epochs = settings.epochs.max(self.state.preferences.training.epochs);
         self.state.preferences.training = settings.clone();
@@ -178,10 +191,10 @@ impl App {
             return;
         }
         let Some(corpus) = self.corpus_for(&settings) else {
-            self.state.training.waiting_to_resume = Some(run_dir);
+            self.state.training.waiting_to_resume = Some(run);
             return;
         };
-        self.submit_training(corpus, settings, run_dir, Some(&run));
+        self.submit_training(corpus, settings, run.path.clone(), Some(&run));
     }
 
     /// The library becomes what the run learned from, unless it is that already. What the user

@@ -69,7 +69,7 @@ pub struct ComposeForm {
     pub prime_pitch: u8,
     pub prime_chord: String,
     pub prime_file: Option<PathBuf>,
-    /// How much of a file's opening or of the score before the playhead, in seconds.
+    /// How much of a file's opening, in seconds.
     pub prime_secs: f64,
     pub unit: LengthUnit,
     pub bars: f64,

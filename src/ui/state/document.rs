@@ -1,26 +1,50 @@
 //! The score in work: its history, what is chosen in it, and the file it belongs to.
 
+use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use crate::editor::{EditError, History, ScoreEdit, Selection};
-use crate::music::Score;
+use crate::music::{Score, Tick};
+use crate::tokens::{FrameRate, Playback, score_from_roll};
+
+/// What a project keeps besides score and takes, in its `view`.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct ProjectView {
+    /// See [`Document::composed_rate`].
+    pub composed_rate: Option<FrameRate>,
+    /// Where the project was saved: for one that is recovered.
+    pub path: Option<PathBuf>,
+}
 
 pub struct Document {
     pub history: History,
     pub selection: Selection,
     /// The project it was read from or last saved to. A MIDI file that was opened is not one.
     pub path: Option<PathBuf>,
-    /// What is on disk.
-    saved: Arc<Score>,
+    /// What is on disk; `None` for work that was recovered.
+    saved: Option<Arc<Score>>,
     is_unsaved: bool,
+    /// The states of the history in which every frame of a composition is a sixteenth, with the
+    /// rate of its frames. States that aren't here came from elsewhere.
+    composed: HashMap<u64, FrameRate>,
 }
 
 impl Document {
     pub fn new(score: Score, path: Option<PathBuf>) -> Self {
         let history = History::new(score);
-        let saved = Arc::clone(history.score());
-        Self { history, selection: Selection::new(), path, saved, is_unsaved: false }
+        let saved = Some(Arc::clone(history.score()));
+        Self {
+            history,
+            selection: Selection::new(),
+            path,
+            saved,
+            is_unsaved: false,
+            composed: HashMap::new(),
+        }
     }
 
     /// Whether closing now would lose something.
@@ -38,10 +62,36 @@ impl Document {
         }
     }
 
+    /// Commits an edit; what was composed stays composed when it is edited.
     pub fn commit(&mut self, edit: &ScoreEdit) -> Result<(), EditError> {
+        let rate = self.composed_rate();
         self.history.commit(edit)?;
+        self.set_composed_rate(rate);
         self.compare();
         Ok(())
+    }
+
+    /// Says that the frames of the present score lie at this rate, a sixteenth each.
+    pub fn set_composed_rate(&mut self, rate: Option<FrameRate>) {
+        match rate {
+            Some(rate) => self.composed.insert(self.history.state(), rate),
+            None => self.composed.remove(&self.history.state()),
+        };
+    }
+
+    /// The rate at which the score was composed; `None` if it came from elsewhere, or if it no
+    /// longer has the one tempo that it was composed at.
+    pub fn composed_rate(&self) -> Option<FrameRate> {
+        let rate = *self.composed.get(&self.history.state())?;
+        let playback = Playback { rate, ..Playback::default() };
+        let expected = score_from_roll(&[], &playback).tempo_map;
+        let tempo_map = &self.history.score().tempo_map;
+        let is_one_tempo = tempo_map.ticks_per_quarter() == expected.ticks_per_quarter()
+            && tempo_map.changes().iter().all(|change| {
+                change.micros_per_quarter == expected.tempo_at(Tick::ZERO).micros_per_quarter
+            });
+        // Slower than that, a frame is more than one sixteenth.
+        (is_one_tempo && rate.per_second() >= 0.25).then_some(rate)
     }
 
     pub fn undo(&mut self) -> Option<String> {
@@ -60,14 +110,26 @@ impl Document {
 
     /// `score` has reached the disk at `path`.
     pub fn mark_saved(&mut self, score: Arc<Score>, path: PathBuf) {
-        self.saved = score;
+        self.saved = Some(score);
         self.path = Some(path);
         self.compare();
+    }
+
+    /// Nothing on disk is the score as it is.
+    pub fn mark_unsaved(&mut self) {
+        self.saved = None;
+        self.compare();
+    }
+
+    /// What is kept in a project besides score and takes.
+    pub fn view(&self) -> ProjectView {
+        ProjectView { composed_rate: self.composed_rate(), path: self.path.clone() }
     }
 
     /// Once an edit, not once a frame: a long score takes a while to compare.
     fn compare(&mut self) {
         let score = self.history.score();
-        self.is_unsaved = !Arc::ptr_eq(score, &self.saved) && **score != *self.saved;
+        let is = |saved: &Arc<Score>| Arc::ptr_eq(score, saved) || **score == **saved;
+        self.is_unsaved = !self.saved.as_ref().is_some_and(is);
     }
 }

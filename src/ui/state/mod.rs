@@ -17,7 +17,7 @@ pub use composing::{
     ComposeForm, Composing, LengthUnit, Live, ModelChoice, Pace, PrimeKind, StrategyKind,
     minutes_seconds,
 };
-pub use document::Document;
+pub use document::{Document, ProjectView};
 pub use insert::{Place, place_take};
 pub use library::{Coverage, CoverageFigures, CoverageKey, Library};
 pub use notices::{NoticeKind, Notices};
@@ -59,6 +59,8 @@ pub enum Question {
     /// Another score is to be opened over unsaved changes.
     Open(PathBuf),
     OpenBuiltIn(usize),
+    /// Work that was not saved before the program ended was found at the start.
+    Recover,
     /// NVIDIA's libraries are to be fetched from the network.
     FetchNvidia,
 }
@@ -73,6 +75,8 @@ pub struct State {
     /// Runs on disk, newest first.
     pub runs: Vec<Run>,
     pub devices: Vec<DeviceReport>,
+    /// The SoundFonts in the usual folders of this system.
+    pub fonts: Vec<PathBuf>,
     pub sound: Sound,
     pub shown: Shown,
     /// The key of a score, and which score that is.
@@ -100,6 +104,7 @@ impl State {
             takes: Takes::default(),
             runs: Vec::new(),
             devices: Vec::new(),
+            fonts: Vec::new(),
             sound: Sound { speed: 1.0, ..Sound::default() },
             shown: Shown::Score,
             key: None,

@@ -71,6 +71,13 @@ impl TakeEntry {
         Self { id, name, take, playback, provenance, stars: 0, note: String::new(), score }
     }
 
+    /// A take that was read, with the music that isn't kept with it.
+    pub fn restored(self) -> Self {
+        let Self { id, name, take, playback, provenance, stars, note, .. } = self;
+        let stars = stars.min(5);
+        Self { stars, note, ..Self::new(id, name, take, playback, provenance) }
+    }
+
     pub fn rename(&mut self, name: String) {
         Arc::make_mut(&mut self.score).title.clone_from(&name);
         self.name = name;
@@ -85,13 +92,12 @@ impl TakeEntry {
     /// # Errors
     /// Whatever the file system says, also when another take has the id.
     pub fn write_new(&self, folder: &Path) -> io::Result<()> {
-        let takes = folder.join("takes");
-        fs::create_dir_all(&takes)?;
-        let mut aside = tempfile::Builder::new().prefix(".etude-").tempfile_in(&takes)?;
+        fs::create_dir_all(folder.join("takes"))?;
+        let path = Self::path(folder, self.id);
+        let mut aside = crate::files::create_beside(&path)?;
         aside.write_all(&serde_json::to_vec(self)?)?;
         aside.as_file().sync_all()?;
-        crate::files::set_ordinary_permissions(aside.path())?;
-        aside.persist_noclobber(Self::path(folder, self.id)).map_err(|error| error.error)?;
+        aside.persist_noclobber(path).map_err(|error| error.error)?;
         Ok(())
     }
 
@@ -156,6 +162,10 @@ pub struct Takes {
     pub dropped: Option<TakeEntry>,
     /// The highest id that was ever seen, whether or not its file could be read.
     pub last_id: u64,
+    /// Whether the list holds what the folder holds.
+    pub is_read: bool,
+    /// Takes of a project that was opened before the list was read.
+    pub to_adopt: Vec<TakeEntry>,
     /// The take whose name is being written, and the name so far.
     pub renaming: Option<(TakeId, String)>,
     /// Plays one take after the other.
@@ -199,21 +209,36 @@ impl Takes {
         Self::files(folder).into_iter().map(|(id, _)| id).max().unwrap_or(0)
     }
 
+    /// Those of a project's takes that are not in the list, each with an id of its own.
+    pub fn adopt(&mut self, takes: Vec<TakeEntry>, folder: &Path) -> Vec<TakeEntry> {
+        let mut adopted = Vec::new();
+        for mut entry in takes {
+            let is_same = |other: &TakeEntry| {
+                other.take == entry.take && other.provenance == entry.provenance
+            };
+            if self.list.iter().chain(&self.dropped).any(is_same) {
+                continue;
+            }
+            entry.id = self.next_id(folder);
+            self.list.push(entry.clone());
+            adopted.push(entry);
+        }
+        adopted
+    }
+
     /// Takes in what was read from the disk; takes made in the meantime stay behind it.
     pub fn take_in(&mut self, mut read: Vec<TakeEntry>) {
         read.retain(|entry| self.get(entry.id).is_none());
         read.append(&mut self.list);
         self.list = read;
+        self.is_read = true;
     }
 
     fn read_one(path: &Path) -> io::Result<TakeEntry> {
         if fs::metadata(path)?.len() > Self::MAX_FILE_BYTES {
             return Err(io::Error::other("it is too large to be a take"));
         }
-        let entry: TakeEntry = serde_json::from_slice(&fs::read(path)?)?;
-        let TakeEntry { id, name, take, playback, provenance, stars, note, .. } = entry;
-        let stars = stars.min(5);
-        Ok(TakeEntry { stars, note, ..TakeEntry::new(id, name, take, playback, provenance) })
+        Ok(serde_json::from_slice::<TakeEntry>(&fs::read(path)?)?.restored())
     }
 
     pub fn get(&self, id: TakeId) -> Option<&TakeEntry> {
@@ -305,6 +330,26 @@ mod tests {
         let ids: Vec<u64> = takes.list.iter().map(|entry| entry.id.0).collect();
         assert_eq!(ids, [3, 12]);
         assert_eq!(fs::read(folder.path().join("takes/7.json")).unwrap(), b"damaged");
+    }
+
+    #[test]
+    fn takes_of_a_project_join_the_list_once() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut takes = Takes::default();
+        takes.take_in(vec![entry(1)]);
+        let mut other = entry(1);
+        other.take.seed = 8;
+        other.stars = 5;
+        // As a project keeps them.
+        let kept = serde_json::to_value([entry(1), other.clone()]).unwrap();
+        let read: Vec<TakeEntry> = serde_json::from_value(kept).unwrap();
+        let read: Vec<TakeEntry> = read.into_iter().map(TakeEntry::restored).collect();
+        assert_eq!(read[1], other);
+        let adopted = takes.adopt(read.clone(), folder.path());
+        assert_eq!(adopted.len(), 1);
+        assert_eq!((adopted[0].id, adopted[0].stars), (TakeId(2), 5));
+        assert!(takes.adopt(read, folder.path()).is_empty());
+        assert_eq!(takes.list.len(), 2);
     }
 
     #[test]

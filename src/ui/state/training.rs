@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::model::{
-    EpochPoint, Model, ModelKind, Prepared, StepPoint, TrainEvent, TrainSummary, TrainingSettings,
+    EpochPoint, Model, ModelKind, Prepared, Run, StepPoint, TrainEvent, TrainSummary,
+    TrainingSettings,
 };
 use crate::studio::JobId;
 
@@ -35,7 +36,7 @@ pub struct Training {
     pub newest: Option<Newest>,
     /// Training starts as soon as the library is read.
     pub is_waiting_for_library: bool,
-    pub waiting_to_resume: Option<PathBuf>,
+    pub waiting_to_resume: Option<Run>,
 }
 
 impl Training {
