@@ -38,6 +38,8 @@ train lstm --preset original
 train gru --preset original --model gru
 train ours --framing original --split tail
 train ours-gru --framing original --split tail --model gru
+train ours-seed1 --framing original --split tail --seed 1
+train ours-gru-seed1 --framing original --split tail --model gru --seed 1
 train fps8 --framing original --split tail --fps 8 --epochs 10
 train fps8-steps --framing original --split tail --fps 8 --epochs 10 --batch 4 --dropout 0.3
 train fps30 --framing original --split tail --fps 30 --epochs 3
