@@ -59,8 +59,9 @@ pub static PIECES: &[(&str, &str)] = &[
 /// The file name of the piece that is in the roll at the first start.
 pub const FIRST_PIECE: &str = "schumann-foreign-lands.txt";
 
-/// The built-in model: the bytes of an exported checkpoint (one file); empty until it is trained.
-pub static STARTER: &[u8] = &[];
+/// The built-in model: the bytes of an exported checkpoint (one file). Its card is
+/// `assets/models/README.md`.
+pub static STARTER: &[u8] = include_bytes!("../assets/models/starter.safetensors");
 
 /// The built-in pieces as scores, each with its composer and title, in the order of [`PIECES`].
 pub fn piece_scores() -> Vec<(String, Score)> {

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use etude::cancel::CancelToken;
 use etude::model::{
-    CheckpointError, Model, ModelCard, Precision, TrainEvent, TrainingSettings, evaluate,
+    CheckpointError, ComposeRequest, ComposeSettings, Model, ModelCard, Precision, TrainEvent,
+    TrainingSettings, compose, evaluate,
 };
 
 /// The last model of a short training, and the run's folder.
@@ -206,4 +207,16 @@ fn check_hypotheses(model: &Model) {
     let selected = network.step(&[3, 3, 3]).to_vec();
     assert_eq!(selected[..n_chords], selected[n_chords..2 * n_chords]);
     assert!(selected[n_chords..2 * n_chords] != selected[2 * n_chords..]);
+}
+
+#[test]
+fn the_starter_loads_composes_and_stays_small() {
+    let model = Model::starter().unwrap();
+    assert!(etude::assets::STARTER.len() <= 12_000_000);
+    assert!(model.card().about.contains("Bernd Krueger"), "the data is credited");
+    let settings = ComposeSettings { frames: 40, ..ComposeSettings::default() };
+    let request = ComposeRequest { model, settings };
+    let takes = compose(&request, &CancelToken::new(), &mut |_| {}).unwrap();
+    assert_eq!(takes[0].roll.len(), 40);
+    assert!(takes[0].roll.iter().any(|chord| !chord.is_rest()));
 }

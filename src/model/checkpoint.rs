@@ -105,9 +105,6 @@ impl Model {
 
     /// The built-in model.
     pub fn starter() -> Result<Self, CheckpointError> {
-        if crate::assets::STARTER.is_empty() {
-            return Err(CheckpointError::NoStarter);
-        }
         Self::from_bytes(crate::assets::STARTER)
     }
 
@@ -223,8 +220,6 @@ pub enum CheckpointError {
          update the program to use it"
     )]
     Newer { path: PathBuf, found: u32, known: u32 },
-    #[error("this build has no starter model — train one, or give another with --model")]
-    NoStarter,
     #[error("{path} can't be written: {source} — free some space or choose another place")]
     Write { path: PathBuf, source: io::Error },
 }

@@ -59,12 +59,10 @@ fn about_ui(ui: &mut Ui, state: &State) {
     ui.add_space(SPACE);
     ui.label(format!("License: {}", env!("CARGO_PKG_LICENSE")));
     ui.label("Piano: Salamander Grand by Alexander Holm, CC BY 3.0");
-    if !crate::assets::STARTER.is_empty() {
-        ui.label(
-            "Starter model: trained on the piano pieces of piano-midi.de by Bernd Krueger, \
-             CC BY-SA 3.0 DE",
-        );
-    }
+    ui.label(
+        "Starter model: trained on the piano pieces of piano-midi.de by Bernd Krueger, \
+         CC BY-SA 3.0 DE",
+    );
     credits_ui(ui);
     ui.label(state.device_line());
     if !state.sound.device.is_empty() {

@@ -35,7 +35,6 @@ impl App {
         self.tasks.spawn("loading a model", move || {
             let result = match &choice {
                 ModelChoice::Run(path) => Model::load(path).map_err(|error| error.to_string()),
-                _ if crate::assets::STARTER.is_empty() => Err(NO_STARTER.to_owned()),
                 _ => Model::starter().map_err(|error| error.to_string()),
             };
             Answer::ModelLoaded { choice, result }
@@ -50,14 +49,6 @@ impl App {
         let is_chosen = self.state.preferences.compose.model == choice;
         match result {
             Ok(model) => composing.keep_model(choice, model),
-            Err(_)
-                if choice == ModelChoice::Starter
-                    && is_chosen
-                    && crate::assets::STARTER.is_empty() =>
-            {
-                // Without a starter the next best is the newest run, or the one in training.
-                self.choose_without_starter();
-            }
             Err(error) if is_chosen => composing.model_error = Some(error),
             Err(_) => {}
         }
@@ -65,11 +56,6 @@ impl App {
         if is_chosen && std::mem::take(waits) {
             self.compose();
         }
-    }
-
-    pub(super) fn choose_without_starter(&mut self) {
-        let run = self.state.runs.first().map(|run| run.path.clone());
-        self.choose_model(run.map_or(ModelChoice::InTraining, ModelChoice::Run));
     }
 
     pub(super) fn compose(&mut self) {
@@ -352,10 +338,6 @@ impl App {
         self.state.notices.error_elsewhere(error);
     }
 }
-
-/// What the window says while no starter is in the binary.
-const NO_STARTER: &str =
-    "There is no starter model in this build — train one (press Train), or choose a run";
 
 /// A score in frames, or why it can't be cut into them.
 fn framed(score: &Score, plan: &FramingPlan) -> Result<PianoRoll, String> {

@@ -268,11 +268,6 @@ impl App {
             self.state.notices.note(format!("The run {name} is gone; the starter composes"));
             self.choose_model(ModelChoice::Starter);
         }
-        // Without a starter in the binary the newest run composes.
-        let has_none = crate::assets::STARTER.is_empty() && self.state.training.newest.is_none();
-        if has_none && self.state.preferences.compose.model == ModelChoice::InTraining {
-            self.choose_without_starter();
-        }
         let shown = &mut self.state.preferences.curves.runs;
         let runs = &self.state.runs;
         shown.retain(|path| runs.iter().any(|run| run.path == *path));
