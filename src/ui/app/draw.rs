@@ -18,6 +18,7 @@ const SIDE_WIDTH: f32 = SPACE * 37.0;
 const MIN_SIDE_WIDTH: f32 = SPACE * 34.0;
 const MAX_SIDE_WIDTH: f32 = SPACE * 60.0;
 const CURVES_HEIGHT: f32 = SPACE * 28.0;
+const NO_CURVES_HEIGHT: f32 = SPACE * 9.0;
 const MIN_CURVES_HEIGHT: f32 = SPACE * 16.0;
 const MAX_CURVES_HEIGHT: f32 = SPACE * 80.0;
 
@@ -95,14 +96,17 @@ impl App {
 
     fn curves_panel(&mut self, ui: &mut Ui, actions: &mut Actions) {
         let mut is_open = self.state.preferences.shows_curves;
-        let shown = Panel::bottom("curves")
-            .frame(panel_frame(ui, SPACE))
-            .resizable(true)
-            .default_size(CURVES_HEIGHT)
-            .size_range(MIN_CURVES_HEIGHT..=MAX_CURVES_HEIGHT)
-            .show_collapsible(ui, &mut is_open, |ui| {
-                curves::ui(ui, &self.theme, &mut self.state, actions);
-            });
+        // Before there is a curve the roll has the room; a height the user chose is for curves.
+        let panel = match curves::has_something_to_draw(&self.state) {
+            true => Panel::bottom("curves")
+                .resizable(true)
+                .default_size(CURVES_HEIGHT)
+                .size_range(MIN_CURVES_HEIGHT..=MAX_CURVES_HEIGHT),
+            false => Panel::bottom("no curves yet").exact_size(NO_CURVES_HEIGHT),
+        };
+        let shown = panel.frame(panel_frame(ui, SPACE)).show_collapsible(ui, &mut is_open, |ui| {
+            curves::ui(ui, &self.theme, &mut self.state, actions);
+        });
         self.state.preferences.shows_curves = is_open;
         if let Some(shown) = shown {
             self.picture.see(ui.ctx(), shown.response.rect);

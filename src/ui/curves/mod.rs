@@ -84,12 +84,17 @@ impl Default for CurveView {
 /// Panels at least this wide, in points, show the three measures side by side.
 const WIDE: f32 = 1_400.0;
 
+/// Whether a run is in training or shown: otherwise the panel only says what would be here.
+pub fn has_something_to_draw(state: &State) -> bool {
+    state.training.run_dir.is_some() || !state.preferences.curves.runs.is_empty()
+}
+
 pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) {
     // The panel keeps its height while there is nothing to draw yet.
     ui.set_min_height(ui.available_height());
     let is_wide = ui.available_width() >= WIDE;
     toolbar(ui, state, is_wide, actions);
-    if state.training.run_dir.is_none() && state.preferences.curves.runs.is_empty() {
+    if !has_something_to_draw(state) {
         ui.add_space(SPACE);
         hint(
             ui,
