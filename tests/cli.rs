@@ -338,6 +338,27 @@ fn convert_loses_nothing_on_the_way_and_back() {
 }
 
 #[test]
+fn an_output_never_replaces_what_is_read() {
+    let shell = Shell::new();
+    let music = piece(1, 8);
+    fs::write(shell.path("a.mid"), &music).unwrap();
+    fs::write(shell.path("a.wav"), &music).unwrap();
+    for words in [
+        "render a.wav --out a.wav",
+        "tokenize a.mid --out a.mid",
+        "convert a.mid --out a.mid",
+        "generate --model starter --prime a.mid --out ./a.mid",
+    ] {
+        shell.refuses(2, words);
+    }
+    // Nor does a name promise another kind of file.
+    shell.refuses(2, "render a.mid --out b.mid");
+    shell.refuses(2, "generate --model starter --out b.wav");
+    assert_eq!(fs::read(shell.path("a.mid")).unwrap(), music);
+    assert_eq!(fs::read(shell.path("a.wav")).unwrap(), music);
+}
+
+#[test]
 fn devices_always_name_the_cpu() {
     let report = &Shell::new().json("devices")[0];
     for kind in ["compute", "audio"] {

@@ -14,7 +14,7 @@ use etude::studio::{EventKind, Finish, JobId, LibrarySource, Progress, Request, 
 use etude::tokens::FramingPlan;
 
 /// Far more than any of this takes; only a failing test waits so long.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(300);
 
 struct Bench {
     studio: Studio,

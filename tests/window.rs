@@ -17,7 +17,7 @@ use etude::studio::Studio;
 use etude::ui::{App, DialogKind, Preferences, Setup, Shown, State};
 
 /// Nothing here takes longer, on a busy machine either.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_secs(600);
 
 /// The window with a folder of its own, and the channel its workers knock on.
 struct Window {
@@ -141,9 +141,10 @@ fn train_compose_listen_export() {
     assert!(window.sees("pieces"));
 
     window.press("Train");
-    window.wait("a step is seen", |app| !app.state.training.live.is_empty());
-    assert!(window.harness.state().state.training.job.is_some());
-    window.wait("two epochs are done", |app| app.state.training.job.is_none());
+    // On a fast machine it is over before the next frame is drawn, so the end is waited for.
+    window.wait("two epochs are done", |app| {
+        app.state.training.summary.is_some() && app.state.training.job.is_none()
+    });
     let training = &window.harness.state().state.training;
     assert_eq!(training.epochs.len(), 2, "{:?}", window.harness.state().state.alert);
     assert!(training.epochs.iter().all(|point| point.valid_perplexity.is_finite()));

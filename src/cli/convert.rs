@@ -5,7 +5,9 @@ use serde::Serialize;
 use super::args::ConvertArgs;
 use super::failure::Failure;
 use super::output::{Output, count};
-use super::paths::{cannot_write, check_output_file, has_extension, read_piece};
+use super::paths::{
+    cannot_write, check_is_not_input, check_output_file, has_extension, read_piece,
+};
 use crate::editor::Project;
 use crate::files::write_atomically;
 use crate::music::smf;
@@ -31,6 +33,7 @@ pub fn run(args: &ConvertArgs, output: &Output) -> Result<(), Failure> {
             "both files are Etude projects — end one name in .mid, or copy the file",
         ));
     }
+    check_is_not_input(&args.out, std::slice::from_ref(&args.piece))?;
     check_output_file(&args.out)?;
     let (score, warnings) = read_piece(&args.piece)?;
     for warning in &warnings {

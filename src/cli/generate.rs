@@ -8,7 +8,10 @@ use super::args::{GenerateArgs, StrategyWord};
 use super::failure::Failure;
 use super::interrupt::cancelled_by_interrupt;
 use super::output::{Meter, Output, clock, thousands};
-use super::paths::{cannot_write, check_output_file, named, numbered, read_piece};
+use super::paths::{
+    cannot_write, check_extension, check_is_not_input, check_output_file, named, numbered,
+    read_piece,
+};
 use crate::files::write_atomically;
 use crate::model::{
     ComposeEvent, ComposeRequest, ComposeSettings, Guard, Model, Prime, Strategy, Take, compose,
@@ -38,7 +41,9 @@ struct TakeReport {
 }
 
 pub fn run(args: &GenerateArgs, output: &Output) -> Result<(), Failure> {
+    check_is_not_input(&args.out, args.prime.prime.as_slice())?;
     check_output_file(&args.out)?;
+    check_extension(&args.out, &["mid", "midi"])?;
     let cancel = cancelled_by_interrupt();
     let model = load_model(&args.model)?;
     let settings = settings(args, prime(args, &model, *output)?);

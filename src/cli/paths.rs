@@ -62,6 +62,30 @@ pub fn check_output_file(out: &Path) -> Result<(), Failure> {
     check_folder_takes_files(folder, out)
 }
 
+/// Makes sure that the output doesn't replace what it is made from.
+pub fn check_is_not_input(out: &Path, inputs: &[PathBuf]) -> Result<(), Failure> {
+    let Ok(real) = out.canonicalize() else { return Ok(()) };
+    match inputs.iter().any(|input| input.canonicalize().is_ok_and(|input| input == real)) {
+        false => Ok(()),
+        true => Err(Failure::words(format!(
+            "{} is what is read, and would be replaced — give --out another name",
+            out.display()
+        ))),
+    }
+}
+
+/// Makes sure that a file says by its name what will be in it.
+pub fn check_extension(out: &Path, extensions: &[&str]) -> Result<(), Failure> {
+    match has_extension(out, extensions) {
+        true => Ok(()),
+        false => Err(Failure::words(format!(
+            "“{}” says another kind of file — end its name in .{}",
+            out.display(),
+            extensions.join(" or .")
+        ))),
+    }
+}
+
 /// The same for a folder that is to be made, with those above it.
 pub fn check_output_folder(out: &Path) -> Result<(), Failure> {
     let mut above = Some(out);

@@ -4,11 +4,13 @@ use super::args::RenderArgs;
 use super::failure::Failure;
 use super::interrupt::cancelled_by_interrupt;
 use super::output::{Meter, Output, clock};
-use super::paths::{check_output_file, read_piece};
+use super::paths::{check_extension, check_is_not_input, check_output_file, read_piece};
 use crate::audio::{BitDepth, Font, FontSource, RenderSettings, render};
 
 pub fn run(args: &RenderArgs, output: &Output) -> Result<(), Failure> {
+    check_is_not_input(&args.out, std::slice::from_ref(&args.piece))?;
     check_output_file(&args.out)?;
+    check_extension(&args.out, &["wav", "wave"])?;
     let cancel = cancelled_by_interrupt();
     let (score, warnings) = read_piece(&args.piece)?;
     for warning in warnings {

@@ -9,7 +9,7 @@ use super::args::TokenizeArgs;
 use super::failure::Failure;
 use super::interrupt::cancelled_by_interrupt;
 use super::output::{Meter, Output, clock, count, thousands};
-use super::paths::{cannot_write, check_output_file};
+use super::paths::{cannot_write, check_is_not_input, check_output_file};
 use crate::cancel::CancelToken;
 use crate::files::{cache_dir, write_atomically};
 use crate::tokens::{
@@ -67,6 +67,7 @@ struct Song {
 
 pub fn run(args: &TokenizeArgs, output: &Output) -> Result<(), Failure> {
     if let Some(out) = &args.out {
+        check_is_not_input(out, &args.paths)?;
         check_output_file(out)?;
     }
     let cancel = cancelled_by_interrupt();

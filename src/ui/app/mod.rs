@@ -89,7 +89,8 @@ pub struct App {
 
 impl App {
     pub fn new(ctx: &egui::Context, setup: Setup) -> Self {
-        let (file, recovery) = (setup.file.clone(), Recovery::new(setup.recovery_after));
+        let file = setup.file.clone();
+        let recovery = Recovery::new(setup.recovery_after, &setup.data_dir);
         let Setup { studio, player, wake, data_dir, clock, dialogs, preferences, .. } = setup;
         let theme = preferences.theme.theme();
         theme.apply(ctx);

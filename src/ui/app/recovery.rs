@@ -2,7 +2,11 @@
 //!
 //! `recovery.etude` is written on another thread when edits have settled, and removed when the
 //! score is saved or the window is closed in peace. Where it is there at the start, it is offered.
+//!
+//! The file belongs to the window that holds the lock beside it. A second window on the same
+//! folder keeps its work in a file of its own and offers nothing: the first one's work is not lost.
 
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,17 +24,22 @@ pub(super) struct Recovery {
     after: Duration,
     seen: Option<(Arc<Score>, f64)>,
     written: Option<Arc<Score>>,
+    /// Held as long as the window lives; the system lets go of it even after a crash.
+    lock: Option<File>,
 }
 
 impl Recovery {
-    pub fn new(after: Duration) -> Self {
-        Self { after, seen: None, written: None }
+    pub fn new(after: Duration, data_dir: &Path) -> Self {
+        Self { after, seen: None, written: None, lock: lock(data_dir) }
     }
 }
 
 impl App {
     pub(super) fn recovery_path(&self) -> PathBuf {
-        self.data_dir.join("recovery.etude")
+        match &self.recovery.lock {
+            Some(_) => self.data_dir.join("recovery.etude"),
+            None => self.data_dir.join(format!("recovery-{}.etude", std::process::id())),
+        }
     }
 
     /// Asks at the start what shall become of work that was not saved.
@@ -114,6 +123,20 @@ impl App {
     }
 }
 
+/// The lock of the one window that `recovery.etude` belongs to; none where another has it.
+fn lock(data_dir: &Path) -> Option<File> {
+    let path = data_dir.join("studio.lock");
+    let opened = std::fs::create_dir_all(data_dir)
+        .and_then(|()| File::options().create(true).truncate(false).write(true).open(&path));
+    match opened {
+        Ok(file) => file.try_lock().is_ok().then_some(file),
+        Err(error) => {
+            tracing::warn!("{} can't be opened: {error}", path.display());
+            None
+        }
+    }
+}
+
 fn remove(path: &Path) {
     for path in [path.to_owned(), backup_path(path)] {
         if let Err(error) = std::fs::remove_file(&path)
@@ -121,5 +144,20 @@ fn remove(path: &Path) {
         {
             tracing::warn!("{} can't be removed: {error}", path.display());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_window_at_a_time_owns_the_recovery_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = lock(folder.path());
+        assert!(first.is_some());
+        assert!(lock(folder.path()).is_none(), "a second window keeps a file of its own");
+        drop(first);
+        assert!(lock(folder.path()).is_some(), "a window that is gone holds nothing");
     }
 }

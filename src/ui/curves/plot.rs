@@ -5,8 +5,8 @@
 
 use egui::{Align2, Color32, RichText, Stroke, Ui};
 use egui_plot::{
-    GridMark, HLine, HoverPosition, Line as PlotLine, LineStyle, MarkerShape, Plot, PlotPoint,
-    PlotPoints, PlotUi, Points, Span, Text,
+    AxisHints, GridMark, HLine, HoverPosition, Line as PlotLine, LineStyle, MarkerShape, Plot,
+    PlotPoint, PlotPoints, PlotUi, Points, Span, Text,
 };
 
 use super::lines::{self, Line, Side};
@@ -47,15 +47,19 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, measure: Measure) {
     let view = &state.preferences.curves;
     let scale = Scale { is_log: view.is_log && measure != Measure::Accuracy, measure };
     let text = move |mark: GridMark| scale.text(mark.value);
+    // Six powers of ten in a low panel are still to be read.
+    let y_axis = AxisHints::new_y()
+        .min_thickness(SPACE * 5.0)
+        .label_spacing(SPACE..=SPACE * 2.0)
+        .formatter(move |mark, _| text(mark));
     Plot::new(("curves", measure.label()))
         .show_background(false)
         .allow_scroll(false)
         .allow_boxed_zoom(false)
         .set_margin_fraction(egui::vec2(0.02, 0.2))
         .grid_color(theme.line)
-        .y_axis_min_width(SPACE * 5.0)
         .x_axis_formatter(|mark, _| whole_epochs(mark))
-        .y_axis_formatter(move |mark, _| text(mark))
+        .custom_y_axes(vec![y_axis])
         .label_formatter(move |position| hover_text(position, scale))
         .include_x(0.0)
         .auto_bounds(true)
