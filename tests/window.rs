@@ -141,7 +141,8 @@ fn train_compose_listen_export() {
     assert!(window.sees("pieces"));
 
     window.press("Train");
-    // On a fast machine it is over before the next frame is drawn, so the end is waited for.
+    // However short the training is: at least one of its steps is heard of.
+    window.wait("a step is seen", |app| !app.state.training.live.is_empty());
     window.wait("two epochs are done", |app| {
         app.state.training.summary.is_some() && app.state.training.job.is_none()
     });

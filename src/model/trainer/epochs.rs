@@ -55,7 +55,7 @@ impl<B: Backend> Trainer<'_, B> {
         on_event: &mut dyn FnMut(TrainEvent),
     ) -> Result<(), TrainError> {
         let loss = self.read_pending()?;
-        self.last_point = Instant::now();
+        self.last_point = Some(Instant::now());
         let elapsed = self.began.elapsed().as_secs_f64();
         let total_steps = plan.len() * self.job.settings.epochs;
         let done = plan.len() * self.state.epochs_done + self.state.steps_into_epoch;

@@ -151,7 +151,8 @@ struct Trainer<'a, B: Backend> {
     /// Losses and right guesses of the steps since the last point, still on the device.
     pending: Vec<Tensor<B, 2>>,
     pending_frames: usize,
-    last_point: Instant,
+    /// When a point was last sent; epochs may be shorter than the time between two points.
+    last_point: Option<Instant>,
     /// Since when, and from how many seconds on, the run's clock counts.
     began: Instant,
     seconds_before: f64,
@@ -201,7 +202,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
             metrics: Vec::new(),
             pending: Vec::new(),
             pending_frames: 0,
-            last_point: Instant::now(),
+            last_point: None,
             began: Instant::now(),
             seconds_before: 0.0,
             frames_here: 0,
@@ -324,12 +325,11 @@ impl<'a, B: Backend> Trainer<'a, B> {
         if self.state.steps_into_epoch == 0 {
             self.carried = None;
         }
-        self.last_point = Instant::now();
         while self.state.steps_into_epoch < plan.len() {
             if job.cancel.is_cancelled() || !self.step(&plan) {
                 return self.stop_within_epoch(on_event);
             }
-            if self.last_point.elapsed() >= POINT_INTERVAL {
+            if self.last_point.is_none_or(|sent| sent.elapsed() >= POINT_INTERVAL) {
                 self.send_point(&plan, on_event)?;
             }
         }
