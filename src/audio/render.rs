@@ -18,7 +18,7 @@ use super::dynamics::{Limiter, MAKE_UP_GAIN, amplitude_from_db};
 use super::sequencer::{Action, Schedule, Sequencer};
 use super::synth::Synth;
 use crate::cancel::CancelToken;
-use crate::files::create_beside;
+use crate::files::{check_size, create_beside};
 use crate::music::Score;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -96,6 +96,8 @@ pub enum RenderError {
 
 /// Frames rendered between two looks at the cancel token.
 const CHUNK_FRAMES: usize = 1_024;
+/// Bytes before the first sample, at the most.
+const MAX_WAV_HEADER: u64 = 128;
 /// The tail ends after this much silence, at the latest after `MAX_TAIL_SECS`.
 const SILENCE_SECS: f64 = 0.25;
 const MAX_TAIL_SECS: f64 = 10.0;
@@ -373,6 +375,8 @@ impl<'a> WavWriter<'a> {
     }
 
     fn write(&mut self, left: &[f32], right: &[f32]) -> io::Result<()> {
+        let n_frames = self.n_frames + left.len() as u64;
+        check_size(MAX_WAV_HEADER + n_frames * u64::from(self.settings.bits.bits() / 4))?;
         let full = self.full_scale();
         for sample in left.iter().zip(right).flat_map(|(left, right)| [*left, *right]) {
             let noise = match &mut self.dither {

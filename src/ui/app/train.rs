@@ -230,8 +230,17 @@ impl App {
         Ok(())
     }
 
+    /// A run that ended before it had learned anything leaves no folder.
+    fn forget_vanished_run(&mut self) {
+        let run_dir = &mut self.state.training.run_dir;
+        if run_dir.as_ref().is_some_and(|path| !path.exists()) {
+            *run_dir = None;
+        }
+    }
+
     pub(super) fn trained(&mut self, summary: TrainSummary) {
         use crate::model::Outcome;
+        self.forget_vanished_run();
         let training = &mut self.state.training;
         training.job = None;
         let best = format!(
@@ -244,6 +253,9 @@ impl App {
             Outcome::StoppedEarly => {
                 format!("Training stopped by itself, nothing was gained: {best}")
             }
+            Outcome::Cancelled if training.run_dir.is_none() => {
+                "Training stopped before anything was learned".to_owned()
+            }
             Outcome::Cancelled => format!("Training stopped, what was learned is kept: {best}"),
         };
         training.summary = Some(summary);
@@ -253,6 +265,7 @@ impl App {
 
     pub(super) fn training_failed(&mut self, error: String) {
         self.state.training.job = None;
+        self.forget_vanished_run();
         self.state.alert = Some(error.clone());
         self.state.notices.error_elsewhere(error);
         self.list_runs();
