@@ -130,7 +130,7 @@ fn time_that_cant_be_counted_is_held_at_its_limit() {
 #[test]
 fn a_part_without_notes_survives() {
     let mut score = Score::piano(TempoMap::default(), Vec::new());
-    score.parts.push(Part { name: "Cello".to_owned(), channel: 3, program: 42 });
+    score.parts.push(Part { name: "Cello".to_owned(), channel: 3, program: 42, ..Part::default() });
     let mut note = Note {
         start: Tick(7),
         length: Tick(9),
@@ -138,7 +138,7 @@ fn a_part_without_notes_survives() {
         velocity: Velocity::COMPOSED,
         part: 2,
     };
-    score.parts.push(Part { name: "Flute".to_owned(), channel: 4, program: 73 });
+    score.parts.push(Part { name: "Flute".to_owned(), channel: 4, program: 73, ..Part::default() });
     score.set_notes(vec![note]);
     assert_eq!(smf::read(&smf::write(&score)).unwrap().score, score);
     // A note of a part that isn't listed is written all the same.

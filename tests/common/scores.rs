@@ -104,7 +104,7 @@ prop_compose! {
             .collect();
         score.parts = parts
             .into_iter()
-            .map(|(name, channel, program)| Part { name, channel, program })
+            .map(|(name, channel, program)| Part { name, channel, program, ..Part::default() })
             .collect();
         score.set_drums(told_apart(drums));
         score.pedal = pedal;

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::App;
 use crate::assets;
-use crate::editor::{NoteKey, Project, ScoreEdit, Selection};
-use crate::music::{Note, Score, smf};
+use crate::editor::{Project, ScoreEdit, Selection, operations};
+use crate::music::{Score, smf};
 use crate::ui::action::{Choice, DocumentAction};
 use crate::ui::dialogs::Purpose;
 use crate::ui::state::{Document, ProjectView, Question, Shown, TakeEntry};
@@ -58,18 +58,14 @@ impl App {
 
     pub(super) fn select_all(&mut self) {
         self.show_score_at_once();
-        let keys = self.state.document.history.score().notes().iter().map(note_key);
-        self.state.document.selection = keys.collect();
+        let document = &mut self.state.document;
+        document.selection = Selection::all(document.history.score());
     }
 
     pub(super) fn delete_selection(&mut self) {
-        let document = &mut self.state.document;
-        let notes = document.history.score().notes().iter();
-        let notes: Vec<Note> =
-            notes.filter(|note| document.selection.contains(&note_key(note))).copied().collect();
-        document.selection = Selection::new();
-        if !notes.is_empty() {
-            self.edit(&ScoreEdit::Delete { notes });
+        let document = &self.state.document;
+        if let Some(change) = operations::delete(document.history.score(), &document.selection) {
+            self.edit(&change.edit);
         }
     }
 
@@ -263,15 +259,6 @@ impl App {
         if is_new {
             ctx.send_viewport_cmd(egui::ViewportCommand::Title(title));
         }
-    }
-}
-
-fn note_key(note: &Note) -> NoteKey {
-    NoteKey {
-        start: note.start.0,
-        pitch: note.pitch.number(),
-        length: note.length.0,
-        part: note.part,
     }
 }
 
