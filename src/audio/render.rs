@@ -15,7 +15,8 @@ use serde::Serialize;
 
 use super::Font;
 use super::dynamics::{Limiter, MAKE_UP_GAIN, amplitude_from_db};
-use super::sequencer::{Action, Schedule, Sequencer};
+use super::schedule::Schedule;
+use super::sequencer::{Action, Event, Sequencer};
 use super::synth::Synth;
 use crate::cancel::CancelToken;
 use crate::files::{check_size, create_beside};
@@ -250,12 +251,11 @@ impl Mixdown {
         let mut at = 0;
         while at < left.len() {
             while let Some(event) = self.sequencer.pop_due() {
-                let channel = event.channel;
-                match event.action {
-                    Action::NoteOn { key, velocity, .. } => {
-                        self.synth.note_on(channel, key, velocity)
-                    }
-                    Action::NoteOff { key, .. } => self.synth.note_off(channel, key),
+                // No beats were asked for.
+                let Event::Channel { channel, action } = event else { continue };
+                match action {
+                    Action::NoteOn { key, velocity } => self.synth.note_on(channel, key, velocity),
+                    Action::NoteOff { key } => self.synth.note_off(channel, key),
                     Action::PedalDown => self.synth.pedal(channel, true),
                     Action::PedalUp => self.synth.pedal(channel, false),
                 }
