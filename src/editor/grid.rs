@@ -3,6 +3,8 @@
 //! Bars are counted through every change of meter once, when a score is new, and then found by
 //! binary search: a frame of the window asks for many.
 
+use serde::{Deserialize, Serialize};
+
 use crate::music::{self, BarGrid, Score, Tick, TicksPerQuarter};
 
 /// Where bars begin in a score, with what a grid needs of them.
@@ -89,7 +91,7 @@ impl Bars {
 }
 
 /// How far apart the lines are that notes snap to.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
 pub enum GridStep {
     SixtyFourth,
     ThirtySecond,
@@ -182,7 +184,7 @@ impl GridStep {
 }
 
 /// What notes snap to: a step of the user's choice, or one that follows the zoom.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub enum Grid {
     #[default]
     Adaptive,
