@@ -1,138 +1,14 @@
 //! The window, driven as a person drives it: by names and keys, without a display.
 #![cfg(feature = "studio")]
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+mod common;
 
-use crossbeam_channel::{Receiver, unbounded};
+use common::window::Window;
 use egui::accesskit::Role;
 use egui::{Key, Modifiers};
-use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use etude::audio::Player;
-use etude::model::TrainingSettings;
 use etude::music::smf;
-use etude::studio::Studio;
-use etude::ui::{App, DialogKind, Preferences, Setup, Shown, State};
-
-/// Nothing here takes longer, on a busy machine either.
-const PATIENCE: Duration = Duration::from_secs(600);
-
-/// The window with a folder of its own, and the channel its workers knock on.
-struct Window {
-    harness: Harness<'static, App>,
-    knocks: Receiver<()>,
-    folder: tempfile::TempDir,
-}
-
-impl Window {
-    fn open(file: Option<PathBuf>) -> Self {
-        Self::open_in(tempfile::tempdir().unwrap(), file)
-    }
-
-    fn open_in(folder: tempfile::TempDir, file: Option<PathBuf>) -> Self {
-        let (sender, knocks) = unbounded();
-        let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(move || {
-            let _ = sender.send(());
-        });
-        let data_dir = folder.path().to_owned();
-        let harness = Harness::builder().with_size([1280.0, 720.0]).build_eframe(move |creation| {
-            let setup = Setup {
-                studio: Studio::new(Arc::clone(&wake)),
-                player: Player::silent(Arc::clone(&wake)),
-                wake,
-                data_dir,
-                clock: || UNIX_EPOCH + Duration::from_secs(1_795_363_512),
-                dialogs: DialogKind::OwnField,
-                preferences: preferences(),
-                recovery_after: Duration::from_millis(500),
-                file,
-            };
-            App::new(&creation.egui_ctx, setup)
-        });
-        Self { harness, knocks, folder }
-    }
-
-    /// Draws frames until it is so, as the workers knock.
-    fn wait(&mut self, what: &str, is_so: impl Fn(&App) -> bool) {
-        let start = Instant::now();
-        while !is_so(self.harness.state()) {
-            assert!(start.elapsed() < PATIENCE, "waited too long: {what}");
-            // The silent clock knocks for nobody: look at it now and then.
-            let _ = self.knocks.recv_timeout(Duration::from_millis(20));
-            self.harness.step();
-        }
-        self.harness.run_steps(3);
-    }
-
-    /// Presses the last button of that name: the one in the panel, not the menu's title.
-    fn press(&mut self, name: &str) {
-        let buttons = self.harness.get_all_by_role_and_label(Role::Button, name);
-        buttons.last().unwrap().click();
-        self.harness.run_steps(3);
-    }
-
-    fn keys(&mut self, modifiers: Modifiers, key: Key) {
-        self.harness.key_press_modifiers(modifiers, key);
-        self.harness.run_steps(4);
-    }
-
-    fn write(&mut self, path: &Path) {
-        // The dialog is drawn over everything else, and so last.
-        let field = self.harness.get_all_by_role(Role::TextInput).last().unwrap();
-        field.set_text_value_accesskit(&path.display().to_string());
-        self.harness.run_steps(3);
-    }
-
-    fn drop_on_it(&mut self, path: &Path) {
-        self.harness.input_mut().dropped_files.push(Arc::new(Dropped(path.to_owned())));
-        self.harness.run_steps(3);
-    }
-
-    fn state(&self) -> &State {
-        &self.harness.state().state
-    }
-
-    fn n_notes(&self) -> usize {
-        self.state().document.history.score().notes().len()
-    }
-
-    fn sees(&self, text: &str) -> bool {
-        self.harness.query_all_by_label_contains(text).next().is_some()
-    }
-}
-
-/// What the system says was dropped.
-#[derive(Debug)]
-struct Dropped(PathBuf);
-
-impl egui::DroppedFile for Dropped {
-    fn path(&self) -> &Path {
-        &self.0
-    }
-
-    fn bytes(&self) -> Result<Vec<u8>, String> {
-        std::fs::read(&self.0).map_err(|error| error.to_string())
-    }
-}
-
-/// The smallest network that still learns: what is tested here is the window.
-fn preferences() -> Preferences {
-    let training = TrainingSettings {
-        layers: 1,
-        hidden: 8,
-        epochs: 2,
-        sequence: 32,
-        max_vocabulary: Some(64),
-        ..TrainingSettings::default()
-    };
-    let mut preferences = Preferences { training, ..Preferences::default() };
-    preferences.compose.bars = 4.0;
-    // A network that has learned so little must not write rests only.
-    preferences.compose.temperature = 1.2;
-    preferences
-}
+use etude::ui::{App, Preferences, Shown};
 
 #[test]
 fn train_compose_listen_export() {
@@ -384,33 +260,4 @@ fn a_dropped_file_is_opened_and_a_bad_one_is_named() {
     assert!(alert.contains("noise.mid") && alert.contains('—'), "{alert}");
     assert!(window.sees("noise.mid"));
     assert_eq!(window.n_notes(), n_notes);
-}
-
-#[test]
-fn unsaved_work_is_offered_after_a_crash_and_gone_once_saved() {
-    let mut window = Window::open(None);
-    window.wait("the takes are read", |app| app.state.takes.is_read);
-    window.keys(Modifiers::COMMAND, Key::A);
-    window.keys(Modifiers::NONE, Key::Delete);
-    let kept = window.folder.path().join("recovery.etude");
-    let path = kept.clone();
-    window.wait("unsaved work is kept", move |_| path.exists());
-    // The program ends without a word; the folder stays.
-    let Window { harness, folder, .. } = window;
-    drop(harness);
-
-    let mut window = Window::open_in(folder, None);
-    assert!(window.n_notes() > 0);
-    window.harness.run_steps(3);
-    window.press("Recover");
-    window.wait("the work is back", |app| app.state.document.is_unsaved());
-    assert_eq!(window.n_notes(), 0);
-
-    let out = window.folder.path().join("saved.etude");
-    window.keys(Modifiers::COMMAND, Key::S);
-    window.write(&out);
-    window.press("Save here");
-    window.wait("the work is saved", |app| !app.state.document.is_unsaved());
-    window.wait("what was kept is gone", move |_| !kept.exists());
-    assert!(out.exists());
 }

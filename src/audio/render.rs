@@ -19,7 +19,7 @@ use super::schedule::Schedule;
 use super::sequencer::{Action, Event, Sequencer};
 use super::synth::Synth;
 use crate::cancel::CancelToken;
-use crate::files::{check_size, create_beside};
+use crate::files::{check_size, create_beside, replace_keeping_backup};
 use crate::music::Score;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -138,7 +138,7 @@ pub fn render(
     }
     let mut report = wav.finish().map_err(write)?;
     aside.as_file().sync_all().map_err(write)?;
-    aside.persist(out).map_err(|error| write(error.error))?;
+    replace_keeping_backup(aside, out).map_err(write)?;
     progress(1.0);
     report.seconds = started.elapsed().as_secs_f64();
     Ok(report)

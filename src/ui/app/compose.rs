@@ -202,6 +202,7 @@ impl App {
         };
         let playback = form.playback();
         let n_wanted = settings.frames * settings.takes;
+        self.keep_before_risk();
         let job = self.studio.submit(Request::Compose(ComposeRequest { model, settings }));
         self.state.composing.live = Some(Live {
             job,

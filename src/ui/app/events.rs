@@ -154,6 +154,9 @@ impl App {
                 }
             }
             Answer::Opened { path, result } => self.opened(path, result),
+            Answer::UnfinishedFound(found) => self.unfinished_found(found),
+            Answer::Restored { name, result } => self.restored(&name, result),
+            Answer::Kept(result) => self.kept(result),
             Answer::PrimeRead { path, result } => self.prime_read(path, result),
             Answer::ModelLoaded { choice, result } => self.model_loaded(choice, result),
             Answer::RunsListed(runs) => self.runs_listed(runs),
@@ -172,7 +175,9 @@ impl App {
                 self.state.notices.done(done);
             }
             Answer::Written { result: Ok(()), .. } => {}
-            Answer::Written { result: Err(error), .. } | Answer::Broke(error) => {
+            Answer::Written { result: Err(error), .. } => self.state.notices.error(error),
+            Answer::Broke(error) => {
+                self.write_broke();
                 self.state.notices.error(error);
             }
         }

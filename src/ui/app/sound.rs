@@ -140,6 +140,7 @@ impl App {
     }
 
     pub(super) fn use_built_in_piano(&mut self) {
+        self.keep_before_risk();
         self.state.preferences.font = None;
         self.export_font = None;
         self.player.load_font(FontSource::BuiltIn);

@@ -129,6 +129,7 @@ impl App {
         run_dir: PathBuf,
         resumed: Option<&Run>,
     ) {
+        self.keep_before_risk();
         let request = TrainRequest {
             corpus,
             settings: settings.clone(),

@@ -16,6 +16,7 @@ mod gesture;
 mod hit;
 mod index;
 mod keys;
+mod look;
 mod paint;
 mod pointer;
 mod scrollbar;
@@ -33,6 +34,7 @@ use crate::music::{Note, Pitch, Score, Tick, Velocity};
 use crate::ui::theme::{ROW, SPACE, Theme};
 use gesture::{Gesture, Surroundings};
 use index::ScoreIndex;
+pub use look::RollLook;
 pub use viewport::Viewport;
 
 /// Width of the keyboard, in points.
@@ -105,6 +107,7 @@ struct BehindTake {
 enum ViewRequest {
     Start,
     All,
+    Look(RollLook),
 }
 
 impl Default for PianoRollEditor {
@@ -250,6 +253,7 @@ impl PianoRollEditor {
         match self.request.take() {
             None => {}
             Some(ViewRequest::All) => self.viewport.fit((0, index.end().0), pitches),
+            Some(ViewRequest::Look(look)) => self.viewport.look_as(&look),
             Some(ViewRequest::Start) => self.viewport.show_start(pitches),
         }
     }

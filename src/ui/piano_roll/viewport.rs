@@ -5,6 +5,7 @@ use std::ops::RangeInclusive;
 
 use egui::{Pos2, Rect, Vec2, pos2};
 
+use super::RollLook;
 use crate::music::Pitch;
 
 /// How low and how high a row can be, in points.
@@ -212,6 +213,25 @@ impl Viewport {
         self.row_height = (self.rect.height() / (highest - lowest + 6.0) as f32).clamp(9.0, 16.0);
         self.left = 0.0;
         self.center_pitch((lowest + highest) / 2.0);
+    }
+
+    /// Looks as it was looked before. What comes from a file may be any number.
+    pub fn look_as(&mut self, look: &RollLook) {
+        let is_sound = [look.left, look.ticks_per_point, look.middle_pitch].map(f64::is_finite);
+        if is_sound.contains(&false) || !look.row_height.is_finite() {
+            return;
+        }
+        self.ticks_per_point = look.ticks_per_point;
+        self.row_height = look.row_height;
+        self.limit_zoom();
+        self.left = look.left;
+        self.center_pitch(look.middle_pitch);
+    }
+
+    /// The pitch whose row's middle is at half the height, fractional.
+    pub fn middle_pitch(&self) -> f64 {
+        let row = self.row_from_y(self.rect.center().y);
+        f64::from(*self.pitches.end()) + 0.5 - row
     }
 
     /// Goes to the start of the piece without zooming.

@@ -119,7 +119,7 @@ pub fn best_epoch(epochs: &[EpochPoint]) -> Option<&EpochPoint> {
 pub fn run_name(now: SystemTime, settings: &TrainingSettings) -> String {
     let secs = now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
     let (year, month, day) = civil_from_days(secs / 86_400);
-    let (hour, minute, second) = (secs / 3_600 % 24, secs / 60 % 60, secs % 60);
+    let (hour, minute, second) = clock_from_secs(secs);
     let kind = match settings.model {
         ModelKind::Lstm => "LSTM",
         ModelKind::Gru => "GRU",
@@ -128,6 +128,18 @@ pub fn run_name(now: SystemTime, settings: &TrainingSettings) -> String {
     format!(
         "{year:04}-{month:02}-{day:02} {hour:02}-{minute:02}-{second:02} {kind} {layers}x{hidden}"
     )
+}
+
+/// A moment in words, `2026-11-22 16:05 UTC`, of seconds since 1970.
+pub fn universal_time(secs: u64) -> String {
+    let (year, month, day) = civil_from_days(secs / 86_400);
+    let (hour, minute, _) = clock_from_secs(secs);
+    format!("{year:04}-{month:02}-{day:02} {hour:02}:{minute:02} UTC")
+}
+
+/// Hour, minute and second of the day.
+fn clock_from_secs(secs: u64) -> (u64, u64, u64) {
+    (secs / 3_600 % 24, secs / 60 % 60, secs % 60)
 }
 
 /// Year, month and day of a number of days since 1970-01-01 in the Gregorian calendar: whole
@@ -156,6 +168,7 @@ mod tests {
     fn runs_are_named_by_the_date() {
         let name = |secs| run_name(UNIX_EPOCH + Duration::from_secs(secs), &Default::default());
         assert_eq!(name(0), "1970-01-01 00-00-00 LSTM 2x512");
+        assert_eq!(universal_time(951_827_696), "2000-02-29 12:34 UTC");
         assert_eq!(name(951_827_696), "2000-02-29 12-34-56 LSTM 2x512");
         assert_eq!(name(1_795_363_512), "2026-11-22 16-05-12 LSTM 2x512");
     }
