@@ -41,6 +41,8 @@ struct Step {
     added: Vec<Note>,
     /// Everything but the notes, before and after, where that changed.
     rest: Option<(Score, Score)>,
+    /// Whether the whole score became another: its notes are no choice of the user's.
+    is_other_score: bool,
 }
 
 impl History {
@@ -86,6 +88,7 @@ impl History {
         let step = self.steps.get(self.n_done.checked_sub(1)?)?.clone();
         self.n_done -= 1;
         self.step_to(&step.added, &step.removed, step.rest.as_ref().map(|(before, _)| before));
+        self.restore(&step, &step.removed);
         Some(step.label.clone())
     }
 
@@ -94,6 +97,7 @@ impl History {
         let step = self.steps.get(self.n_done)?.clone();
         self.n_done += 1;
         self.step_to(&step.removed, &step.added, step.rest.as_ref().map(|(_, after)| after));
+        self.restore(&step, &step.added);
         Some(step.label.clone())
     }
 
@@ -134,7 +138,7 @@ impl History {
     }
 
     /// The notes that the last undo or redo brought: what is best selected after it. Empty
-    /// after a commit.
+    /// after a commit, and where the whole score became another.
     pub fn restored(&self) -> &Selection {
         &self.restored
     }
@@ -148,7 +152,13 @@ impl History {
         };
         notes.extend_from_slice(come);
         self.score = Arc::new(edit::with_notes(rest.unwrap_or(&self.score), notes));
-        self.restored = come.iter().map(NoteKey::from).collect();
+    }
+
+    fn restore(&mut self, step: &Step, come: &[Note]) {
+        self.restored = match step.is_other_score {
+            true => Selection::new(),
+            false => come.iter().map(NoteKey::from).collect(),
+        };
     }
 
     fn forget_the_oldest(&mut self) {
@@ -166,14 +176,14 @@ impl Step {
     fn new(before: &Score, after: &Score, edit: &ScoreEdit, state: u64) -> Self {
         // Copying a large piece takes time, and edits of notes leave the rest alone, except the
         // first one, which brings a part.
-        let may_differ = matches!(edit, ScoreEdit::ReplaceScore { .. })
-            || before.parts.len() != after.parts.len();
+        let is_other_score = matches!(edit, ScoreEdit::ReplaceScore { .. });
+        let may_differ = is_other_score || before.parts.len() != after.parts.len();
         let rest = may_differ
             .then(|| (edit::with_notes(before, Vec::new()), edit::with_notes(after, Vec::new())))
             .filter(|(before, after)| before != after);
         let label = edit.label();
         let (removed, added) = difference(before.notes(), after.notes());
-        Self { label, state, removed, added, rest }
+        Self { label, state, removed, added, rest, is_other_score }
     }
 
     /// About how much memory the step holds.
