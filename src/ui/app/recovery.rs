@@ -3,8 +3,9 @@
 //! `recovery.etude` is written on another thread when edits have settled, and removed when the
 //! score is saved or the window is closed in peace. Where it is there at the start, it is offered.
 //!
-//! The file belongs to the window that holds the lock beside it. A second window on the same
-//! folder keeps its work in a file of its own and offers nothing: the first one's work is not lost.
+//! Each window has a place of its own, which is a lock and the file beside it: a second window on
+//! the same folder takes the next. A place where a window that crashed has left its work is taken
+//! first, so that the work is offered.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -24,22 +25,25 @@ pub(super) struct Recovery {
     after: Duration,
     seen: Option<(Arc<Score>, f64)>,
     written: Option<Arc<Score>>,
+    place: Place,
+}
+
+/// Where this window, and no other, keeps what isn't saved.
+struct Place {
+    path: PathBuf,
     /// Held as long as the window lives; the system lets go of it even after a crash.
-    lock: Option<File>,
+    _lock: Option<File>,
 }
 
 impl Recovery {
     pub fn new(after: Duration, data_dir: &Path) -> Self {
-        Self { after, seen: None, written: None, lock: lock(data_dir) }
+        Self { after, seen: None, written: None, place: Place::take(data_dir) }
     }
 }
 
 impl App {
     pub(super) fn recovery_path(&self) -> PathBuf {
-        match &self.recovery.lock {
-            Some(_) => self.data_dir.join("recovery.etude"),
-            None => self.data_dir.join(format!("recovery-{}.etude", std::process::id())),
-        }
+        self.recovery.place.path.clone()
     }
 
     /// Asks at the start what shall become of work that was not saved.
@@ -123,11 +127,37 @@ impl App {
     }
 }
 
-/// The lock of the one window that `recovery.etude` belongs to; none where another has it.
-fn lock(data_dir: &Path) -> Option<File> {
-    let path = data_dir.join("studio.lock");
-    let opened = std::fs::create_dir_all(data_dir)
-        .and_then(|()| File::options().create(true).truncate(false).write(true).open(&path));
+impl Place {
+    /// More windows at once than anybody opens.
+    const MOST: usize = 32;
+
+    fn take(data_dir: &Path) -> Self {
+        if let Err(error) = std::fs::create_dir_all(data_dir) {
+            tracing::warn!("{} can't be made: {error}", data_dir.display());
+        }
+        let places = || (1..=Self::MOST).map(|number| Self::names(data_dir, number));
+        let left_behind = places().filter(|(path, _)| path.is_file());
+        for (path, lock) in left_behind.chain(places()) {
+            if let Some(lock) = try_lock(&lock) {
+                return Self { path, _lock: Some(lock) };
+            }
+        }
+        // Where nothing can be locked, every window still has a file of its own.
+        let path = data_dir.join(format!("recovery-of-{}.etude", std::process::id()));
+        Self { path, _lock: None }
+    }
+
+    /// The file and the lock of a place; the first has no number.
+    fn names(data_dir: &Path, number: usize) -> (PathBuf, PathBuf) {
+        let number = if number == 1 { String::new() } else { format!("-{number}") };
+        let path = |name: String| data_dir.join(name);
+        (path(format!("recovery{number}.etude")), path(format!("studio{number}.lock")))
+    }
+}
+
+/// The lock, unless another window has it.
+fn try_lock(path: &Path) -> Option<File> {
+    let opened = File::options().create(true).truncate(false).write(true).open(path);
     match opened {
         Ok(file) => file.try_lock().is_ok().then_some(file),
         Err(error) => {
@@ -151,13 +181,41 @@ fn remove(path: &Path) {
 mod tests {
     use super::*;
 
+    fn name(place: &Place) -> String {
+        place.path.file_name().unwrap().to_string_lossy().into_owned()
+    }
+
     #[test]
-    fn one_window_at_a_time_owns_the_recovery_file() {
+    fn every_window_has_a_place_of_its_own() {
         let folder = tempfile::tempdir().unwrap();
-        let first = lock(folder.path());
-        assert!(first.is_some());
-        assert!(lock(folder.path()).is_none(), "a second window keeps a file of its own");
+        let take = || Place::take(folder.path());
+        let (first, second) = (take(), take());
+        assert_eq!(
+            (name(&first), name(&second)),
+            ("recovery.etude".into(), "recovery-2.etude".into())
+        );
         drop(first);
-        assert!(lock(folder.path()).is_some(), "a window that is gone holds nothing");
+        assert_eq!(name(&take()), "recovery.etude", "a window that is gone holds nothing");
+    }
+
+    #[test]
+    fn what_a_second_window_left_in_a_crash_is_found() {
+        let folder = tempfile::tempdir().unwrap();
+        let take = || Place::take(folder.path());
+        let (first, second) = (take(), take());
+        std::fs::write(&first.path, "the first one's").unwrap();
+        std::fs::write(&second.path, "the second one's").unwrap();
+        drop(second);
+        let third = take();
+        assert_eq!(name(&third), "recovery-2.etude");
+        assert_eq!(name(&take()), "recovery-3.etude", "neither belongs to a third");
+    }
+
+    #[test]
+    fn where_nothing_can_be_written_nothing_is_shared() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("a file");
+        std::fs::write(&file, "").unwrap();
+        assert!(name(&Place::take(&file)).starts_with("recovery-of-"));
     }
 }
