@@ -136,7 +136,7 @@ fn a_bad_file_is_named_with_its_reason() {
     assert!(window.sees("letter.mid"));
     let alert = window.harness.state().state.alert.clone().unwrap();
     assert!(alert.contains('—'), "{alert}");
-    window.press("All right");
+    window.press("OK");
     assert_eq!(window.harness.state().state.alert, None);
     // The piece that was there is still there.
     assert!(!window.harness.state().state.document.history.score().notes().is_empty());

@@ -83,6 +83,10 @@ impl App {
     }
 
     pub(super) fn delete_selection(&mut self) {
+        // What is chosen in the score isn't seen now.
+        if self.state.shown != Shown::Score {
+            return self.refuse_editing();
+        }
         let document = &self.state.document;
         if let Some(change) = operations::delete(document.history.score(), &document.selection) {
             self.edit(&change.edit);
@@ -203,7 +207,7 @@ impl App {
             return self.state.takes.to_adopt.extend(takes);
         }
         for entry in self.state.takes.adopt(takes, &self.data_dir) {
-            self.keep_new_take(&entry);
+            self.keep_take(&entry);
         }
     }
 
@@ -310,7 +314,11 @@ fn read_any(path: &Path) -> Result<Opened, String> {
         let error = error.to_string();
         let name = path.display();
         // The importer knows the bytes; which file they were is known here.
-        if error.contains(&*name.to_string()) { error } else { format!("{name}: {error}") }
+        if error.contains(&*name.to_string()) {
+            error
+        } else {
+            format!("{name} can't be opened — {error}")
+        }
     })?;
     let warnings = import.warnings.iter().map(ToString::to_string).collect();
     let (takes, view) = (Vec::new(), ProjectView::default());

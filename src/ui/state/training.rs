@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use crate::model::{
-    EpochPoint, Model, ModelKind, Prepared, Run, StepPoint, TrainEvent, TrainSummary,
+    Baselines, EpochPoint, Model, ModelKind, Prepared, Run, StepPoint, TrainEvent, TrainSummary,
     TrainingSettings,
 };
 use crate::studio::JobId;
@@ -26,6 +26,7 @@ pub struct Training {
     /// What this run was asked for.
     pub settings: TrainingSettings,
     pub prepared: Option<Prepared>,
+    pub baselines: Option<Baselines>,
     pub last_step: Option<StepPoint>,
     /// Position in epochs, and the mean loss of a few steps there.
     pub live: Vec<[f64; 2]>,
@@ -59,11 +60,26 @@ impl Training {
         };
     }
 
+    /// A run of an earlier session is shown until another is trained.
+    pub fn show_earlier(&mut self, run: &Run) {
+        let newest = self.newest.take();
+        *self = Self {
+            run_dir: Some(run.path.clone()),
+            settings: run.summary.settings.clone(),
+            baselines: Some(run.summary.baselines),
+            epochs: run.metrics.clone(),
+            summary: run.summary.ending.clone(),
+            newest,
+            ..Self::default()
+        };
+    }
+
     /// Takes one event of the trainer in; returns a note the user should see.
     pub fn take_in(&mut self, event: TrainEvent) -> Option<String> {
         match event {
             TrainEvent::Prepared(prepared) => {
                 self.epochs.retain(|point| point.epoch < prepared.first_epoch.max(1));
+                self.baselines = Some(prepared.baselines);
                 self.prepared = Some(prepared);
             }
             TrainEvent::Step(point) => self.add_step(point),
