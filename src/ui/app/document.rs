@@ -22,6 +22,10 @@ impl App {
             }
             DocumentAction::Edit(edit) => self.edit(&edit),
             DocumentAction::Select(selection) => self.state.document.selection = selection,
+            DocumentAction::JumpTo(n_done) => {
+                self.state.document.jump_to(n_done);
+                self.show_score_at_once();
+            }
         }
     }
 
@@ -167,7 +171,7 @@ impl App {
         self.sync_player();
         self.player.seek(0.0);
         self.read_clock();
-        self.roll = Default::default();
+        self.roll = self.roll.for_another_piece();
     }
 
     pub(super) fn save(&mut self) {

@@ -26,7 +26,7 @@ pub use takes::{Provenance, TakeEntry, TakeId, Takes};
 pub use training::{Training, best_epoch, run_name, universal_time};
 
 use crate::model::{DeviceChoice, DeviceKind, DeviceReport, Run};
-use crate::music::{Key, Score};
+use crate::music::{Key, KeyScale, Score};
 use crate::ui::sessions::Unfinished;
 
 /// Whose notes are in the roll and in the loudspeakers.
@@ -47,6 +47,10 @@ pub struct Sound {
     pub font: String,
     pub is_playing: bool,
     pub playhead_secs: f64,
+    /// Whether the loop is played, when there is one.
+    pub is_looping: bool,
+    /// While it is counted in: the beats left.
+    pub count_in_beats: Option<u32>,
     pub speed: f64,
     /// Where the playhead of the score was left when a take was chosen.
     pub score_playhead_secs: f64,
@@ -136,6 +140,12 @@ impl State {
             Shown::Take(id) => self.takes.get(id).map(|entry| &entry.score),
         };
         other.unwrap_or_else(|| self.document.history.score())
+    }
+
+    /// The key that what is shown is most likely in, once it is known.
+    pub fn estimated_key(&self) -> Option<KeyScale> {
+        let (_, key) = self.key.as_ref()?;
+        key.map(KeyScale::from)
     }
 
     /// Where the playhead stands in the score, even while a take is heard.
