@@ -287,8 +287,6 @@ impl App {
             && let Some(run) = runs.iter().find(|run| !run.metrics.is_empty())
         {
             training.show_earlier(run);
-            // The roll is lower from now on.
-            self.roll.show_start();
         }
     }
 

@@ -347,6 +347,11 @@ fn draw(
     }
 }
 
+/// Names of lines nearer than this would stand on each other.
+fn near_names(shown: &RangeInclusive<f64>) -> f64 {
+    lines::width(shown) * 0.25
+}
+
 /// What counting reaches: a line where the axis has room for it, words at the edge where not.
 fn draw_baselines(
     plot: &mut PlotUi<'_>,
@@ -356,8 +361,15 @@ fn draw_baselines(
     scale: Scale,
 ) {
     let color = theme.curves.baseline;
-    // The two lie close together: one is named above its line, the other below.
-    let highest = baselines.iter().map(|(_, height)| *height).fold(f64::MIN, f64::max);
+    // Near an edge a line is named on its inner side. Two that lie close together are named
+    // outwards, one above its line, the other below.
+    let middle = (shown.start() + shown.end()) / 2.0;
+    let heights = || baselines.iter().map(|(_, height)| *height);
+    let are_close = |height: f64| {
+        let near = |other: f64| other != height && (other - height).abs() < near_names(shown);
+        heights().any(near)
+    };
+    let highest = heights().fold(f64::MIN, f64::max);
     let (mut above, mut below) = (Vec::new(), Vec::new());
     for (name, height) in baselines {
         if height > shown.end() {
@@ -368,7 +380,8 @@ fn draw_baselines(
             let line = HLine::new(*name, *height).stroke(Stroke::new(1.0, color));
             plot.hline(line.style(LineStyle::dashed_dense()));
             let at = PlotPoint::new(0.0, *height);
-            let side = if *height < highest { Align2::LEFT_TOP } else { Align2::LEFT_BOTTOM };
+            let is_below = if are_close(*height) { *height < highest } else { *height > middle };
+            let side = if is_below { Align2::LEFT_TOP } else { Align2::LEFT_BOTTOM };
             plot.text(Text::new("", at, RichText::new(*name).small().color(color)).anchor(side));
         }
     }
