@@ -2,6 +2,8 @@
 #![allow(dead_code, reason = "each test binary uses its own part of this module")]
 
 pub mod font;
+#[cfg(feature = "studio")]
+pub mod sound;
 
 use std::path::PathBuf;
 
