@@ -67,8 +67,8 @@ fn a_loop_repeats_without_a_gap_at_every_speed() {
         let sound = listen(&mut engine, RATE, 6.0 * period);
         let expected: Vec<f64> = (0..6).map(|n| f64::from(n) * period + 0.2 / speed).collect();
         let found = onsets(&sound);
-        // A sine takes some frames to rise out of silence.
-        assert!(are_near(&found, &expected, DELAY_FRAMES + 20, 40), "× {speed}: {found:?}");
+        // Up to a block late, and the attack takes a millisecond to rise.
+        assert!(are_near(&found, &expected, DELAY_FRAMES + 40, 45), "× {speed}: {found:?}");
         assert!(control.is_playing() && control.n_ended() == 0);
         // The note that was held across the start was never struck.
         assert!(amplitude(&sound, RATE, 220.0) < 1e-3, "× {speed}");
