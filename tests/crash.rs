@@ -1,0 +1,239 @@
+//! The program is killed at random moments; what was done longer ago than the autosave interval
+//! is there when it is started again.
+//!
+//! Two programs are killed. One is this test itself, started again as a child that drives the
+//! window without a display: it makes random edits and says when each was made. The other is the
+//! real `etude`, under a virtual display and with keys from xdotool, where both are installed.
+#![cfg(all(feature = "studio", unix))]
+
+mod common;
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use egui_kittest::kittest::Queryable as _;
+use etude::editor::{Project, ScoreEdit};
+use etude::music::{Note, Pitch, Score, Tick, Velocity};
+use rand::{RngExt, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+/// Set for the child: the folder it works on, and the seed of its edits.
+const FOLDER: &str = "ETUDE_CRASH_FOLDER";
+const SEED: &str = "ETUDE_CRASH_SEED";
+
+/// How long an edit may wait until it is on the disk.
+const INTERVAL: Duration = Duration::from_millis(600);
+
+/// A random edit that depends on nothing but the score and the numbers drawn.
+fn random_edit(score: &Score, rng: &mut ChaCha8Rng) -> ScoreEdit {
+    let notes = score.notes();
+    let start = Tick(rng.random_range(0..200_000));
+    let pitch = Pitch::new(rng.random_range(21..=108)).unwrap();
+    let velocity = Velocity::new(rng.random_range(1..=127)).unwrap();
+    let new = Note { start, length: Tick(rng.random_range(1..2_000)), pitch, velocity, part: 0 };
+    let kind = rng.random_range(0..4);
+    if notes.len() < 8 || kind < 2 {
+        return ScoreEdit::Add { notes: vec![new] };
+    }
+    let old = notes[rng.random_range(0..notes.len())];
+    match kind {
+        2 => ScoreEdit::Delete { notes: vec![old] },
+        _ => {
+            let moved = Note { start, pitch, ..old };
+            ScoreEdit::Replace { pairs: vec![(old, moved)], label: "Move" }
+        }
+    }
+}
+
+/// The child. In the list of tests it does nothing.
+#[test]
+fn child_that_edits_until_it_is_killed() {
+    let Some(folder) = std::env::var_os(FOLDER) else { return };
+    // Without a seed it only restores.
+    let seed = std::env::var(SEED).ok().map(|seed| seed.parse().unwrap());
+    work(Path::new(&folder), seed);
+}
+
+/// Restores what was left behind, shows it to the parent, and edits for ever.
+fn work(folder: &Path, seed: Option<u64>) {
+    let begun = Instant::now();
+    let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(|| {});
+    let mut harness = common::window::harness(folder, None, INTERVAL, wake);
+    let step = |harness: &mut egui_kittest::Harness<'static, etude::ui::App>| {
+        // The window's clock is the real one, as it is on a screen.
+        harness.input_mut().time = Some(begun.elapsed().as_secs_f64());
+        harness.step();
+    };
+    // The list of takes is read beside the unsaved work: both are there at last.
+    let looked_until = Instant::now() + Duration::from_secs(30);
+    let is_expected = folder.join("expected").exists();
+    while is_expected && harness.state().state.unfinished.is_empty() {
+        assert!(Instant::now() < looked_until, "nothing is offered");
+        step(&mut harness);
+    }
+    if is_expected {
+        step(&mut harness);
+        say("offered");
+        harness.query_all_by_label_contains("Restore").last().unwrap().click();
+        while !harness.state().state.document.is_unsaved() {
+            assert!(harness.state().state.alert.is_none(), "{:?}", harness.state().state.alert);
+            assert!(Instant::now() < looked_until, "nothing is restored");
+            step(&mut harness);
+        }
+    }
+    let score = Score::clone(harness.state().state.document.history.score());
+    Project::new(score).write(&folder.join("seen.etude")).unwrap();
+    say("ready");
+    let Some(seed) = seed else {
+        loop {
+            step(&mut harness);
+        }
+    };
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut pauses = ChaCha8Rng::seed_from_u64(seed + 1);
+    loop {
+        let document = &mut harness.state_mut().state.document;
+        let edit = random_edit(document.history.score(), &mut rng);
+        document.commit(&edit).unwrap();
+        say("edit");
+        let until = Instant::now() + Duration::from_millis(pauses.random_range(0..60));
+        loop {
+            step(&mut harness);
+            if Instant::now() >= until {
+                break;
+            }
+        }
+    }
+}
+
+/// One word for the parent, at once. It stands in a line of its own: the test runner has begun one.
+fn say(word: &str) {
+    use std::io::Write as _;
+    let mut out = std::io::stdout().lock();
+    let _gone = write!(out, "\n@{word}\n").and_then(|()| out.flush());
+}
+
+/// A child, and what it says with the moment it was heard.
+struct Running {
+    child: Child,
+    heard: Receiver<(String, Instant)>,
+}
+
+impl Running {
+    fn start(folder: &Path, seed: Option<u64>) -> Self {
+        let mut child = Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "child_that_edits_until_it_is_killed", "--nocapture"])
+            .env(FOLDER, folder)
+            .envs(seed.map(|seed| (SEED, seed.to_string())))
+            .env("ETUDE_CACHE_DIR", folder.join("cache"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let (sender, heard) = channel();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        std::thread::spawn(move || {
+            for line in lines.map_while(Result::ok) {
+                if let Some(word) = line.strip_prefix('@') {
+                    let _ended = sender.send((word.to_owned(), Instant::now()));
+                }
+            }
+        });
+        Self { child, heard }
+    }
+
+    /// Waits for a word.
+    fn hear(&self, wanted: &str) -> Instant {
+        loop {
+            let (word, when) = self.heard.recv_timeout(Duration::from_secs(60)).expect(wanted);
+            if word == wanted {
+                return when;
+            }
+        }
+    }
+
+    /// Lets it work for a while, kills it, and returns when it made its edits and when it died.
+    fn kill_after(mut self, pause: Duration) -> (Vec<Instant>, Instant) {
+        let until = Instant::now() + pause;
+        let mut edits = Vec::new();
+        while let Ok((word, when)) =
+            self.heard.recv_timeout(until.saturating_duration_since(Instant::now()))
+        {
+            if word == "edit" {
+                edits.push(when);
+            }
+        }
+        // SIGKILL: nothing of the child runs any more.
+        let killed = Instant::now();
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        edits.extend(self.heard.iter().filter(|(word, _)| word == "edit").map(|(_, when)| when));
+        (edits, killed)
+    }
+}
+
+/// A test that fails leaves nobody behind who edits for ever.
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _gone = self.child.wait();
+    }
+}
+
+/// The score after so many of the edits of a seed, for every number up to `most`.
+fn states(first: &Score, seed: u64, most: usize) -> Vec<Score> {
+    let mut rng = ChaCha8Rng::seed_from_u64(seed);
+    let mut states = vec![first.clone()];
+    for _ in 0..most {
+        let last = states.last().unwrap();
+        let next = random_edit(last, &mut rng).apply(last).unwrap();
+        states.push(next);
+    }
+    states
+}
+
+#[test]
+fn every_edit_older_than_the_interval_survives_a_kill() {
+    let rounds = if common::slow_tests("30 kills instead of 3") { 40 } else { 3 };
+    let folder = tempfile::tempdir().unwrap();
+    let seen = folder.path().join("seen.etude");
+    let mut rng = ChaCha8Rng::seed_from_u64(rounds);
+    // What the last child did: the score it began with, its seed, and how many edits must be there.
+    let mut last: Option<(Score, u64, usize, usize)> = None;
+    let (mut n_edits, mut n_lost, mut n_in_recovery) = (0, 0, 0);
+    // The last one only looks at what the one before left.
+    for seed in 0..=rounds {
+        if last.is_some() && seed % 3 == 2 {
+            // Killed while it starts and restores: nothing may change by that.
+            let running = Running::start(folder.path(), None);
+            running.hear("offered");
+            running.kill_after(Duration::from_millis(rng.random_range(0..200)));
+            n_in_recovery += 1;
+        }
+        let running = Running::start(folder.path(), Some(seed));
+        running.hear("ready");
+        let found = Project::read(&seen).unwrap().score;
+        if let Some((first, seed, needed, most)) = last.take() {
+            let states = states(&first, seed, most);
+            let count = states.iter().rposition(|state| *state == found);
+            let count = count.unwrap_or_else(|| panic!("round {seed}: no state is what was found"));
+            assert!(count >= needed, "round {seed}: {count} of {most}, {needed} are old enough");
+            n_edits += most;
+            n_lost += most - count;
+        }
+        let (edits, killed) =
+            running.kill_after(Duration::from_millis(rng.random_range(700..2_000)));
+        let is_old = |edit: &&Instant| killed.duration_since(**edit) > INTERVAL;
+        let needed = edits.iter().filter(is_old).count();
+        std::fs::write(folder.path().join("expected"), "").unwrap();
+        // One more may have been made than was said.
+        last = Some((found, seed, needed, edits.len() + 1));
+    }
+    println!(
+        "{rounds} kills while editing and {n_in_recovery} while restoring, {n_edits} edits; \
+         {n_lost} younger than {INTERVAL:?} are gone, no older one"
+    );
+}
