@@ -237,3 +237,187 @@ fn every_edit_older_than_the_interval_survives_a_kill() {
          {n_lost} younger than {INTERVAL:?} are gone, no older one"
     );
 }
+
+/// The real program on a virtual display, with a keyboard and a mouse.
+struct Screen {
+    display: String,
+    server: Child,
+}
+
+impl Screen {
+    /// `None` where a program for it isn't installed.
+    fn open(test: &str) -> Option<Self> {
+        for program in ["Xvfb", "xdotool"] {
+            let path = std::env::var_os("PATH").unwrap_or_default();
+            if !std::env::split_paths(&path).any(|folder| folder.join(program).is_file()) {
+                println!("skipped: {test} ({program} is not installed)");
+                return None;
+            }
+        }
+        let mut server = Command::new("Xvfb")
+            .args(["-displayfd", "1", "-screen", "0", "1280x720x24"])
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut number = String::new();
+        BufReader::new(server.stdout.take().unwrap()).read_line(&mut number).unwrap();
+        Some(Self { display: format!(":{}", number.trim()), server })
+    }
+
+    fn xdotool(&self, words: &str) -> String {
+        let tool = Command::new("xdotool")
+            .args(words.split(' '))
+            .env("DISPLAY", &self.display)
+            .stderr(Stdio::null())
+            .output()
+            .unwrap();
+        String::from_utf8_lossy(&tool.stdout).trim().to_owned()
+    }
+
+    fn start(&self, folder: &Path) -> Program<'_> {
+        let child = Command::new(env!("CARGO_BIN_EXE_etude"))
+            .env("DISPLAY", &self.display)
+            .env("HOME", folder)
+            .env("ETUDE_DATA_DIR", folder.join("data"))
+            .env("ETUDE_CACHE_DIR", folder.join("cache"))
+            .env("ETUDE_AUTOSAVE_SECS", PROGRAM_INTERVAL.as_secs_f64().to_string())
+            .env_remove("WAYLAND_DISPLAY")
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        Program { screen: self, child }
+    }
+}
+
+impl Drop for Screen {
+    fn drop(&mut self) {
+        let _gone = self.server.kill();
+        let _gone = self.server.wait();
+    }
+}
+
+struct Program<'a> {
+    screen: &'a Screen,
+    child: Child,
+}
+
+impl Program<'_> {
+    /// Presses these keys until the title tells of unsaved work. Without a window manager the
+    /// focus must come from somewhere else for the window to notice it.
+    fn press_until_unsaved(&self, keys: &[&str]) {
+        let start = Instant::now();
+        let root = self.screen.xdotool("search --maxdepth 0 .*");
+        loop {
+            assert!(start.elapsed() < Duration::from_secs(120), "the window answers to no key");
+            let window = self.screen.xdotool("search --onlyvisible --name Etude");
+            if self.screen.xdotool(&format!("getwindowname {window}")).starts_with('•') {
+                return;
+            }
+            self.screen.xdotool(&format!("windowfocus {root} windowfocus {window}"));
+            for key in keys {
+                self.screen.xdotool(key);
+                pause(Duration::from_millis(300));
+            }
+        }
+    }
+
+    fn kill(mut self) -> Instant {
+        let killed = Instant::now();
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        killed
+    }
+}
+
+impl Drop for Program<'_> {
+    fn drop(&mut self) {
+        let _gone = self.child.kill();
+        let _gone = self.child.wait();
+    }
+}
+
+/// Another program is watched: there is nothing to wait for but time.
+fn pause(time: Duration) {
+    let (_sender, nothing) = channel::<()>();
+    let _passed = nothing.recv_timeout(time);
+}
+
+/// Where the first note stands in what is kept on the disk.
+fn first_start(folder: &Path) -> Option<u32> {
+    let sessions = std::fs::read_dir(folder.join("data/sessions")).ok()?;
+    let mut found =
+        sessions.filter_map(|entry| Project::read(&entry.ok()?.path().join("project.etude")).ok());
+    let start = found.next()?.score.notes().first()?.start.0;
+    assert!(found.next().is_none(), "there is more than one session");
+    Some(start)
+}
+
+fn wait_for(what: &str, mut is_so: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !is_so() {
+        assert!(start.elapsed() < Duration::from_secs(60), "waited too long: {what}");
+        pause(Duration::from_millis(50));
+    }
+}
+
+const PROGRAM_INTERVAL: Duration = Duration::from_millis(2_000);
+
+/// From the key to the edit: a frame of a program that isn't optimized, on a busy machine.
+const KEY_TO_EDIT: Duration = Duration::from_millis(500);
+
+const CLICK: &str = "mousemove 640 560 click 1";
+
+#[test]
+fn the_real_program_keeps_what_was_written_when_it_is_killed() {
+    let name = "30 kills of the real program";
+    if !common::slow_tests(name) {
+        return;
+    }
+    let Some(screen) = Screen::open(name) else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let mut rng = ChaCha8Rng::seed_from_u64(1);
+    let (mut n_keys, mut n_young) = (0, 0);
+    // Where the first note must stand at least when the program is there again.
+    let mut kept: Option<u32> = None;
+    for round in 0..31 {
+        let program = screen.start(folder.path());
+        match kept {
+            None => program.press_until_unsaved(&[CLICK, "key ctrl+a", "key Right"]),
+            // Enter is Restore.
+            Some(_) => program.press_until_unsaved(&["key Return"]),
+        }
+        for key in [CLICK, "key ctrl+a"] {
+            screen.xdotool(key);
+            pause(Duration::from_millis(300));
+        }
+        pause(PROGRAM_INTERVAL);
+        let from = first_start(folder.path()).unwrap();
+        assert!(kept.is_none_or(|kept| from == kept), "round {round}: {from} instead of {kept:?}");
+        // All notes go to the right by one step of the grid, whatever that is here.
+        screen.xdotool("key Right");
+        wait_for("the first move is kept", || first_start(folder.path()).unwrap() != from);
+        let base = first_start(folder.path()).unwrap();
+        let step = base - from;
+        let until = Instant::now() + Duration::from_millis(rng.random_range(500..6_000));
+        let mut sent = Vec::new();
+        while Instant::now() < until {
+            screen.xdotool("key Right");
+            sent.push(Instant::now());
+            pause(Duration::from_millis(rng.random_range(10..200)));
+        }
+        let killed = program.kill();
+        let is_old = |key: &&Instant| **key + PROGRAM_INTERVAL + KEY_TO_EDIT < killed;
+        let needed = sent.iter().filter(is_old).count();
+        let start = first_start(folder.path()).unwrap();
+        let found = ((start - base) / step) as usize;
+        assert!(found >= needed, "round {round}: {found} of {} keys, {needed} needed", sent.len());
+        n_keys += sent.len();
+        n_young += sent.len() - found;
+        kept = Some(start);
+    }
+    println!(
+        "31 kills of the real program, {n_keys} keys; {n_young} younger than {PROGRAM_INTERVAL:?} \
+         are gone, no older one"
+    );
+}

@@ -506,22 +506,26 @@ fn odd_scores_open_or_are_refused_within_seconds() {
 }
 
 #[test]
-fn half_a_million_notes_in_one_tick_open_within_seconds() {
+fn any_number_of_notes_in_one_tick_opens() {
+    // Half a million take half a minute without optimization.
+    let count = match common::slow_tests("500,000 notes in one tick instead of 20,000") {
+        true => 500_000_u32,
+        false => 20_000,
+    };
     let mut events = Vec::new();
-    for idx in 0..500_000_u32 {
-        events.extend([0, 0x90 | (idx % 9) as u8, (21 + idx % 88) as u8, (1 + idx % 127) as u8]);
+    for idx in 0..count {
+        events.extend([0, 0x90 | (idx % 8) as u8, (21 + idx % 88) as u8, (1 + idx % 127) as u8]);
     }
     events.push(0x60);
     let mut is_first = true;
-    for idx in 0..500_000_u32 {
+    for idx in 0..count {
         if !is_first {
             events.push(0);
         }
         is_first = false;
-        events.extend([0x80 | (idx % 9) as u8, (21 + idx % 88) as u8, 0]);
+        events.extend([0x80 | (idx % 8) as u8, (21 + idx % 88) as u8, 0]);
     }
-    match survives("dense.mid", &midi(&events)) {
-        Ok((_, count)) => assert!(count > 0),
-        Err(alert) => assert!(alert.contains("notes"), "{alert}"),
-    }
+    let (_, found) = survives("dense.mid", &midi(&events)).expect("so many notes are a piece");
+    // Those of channel 10 would be drums; there are none.
+    assert_eq!(found, count as usize);
 }
