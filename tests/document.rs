@@ -133,6 +133,22 @@ fn new_open_save_and_revert_ask_before_work_is_lost() {
 }
 
 #[test]
+fn edits_made_while_another_piece_is_read_are_asked_about() {
+    let mut window = Window::open(None);
+    let first = file(window.folder.path(), "first.mid", 3);
+    // Long enough that reading takes longer than the frame in which the key is pressed.
+    let second = file(window.folder.path(), "second.etude", 30_000);
+    open(&mut window, &first, 3);
+    window.keys(Modifiers::COMMAND, Key::A);
+    window.drop_on_it(&second);
+    window.keys(Modifiers::NONE, Key::Delete);
+    assert_eq!(window.n_notes(), 0);
+    window.wait("it is asked about", |app| app.state.question.is_some());
+    window.press("Don't save");
+    window.wait("the other is opened", |app| n_notes(app) == 30_000);
+}
+
+#[test]
 fn closing_asks_and_the_title_tells_what_is_unsaved() {
     let mut window = Window::open(None);
     let project = file(window.folder.path(), "waltz.etude", 5);
