@@ -3,8 +3,11 @@
 //!
 //! A step takes seconds on a CPU, so this is no benchmark of many samples: a run is started on
 //! made-up music, its first step (which allocates, and compiles kernels on a card) is left out,
-//! and the next ones are timed between the events that tell of them.
+//! and the next ones are timed between the events that tell of them. On the CPU the same step
+//! made of burn's own layers is timed beside each.
 
+#[path = "training/burn_layers.rs"]
+mod burn_layers;
 mod common;
 
 use std::sync::Arc;
@@ -16,6 +19,9 @@ use etude::model::{DeviceChoice, TrainEvent, TrainRequest, TrainingSettings, tra
 /// Steps that are timed, after as many that are not.
 const STEPS: usize = 3;
 
+/// Frames a sequence.
+const SEQUENCE: usize = 100;
+
 fn main() {
     // cargo gives `--bench`; a word without dashes is a device.
     let device = std::env::args().skip(1).find(|word| !word.starts_with('-'));
@@ -23,16 +29,23 @@ fn main() {
         Ok(device) => device,
         Err(error) => return eprintln!("{error}"),
     };
-    println!("chords  batch  seconds a step  frames a second");
+    println!("chords  batch  seconds a step  frames a second  burn's layers  ratio");
     for vocabulary in [1_000, 8_000] {
         for batch in [64, 256] {
-            match seconds_a_step(vocabulary, batch, device) {
-                Ok(secs) => println!(
-                    "{vocabulary:>6}  {batch:>5}  {secs:>14.3}  {:>15.0}",
-                    batch as f64 * 100.0 / secs
-                ),
-                Err(error) => println!("{vocabulary:>6}  {batch:>5}  {error}"),
+            let secs = match seconds_a_step(vocabulary, batch, device) {
+                Ok(secs) => secs,
+                Err(error) => {
+                    println!("{vocabulary:>6}  {batch:>5}  {error}");
+                    continue;
+                }
+            };
+            let frames = (batch * SEQUENCE) as f64;
+            print!("{vocabulary:>6}  {batch:>5}  {secs:>14.3}  {:>15.0}", frames / secs);
+            if device == DeviceChoice::Cpu {
+                let theirs = burn_layers::seconds_a_step(vocabulary, batch, SEQUENCE, STEPS);
+                print!("  {theirs:>11.3} s  {:>5.2}", theirs / secs);
             }
+            println!();
         }
     }
 }
@@ -41,6 +54,7 @@ fn seconds_a_step(vocabulary: usize, batch: usize, device: DeviceChoice) -> Resu
     let folder = tempfile::tempdir().map_err(|error| error.to_string())?;
     let settings = TrainingSettings {
         batch,
+        sequence: SEQUENCE,
         epochs: 1_000,
         max_vocabulary: None,
         early_stop: None,

@@ -12,13 +12,133 @@ use tempfile::NamedTempFile;
 /// # Errors
 /// Whatever the file system says; `path` is then as it was and nothing stays beside it.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let target = path.is_symlink().then(|| path.canonicalize()).and_then(Result::ok);
-    let path = target.as_deref().unwrap_or(path);
+    let path = &behind_link(path);
+    check_size(bytes.len() as u64)?;
     let mut aside = create_beside(path)?;
     aside.write_all(bytes)?;
     aside.as_file().sync_all()?;
     aside.persist(path).map_err(|error| error.error)?;
+    flush_folder(folder_of(path))
+}
+
+/// As [`write_atomically`], and keeps what was at `path` before as [`backup_path`]: for files
+/// that a person asked for by name.
+///
+/// # Errors
+/// Whatever the file system says; what was at `path` is then still there.
+pub fn write_keeping_backup(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let path = &behind_link(path);
+    let mut aside = create_beside(path)?;
+    aside.write_all(bytes)?;
+    aside.as_file().sync_all()?;
+    replace_keeping_backup(aside, path)
+}
+
+/// Puts a file that is written and flushed in the place of `path`, whose earlier content stays as
+/// [`backup_path`].
+///
+/// # Errors
+/// Whatever the file system says; what was at `path` is then still there.
+pub fn replace_keeping_backup(aside: NamedTempFile, path: &Path) -> io::Result<()> {
+    let path = &behind_link(path);
+    // Only once the new content is safe beside it: a full disk doesn't touch the backup before.
+    back_up(path)?;
+    aside.persist(path).map_err(|error| error.error)?;
+    flush_folder(folder_of(path))
+}
+
+/// Where the earlier content of a file is kept: `waltz.etude` → `waltz.etude.bak`.
+pub fn backup_path(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".bak");
+    path.with_file_name(name)
+}
+
+/// Keeps what is at `path` under a second name, without a moment in which it has none.
+fn back_up(path: &Path) -> io::Result<()> {
+    if !path.try_exists()? {
+        return Ok(());
+    }
+    // A fresh folder gives a name that nobody else uses, where a link can be made and then
+    // renamed over the backup before.
+    let aside = tempfile::Builder::new().prefix(".etude-").tempdir_in(folder_of(path))?;
+    let copy = aside.path().join("backup");
+    if std::fs::hard_link(path, &copy).is_err() {
+        // Some file systems know no links.
+        std::fs::copy(path, &copy)?;
+        std::fs::File::open(&copy)?.sync_all()?;
+    }
+    std::fs::rename(&copy, backup_path(path))
+}
+
+/// What a link points to, so that a link stays a link; anything else is itself.
+fn behind_link(path: &Path) -> PathBuf {
+    let target = path.is_symlink().then(|| path.canonicalize()).and_then(Result::ok);
+    target.unwrap_or_else(|| path.to_owned())
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(parent) if !parent.as_os_str().is_empty() => parent,
+        _ => Path::new("."),
+    }
+}
+
+/// Makes a rename last through a power cut.
+///
+/// # Errors
+/// Only when the disk fails: where folders can't be flushed, the file system keeps their order.
+pub(crate) fn flush_folder(folder: &Path) -> io::Result<()> {
+    #[cfg(unix)]
+    match std::fs::File::open(folder).and_then(|folder| folder.sync_all()) {
+        Err(error) if !matches!(error.kind(), io::ErrorKind::StorageFull) => {
+            tracing::debug!("{} can't be flushed: {error}", folder.display());
+        }
+        result => return result,
+    }
+    #[cfg(not(unix))]
+    let _ = folder;
     Ok(())
+}
+
+/// Refuses a file that is larger than the shell lets this process write (`ulimit -f`). To try it
+/// would end the program by a signal, before it could say why or tidy up.
+///
+/// *Limitations*: the limit is known on Linux only.
+///
+/// # Errors
+/// When `n_bytes` are more than the limit.
+pub(crate) fn check_size(n_bytes: u64) -> io::Result<()> {
+    match largest_file() {
+        Some(limit) if n_bytes > limit => Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("no file may be larger than {limit} bytes here, as `ulimit -f` says"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn largest_file() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Fsize).current
+}
+
+#[cfg(not(target_os = "linux"))]
+fn largest_file() -> Option<u64> {
+    None
+}
+
+/// Why a file can't be written, in words for the user where the usual ones aren't clear.
+pub fn plain_reason(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::StorageFull => "the disk is full".to_owned(),
+        io::ErrorKind::QuotaExceeded => "your share of the disk is used up".to_owned(),
+        io::ErrorKind::ReadOnlyFilesystem => "the disk can only be read".to_owned(),
+        io::ErrorKind::PermissionDenied => "you aren't allowed to write there".to_owned(),
+        io::ErrorKind::NotFound => "its folder doesn't exist".to_owned(),
+        io::ErrorKind::NotADirectory => "what should be its folder is a file".to_owned(),
+        _ => error.to_string(),
+    }
 }
 
 /// A file in the folder of `path` that goes away unless it is persisted as `path`. Where files
@@ -28,10 +148,7 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// # Errors
 /// Whatever the file system says.
 pub(crate) fn create_beside(path: &Path) -> io::Result<NamedTempFile> {
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(path);
     let mut builder = tempfile::Builder::new();
     builder.prefix(".etude-");
     #[cfg(unix)]
@@ -91,6 +208,23 @@ mod tests {
         assert_eq!(std::fs::read(&path).unwrap(), b"new");
         assert!(write_atomically(&folder.path().join("none/file"), b"x").is_err());
         assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "nothing stays beside it");
+    }
+
+    #[test]
+    fn the_earlier_content_stays_as_the_backup() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("waltz.mid");
+        for content in ["one", "two", "three"] {
+            write_keeping_backup(&path, content.as_bytes()).unwrap();
+        }
+        assert_eq!(std::fs::read(&path).unwrap(), b"three");
+        assert_eq!(std::fs::read(backup_path(&path)).unwrap(), b"two");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 2);
+
+        let inside = path.join("inside.mid");
+        let error = write_keeping_backup(&inside, b"x").unwrap_err();
+        assert_eq!(plain_reason(&error), "what should be its folder is a file");
+        assert_eq!(std::fs::read(&path).unwrap(), b"three");
     }
 
     #[cfg(unix)]

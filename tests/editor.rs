@@ -131,8 +131,10 @@ fn a_whole_new_score_is_one_step_with_everything_in_it() {
     assert_eq!(**history.score(), other);
     assert_eq!(history.undo().as_deref(), Some("Use take 3"));
     assert_eq!(**history.score(), first);
+    assert!(history.selection().is_empty(), "nobody chose the notes of a whole score");
     history.redo();
     assert_eq!(**history.score(), other);
+    assert!(history.selection().is_empty());
 }
 
 #[test]

@@ -1,138 +1,14 @@
 //! The window, driven as a person drives it: by names and keys, without a display.
 #![cfg(feature = "studio")]
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+mod common;
 
-use crossbeam_channel::{Receiver, unbounded};
+use common::window::Window;
 use egui::accesskit::Role;
 use egui::{Key, Modifiers};
-use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use etude::audio::Player;
-use etude::model::TrainingSettings;
 use etude::music::smf;
-use etude::studio::Studio;
-use etude::ui::{App, DialogKind, Preferences, Setup, Shown, State};
-
-/// Nothing here takes longer, on a busy machine either.
-const PATIENCE: Duration = Duration::from_secs(600);
-
-/// The window with a folder of its own, and the channel its workers knock on.
-struct Window {
-    harness: Harness<'static, App>,
-    knocks: Receiver<()>,
-    folder: tempfile::TempDir,
-}
-
-impl Window {
-    fn open(file: Option<PathBuf>) -> Self {
-        Self::open_in(tempfile::tempdir().unwrap(), file)
-    }
-
-    fn open_in(folder: tempfile::TempDir, file: Option<PathBuf>) -> Self {
-        let (sender, knocks) = unbounded();
-        let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(move || {
-            let _ = sender.send(());
-        });
-        let data_dir = folder.path().to_owned();
-        let harness = Harness::builder().with_size([1280.0, 720.0]).build_eframe(move |creation| {
-            let setup = Setup {
-                studio: Studio::new(Arc::clone(&wake)),
-                player: Player::silent(Arc::clone(&wake)),
-                wake,
-                data_dir,
-                clock: || UNIX_EPOCH + Duration::from_secs(1_795_363_512),
-                dialogs: DialogKind::OwnField,
-                preferences: preferences(),
-                recovery_after: Duration::from_millis(500),
-                file,
-            };
-            App::new(&creation.egui_ctx, setup)
-        });
-        Self { harness, knocks, folder }
-    }
-
-    /// Draws frames until it is so, as the workers knock.
-    fn wait(&mut self, what: &str, is_so: impl Fn(&App) -> bool) {
-        let start = Instant::now();
-        while !is_so(self.harness.state()) {
-            assert!(start.elapsed() < PATIENCE, "waited too long: {what}");
-            // The silent clock knocks for nobody: look at it now and then.
-            let _ = self.knocks.recv_timeout(Duration::from_millis(20));
-            self.harness.step();
-        }
-        self.harness.run_steps(3);
-    }
-
-    /// Presses the last button of that name: the one in the panel, not the menu's title.
-    fn press(&mut self, name: &str) {
-        let buttons = self.harness.get_all_by_role_and_label(Role::Button, name);
-        buttons.last().unwrap().click();
-        self.harness.run_steps(3);
-    }
-
-    fn keys(&mut self, modifiers: Modifiers, key: Key) {
-        self.harness.key_press_modifiers(modifiers, key);
-        self.harness.run_steps(4);
-    }
-
-    fn write(&mut self, path: &Path) {
-        // The dialog is drawn over everything else, and so last.
-        let field = self.harness.get_all_by_role(Role::TextInput).last().unwrap();
-        field.set_text_value_accesskit(&path.display().to_string());
-        self.harness.run_steps(3);
-    }
-
-    fn drop_on_it(&mut self, path: &Path) {
-        self.harness.input_mut().dropped_files.push(Arc::new(Dropped(path.to_owned())));
-        self.harness.run_steps(3);
-    }
-
-    fn state(&self) -> &State {
-        &self.harness.state().state
-    }
-
-    fn n_notes(&self) -> usize {
-        self.state().document.history.score().notes().len()
-    }
-
-    fn sees(&self, text: &str) -> bool {
-        self.harness.query_all_by_label_contains(text).next().is_some()
-    }
-}
-
-/// What the system says was dropped.
-#[derive(Debug)]
-struct Dropped(PathBuf);
-
-impl egui::DroppedFile for Dropped {
-    fn path(&self) -> &Path {
-        &self.0
-    }
-
-    fn bytes(&self) -> Result<Vec<u8>, String> {
-        std::fs::read(&self.0).map_err(|error| error.to_string())
-    }
-}
-
-/// The smallest network that still learns: what is tested here is the window.
-fn preferences() -> Preferences {
-    let training = TrainingSettings {
-        layers: 1,
-        hidden: 8,
-        epochs: 2,
-        sequence: 32,
-        max_vocabulary: Some(64),
-        ..TrainingSettings::default()
-    };
-    let mut preferences = Preferences { training, ..Preferences::default() };
-    preferences.compose.bars = 4.0;
-    // A network that has learned so little must not write rests only.
-    preferences.compose.temperature = 1.2;
-    preferences
-}
+use etude::ui::{App, Preferences, Shown};
 
 #[test]
 fn train_compose_listen_export() {
@@ -173,6 +49,11 @@ fn train_compose_listen_export() {
     let take = &window.harness.state().state.takes.list[0];
     assert_eq!(import.score.notes().len(), take.score.notes().len());
 
+    // It can't be edited where it is, and says how it could be.
+    window.drag(egui::pos2(700.0, 300.0), egui::pos2(760.0, 320.0));
+    assert!(window.sees("This is a take. Use puts it into the score"));
+    window.press("Dismiss");
+
     // One press puts it into the score, one key takes it out again.
     let before = window.harness.state().state.document.history.score().notes().len();
     window.press("Use ⏷");
@@ -185,6 +66,7 @@ fn train_compose_listen_export() {
     let state = &window.harness.state().state;
     assert_eq!(state.document.history.score().notes().len(), before);
     assert!(!state.document.is_unsaved());
+    assert!(state.document.selection.is_empty(), "nobody chose the whole piece");
 
     // The run goes on with its own music, whatever the library holds by then.
     let other = window.folder.path().join("other");
@@ -204,6 +86,65 @@ fn train_compose_listen_export() {
     let state = &window.harness.state().state;
     assert_eq!(state.alert, None);
     assert!(state.library.paths.is_empty() && n_pieces(window.harness.state()) > Some(1));
+    starts_again_where_it_ended(window);
+}
+
+/// What eframe keeps between starts.
+#[derive(Default)]
+struct Kept(std::collections::HashMap<String, String>);
+
+impl eframe::Storage for Kept {
+    fn get_string(&self, key: &str) -> Option<String> {
+        self.0.get(key).cloned()
+    }
+
+    fn set_string(&mut self, key: &str, value: String) {
+        self.0.insert(key.to_owned(), value);
+    }
+
+    fn remove_string(&mut self, key: &str) {
+        self.0.remove(key);
+    }
+
+    fn flush(&mut self) {}
+}
+
+/// The run that was in training is chosen and shown, and what was dropped stays away.
+fn starts_again_where_it_ended(mut window: Window) {
+    let mut kept = Kept::default();
+    eframe::App::save(window.harness.state_mut(), &mut kept);
+    let run_dir = window.state().training.run_dir.clone().unwrap();
+    let choice = etude::ui::ModelChoice::Run(run_dir.clone());
+    let Window { harness, folder, .. } = window;
+    drop(harness);
+
+    let preferences = Preferences::load(Some(&kept));
+    assert_eq!(preferences.compose.model, choice);
+    let mut window = Window::open_with(folder, None, preferences);
+    window.wait("the runs are listed", |app| !app.state.runs.is_empty());
+    window.wait("the takes are read", |app| app.state.takes.is_read);
+    assert_eq!(window.state().preferences.compose.model, choice);
+    assert_eq!(window.state().training.run_dir, Some(run_dir));
+    assert_eq!(window.state().training.epochs.len(), 3);
+    assert!(window.sees("best: epoch"), "its curves are drawn");
+
+    let project = window.folder.path().join("piece.etude");
+    for n_takes in [1, 0] {
+        window.keys(Modifiers::COMMAND, Key::S);
+        if n_takes == 1 {
+            window.write(&project);
+            window.press("Save here");
+        }
+        let saved = project.clone();
+        window.wait("the project is saved", move |_| {
+            etude::editor::Project::read(&saved).is_ok_and(|read| read.takes.len() == n_takes)
+        });
+        if n_takes == 1 {
+            window.press("More for Take 1");
+            window.press("Drop");
+            assert!(window.state().takes.list.is_empty());
+        }
+    }
 }
 
 #[test]
@@ -260,7 +201,9 @@ fn a_bad_file_is_named_with_its_reason() {
     assert!(window.sees("letter.mid"));
     let alert = window.harness.state().state.alert.clone().unwrap();
     assert!(alert.contains('—'), "{alert}");
-    window.press("All right");
+    // What failed, why and what to do stand in lines of their own.
+    assert!(window.sees("Choose a .mid file"));
+    window.press("OK");
     assert_eq!(window.harness.state().state.alert, None);
     // The piece that was there is still there.
     assert!(!window.harness.state().state.document.history.score().notes().is_empty());
@@ -384,33 +327,4 @@ fn a_dropped_file_is_opened_and_a_bad_one_is_named() {
     assert!(alert.contains("noise.mid") && alert.contains('—'), "{alert}");
     assert!(window.sees("noise.mid"));
     assert_eq!(window.n_notes(), n_notes);
-}
-
-#[test]
-fn unsaved_work_is_offered_after_a_crash_and_gone_once_saved() {
-    let mut window = Window::open(None);
-    window.wait("the takes are read", |app| app.state.takes.is_read);
-    window.keys(Modifiers::COMMAND, Key::A);
-    window.keys(Modifiers::NONE, Key::Delete);
-    let kept = window.folder.path().join("recovery.etude");
-    let path = kept.clone();
-    window.wait("unsaved work is kept", move |_| path.exists());
-    // The program ends without a word; the folder stays.
-    let Window { harness, folder, .. } = window;
-    drop(harness);
-
-    let mut window = Window::open_in(folder, None);
-    assert!(window.n_notes() > 0);
-    window.harness.run_steps(3);
-    window.press("Recover");
-    window.wait("the work is back", |app| app.state.document.is_unsaved());
-    assert_eq!(window.n_notes(), 0);
-
-    let out = window.folder.path().join("saved.etude");
-    window.keys(Modifiers::COMMAND, Key::S);
-    window.write(&out);
-    window.press("Save here");
-    window.wait("the work is saved", |app| !app.state.document.is_unsaved());
-    window.wait("what was kept is gone", move |_| !kept.exists());
-    assert!(out.exists());
 }

@@ -19,10 +19,11 @@ mod project;
 mod readable;
 mod selection;
 
+pub use crate::files::backup_path;
 pub use clipboard::{Clipboard, ClipboardError};
 pub use edit::{EditError, MeterEdit, PartEdit, PedalEdit, ScoreEdit, TempoEdit};
 pub use grid::{Bar, Bars, Division, Grid, GridStep, NoteValue};
 pub use history::{GestureId, History};
 pub use operations::Change;
-pub use project::{Project, ProjectError, backup_path};
+pub use project::{Project, ProjectError};
 pub use selection::{NoteKey, Selection, selected_notes};

@@ -51,11 +51,11 @@ pub enum ProjectError {
         Project::FORMAT_VERSION
     )]
     Newer { path: PathBuf, found: u64 },
-    #[error("{} is damaged at line {line}, column {column} — {reason}. Open the earlier copy beside it, which ends in .bak", path.display())]
-    Damaged { path: PathBuf, line: usize, column: usize, reason: String },
-    #[error("{} is damaged — {reason}. Open the earlier copy beside it, which ends in .bak", path.display())]
-    Invalid { path: PathBuf, reason: String },
-    #[error("{} can't be written — {source}. Save it in another place", path.display())]
+    #[error("{} is damaged at line {line}, column {column} — {reason}. {}", path.display(), way_out(backup.as_deref()))]
+    Damaged { path: PathBuf, line: usize, column: usize, reason: String, backup: Option<PathBuf> },
+    #[error("{} is damaged — {reason}. {}", path.display(), way_out(backup.as_deref()))]
+    Invalid { path: PathBuf, reason: String, backup: Option<PathBuf> },
+    #[error("{} can't be written — {}. Save it in another place", path.display(), files::plain_reason(source))]
     Write { path: PathBuf, source: io::Error },
     #[error("{} can't be written — the project would be larger than {} MB. Drop some of its takes", path.display(), Project::MAX_BYTES >> 20)]
     WouldBeTooLarge { path: PathBuf },
@@ -100,6 +100,7 @@ impl Project {
             line: error.line(),
             column: error.column(),
             reason: reason(&error),
+            backup: existing_backup(path),
         };
         let foreign = || ProjectError::Foreign { path: path.to_owned() };
         // What doesn't even begin as a JSON object was never a project.
@@ -117,12 +118,15 @@ impl Project {
         }
         let mut project: Self = serde_json::from_slice(bytes).map_err(damaged)?;
         put_in_order(&mut project.score);
-        check(&project.score)
-            .map_err(|reason| ProjectError::Invalid { path: path.to_owned(), reason })?;
+        check(&project.score).map_err(|reason| ProjectError::Invalid {
+            path: path.to_owned(),
+            reason,
+            backup: existing_backup(path),
+        })?;
         Ok(project)
     }
 
-    /// Writes the project, and keeps what was at `path` before as [`backup_path`].
+    /// Writes the project, and keeps what was at `path` before as [`files::backup_path`].
     ///
     /// # Errors
     /// When it can't be written; what was there is then still there.
@@ -133,37 +137,25 @@ impl Project {
         if text.len() as u64 > Self::MAX_BYTES {
             return Err(ProjectError::WouldBeTooLarge { path: path.to_owned() });
         }
-        back_up(path).map_err(write)?;
-        files::write_atomically(path, text.as_bytes()).map_err(write)
+        files::write_keeping_backup(path, text.as_bytes()).map_err(write)
     }
 }
 
-/// Where the earlier content of a file is kept: `waltz.etude` → `waltz.etude.bak`.
-pub fn backup_path(path: &Path) -> PathBuf {
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".bak");
-    path.with_file_name(name)
+fn existing_backup(path: &Path) -> Option<PathBuf> {
+    Some(files::backup_path(path)).filter(|backup| backup.is_file())
 }
 
-/// Keeps what is at `path` under a second name, without a moment in which it has none.
-fn back_up(path: &Path) -> io::Result<()> {
-    if !path.try_exists()? {
-        return Ok(());
+/// What is left to do about a project that is damaged.
+fn way_out(backup: Option<&Path>) -> String {
+    match backup {
+        Some(backup) => {
+            let name = backup.file_name().unwrap_or_default().to_string_lossy();
+            format!(
+                "Rename the earlier copy beside it, {name}, so that it ends in .etude, and open that"
+            )
+        }
+        None => "There is no earlier copy beside it: choose another file".to_owned(),
     }
-    let backup = backup_path(path);
-    let folder = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    // A fresh folder gives a name that nobody else uses, where a link can be made and then
-    // renamed over the backup before.
-    let aside = tempfile::Builder::new().prefix(".etude-").tempdir_in(folder)?;
-    let copy = aside.path().join("backup");
-    if fs::hard_link(path, &copy).is_err() {
-        // Some file systems know no links.
-        fs::copy(path, &copy)?;
-    }
-    fs::rename(&copy, &backup)
 }
 
 /// The parser's words without the place, which stands elsewhere in the message.

@@ -15,7 +15,7 @@ pub struct Note {
     pub length: Tick,
     pub pitch: Pitch,
     pub velocity: Velocity,
-    /// Which of the score's parts it belongs to.
+    /// Which of the score's parts it belongs to; of percussion, which of its tracks.
     pub part: u8,
 }
 

@@ -30,6 +30,13 @@ pub enum AppAction {
     DismissNotice(usize),
     Resume(PathBuf),
     Answer(Question, Choice),
+    /// What becomes of the work of this name that another window left behind.
+    Unfinished(String, UnfinishedAction),
+    /// Asks about all that other windows left behind.
+    AskAboutUnfinished,
+    ForgetRecent,
+    /// Whether Etude's own file dialog is used even where the system has one.
+    OwnFileDialog(bool),
     /// Asks before NVIDIA's libraries are fetched.
     AskForNvidia,
     StopFetching,
@@ -75,6 +82,12 @@ pub enum TakeAction {
     ExportMidi,
     ExportWav,
     Drop,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum UnfinishedAction {
+    Restore,
+    Discard,
 }
 
 /// An answer to a [`Question`].

@@ -8,9 +8,11 @@ use super::state::{Shown, State};
 /// A command without arguments. What needs one (a file, a take) is an action instead.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum Command {
+    NewScore,
     OpenFile,
     SaveProject,
     SaveProjectAs,
+    Revert,
     ExportMidi,
     ExportWav,
     Quit,
@@ -52,9 +54,11 @@ const CTRL_SHIFT: Modifiers = Modifiers::COMMAND.plus(Modifiers::SHIFT);
 
 impl Command {
     pub const ALL: &'static [Self] = &[
+        Self::NewScore,
         Self::OpenFile,
         Self::SaveProject,
         Self::SaveProjectAs,
+        Self::Revert,
         Self::ExportMidi,
         Self::ExportWav,
         Self::Quit,
@@ -93,6 +97,8 @@ impl Command {
 
     pub fn label(self) -> &'static str {
         match self {
+            Self::NewScore => "New",
+            Self::Revert => "Revert to the file",
             Self::OpenFile => "Open…",
             Self::SaveProject => "Save",
             Self::SaveProjectAs => "Save as…",
@@ -135,6 +141,8 @@ impl Command {
 
     pub fn tooltip(self) -> &'static str {
         match self {
+            Self::NewScore => "Begin with an empty score",
+            Self::Revert => "Give up all changes since the file was opened or saved",
             Self::OpenFile => "Open a MIDI file or an Etude project",
             Self::SaveProject => "Save the score as an Etude project",
             Self::SaveProjectAs => "Save the score as another Etude project",
@@ -177,6 +185,8 @@ impl Command {
 
     pub fn shortcut(self) -> Option<KeyboardShortcut> {
         let (modifiers, key) = match self {
+            Self::NewScore => (CTRL, Key::N),
+            Self::Revert => (CTRL_SHIFT, Key::R),
             Self::OpenFile => (CTRL, Key::O),
             Self::SaveProject => (CTRL, Key::S),
             Self::SaveProjectAs => (CTRL_SHIFT, Key::S),
@@ -217,6 +227,10 @@ impl Command {
             Self::Undo => ok(state.document.history.undo_label().is_some(), "Nothing to undo"),
             Self::Redo => ok(state.document.history.redo_label().is_some(), "Nothing to redo"),
             Self::SelectAll | Self::ExportMidi => ok(has_notes, "There are no notes"),
+            Self::Revert => {
+                ok(state.document.source.is_some(), "It is in no file yet")?;
+                ok(state.document.is_unsaved(), "Nothing has changed since it was saved")
+            }
             Self::DeleteSelection => {
                 ok(!state.document.selection.is_empty(), "No notes are chosen")
             }

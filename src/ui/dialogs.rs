@@ -1,18 +1,18 @@
-//! Asking for a path: the system's dialog where there is one, a field of our own where not.
+//! Asking for a path: the system's dialog where there is one, a picker of our own where not.
 //!
-//! rfd answers `None` both when the user cancels and when there is neither a portal nor zenity,
-//! and a half-installed portal may block for ever; so it is called from a thread, and an answer
-//! of `None` that comes faster than any hand is taken to mean "no dialog here".
+//! On Linux rfd asks the desktop portal over D-Bus, and zenity when that fails. It answers `None`
+//! both when the user cancels and when neither is there, and a half-installed portal may block
+//! for ever. So it isn't asked at all where there is no bus and no zenity; it is called from a
+//! thread; and an answer of `None` that comes faster than any hand is taken to mean "no dialog
+//! here". Who waits for one that doesn't come asks again and gets our own.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
-use egui::{Key, Ui};
-
 use super::action::{Actions, AppAction};
+use super::file_picker::{FilePicker, PickerAnswer};
 use super::state::TakeId;
 use super::tasks::{Answer, Tasks};
-use super::theme::SPACE;
 
 /// What a path is wanted for.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -31,8 +31,9 @@ pub enum Purpose {
     CurvesPng,
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Form {
+/// What kind of path is wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Form {
     OpenFile,
     OpenFiles,
     OpenFolder,
@@ -40,7 +41,7 @@ enum Form {
 }
 
 impl Purpose {
-    fn title(self) -> &'static str {
+    pub fn title(self) -> &'static str {
         match self {
             Self::OpenScore => "Open a MIDI file or a project",
             Self::LearnFiles => "Choose MIDI files to learn from",
@@ -55,7 +56,7 @@ impl Purpose {
         }
     }
 
-    fn form(self) -> Form {
+    pub fn form(self) -> Form {
         match self {
             Self::OpenScore | Self::PrimeFile | Self::SoundFont => Form::OpenFile,
             Self::LearnFiles => Form::OpenFiles,
@@ -64,7 +65,7 @@ impl Purpose {
         }
     }
 
-    fn extensions(self) -> (&'static str, &'static [&'static str]) {
+    pub fn extensions(self) -> (&'static str, &'static [&'static str]) {
         match self {
             Self::OpenScore => ("Music", &["mid", "midi", "kar", "rmi", "etude"]),
             Self::LearnFiles | Self::PrimeFile => ("MIDI", &["mid", "midi", "kar", "rmi"]),
@@ -79,7 +80,7 @@ impl Purpose {
     }
 
     /// The path with the ending it should have, if it is for writing and has none.
-    fn with_extension(self, path: PathBuf) -> PathBuf {
+    pub fn with_extension(self, path: PathBuf) -> PathBuf {
         match self.extensions().1.first() {
             Some(extension) if self.form() == Form::Save && path.extension().is_none() => {
                 path.with_extension(extension)
@@ -89,22 +90,21 @@ impl Purpose {
     }
 }
 
+/// Where a dialog begins.
+#[derive(Clone, Default)]
+pub struct Suggestion {
+    /// The folder of what is worked on; where a file was chosen last when there is none.
+    pub folder: Option<PathBuf>,
+    /// For a file that is to be written.
+    pub name: String,
+}
+
 /// The answer of the system's dialog.
 pub struct Picked {
     purpose: Purpose,
-    suggestion: String,
+    suggestion: Suggestion,
     paths: Option<Vec<PathBuf>>,
     took: Duration,
-}
-
-/// The field of our own.
-struct Field {
-    purpose: Purpose,
-    text: String,
-    error: Option<String>,
-    is_fresh: bool,
-    /// The user saw that the file exists and may press again to replace it.
-    may_replace: Option<PathBuf>,
 }
 
 /// Which dialogs are used.
@@ -112,13 +112,16 @@ struct Field {
 pub enum DialogKind {
     #[default]
     System,
-    /// Only the field: on systems without dialogs, and in tests.
-    OwnField,
+    /// Only our own picker: on systems without dialogs, and in tests.
+    OwnPicker,
 }
 
 pub struct Dialogs {
     kind: DialogKind,
-    field: Option<Field>,
+    prefers_own: bool,
+    picker: Option<FilePicker>,
+    /// Where the last file was chosen.
+    folder: Option<PathBuf>,
     /// A dialog of the system is open; another would lie behind it.
     is_waiting: bool,
 }
@@ -128,17 +131,26 @@ impl Dialogs {
     const IMMEDIATELY: Duration = Duration::from_millis(300);
 
     pub fn new(kind: DialogKind) -> Self {
-        Self { kind, field: None, is_waiting: false }
+        let kind = match kind {
+            DialogKind::System if !has_system_dialog() => DialogKind::OwnPicker,
+            kind => kind,
+        };
+        Self { kind, prefers_own: false, picker: None, folder: None, is_waiting: false }
     }
 
-    pub fn ask(&mut self, purpose: Purpose, suggestion: &str, tasks: &Tasks) {
-        if self.kind == DialogKind::OwnField || self.is_waiting {
+    /// Whether our own picker is used even where the system has one.
+    pub fn prefer_own(&mut self, is_own: bool) {
+        self.prefers_own = is_own;
+    }
+
+    /// Asks for a path.
+    pub fn ask(&mut self, purpose: Purpose, suggestion: Suggestion, tasks: &Tasks) {
+        if self.kind == DialogKind::OwnPicker || self.prefers_own || self.is_waiting {
             // A dialog that never came back must not lock the user out.
-            self.open_field(purpose, suggestion);
+            self.open_picker(purpose, suggestion);
             return;
         }
         self.is_waiting = true;
-        let suggestion = suggestion.to_owned();
         tasks.spawn("file dialog", move || {
             let start = Instant::now();
             let paths = system_dialog(purpose, &suggestion);
@@ -146,7 +158,7 @@ impl Dialogs {
         });
     }
 
-    /// Takes the system's answer: paths to act on, none if it was cancelled; or opens the field.
+    /// Takes the system's answer: paths to act on, none if it was cancelled; or opens our own.
     pub fn take_in(&mut self, picked: Picked) -> Option<(Purpose, Vec<PathBuf>)> {
         self.is_waiting = false;
         let Picked { purpose, suggestion, paths, took } = picked;
@@ -156,152 +168,72 @@ impl Dialogs {
                 return Some((purpose, paths));
             }
             None if took < Self::IMMEDIATELY => {
-                self.kind = DialogKind::OwnField;
-                self.open_field(purpose, &suggestion);
+                self.kind = DialogKind::OwnPicker;
+                self.open_picker(purpose, suggestion);
             }
             None => return Some((purpose, Vec::new())),
         }
         None
     }
 
-    fn open_field(&mut self, purpose: Purpose, suggestion: &str) {
-        let home = std::env::home_dir().unwrap_or_default();
-        let text = match purpose.form() {
-            Form::Save => home.join(suggestion).to_string_lossy().into_owned(),
-            _ => String::new(),
-        };
-        self.field = Some(Field { purpose, text, error: None, is_fresh: true, may_replace: None });
+    fn open_picker(&mut self, purpose: Purpose, suggestion: Suggestion) {
+        let Suggestion { folder, name } = suggestion;
+        let folder = folder.or_else(|| self.folder.clone()).or_else(std::env::home_dir);
+        self.picker = Some(FilePicker::new(purpose, folder.unwrap_or_default(), name));
     }
 
     pub fn is_open(&self) -> bool {
-        self.field.is_some()
+        self.picker.is_some()
     }
 
     pub fn ui(&mut self, ctx: &egui::Context, actions: &mut Actions) {
-        let Some(field) = &mut self.field else { return };
-        let response = super::widgets::modal(ctx, "path field").show(ctx, |ui| field.ui(ui));
-        if let Some(paths) = response.inner.paths {
-            actions.push(AppAction::PathsChosen(field.purpose, paths));
-            self.field = None;
-        } else if response.inner.is_cancelled || response.should_close() {
-            actions.push(AppAction::PathsChosen(field.purpose, Vec::new()));
-            self.field = None;
-        }
-    }
-}
-
-#[derive(Default)]
-struct FieldAnswer {
-    paths: Option<Vec<PathBuf>>,
-    is_cancelled: bool,
-}
-
-impl Field {
-    fn ui(&mut self, ui: &mut Ui) -> FieldAnswer {
-        let mut answer = FieldAnswer::default();
-        ui.set_width(SPACE * 64.0);
-        let title = ui.label(egui::RichText::new(self.purpose.title()).strong());
-        ui.add_space(SPACE);
-        let hint = self.hint();
-        let edit =
-            egui::TextEdit::singleline(&mut self.text).hint_text(hint).desired_width(f32::INFINITY);
-        let edit = ui.add(edit).labelled_by(title.id);
-        if std::mem::take(&mut self.is_fresh) {
-            edit.request_focus();
-        }
-        let is_entered = edit.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter));
-        match &self.error {
-            Some(error) => super::widgets::problem(ui, error),
-            None => super::widgets::hint(ui, "This system has no file dialog: write the path"),
+        let Some(picker) = &mut self.picker else { return };
+        let response = super::widgets::modal(ctx, "file picker").show(ctx, |ui| picker.ui(ui));
+        let (should_close, purpose) = (response.should_close(), picker.purpose());
+        let paths = match response.inner {
+            PickerAnswer::Chosen(paths) => paths,
+            PickerAnswer::Cancelled => Vec::new(),
+            PickerAnswer::Open if should_close => Vec::new(),
+            PickerAnswer::Open => return,
         };
-        ui.add_space(SPACE);
-        ui.horizontal(|ui| {
-            let replaces = self.may_replace.is_some();
-            let word = match self.purpose.form() {
-                Form::Save if replaces => "Replace",
-                Form::Save => "Save here",
-                _ => "Open this",
-            };
-            if ui.button(word).clicked() || is_entered {
-                answer.paths = self.check();
-            }
-            answer.is_cancelled = ui.button("Cancel").clicked();
-        });
-        answer
-    }
-
-    fn hint(&self) -> &'static str {
-        match self.purpose.form() {
-            Form::OpenFolder => "/path/to/a/folder",
-            Form::OpenFiles => "/path/to/a/file.mid, more with ; between them",
-            _ => "/path/to/a/file",
+        if !paths.is_empty() {
+            self.folder = Some(picker.folder().to_owned());
         }
-    }
-
-    /// The paths if they can be used; otherwise says why not.
-    fn check(&mut self) -> Option<Vec<PathBuf>> {
-        let form = self.purpose.form();
-        let text = self.text.trim();
-        if text.is_empty() {
-            self.error = Some("There is no path — write one".to_owned());
-            return None;
-        }
-        let parts = match form {
-            Form::OpenFiles => {
-                text.split(';').map(str::trim).filter(|part| !part.is_empty()).collect()
-            }
-            _ => vec![text],
-        };
-        let paths: Vec<PathBuf> =
-            parts.into_iter().map(|part| self.purpose.with_extension(from_home(part))).collect();
-        let problem = paths.iter().find_map(|path| match form {
-            Form::Save => {
-                let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-                let missing = folder.is_some_and(|folder| !folder.is_dir());
-                missing.then(|| {
-                    format!("The folder of “{}” doesn't exist — choose another", path.display())
-                })
-            }
-            Form::OpenFolder if !path.is_dir() => {
-                Some(format!("“{}” is no folder — check the path", path.display()))
-            }
-            _ if !path.exists() => {
-                Some(format!("“{}” can't be found — check the path", path.display()))
-            }
-            _ => None,
-        });
-        if problem.is_some() {
-            self.error = problem;
-            return None;
-        }
-        if form == Form::Save && paths[0].exists() && self.may_replace.as_ref() != Some(&paths[0]) {
-            self.error =
-                Some(format!("“{}” exists — press again to replace it", paths[0].display()));
-            self.may_replace = Some(paths[0].clone());
-            return None;
-        }
-        Some(paths)
+        actions.push(AppAction::PathsChosen(purpose, paths));
+        self.picker = None;
     }
 }
 
-/// `~/…` as shells read it.
-fn from_home(text: &str) -> PathBuf {
-    match (text.strip_prefix("~/"), std::env::home_dir()) {
-        (Some(rest), Some(home)) => home.join(rest),
-        _ => PathBuf::from(text),
+/// Whether it makes sense to ask the system at all. Where it does, it may still have none.
+fn has_system_dialog() -> bool {
+    if !cfg!(target_os = "linux") {
+        return true;
     }
+    let is_set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    let has_bus = || {
+        let folder = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+        folder.is_some_and(|folder| folder.join("bus").exists())
+    };
+    let has_zenity = || {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        std::env::split_paths(&path).any(|folder| folder.join("zenity").is_file())
+    };
+    is_set("DBUS_SESSION_BUS_ADDRESS") || has_bus() || has_zenity()
 }
 
-fn system_dialog(purpose: Purpose, suggestion: &str) -> Option<Vec<PathBuf>> {
+fn system_dialog(purpose: Purpose, suggestion: &Suggestion) -> Option<Vec<PathBuf>> {
     let mut dialog = rfd::FileDialog::new().set_title(purpose.title());
     let (name, extensions) = purpose.extensions();
     if !extensions.is_empty() {
         dialog = dialog.add_filter(name, extensions);
     }
+    if let Some(folder) = &suggestion.folder {
+        dialog = dialog.set_directory(folder);
+    }
     match purpose.form() {
         Form::OpenFile => dialog.pick_file().map(|path| vec![path]),
         Form::OpenFiles => dialog.pick_files(),
         Form::OpenFolder => dialog.pick_folder().map(|path| vec![path]),
-        Form::Save => dialog.set_file_name(suggestion).save_file().map(|path| vec![path]),
+        Form::Save => dialog.set_file_name(&suggestion.name).save_file().map(|path| vec![path]),
     }
 }

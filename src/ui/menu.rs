@@ -50,6 +50,7 @@ fn item(ui: &mut Ui, state: &State, command: Command, actions: &mut Actions) {
 }
 
 fn file_menu(ui: &mut Ui, state: &State, actions: &mut Actions) {
+    item(ui, state, Command::NewScore, actions);
     item(ui, state, Command::OpenFile, actions);
     ui.menu_button("Open recent", |ui| {
         if state.preferences.recent.is_empty() {
@@ -60,6 +61,13 @@ fn file_menu(ui: &mut Ui, state: &State, actions: &mut Actions) {
             if row.clicked() {
                 let open = DocumentAction::Open(path.clone());
                 actions.push(AppAction::Document(open));
+                ui.close();
+            }
+        }
+        if !state.preferences.recent.is_empty() {
+            ui.separator();
+            if ui.button("Clear this list").clicked() {
+                actions.push(AppAction::ForgetRecent);
                 ui.close();
             }
         }
@@ -75,7 +83,11 @@ fn file_menu(ui: &mut Ui, state: &State, actions: &mut Actions) {
         });
     });
     ui.separator();
-    for command in [Command::SaveProject, Command::SaveProjectAs] {
+    if !state.unfinished.is_empty() && ui.button("Recover unsaved work…").clicked() {
+        actions.push(AppAction::AskAboutUnfinished);
+        ui.close();
+    }
+    for command in [Command::SaveProject, Command::SaveProjectAs, Command::Revert] {
         item(ui, state, command, actions);
     }
     ui.separator();
@@ -107,6 +119,13 @@ fn view_menu(ui: &mut Ui, state: &State, actions: &mut Actions) {
             actions.push(AppAction::Theme(name));
             ui.close();
         }
+    }
+    ui.separator();
+    let mut is_own = preferences.own_file_dialog;
+    let hint = "For a desktop whose own dialog is missing or doesn't answer";
+    if ui.checkbox(&mut is_own, "Etude's own file dialog").on_hover_text(hint).clicked() {
+        actions.push(AppAction::OwnFileDialog(is_own));
+        ui.close();
     }
     ui.separator();
     ui.menu_button("Piano sound", |ui| fonts_menu(ui, state, actions));

@@ -7,7 +7,9 @@
 //!   `take_list`, `curves`, `piano_roll`, `roll_header`, `status_bar`: what is drawn, each in one
 //!   place of the window
 //! - `dialogs`, `questions`, `palette`, `info`: what lies over it for a moment
+//! - `file_picker`: choosing a path where the system has no dialog for it
 //! - `tasks`: short work on other threads
+//! - `sessions`: unsaved work on the disk
 //! - `theme`, `widgets`: how everything looks
 //!
 //! Panels draw from the state and push actions; only the fields of a form change while they are
@@ -19,6 +21,7 @@ mod command;
 mod compose_panel;
 mod curves;
 mod dialogs;
+mod file_picker;
 mod info;
 mod library_panel;
 mod menu;
@@ -27,6 +30,7 @@ mod palette;
 pub mod piano_roll;
 mod questions;
 mod roll_header;
+mod sessions;
 mod settings_form;
 mod state;
 mod status_bar;

@@ -15,8 +15,15 @@ use crate::studio::Studio;
 /// The name windows are grouped under and preferences are kept under.
 const APP_ID: &str = "etude";
 
-/// How long edits rest before unsaved work is kept against a crash.
-const RECOVERY_AFTER: Duration = Duration::from_secs(5);
+/// The longest that an edit waits until it is kept against a crash. `ETUDE_AUTOSAVE_SECS`
+/// overrides it, for tests.
+const AUTOSAVE: Duration = Duration::from_secs(10);
+
+fn autosave_interval() -> Duration {
+    let asked = std::env::var("ETUDE_AUTOSAVE_SECS").ok();
+    let asked = asked.and_then(|secs| Duration::try_from_secs_f64(secs.parse().ok()?).ok());
+    asked.unwrap_or(AUTOSAVE)
+}
 
 /// Opens the window and returns when it is closed.
 pub fn run(file: Option<PathBuf>) -> Result<(), String> {
@@ -43,7 +50,7 @@ pub fn run(file: Option<PathBuf>) -> Result<(), String> {
             data_dir: data_dir(),
             clock: SystemTime::now,
             dialogs: DialogKind::System,
-            recovery_after: RECOVERY_AFTER,
+            recovery_after: autosave_interval(),
             preferences: Preferences::load(creation.storage),
             file,
         };

@@ -1,10 +1,11 @@
 //! Dialogs that ask or tell one thing.
 
-use egui::{Context, RichText};
+use egui::{Context, Response, RichText, Ui};
 
-use super::action::{Actions, AppAction, Choice};
-use super::state::{Question, State};
-use super::theme::{SPACE, Theme};
+use super::action::{Actions, AppAction, Choice, UnfinishedAction};
+use super::sessions::Unfinished;
+use super::state::{Question, State, universal_time};
+use super::theme::{ROW, SPACE, Theme};
 use super::widgets::progress;
 use crate::cuda_libraries;
 
@@ -13,19 +14,17 @@ const WIDTH: f32 = SPACE * 56.0;
 /// Something serious: what failed, why, what to do.
 pub fn alert_ui(ctx: &Context, state: &mut State) {
     let Some(text) = state.alert.clone() else { return };
-    let (what, rest) = match text.split_once(" — ") {
-        Some((what, rest)) => (what.to_owned(), Some(rest.to_owned())),
-        None => (text, None),
-    };
+    let alert = Alert::from(text.as_str());
     let response = super::widgets::modal(ctx, "alert").show(ctx, |ui| {
         ui.set_width(WIDTH);
-        ui.label(RichText::new(what).strong());
-        if let Some(rest) = rest {
+        ui.label(RichText::new(alert.what).strong());
+        for line in [alert.why, alert.remedy].into_iter().flatten() {
             ui.add_space(SPACE);
-            ui.label(rest);
+            ui.label(line);
         }
         ui.add_space(SPACE * 2.0);
-        let button = ui.button("All right");
+        let size = egui::vec2(SPACE * 10.0, ROW);
+        let button = ui.horizontal(|ui| ui.add(egui::Button::new("OK").min_size(size))).inner;
         if ui.memory(|memory| memory.focused().is_none()) {
             button.request_focus();
         }
@@ -36,56 +35,163 @@ pub fn alert_ui(ctx: &Context, state: &mut State) {
     }
 }
 
+/// A message in the parts it is written in: "what failed — why. What to do".
+#[derive(PartialEq, Debug)]
+struct Alert {
+    what: String,
+    why: Option<String>,
+    remedy: Option<String>,
+}
+
+impl From<&str> for Alert {
+    fn from(text: &str) -> Self {
+        let Some((what, rest)) = text.split_once(" — ") else {
+            return Self { what: text.to_owned(), why: None, remedy: None };
+        };
+        // Where a cause brought a remedy of its own, both stand in the last line.
+        let (why, remedy) = match rest.split_once(". ") {
+            Some((why, remedy)) => (why, Some(sentence(remedy))),
+            None => match rest.split_once(" — ") {
+                Some((why, remedy)) => (why, Some(sentence(remedy))),
+                None => (rest, None),
+            },
+        };
+        Self { what: sentence(what), why: Some(sentence(why)), remedy }
+    }
+}
+
+/// With a capital at the start, unless a path or a name in quotes stands there.
+fn sentence(text: &str) -> String {
+    let text = text.trim().trim_end_matches('.');
+    let mut letters = text.chars();
+    let is_word = text.split_whitespace().next().is_some_and(|word| !word.contains(['/', '.']));
+    match letters.next() {
+        Some(first) if is_word => first.to_uppercase().chain(letters).collect(),
+        _ => text.to_owned(),
+    }
+}
+
 /// A question before something that can't be taken back.
 pub fn question_ui(ctx: &Context, state: &State, actions: &mut Actions) {
     let Some(question) = &state.question else { return };
-    let (what, go_on) = match question {
+    let before = match question {
         Question::FetchNvidia => return nvidia_ui(ctx, actions),
-        Question::Recover => return recover_ui(ctx, actions),
-        Question::Close => ("Close without saving?", "Close without saving"),
-        Question::Open(_) | Question::OpenBuiltIn(_) => {
-            ("Open another piece without saving this one?", "Open without saving")
-        }
+        Question::Recover => return recover_ui(ctx, state, actions),
+        Question::Revert => return revert_ui(ctx, state, actions),
+        Question::Close => "closing",
+        Question::Open(_) | Question::OpenBuiltIn(_) => "opening another piece",
+        Question::New => "beginning a new one",
+        Question::Restore(_) => "restoring another piece",
     };
+    let what = format!("Save “{}” before {before}?", state.document.name());
+    let since = match &state.document.path {
+        Some(path) => format!("It has changed since it was saved as {}", path.display()),
+        None => "It is in no file yet".to_owned(),
+    };
+    let choices =
+        [("Save", Choice::SaveFirst), ("Don't save", Choice::GoOn), ("Cancel", Choice::Cancel)];
+    let choice = choice_ui(ctx, &what, &since, &choices);
+    actions.extend(choice.map(|choice| AppAction::Answer(question.clone(), choice)));
+}
+
+/// The way back to the file. Saving is no way there, and so it isn't offered.
+fn revert_ui(ctx: &Context, state: &State, actions: &mut Actions) {
+    let Some(path) = &state.document.source else { return };
+    let what = format!("Go back to {}?", super::widgets::file_name(path));
+    let since = "Every change since it was opened or saved will be gone, undo steps included";
+    let choices = [("Cancel", Choice::Cancel), ("Revert", Choice::GoOn)];
+    let choice = choice_ui(ctx, &what, since, &choices);
+    actions.extend(choice.map(|choice| AppAction::Answer(Question::Revert, choice)));
+}
+
+/// A few words and some buttons. Enter presses the first one unless another was gone to, Escape
+/// is Cancel.
+fn choice_ui(ctx: &Context, what: &str, why: &str, choices: &[(&str, Choice)]) -> Option<Choice> {
     let response = super::widgets::modal(ctx, "question").show(ctx, |ui| {
         ui.set_width(WIDTH);
         ui.label(RichText::new(what).strong());
         ui.add_space(SPACE);
-        ui.label(format!("“{}” has changes that are in no file", state.document.name()));
+        ui.label(why);
         ui.add_space(SPACE * 2.0);
-        ui.horizontal(|ui| {
-            let mut choice = None;
-            for (text, answer) in
-                [("Save", Choice::SaveFirst), (go_on, Choice::GoOn), ("Cancel", Choice::Cancel)]
-            {
-                if ui.button(text).clicked() {
-                    choice = Some(answer);
-                }
-            }
-            choice
-        })
-        .inner
+        let row = ui.horizontal(|ui| {
+            let add = |&(text, choice): &(&str, Choice)| (ui.button(text), choice);
+            choices.iter().map(add).collect::<Vec<_>>()
+        });
+        focus_first(row.inner.iter().map(|(button, _)| button));
+        row.inner.into_iter().find(|(button, _)| button.clicked()).map(|(_, choice)| choice)
     });
-    let choice = response.inner.or_else(|| response.should_close().then_some(Choice::Cancel));
-    actions.extend(choice.map(|choice| AppAction::Answer(question.clone(), choice)));
+    response.inner.or_else(|| response.should_close().then_some(Choice::Cancel))
 }
 
-/// Work that was not saved when the program ended. It goes only when that is asked for.
-fn recover_ui(ctx: &Context, actions: &mut Actions) {
+/// What lies over everything has the keys, whatever was touched last.
+fn focus_first<'a>(buttons: impl Iterator<Item = &'a Response> + Clone) {
+    if buttons.clone().any(Response::has_focus) {
+        return;
+    }
+    if let Some(first) = buttons.into_iter().next() {
+        first.request_focus();
+    }
+}
+
+/// Work that was not saved when a window ended. It goes only when that is asked for.
+fn recover_ui(ctx: &Context, state: &State, actions: &mut Actions) {
     let response = super::widgets::modal(ctx, "question").show(ctx, |ui| {
         ui.set_width(WIDTH);
         ui.label(RichText::new("Recover unsaved work?").strong());
         ui.add_space(SPACE);
-        ui.label("Etude ended last time before changes of a piece were saved");
+        ui.label(match state.unfinished.len() {
+            1 => "Etude ended before this piece was saved",
+            _ => "Etude ended before these pieces were saved",
+        });
+        ui.add_space(SPACE);
+        let mut buttons = Vec::new();
+        let mut action = None;
+        egui::ScrollArea::vertical().max_height(SPACE * 40.0).show(ui, |ui| {
+            for found in &state.unfinished {
+                let (restore, discard) = unfinished_ui(ui, found);
+                let both =
+                    [(&restore, UnfinishedAction::Restore), (&discard, UnfinishedAction::Discard)];
+                let pressed = both.into_iter().find(|(button, _)| button.clicked());
+                action = action.take().or(pressed.map(|(_, action)| (found.name(), action)));
+                buttons.extend([restore, discard]);
+            }
+        });
         ui.add_space(SPACE * 2.0);
-        ui.horizontal(|ui| {
-            let recover = ui.button("Recover").clicked().then_some(Choice::GoOn);
-            recover.or_else(|| ui.button("Discard").clicked().then_some(Choice::Cancel))
-        })
-        .inner
+        let later = ui.button("Ask me later").on_hover_text("Nothing is lost: they stay kept");
+        let is_later = later.clicked();
+        buttons.push(later);
+        focus_first(buttons.iter());
+        (action, is_later)
     });
-    let answer = |choice| AppAction::Answer(Question::Recover, choice);
-    actions.extend(response.inner.map(answer));
+    let should_close = response.should_close();
+    let (action, is_later) = response.inner;
+    if let Some((name, action)) = action {
+        actions.push(AppAction::Unfinished(name, action));
+    } else if is_later || should_close {
+        actions.push(AppAction::Answer(Question::Recover, Choice::Cancel));
+    }
+}
+
+/// One piece that can be restored, and its two buttons.
+fn unfinished_ui(ui: &mut Ui, found: &Unfinished) -> (Response, Response) {
+    let about = &found.about;
+    let title = if about.title.is_empty() { "Untitled" } else { &about.title };
+    ui.label(RichText::new(title).strong());
+    let place = match &about.path {
+        Some(path) => format!("saved before as {}", path.display()),
+        None => "never saved".to_owned(),
+    };
+    ui.label(format!("Kept {}, {place}", universal_time(about.kept_secs)));
+    let buttons = ui.horizontal(|ui| (ui.button("Restore"), ui.button("Discard")));
+    let (restore, discard) = buttons.inner;
+    // Several stand under one another: each says whose it is to those who don't see that.
+    for (button, verb) in [(&restore, "Restore"), (&discard, "Discard")] {
+        button.widget_info(|| {
+            egui::WidgetInfo::labeled(egui::Role::Button, true, format!("{verb} {title}"))
+        });
+    }
+    ui.add_space(SPACE);
+    (restore, discard)
 }
 
 /// What would be fetched from the network, and under whose terms.

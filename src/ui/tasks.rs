@@ -15,6 +15,7 @@ use std::thread::{self, JoinHandle};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::dialogs::Picked;
+use super::sessions::Unfinished;
 use super::state::{Coverage, ModelChoice, ProjectView, TakeEntry};
 use crate::audio::Font;
 use crate::model::{Model, Run};
@@ -57,6 +58,15 @@ pub enum Answer {
         result: Result<Font, String>,
         then: WavExport,
     },
+    /// Work that other windows left behind, now claimed by this one.
+    UnfinishedFound(Vec<Unfinished>),
+    /// Work of this name was read, to be worked on.
+    Restored {
+        name: String,
+        result: Result<Opened, String>,
+    },
+    /// Unsaved work is on the disk, or not.
+    Kept(Result<(), String>),
     ProjectSaved {
         path: PathBuf,
         score: Arc<Score>,

@@ -2,6 +2,10 @@
 #![allow(dead_code, reason = "each test binary uses its own part of this module")]
 
 pub mod font;
+#[cfg(feature = "studio")]
+pub mod sound;
+#[cfg(feature = "studio")]
+pub mod window;
 
 use std::path::PathBuf;
 

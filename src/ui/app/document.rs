@@ -14,19 +14,48 @@ use crate::ui::tasks::{Answer, Opened};
 use crate::ui::widgets::{counted, file_name};
 
 impl App {
-    pub(super) fn document_action(&mut self, action: DocumentAction) {
+    pub(super) fn document_action(&mut self, ctx: &egui::Context, action: DocumentAction) {
         match action {
-            DocumentAction::Open(path) if self.state.document.is_unsaved() => {
-                self.state.question = Some(Question::Open(path));
+            DocumentAction::Open(path) => self.replace_score(ctx, Question::Open(path)),
+            DocumentAction::OpenBuiltIn(idx) => {
+                self.replace_score(ctx, Question::OpenBuiltIn(idx));
             }
-            DocumentAction::Open(path) => self.read_score(path),
-            DocumentAction::OpenBuiltIn(idx) if self.state.document.is_unsaved() => {
-                self.state.question = Some(Question::OpenBuiltIn(idx));
-            }
-            DocumentAction::OpenBuiltIn(idx) => self.open_built_in(idx),
             DocumentAction::Edit(edit) => self.edit(&edit),
             DocumentAction::Select(selection) => self.state.document.selection = selection,
         }
+    }
+
+    /// Another score is to come into the window: at once, or when the question about the unsaved
+    /// one is answered.
+    pub(super) fn replace_score(&mut self, ctx: &egui::Context, with: Question) {
+        if self.state.document.is_unsaved() {
+            self.keep_before_risk();
+            self.state.question = Some(with);
+        } else {
+            self.state.question = None;
+            self.go_on(ctx, with);
+        }
+    }
+
+    /// The file that the score was read from or saved to, as it is on the disk. Only what was
+    /// changed since is asked about: without changes there is nothing to go back on.
+    pub(super) fn revert(&mut self, ctx: &egui::Context) {
+        self.replace_score(ctx, Question::Revert);
+    }
+
+    /// Whether there are new edits since another score was asked for: what was answered before
+    /// they were made doesn't count for them.
+    pub(super) fn has_edited_meanwhile(&mut self) -> bool {
+        let score = self.state.document.history.score();
+        let before = self.replaced.take();
+        self.state.document.is_unsaved()
+            && before.is_some_and(|before| !Arc::ptr_eq(&before, score))
+    }
+
+    /// Something serious: shown until it is read.
+    pub(super) fn alert(&mut self, error: String) {
+        self.state.alert = Some(error.clone());
+        self.state.notices.error_elsewhere(error);
     }
 
     pub(super) fn edit(&mut self, edit: &ScoreEdit) {
@@ -63,6 +92,10 @@ impl App {
     }
 
     pub(super) fn delete_selection(&mut self) {
+        // What is chosen in the score isn't seen now.
+        if self.state.shown != Shown::Score {
+            return self.refuse_editing();
+        }
         let document = &self.state.document;
         if let Some(change) = operations::delete(document.history.score(), &document.selection) {
             self.edit(&change.edit);
@@ -81,28 +114,30 @@ impl App {
         let opened = match result {
             Ok(opened) => opened,
             Err(error) => {
-                self.state.alert = Some(error.clone());
-                self.state.notices.error_elsewhere(error);
-                return;
+                if !path.exists() {
+                    self.state.preferences.recent.retain(|other| *other != path);
+                }
+                return self.alert(error);
             }
         };
-        let mut score = opened.score;
-        if score.title.is_empty() {
-            score.title = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        if self.has_edited_meanwhile() {
+            self.state.question = Some(Question::Open(path));
+            return;
         }
-        let n_notes = score.notes().len();
-        let is_recovered = path == self.recovery_path();
-        let place = if is_recovered { opened.view.path } else { Some(path.clone()) };
-        self.set_document(score, place.filter(|_| opened.is_project));
-        self.state.document.set_composed_rate(opened.view.composed_rate);
-        self.adopt_takes(opened.takes);
-        if is_recovered {
-            return self.recovered();
+        let mut opened = opened;
+        if opened.score.title.is_empty() {
+            let stem = path.file_stem().unwrap_or_default();
+            opened.score.title = stem.to_string_lossy().into_owned();
         }
+        let n_notes = opened.score.notes().len();
+        let place = opened.is_project.then(|| path.clone());
+        let warnings = std::mem::take(&mut opened.warnings);
+        self.adopt(opened, place);
+        self.state.document.source = Some(path.clone());
         self.state.preferences.remember(&path);
         let name = file_name(&path);
         let notes = counted(n_notes, "note", "notes");
-        match opened.warnings.as_slice() {
+        match warnings.as_slice() {
             [] => self.state.notices.done(format!("Opened {name}: {notes}")),
             [first, rest @ ..] => {
                 let more = match rest.len() {
@@ -112,6 +147,20 @@ impl App {
                 self.state.notices.note(format!("Opened {name}: {notes}. {first}{more}"));
             }
         }
+    }
+
+    /// The score comes into the window, with how it was looked at and what was composed for it.
+    pub(super) fn adopt(&mut self, opened: Opened, path: Option<PathBuf>) {
+        let Opened { score, takes, view, .. } = opened;
+        self.set_document(score, path);
+        let document = &mut self.state.document;
+        document.set_composed_rate(view.composed_rate);
+        document.key = view.key;
+        document.loop_range = view.loop_range;
+        if let Some(look) = view.look {
+            self.roll.set_look(look);
+        }
+        self.adopt_takes(takes);
     }
 
     fn open_built_in(&mut self, idx: usize) {
@@ -154,7 +203,8 @@ impl App {
     /// long is left to the thread that writes it.
     pub(super) fn project(&self) -> impl FnOnce() -> Project + Send + use<> {
         let score = Arc::clone(self.state.document.history.score());
-        let (takes, view) = (self.state.takes.list.clone(), self.state.document.view());
+        let takes = self.state.takes.list.clone();
+        let view = ProjectView { look: self.roll.look(), ..self.state.document.view() };
         move || {
             let mut project = Project::new(Score::clone(&score));
             let takes = takes.iter().filter_map(|entry| serde_json::to_value(entry).ok());
@@ -170,7 +220,7 @@ impl App {
             return self.state.takes.to_adopt.extend(takes);
         }
         for entry in self.state.takes.adopt(takes, &self.data_dir) {
-            self.keep_new_take(&entry);
+            self.keep_take(&entry);
         }
     }
 
@@ -196,17 +246,14 @@ impl App {
                     None => {}
                 }
             }
-            Err(error) => {
-                self.state.alert = Some(error.clone());
-                self.state.notices.error_elsewhere(error);
-            }
+            Err(error) => self.alert(error),
         }
     }
 
     pub(super) fn answered(&mut self, ctx: &egui::Context, question: Question, choice: Choice) {
         self.state.question = None;
         match (question, choice) {
-            (Question::Recover, choice) => self.recover(choice),
+            (Question::Recover, choice) => self.recover_answered(choice),
             (_, Choice::Cancel) => {}
             (question, Choice::GoOn) => self.go_on(ctx, question),
             (question, Choice::SaveFirst) => {
@@ -218,10 +265,18 @@ impl App {
 
     /// What was asked about is done.
     fn go_on(&mut self, ctx: &egui::Context, question: Question) {
+        self.replaced = Some(Arc::clone(self.state.document.history.score()));
         match question {
             Question::Close => self.close(ctx),
             Question::Open(path) => self.read_score(path),
             Question::OpenBuiltIn(idx) => self.open_built_in(idx),
+            Question::New => self.set_document(Score::default(), None),
+            Question::Revert => {
+                if let Some(path) = self.state.document.source.clone() {
+                    self.read_score(path);
+                }
+            }
+            Question::Restore(name) => self.restore(name),
             Question::FetchNvidia => self.fetch_nvidia(),
             // Answered where it is asked; nothing waits for it.
             Question::Recover => {}
@@ -235,10 +290,10 @@ impl App {
 
     /// Files and folders that were dropped: a folder is learned from, as are several files; one
     /// file is opened.
-    pub(super) fn dropped(&mut self, paths: Vec<PathBuf>) {
+    pub(super) fn dropped(&mut self, ctx: &egui::Context, paths: Vec<PathBuf>) {
         match paths.as_slice() {
             [path] if !path.is_dir() => {
-                self.document_action(DocumentAction::Open(path.clone()));
+                self.document_action(ctx, DocumentAction::Open(path.clone()));
             }
             [] => {}
             _ => self.learn_from(paths),
@@ -267,13 +322,17 @@ fn read_any(path: &Path) -> Result<Opened, String> {
     let is_project = path.extension().is_some_and(|it| it.eq_ignore_ascii_case("etude"));
     if is_project {
         let project = Project::read(path).map_err(|error| error.to_string())?;
-        return Ok(opened_project(project));
+        return Ok(Opened::from(project));
     }
     let import = smf::read_file(path).map_err(|error| {
         let error = error.to_string();
         let name = path.display();
         // The importer knows the bytes; which file they were is known here.
-        if error.contains(&*name.to_string()) { error } else { format!("{name}: {error}") }
+        if error.contains(&*name.to_string()) {
+            error
+        } else {
+            format!("{name} can't be opened — {error}")
+        }
     })?;
     let warnings = import.warnings.iter().map(ToString::to_string).collect();
     let (takes, view) = (Vec::new(), ProjectView::default());
@@ -281,16 +340,17 @@ fn read_any(path: &Path) -> Result<Opened, String> {
 }
 
 /// Takes that this version can't read are passed over, and said.
-fn opened_project(project: Project) -> Opened {
-    let n_takes = project.takes.len();
-    let takes = project.takes.into_iter().map(serde_json::from_value::<TakeEntry>);
-    let takes: Vec<TakeEntry> = takes.filter_map(Result::ok).map(TakeEntry::restored).collect();
-    let mut warnings = Vec::new();
-    if takes.len() < n_takes {
-        let lost = counted(n_takes - takes.len(), "take", "takes");
-        warnings.push(format!("{lost} in it can't be read and will not be saved again"));
+impl From<Project> for Opened {
+    fn from(project: Project) -> Self {
+        let n_takes = project.takes.len();
+        let takes = project.takes.into_iter().map(serde_json::from_value::<TakeEntry>);
+        let takes: Vec<TakeEntry> = takes.filter_map(Result::ok).map(TakeEntry::restored).collect();
+        let mut warnings = Vec::new();
+        if takes.len() < n_takes {
+            let lost = counted(n_takes - takes.len(), "take", "takes");
+            warnings.push(format!("{lost} in it can't be read and will not be saved again"));
+        }
+        let view = project.view.as_ref().map(ProjectView::read).unwrap_or_default();
+        Self { score: project.score, warnings, is_project: true, takes, view }
     }
-    let view = project.view.and_then(|view| serde_json::from_value(view).ok());
-    let view = view.unwrap_or_default();
-    Opened { score: project.score, warnings, is_project: true, takes, view }
 }

@@ -54,7 +54,8 @@ impl App {
                 if self.state.training.job == Some(job)
                     && let Some(note) = self.state.training.take_in(event)
                 {
-                    self.state.notices.note(note);
+                    // Every run of the same pieces says the same; the panel has it too.
+                    self.state.notices.note_once(note);
                 }
             }
             EventKind::Progress(Progress::Compose(event)) => return self.compose_event(job, event),
@@ -154,6 +155,9 @@ impl App {
                 }
             }
             Answer::Opened { path, result } => self.opened(path, result),
+            Answer::UnfinishedFound(found) => self.unfinished_found(found),
+            Answer::Restored { name, result } => self.restored(&name, result),
+            Answer::Kept(result) => self.kept(result),
             Answer::PrimeRead { path, result } => self.prime_read(path, result),
             Answer::ModelLoaded { choice, result } => self.model_loaded(choice, result),
             Answer::RunsListed(runs) => self.runs_listed(runs),
@@ -172,7 +176,9 @@ impl App {
                 self.state.notices.done(done);
             }
             Answer::Written { result: Ok(()), .. } => {}
-            Answer::Written { result: Err(error), .. } | Answer::Broke(error) => {
+            Answer::Written { result: Err(error), .. } => self.state.notices.error(error),
+            Answer::Broke(error) => {
+                self.write_broke();
                 self.state.notices.error(error);
             }
         }

@@ -8,12 +8,12 @@ use super::App;
 use crate::audio::{Font, FontSource, RenderReport, RenderSettings};
 use crate::cancel::CancelToken;
 use crate::cuda_libraries;
-use crate::files::write_atomically;
+use crate::files::{plain_reason, write_keeping_backup};
 use crate::music::{Score, smf};
 use crate::studio::Request;
 use crate::ui::action::DocumentAction;
 use crate::ui::curves;
-use crate::ui::dialogs::Purpose;
+use crate::ui::dialogs::{Purpose, Suggestion};
 use crate::ui::state::{PrimeKind, TakeId};
 use crate::ui::tasks::{Answer, WavExport};
 use crate::ui::widgets::duration;
@@ -33,7 +33,7 @@ impl App {
             return;
         };
         match purpose {
-            Purpose::OpenScore => self.document_action(DocumentAction::Open(path)),
+            Purpose::OpenScore => self.document_action(ctx, DocumentAction::Open(path)),
             Purpose::LearnFiles | Purpose::LearnFolder => self.learn_from(paths),
             Purpose::PrimeFile => {
                 self.state.preferences.compose.prime = PrimeKind::File;
@@ -41,6 +41,7 @@ impl App {
                 self.state.composing.prime_score = None;
             }
             Purpose::SoundFont => {
+                self.keep_before_risk();
                 self.player.load_font(FontSource::File(path.clone()));
                 self.asked_font = Some(path);
             }
@@ -66,15 +67,24 @@ impl App {
         self.state.takes.get(id).map(|entry| Arc::clone(&entry.score))
     }
 
-    /// The file name a dialog begins with.
-    pub(super) fn suggestion(&self, purpose: Purpose) -> String {
+    /// What a dialog begins with: the folder of the file that is worked on, and a name.
+    pub(super) fn suggestion(&self, purpose: Purpose) -> Suggestion {
+        let folder = self.state.document.source.as_ref().and_then(|path| path.parent());
+        let folder = folder.filter(|folder| folder.is_absolute()).map(Path::to_owned);
+        Suggestion { folder, name: self.suggested_name(purpose) }
+    }
+
+    fn suggested_name(&self, purpose: Purpose) -> String {
         let title = |score: &Score| match score.title.trim() {
             "" => "Untitled".to_owned(),
             title => title.replace(['/', '\\', ':', '\0'], "-"),
         };
         let take = |id| self.take_score(id).map(|score| title(&score)).unwrap_or_default();
         match purpose {
-            Purpose::SaveProject => title(self.state.document.history.score()) + ".etude",
+            Purpose::SaveProject => match self.state.document.path.as_ref() {
+                Some(path) => crate::ui::widgets::file_name(path),
+                None => title(self.state.document.history.score()) + ".etude",
+            },
             Purpose::ExportMidi => title(self.state.shown_score()) + ".mid",
             Purpose::ExportWav => title(self.state.shown_score()) + ".wav",
             Purpose::ExportTakeMidi(id) => take(id) + ".mid",
@@ -86,11 +96,13 @@ impl App {
     }
 
     fn export_midi(&mut self, score: Arc<Score>, out: PathBuf) {
+        self.keep_before_risk();
         self.tasks.write("exporting MIDI", move || written(&out, &smf::write(&score)));
     }
 
     /// The piano is loaded first, on another thread; the studio renders.
     fn export_wav(&mut self, score: Arc<Score>, out: PathBuf) {
+        self.keep_before_risk();
         let then = WavExport { score, out };
         self.state.export = Some(0.0);
         if let Some(font) = self.export_font.clone() {
@@ -132,8 +144,7 @@ impl App {
     pub(super) fn render_failed(&mut self, error: String) {
         self.state.export = None;
         self.render_job = None;
-        self.state.alert = Some(error.clone());
-        self.state.notices.error_elsewhere(error);
+        self.alert(error);
     }
 
     pub(super) fn cancel_export(&mut self) {
@@ -214,8 +225,9 @@ pub(super) struct Fetch {
 }
 
 fn written(out: &Path, bytes: &[u8]) -> Answer {
-    let result = write_atomically(out, bytes).map_err(|error| {
-        format!("{} can't be written — {error}. Choose another place", out.display())
+    let result = write_keeping_backup(out, bytes).map_err(|error| {
+        let why = plain_reason(&error);
+        format!("{} can't be written — {why}. Choose another place", out.display())
     });
     Answer::Written { done: format!("Wrote {}", out.display()), result }
 }

@@ -48,7 +48,7 @@ pub struct Setup {
     pub clock: fn() -> SystemTime,
     pub dialogs: DialogKind,
     pub preferences: Preferences,
-    /// How long edits rest before unsaved work is kept against a crash.
+    /// The longest that an edit may wait until it is kept against a crash.
     pub recovery_after: Duration,
     /// A MIDI file or a project to open at once.
     pub file: Option<PathBuf>,
@@ -82,6 +82,8 @@ pub struct App {
     is_closing: bool,
     /// What goes on once the score is saved.
     after_saving: Option<super::state::Question>,
+    /// The score that was there when another was asked for, which is still being read.
+    replaced: Option<Arc<Score>>,
     /// What the system's file dialog answered, to be applied with this frame's actions.
     chosen_outside: Option<(super::dialogs::Purpose, Vec<PathBuf>)>,
     pub state: State,
@@ -99,6 +101,7 @@ impl App {
         state.library.paths.clone_from(&state.preferences.library);
         // Before anything can be composed: no take may take the name of one that is kept.
         state.takes.last_id = super::state::Takes::last_kept_id(&data_dir);
+        let own_file_dialog = state.preferences.own_file_dialog;
         let mut app = Self {
             studio,
             player,
@@ -121,9 +124,13 @@ impl App {
             devices_job,
             is_closing: false,
             after_saving: None,
+            replaced: None,
             chosen_outside: None,
             state,
         };
+        if own_file_dialog {
+            app.dialogs.prefer_own(true);
+        }
         app.begin(file);
         app
     }
@@ -149,7 +156,7 @@ impl App {
         if let Some(file) = file {
             self.read_score(file);
         }
-        self.offer_recovery();
+        self.look_for_unfinished();
     }
 
     fn list_runs(&self) {
@@ -171,8 +178,8 @@ impl App {
             match action {
                 AppAction::Run(command) => self.run_if_enabled(ctx, command),
                 AppAction::PathsChosen(purpose, paths) => self.paths_chosen(ctx, purpose, paths),
-                AppAction::Dropped(paths) => self.dropped(paths),
-                AppAction::Document(action) => self.document_action(action),
+                AppAction::Dropped(paths) => self.dropped(ctx, paths),
+                AppAction::Document(action) => self.document_action(ctx, action),
                 AppAction::Sound(action) => self.sound_action(action),
                 AppAction::Take(id, action) => self.take_action(id, action),
                 AppAction::UndoDrop => self.undo_drop(),
@@ -184,6 +191,12 @@ impl App {
                 }
                 AppAction::Resume(run) => self.resume(run),
                 AppAction::Answer(question, choice) => self.answered(ctx, question, choice),
+                AppAction::Unfinished(name, action) => self.unfinished_action(ctx, name, action),
+                AppAction::AskAboutUnfinished => {
+                    self.state.question = Some(super::state::Question::Recover);
+                }
+                AppAction::ForgetRecent => self.state.preferences.recent.clear(),
+                AppAction::OwnFileDialog(is_own) => self.prefer_own_dialog(is_own),
                 AppAction::AskForNvidia => {
                     self.state.question = Some(super::state::Question::FetchNvidia);
                 }
@@ -202,6 +215,8 @@ impl App {
     fn run(&mut self, ctx: &egui::Context, command: Command) {
         use super::dialogs::Purpose;
         match command {
+            Command::NewScore => self.replace_score(ctx, super::state::Question::New),
+            Command::Revert => self.revert(ctx),
             Command::OpenFile => self.ask(Purpose::OpenScore),
             Command::SaveProject => self.save(),
             Command::SaveProjectAs => self.ask(Purpose::SaveProject),
@@ -244,7 +259,12 @@ impl App {
 
     fn ask(&mut self, purpose: super::dialogs::Purpose) {
         let suggestion = self.suggestion(purpose);
-        self.dialogs.ask(purpose, &suggestion, &self.tasks);
+        self.dialogs.ask(purpose, suggestion, &self.tasks);
+    }
+
+    fn prefer_own_dialog(&mut self, is_own: bool) {
+        self.state.preferences.own_file_dialog = is_own;
+        self.dialogs.prefer_own(is_own);
     }
 
     fn set_theme(&mut self, ctx: &egui::Context, name: super::theme::ThemeName) {
@@ -285,7 +305,7 @@ impl eframe::App for App {
     }
 
     fn save(&mut self, storage: &mut dyn eframe::Storage) {
-        self.state.preferences.store(storage);
+        self.lasting_preferences().store(storage);
     }
 
     fn on_exit(&mut self, _gl: Option<&eframe::glow::Context>) {

@@ -1,163 +1,279 @@
-//! Unsaved work is kept beside the takes, so that a crash or a power cut loses seconds of it.
+//! Unsaved work is kept on the disk while it is worked on, so that a crash or a power cut loses
+//! seconds of it.
 //!
-//! `recovery.etude` is written on another thread when edits have settled, and removed when the
-//! score is saved or the window is closed in peace. Where it is there at the start, it is offered.
-//!
-//! The file belongs to the window that holds the lock beside it. A second window on the same
-//! folder keeps its work in a file of its own and offers nothing: the first one's work is not lost.
+//! How it lies there is told in [`sessions`]. It is written on another thread: within the
+//! interval after an edit, whether or not editing goes on, and before anything that might end the
+//! program. It goes once the work is saved, or when the user says that it isn't wanted.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::App;
-use crate::editor::backup_path;
 use crate::music::Score;
-use crate::ui::action::Choice;
+use crate::ui::action::{Choice, UnfinishedAction};
+use crate::ui::sessions::{self, About, Session, Unfinished};
 use crate::ui::state::Question;
-use crate::ui::tasks::Answer;
+use crate::ui::tasks::{Answer, Opened};
+use crate::ui::widgets::counted;
 
-/// When the unsaved score was last seen to change, and what is on the disk.
+/// Where this window's unsaved work is. Only the thread that writes files looks inside.
+type Place = Arc<Mutex<Option<Session>>>;
+
+/// What is on the disk, and since when it is not all.
 pub(super) struct Recovery {
-    /// How long edits rest before they are written.
-    after: Duration,
-    seen: Option<(Arc<Score>, f64)>,
+    /// The longest that an edit may wait until it is on the disk.
+    interval: Duration,
+    root: PathBuf,
+    place: Place,
+    /// The window's second in which the score first differed from what was written.
+    behind_since: Option<f64>,
+    /// The score that was last given to be written.
     written: Option<Arc<Score>>,
-    /// Held as long as the window lives; the system lets go of it even after a crash.
-    lock: Option<File>,
+    is_writing: bool,
+    /// There is, or soon will be, a folder with work of this window.
+    has_session: bool,
 }
 
 impl Recovery {
-    pub fn new(after: Duration, data_dir: &Path) -> Self {
-        Self { after, seen: None, written: None, lock: lock(data_dir) }
+    pub fn new(interval: Duration, data_dir: &Path) -> Self {
+        Self {
+            interval,
+            root: data_dir.join("sessions"),
+            place: Place::default(),
+            behind_since: None,
+            written: None,
+            is_writing: false,
+            has_session: false,
+        }
+    }
+
+    /// Half of the interval is left for the writing itself: a large piece on a slow disk.
+    fn wait_secs(&self) -> f64 {
+        self.interval.as_secs_f64() / 2.0
     }
 }
 
 impl App {
-    pub(super) fn recovery_path(&self) -> PathBuf {
-        match &self.recovery.lock {
-            Some(_) => self.data_dir.join("recovery.etude"),
-            None => self.data_dir.join(format!("recovery-{}.etude", std::process::id())),
-        }
+    /// How long something that might end the program waits for the work to be on the disk: as
+    /// long as nobody takes for a stop.
+    const PATIENCE: Duration = Duration::from_millis(300);
+
+    /// Looks at the start for work that other windows left behind.
+    pub(super) fn look_for_unfinished(&self) {
+        let (data_dir, root) = (self.data_dir.clone(), self.recovery.root.clone());
+        self.tasks.spawn("looking for unsaved work", move || {
+            sessions::take_over_old(&data_dir, &root);
+            Answer::UnfinishedFound(sessions::unfinished(&root))
+        });
     }
 
-    /// Asks at the start what shall become of work that was not saved.
-    pub(super) fn offer_recovery(&mut self) {
-        if self.recovery_path().is_file() {
+    pub(super) fn unfinished_found(&mut self, found: Vec<Unfinished>) {
+        self.state.unfinished = found;
+        if !self.state.unfinished.is_empty() && self.state.question.is_none() {
             self.state.question = Some(Question::Recover);
         }
     }
 
-    pub(super) fn recover(&mut self, choice: Choice) {
-        match choice {
-            Choice::GoOn => self.read_score(self.recovery_path()),
-            Choice::SaveFirst | Choice::Cancel => self.forget_recovery(),
+    pub(super) fn unfinished_action(
+        &mut self,
+        ctx: &egui::Context,
+        name: String,
+        action: UnfinishedAction,
+    ) {
+        match action {
+            UnfinishedAction::Restore => self.replace_score(ctx, Question::Restore(name)),
+            UnfinishedAction::Discard => self.discard_unfinished(&name),
         }
     }
 
-    /// Writes unsaved work once it has rested, and removes what has become needless.
-    pub(super) fn keep_recovery(&mut self, ctx: &egui::Context) {
-        if self.state.question == Some(Question::Recover) {
+    fn discard_unfinished(&mut self, name: &str) {
+        let Some(found) = self.take_unfinished(name) else { return };
+        self.tasks.write("discarding unsaved work", move || {
+            found.session.remove();
+            Answer::Written { done: String::new(), result: Ok(()) }
+        });
+        if self.state.unfinished.is_empty() && self.state.question == Some(Question::Recover) {
+            self.state.question = None;
+        }
+    }
+
+    fn take_unfinished(&mut self, name: &str) -> Option<Unfinished> {
+        let idx = self.state.unfinished.iter().position(|it| it.name() == name)?;
+        Some(self.state.unfinished.remove(idx))
+    }
+
+    /// Reads the work on another thread; [`Self::restored`] follows.
+    pub(super) fn restore(&mut self, name: String) {
+        let Some(found) = self.state.unfinished.iter().find(|it| it.name() == name) else { return };
+        let read = found.session.reader();
+        self.tasks.spawn("restoring unsaved work", move || {
+            let result = read().map(Opened::from).map_err(|error| error.to_string());
+            Answer::Restored { name, result }
+        });
+    }
+
+    /// The work is in the window again, and its folder is now this window's own.
+    pub(super) fn restored(&mut self, name: &str, result: Result<Opened, String>) {
+        let opened = match result {
+            Ok(opened) => opened,
+            Err(error) => return self.alert(error),
+        };
+        if self.has_edited_meanwhile() {
+            self.state.question = Some(Question::Restore(name.to_owned()));
             return;
         }
+        let Some(found) = self.take_unfinished(name) else { return };
+        let path = opened.view.path.clone();
+        self.forget_recovery();
+        self.adopt(opened, path);
+        self.state.document.mark_unsaved();
+        self.recovery.written = Some(Arc::clone(self.state.document.history.score()));
+        self.recovery.has_session = true;
+        let place = Arc::clone(&self.recovery.place);
+        self.tasks.write("taking unsaved work over", move || {
+            *place.lock().unwrap_or_else(PoisonError::into_inner) = Some(found.session);
+            Answer::Written { done: String::new(), result: Ok(()) }
+        });
+        let mut words = "Restored what was not saved. Save it to keep it".to_owned();
+        match self.state.unfinished.len() {
+            0 => {}
+            n => {
+                let more = counted(n, "more piece waits", "more pieces wait");
+                words += &format!("; {more} in the File menu");
+            }
+        }
+        self.state.notices.done(words);
+    }
+
+    /// Writes unsaved work in time, and removes what has become needless.
+    pub(super) fn keep_recovery(&mut self, ctx: &egui::Context) {
         if !self.state.document.is_unsaved() {
-            self.recovery.seen = None;
-            if self.recovery.written.take().is_some() {
+            self.recovery.behind_since = None;
+            if self.recovery.has_session {
                 self.forget_recovery();
             }
             return;
         }
         let score = self.state.document.history.score();
-        let now = ctx.input(|input| input.time);
-        let is = |other: &Arc<Score>| Arc::ptr_eq(other, score);
-        if self.recovery.written.as_ref().is_some_and(is) {
+        if self.recovery.written.as_ref().is_some_and(|written| Arc::ptr_eq(written, score)) {
+            self.recovery.behind_since = None;
             return;
         }
-        let since = match &self.recovery.seen {
-            Some((seen, since)) if is(seen) => *since,
-            _ => {
-                self.recovery.seen = Some((Arc::clone(score), now));
-                now
-            }
-        };
-        let left = self.recovery.after.as_secs_f64() - (now - since);
+        let now = ctx.input(|input| input.time);
+        let since = *self.recovery.behind_since.get_or_insert(now);
+        let left = self.recovery.wait_secs() - (now - since);
         if left > 0.0 {
             ctx.request_repaint_after_secs(left as f32);
-            return;
+        } else if !self.recovery.is_writing {
+            // Otherwise the answer of the one that is writing wakes the window.
+            self.write_recovery(|| {});
         }
-        self.recovery.written = Some(Arc::clone(score));
-        self.write_recovery();
     }
 
-    fn write_recovery(&self) {
-        let (path, project) = (self.recovery_path(), self.project());
+    /// Keeps the work before something that might end the program, and waits a moment for it.
+    pub(super) fn keep_before_risk(&mut self) {
+        let score = self.state.document.history.score();
+        let is_written = |written: &Arc<Score>| Arc::ptr_eq(written, score);
+        let is_kept =
+            self.recovery.written.as_ref().is_some_and(is_written) && !self.recovery.is_writing;
+        if !self.state.document.is_unsaved() || is_kept {
+            return;
+        }
+        let (done, is_done) = crossbeam_channel::bounded(1);
+        self.write_recovery(move || {
+            // Nobody waits any more if it took too long.
+            let _unheard = done.send(());
+        });
+        if is_done.recv_timeout(Self::PATIENCE).is_err() {
+            tracing::warn!("unsaved work is still being written");
+        }
+    }
+
+    fn write_recovery(&mut self, then: impl FnOnce() + Send + 'static) {
+        let recovery = &mut self.recovery;
+        recovery.written = Some(Arc::clone(self.state.document.history.score()));
+        recovery.behind_since = None;
+        recovery.is_writing = true;
+        recovery.has_session = true;
+        let (place, root) = (Arc::clone(&recovery.place), recovery.root.clone());
+        let (now, project) = ((self.clock)(), self.project());
+        let document = &self.state.document;
+        let about = About {
+            title: document.name(),
+            path: document.path.clone(),
+            kept_secs: sessions::seconds(now),
+        };
         self.tasks.write("keeping unsaved work", move || {
-            let written = project().write(&path).map_err(|error| error.to_string());
-            let error = |error| format!("Unsaved work can't be kept against a crash: {error}");
-            Answer::Written { done: String::new(), result: written.map_err(error) }
+            let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+            let result = kept_in(&mut place, &root, now).and_then(|session| {
+                session.keep(&project(), &about).map_err(|error| error.to_string())
+            });
+            then();
+            Answer::Kept(result)
         });
     }
 
-    fn forget_recovery(&self) {
-        let path = self.recovery_path();
+    /// A write that broke must not hold up all that follow it.
+    pub(super) fn write_broke(&mut self) {
+        self.recovery.is_writing = false;
+        self.recovery.written = None;
+    }
+
+    pub(super) fn kept(&mut self, result: Result<(), String>) {
+        self.recovery.is_writing = false;
+        if let Err(error) = result {
+            // It is tried again, as if it had just been changed.
+            self.recovery.written = None;
+            let words = format!("Unsaved work can't be kept against a crash: {error}");
+            self.state.notices.error(words);
+        }
+    }
+
+    fn forget_recovery(&mut self) {
+        self.recovery.written = None;
+        self.recovery.has_session = false;
+        let place = Arc::clone(&self.recovery.place);
         self.tasks.write("removing kept work", move || {
-            remove(&path);
+            let session = place.lock().unwrap_or_else(PoisonError::into_inner).take();
+            if let Some(session) = session {
+                session.remove();
+            }
             Answer::Written { done: String::new(), result: Ok(()) }
         });
     }
 
-    /// The recovered work is unsaved work again.
-    pub(super) fn recovered(&mut self) {
-        let score = Arc::clone(self.state.document.history.score());
-        self.state.document.mark_unsaved();
-        self.recovery.written = Some(score);
-        self.state.notices.done("Recovered what was not saved. Save it to keep it");
-    }
-
-    /// The window closes, and everything is written that was to be kept.
+    /// The window closes. What the user was asked about and did not want goes; a window that is
+    /// closed from outside keeps its work.
     pub(super) fn finish(&mut self) {
-        if self.recovery.written.take().is_some() {
+        if self.is_closing || !self.state.document.is_unsaved() {
             self.forget_recovery();
+        } else {
+            self.keep_before_risk();
+        }
+    }
+
+    pub(super) fn recover_answered(&mut self, choice: Choice) {
+        if choice == Choice::Cancel && !self.state.unfinished.is_empty() {
+            self.state.notices.note("The unsaved work waits in the File menu");
         }
     }
 }
 
-/// The lock of the one window that `recovery.etude` belongs to; none where another has it.
-fn lock(data_dir: &Path) -> Option<File> {
-    let path = data_dir.join("studio.lock");
-    let opened = std::fs::create_dir_all(data_dir)
-        .and_then(|()| File::options().create(true).truncate(false).write(true).open(&path));
-    match opened {
-        Ok(file) => file.try_lock().is_ok().then_some(file),
-        Err(error) => {
-            tracing::warn!("{} can't be opened: {error}", path.display());
-            None
+/// The session of this window, made when it is first needed.
+fn kept_in<'a>(
+    place: &'a mut Option<Session>,
+    root: &Path,
+    now: std::time::SystemTime,
+) -> Result<&'a Session, String> {
+    match place {
+        Some(session) => Ok(session),
+        None => {
+            let made = Session::create(root, now).map_err(|error| {
+                let why = crate::files::plain_reason(&error);
+                format!("{} can't be made — {why}. Save your work soon", root.display())
+            })?;
+            Ok(place.insert(made))
         }
-    }
-}
-
-fn remove(path: &Path) {
-    for path in [path.to_owned(), backup_path(path)] {
-        if let Err(error) = std::fs::remove_file(&path)
-            && error.kind() != std::io::ErrorKind::NotFound
-        {
-            tracing::warn!("{} can't be removed: {error}", path.display());
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn one_window_at_a_time_owns_the_recovery_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let first = lock(folder.path());
-        assert!(first.is_some());
-        assert!(lock(folder.path()).is_none(), "a second window keeps a file of its own");
-        drop(first);
-        assert!(lock(folder.path()).is_some(), "a window that is gone holds nothing");
     }
 }

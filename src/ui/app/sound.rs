@@ -110,6 +110,9 @@ impl App {
             self.state.sound.score_playhead_secs = self.state.sound.playhead_secs;
         }
         self.state.shown = shown;
+        if shown != Shown::Score {
+            self.roll.show_take();
+        }
         self.sync_player();
         let secs = if shown == Shown::Score { self.state.sound.score_playhead_secs } else { 0.0 };
         self.seek(secs);
@@ -140,6 +143,7 @@ impl App {
     }
 
     pub(super) fn use_built_in_piano(&mut self) {
+        self.keep_before_risk();
         self.state.preferences.font = None;
         self.export_font = None;
         self.player.load_font(FontSource::BuiltIn);

@@ -4,20 +4,44 @@ use std::collections::HashMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use crate::editor::{EditError, History, ScoreEdit, Selection};
-use crate::music::{Score, Tick};
+use crate::music::{Key, Score, Tick};
 use crate::tokens::{FrameRate, Playback, score_from_roll};
+use crate::ui::piano_roll::RollLook;
 
 /// What a project keeps besides score and takes, in its `view`.
-#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
-#[serde(default)]
+#[derive(Clone, PartialEq, Debug, Default, Serialize)]
 pub struct ProjectView {
     /// See [`Document::composed_rate`].
     pub composed_rate: Option<FrameRate>,
     /// Where the project was saved: for one that is recovered.
     pub path: Option<PathBuf>,
+    /// See [`Document::key`].
+    pub key: Option<Key>,
+    /// See [`Document::loop_range`].
+    pub loop_range: Option<(Tick, Tick)>,
+    /// How the roll was looked at.
+    pub look: Option<RollLook>,
+}
+
+impl ProjectView {
+    /// What of it can be read: another version may know other values of some field.
+    pub fn read(view: &Value) -> Self {
+        fn field<T: DeserializeOwned>(view: &Value, name: &str) -> Option<T> {
+            T::deserialize(view.get(name)?).ok()
+        }
+        Self {
+            composed_rate: field(view, "composed_rate"),
+            path: field(view, "path"),
+            key: field(view, "key"),
+            loop_range: field(view, "loop_range"),
+            look: field(view, "look"),
+        }
+    }
 }
 
 pub struct Document {
@@ -25,6 +49,12 @@ pub struct Document {
     pub selection: Selection,
     /// The project it was read from or last saved to. A MIDI file that was opened is not one.
     pub path: Option<PathBuf>,
+    /// The file that it was read from or last saved to: a project or a MIDI file.
+    pub source: Option<PathBuf>,
+    /// The key that the user set; `None` where it is estimated.
+    pub key: Option<Key>,
+    /// The part that is played again and again, if there is one.
+    pub loop_range: Option<(Tick, Tick)>,
     /// What is on disk; `None` for work that was recovered.
     saved: Option<Arc<Score>>,
     is_unsaved: bool,
@@ -40,7 +70,10 @@ impl Document {
         Self {
             history,
             selection: Selection::new(),
+            source: path.clone(),
             path,
+            key: None,
+            loop_range: None,
             saved,
             is_unsaved: false,
             composed: HashMap::new(),
@@ -112,6 +145,7 @@ impl Document {
     /// `score` has reached the disk at `path`.
     pub fn mark_saved(&mut self, score: Arc<Score>, path: PathBuf) {
         self.saved = Some(score);
+        self.source = Some(path.clone());
         self.path = Some(path);
         self.compare();
     }
@@ -122,9 +156,15 @@ impl Document {
         self.compare();
     }
 
-    /// What is kept in a project besides score and takes.
+    /// What is kept in a project besides score and takes, as far as the document knows it.
     pub fn view(&self) -> ProjectView {
-        ProjectView { composed_rate: self.composed_rate(), path: self.path.clone() }
+        ProjectView {
+            composed_rate: self.composed_rate(),
+            path: self.path.clone(),
+            key: self.key,
+            loop_range: self.loop_range,
+            look: None,
+        }
     }
 
     /// Once an edit, not once a frame: a long score takes a while to compare.

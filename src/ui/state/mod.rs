@@ -20,13 +20,14 @@ pub use composing::{
 pub use document::{Document, ProjectView};
 pub use insert::{Place, place_take};
 pub use library::{Coverage, CoverageFigures, CoverageKey, Library};
-pub use notices::{NoticeKind, Notices};
+pub use notices::{Notice, NoticeKind, Notices, Offer};
 pub use preferences::Preferences;
 pub use takes::{Provenance, TakeEntry, TakeId, Takes};
-pub use training::{Training, best_epoch, run_name};
+pub use training::{Training, best_epoch, run_name, universal_time};
 
 use crate::model::{DeviceChoice, DeviceKind, DeviceReport, Run};
 use crate::music::{Key, Score};
+use crate::ui::sessions::Unfinished;
 
 /// Whose notes are in the roll and in the loudspeakers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -59,6 +60,12 @@ pub enum Question {
     /// Another score is to be opened over unsaved changes.
     Open(PathBuf),
     OpenBuiltIn(usize),
+    /// An empty score is to take the place of unsaved changes.
+    New,
+    /// Unsaved changes are to be given up for what is in the file.
+    Revert,
+    /// Work of this name, left behind by another window, is to take the place of unsaved changes.
+    Restore(String),
     /// Work that was not saved before the program ended was found at the start.
     Recover,
     /// NVIDIA's libraries are to be fetched from the network.
@@ -85,6 +92,8 @@ pub struct State {
     pub roll_status: Option<String>,
     pub notices: Notices,
     pub question: Option<Question>,
+    /// Work that other windows left behind, waiting to be restored or discarded.
+    pub unfinished: Vec<Unfinished>,
     /// Something serious, shown until it is read.
     pub alert: Option<String>,
     /// The share of a WAV export that is done, 0–1, while one runs.
@@ -111,6 +120,7 @@ impl State {
             roll_status: None,
             notices: Notices::default(),
             question: None,
+            unfinished: Vec::new(),
             alert: None,
             export: None,
             fetching: None,

@@ -30,6 +30,8 @@ pub struct Preferences {
     pub device: DeviceChoice,
     pub compose: ComposeForm,
     pub curves: CurveView,
+    /// Whether Etude's own file dialog is used even where the system has one.
+    pub own_file_dialog: bool,
     /// Whether Compose has been pressed once, so that the guidance can go.
     pub has_composed: bool,
 }
@@ -50,6 +52,7 @@ impl Default for Preferences {
             device: DeviceChoice::Auto,
             compose: ComposeForm::default(),
             curves: CurveView::default(),
+            own_file_dialog: false,
             has_composed: false,
         }
     }

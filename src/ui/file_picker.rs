@@ -1,0 +1,521 @@
+//! Choosing a path where the system has no dialog for it: a path that can be written, and the
+//! folder to pick from.
+//!
+//! Folders are read on another thread: one on a network that doesn't answer holds up nothing.
+
+use std::path::{Path, PathBuf};
+
+use crossbeam_channel::{Receiver, TryRecvError, bounded};
+use egui::{Key, Modifiers, Response, ScrollArea, TextEdit, Ui};
+
+use super::dialogs::{Form, Purpose};
+use super::theme::{ROW, SPACE};
+
+const WIDTH: f32 = SPACE * 72.0;
+const LIST_HEIGHT: f32 = SPACE * 30.0;
+
+/// What is shown of a folder at most; whoever has more writes the path.
+const MOST_ENTRIES: usize = 20_000;
+
+/// What was done with the picker in a frame.
+pub enum PickerAnswer {
+    Open,
+    Chosen(Vec<PathBuf>),
+    Cancelled,
+}
+
+/// A file or a folder in the list.
+#[derive(Clone, PartialEq, Eq, Debug)]
+struct Entry {
+    name: String,
+    is_folder: bool,
+}
+
+/// The content of a folder, or the way to it.
+enum Listing {
+    /// It isn't read yet.
+    Unread,
+    Reading(Receiver<Result<Vec<Entry>, String>>),
+    Read(Vec<Entry>),
+    Failed(String),
+}
+
+pub struct FilePicker {
+    purpose: Purpose,
+    folder: PathBuf,
+    listing: Listing,
+    /// The field for the path; when saving, for the folder only.
+    path: String,
+    /// The field for the name, when saving.
+    name: String,
+    /// Also files of other kinds and hidden ones.
+    shows_all: bool,
+    /// The row of the list that Enter acts on.
+    chosen_row: Option<usize>,
+    error: Option<String>,
+    is_fresh: bool,
+    /// The user saw that the file exists and may press again to replace it.
+    may_replace: Option<PathBuf>,
+}
+
+impl FilePicker {
+    /// Begins in a folder, with a file name where one is to be written.
+    pub fn new(purpose: Purpose, folder: PathBuf, name: String) -> Self {
+        let mut picker = Self {
+            purpose,
+            folder: PathBuf::new(),
+            listing: Listing::Unread,
+            path: String::new(),
+            name,
+            shows_all: false,
+            chosen_row: None,
+            error: None,
+            is_fresh: true,
+            may_replace: None,
+        };
+        picker.enter(folder);
+        picker
+    }
+
+    pub fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    /// Where a file was looked for last.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    fn is_saving(&self) -> bool {
+        self.purpose.form() == Form::Save
+    }
+
+    fn enter(&mut self, folder: PathBuf) {
+        self.path = folder.to_string_lossy().into_owned();
+        if !self.path.ends_with(std::path::MAIN_SEPARATOR) {
+            self.path.push(std::path::MAIN_SEPARATOR);
+        }
+        self.folder = folder;
+        self.listing = Listing::Unread;
+        self.chosen_row = None;
+        self.error = None;
+        self.may_replace = None;
+    }
+
+    /// Draws it, and says what was chosen.
+    pub fn ui(&mut self, ui: &mut Ui) -> PickerAnswer {
+        self.read(ui.ctx());
+        ui.set_width(WIDTH);
+        ui.label(egui::RichText::new(self.purpose.title()).strong());
+        ui.add_space(SPACE);
+        let rows = self.rows();
+        self.arrow_keys(ui, rows.len());
+        let mut is_entered = self.path_ui(ui);
+        let mut answer = self.list_ui(ui, &rows);
+        if self.is_saving() {
+            is_entered |= self.name_ui(ui);
+        }
+        if let Some(error) = &self.error {
+            super::widgets::problem(ui, error);
+        }
+        ui.add_space(SPACE);
+        let buttons = ui.horizontal(|ui| {
+            let is_pressed = ui.button(self.word()).clicked();
+            (is_pressed, ui.button("Cancel").clicked())
+        });
+        let (is_pressed, is_cancelled) = buttons.inner;
+        if is_cancelled {
+            return PickerAnswer::Cancelled;
+        }
+        if is_entered {
+            answer = self.entered(&rows);
+        } else if is_pressed {
+            answer = self.check();
+        }
+        answer.map_or(PickerAnswer::Open, PickerAnswer::Chosen)
+    }
+
+    fn word(&self) -> &'static str {
+        match self.purpose.form() {
+            Form::Save if self.may_replace.is_some() => "Replace",
+            Form::Save => "Save here",
+            _ => "Open this",
+        }
+    }
+
+    /// The way up and home, and the path itself. Returns whether Enter was pressed in it.
+    fn path_ui(&mut self, ui: &mut Ui) -> bool {
+        let label = if self.is_saving() { "Folder" } else { "Path" };
+        let mut goes_to = None;
+        let edit = ui.horizontal(|ui| {
+            if ui.button("Up").on_hover_text("The folder around this one (Alt+Up)").clicked() {
+                goes_to = self.folder.parent().map(Path::to_owned);
+            }
+            if ui.button("Home").on_hover_text("Your own folder").clicked() {
+                goes_to = std::env::home_dir();
+            }
+            let name = ui.label(label);
+            let edit = TextEdit::singleline(&mut self.path)
+                .hint_text(hint(self.purpose.form()))
+                .desired_width(f32::INFINITY);
+            ui.add(edit).labelled_by(name.id)
+        });
+        let edit = edit.inner;
+        if ui.input_mut(|input| input.consume_key(Modifiers::ALT, Key::ArrowUp)) {
+            goes_to = self.folder.parent().map(Path::to_owned);
+        }
+        if let Some(folder) = goes_to {
+            self.enter(folder);
+        }
+        if !self.is_saving() && std::mem::take(&mut self.is_fresh) {
+            edit.request_focus();
+        }
+        self.field_changed(&edit);
+        is_entered(ui, &edit)
+    }
+
+    /// Returns whether Enter was pressed in the name.
+    fn name_ui(&mut self, ui: &mut Ui) -> bool {
+        let edit = ui.horizontal(|ui| {
+            let name = ui.label("Name");
+            let edit = TextEdit::singleline(&mut self.name).desired_width(f32::INFINITY);
+            ui.add(edit).labelled_by(name.id)
+        });
+        if std::mem::take(&mut self.is_fresh) {
+            edit.inner.request_focus();
+        }
+        self.field_changed(&edit.inner);
+        is_entered(ui, &edit.inner)
+    }
+
+    fn field_changed(&mut self, edit: &Response) {
+        if edit.changed() {
+            self.chosen_row = None;
+            self.error = None;
+            self.may_replace = None;
+        }
+    }
+
+    /// What of the folder is shown: folders first.
+    fn rows(&self) -> Vec<Entry> {
+        let Listing::Read(entries) = &self.listing else { return Vec::new() };
+        let extensions = self.purpose.extensions().1;
+        let is_wanted = |entry: &&Entry| {
+            if self.shows_all {
+                return true;
+            }
+            let extension = Path::new(&entry.name).extension();
+            let fits = extension.is_some_and(|extension| {
+                extensions.iter().any(|wanted| extension.eq_ignore_ascii_case(wanted))
+            });
+            !entry.name.starts_with('.') && (entry.is_folder || fits)
+        };
+        entries.iter().filter(is_wanted).cloned().collect()
+    }
+
+    /// The content of the folder. Returns the paths that were chosen in it.
+    fn list_ui(&mut self, ui: &mut Ui, rows: &[Entry]) -> Option<Vec<PathBuf>> {
+        let mut pressed = None;
+        ScrollArea::vertical().auto_shrink(false).max_height(LIST_HEIGHT).show_rows(
+            ui,
+            ROW,
+            rows.len().max(1),
+            |ui, range| {
+                if rows.is_empty() {
+                    super::widgets::hint(ui, self.empty_words());
+                    return;
+                }
+                for idx in range {
+                    let row = self.row_ui(ui, idx, &rows[idx]);
+                    if row.clicked() || row.double_clicked() {
+                        pressed = Some((idx, row.double_clicked()));
+                    }
+                }
+            },
+        );
+        let (name, extensions) = self.purpose.extensions();
+        if !extensions.is_empty() {
+            let words = format!("All files, not only {name} ({})", extensions.join(", "));
+            if ui.checkbox(&mut self.shows_all, words).changed() {
+                self.chosen_row = None;
+            }
+        }
+        let (idx, is_double) = pressed?;
+        let adds = ui.input(|input| input.modifiers.command);
+        self.pressed(idx, &rows[idx], adds);
+        if is_double && !rows[idx].is_folder { self.check() } else { None }
+    }
+
+    fn row_ui(&self, ui: &mut Ui, idx: usize, entry: &Entry) -> Response {
+        let text = match entry.is_folder {
+            true => format!("{}{}", entry.name, std::path::MAIN_SEPARATOR),
+            false => entry.name.clone(),
+        };
+        let is_chosen = self.chosen_row == Some(idx);
+        // What grows at the right keeps the name at the left.
+        let button = egui::Button::selectable(is_chosen, text)
+            .right_text(())
+            .min_size(egui::vec2(ui.available_width(), ROW))
+            .truncate();
+        let row = ui.add(button);
+        if is_chosen {
+            row.scroll_to_me(None);
+        }
+        row
+    }
+
+    fn empty_words(&self) -> String {
+        match &self.listing {
+            Listing::Unread | Listing::Reading(_) => "Reading the folder…".to_owned(),
+            Listing::Failed(error) => error.clone(),
+            Listing::Read(_) => "Nothing of that kind is in this folder".to_owned(),
+        }
+    }
+
+    /// A row was clicked: a folder is gone into, a file's path is written into the field.
+    fn pressed(&mut self, idx: usize, entry: &Entry, adds: bool) {
+        let path = self.folder.join(&entry.name);
+        if entry.is_folder {
+            return self.enter(path);
+        }
+        self.chosen_row = Some(idx);
+        self.error = None;
+        self.may_replace = None;
+        let text = path.to_string_lossy().into_owned();
+        match self.purpose.form() {
+            Form::Save => self.name.clone_from(&entry.name),
+            Form::OpenFiles if adds && !self.path.ends_with(std::path::MAIN_SEPARATOR) => {
+                self.path += &format!("; {text}");
+            }
+            Form::OpenFolder => {}
+            _ => self.path = text,
+        }
+    }
+
+    /// Up and down choose a row while one writes.
+    fn arrow_keys(&mut self, ui: &Ui, n_rows: usize) {
+        let pressed = |key| ui.input_mut(|input| input.consume_key(Modifiers::NONE, key));
+        let (up, down) = (pressed(Key::ArrowUp), pressed(Key::ArrowDown));
+        if n_rows == 0 || up == down {
+            return;
+        }
+        self.chosen_row = match self.chosen_row {
+            None if down => Some(0),
+            None => Some(n_rows - 1),
+            Some(row) if down => Some((row + 1).min(n_rows - 1)),
+            Some(row) => Some(row.saturating_sub(1)),
+        };
+    }
+
+    /// Enter acts on the row that was gone to, or else on what is written.
+    fn entered(&mut self, rows: &[Entry]) -> Option<Vec<PathBuf>> {
+        if let Some((idx, entry)) = self.chosen_row.and_then(|idx| Some((idx, rows.get(idx)?))) {
+            self.pressed(idx, entry, false);
+            self.is_fresh = true;
+            return if entry.is_folder || self.is_saving() { None } else { self.check() };
+        }
+        let written = from_home(self.path.trim());
+        let is_elsewhere = written.is_dir() && written != self.folder;
+        if is_elsewhere {
+            self.enter(written);
+            self.is_fresh = true;
+            return None;
+        }
+        self.check()
+    }
+
+    /// The paths if they can be used; otherwise says why not.
+    fn check(&mut self) -> Option<Vec<PathBuf>> {
+        match self.checked() {
+            Ok(paths) => Some(paths),
+            Err(error) => {
+                self.error = Some(error);
+                self.is_fresh = true;
+                None
+            }
+        }
+    }
+
+    fn checked(&mut self) -> Result<Vec<PathBuf>, String> {
+        let text = self.path.trim();
+        match self.purpose.form() {
+            Form::Save => self.checked_for_saving().map(|path| vec![path]),
+            Form::OpenFolder => {
+                let path = from_home(text);
+                let words = || format!("“{}” is no folder — check the path", path.display());
+                if path.is_dir() { Ok(vec![path]) } else { Err(words()) }
+            }
+            Form::OpenFile => checked_file(text).map(|path| vec![path]),
+            Form::OpenFiles => {
+                let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
+                parts.map(checked_file).collect()
+            }
+        }
+    }
+
+    fn checked_for_saving(&mut self) -> Result<PathBuf, String> {
+        let name = self.name.trim();
+        if name.is_empty() {
+            return Err("There is no name — write one".to_owned());
+        }
+        // A whole path may stand in the name, too.
+        let path = from_home(self.path.trim()).join(from_home(name));
+        let path = self.purpose.with_extension(path);
+        if path.is_dir() {
+            return Err(format!("“{}” is a folder — write the name of a file", path.display()));
+        }
+        if path.parent().is_some_and(|folder| !folder.is_dir()) {
+            let words = "doesn't exist — choose another";
+            return Err(format!("The folder of “{}” {words}", path.display()));
+        }
+        if path.exists() && self.may_replace.as_ref() != Some(&path) {
+            let words = "exists — press Replace to write over it; a copy stays beside it as .bak";
+            let error = format!("“{}” {words}", path.display());
+            self.may_replace = Some(path);
+            return Err(error);
+        }
+        Ok(path)
+    }
+
+    /// Reads the folder on another thread, and takes what was read.
+    fn read(&mut self, ctx: &egui::Context) {
+        match &self.listing {
+            Listing::Unread => self.listing = start_reading(self.folder.clone(), ctx.clone()),
+            Listing::Reading(receiver) => match receiver.try_recv() {
+                Ok(Ok(entries)) => self.listing = Listing::Read(entries),
+                Ok(Err(error)) => self.listing = Listing::Failed(error),
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => {
+                    self.listing = Listing::Failed("The folder can't be read".to_owned());
+                }
+            },
+            Listing::Read(_) | Listing::Failed(_) => {}
+        }
+    }
+}
+
+fn is_entered(ui: &Ui, edit: &Response) -> bool {
+    edit.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter))
+}
+
+fn hint(form: Form) -> &'static str {
+    match form {
+        Form::OpenFolder | Form::Save => "/path/to/a/folder",
+        Form::OpenFiles => "/path/to/a/file.mid; /path/to/another.mid",
+        Form::OpenFile => "/path/to/a/file",
+    }
+}
+
+fn checked_file(text: &str) -> Result<PathBuf, String> {
+    let path = from_home(text);
+    if path.is_dir() {
+        return Err(format!("“{}” is a folder — choose a file in it", path.display()));
+    }
+    if !path.exists() {
+        return Err(format!("“{}” can't be found — check the path", path.display()));
+    }
+    Ok(path)
+}
+
+fn start_reading(folder: PathBuf, ctx: egui::Context) -> Listing {
+    let (sender, receiver) = bounded(1);
+    let read = move || {
+        // Nobody waits any more if another folder was gone into.
+        let _unheard = sender.send(entries(&folder));
+        ctx.request_repaint();
+    };
+    match std::thread::Builder::new().name("reading a folder".to_owned()).spawn(read) {
+        Ok(_) => Listing::Reading(receiver),
+        Err(error) => Listing::Failed(format!("The folder can't be read: {error}")),
+    }
+}
+
+/// Folders before files, both by their names.
+fn entries(folder: &Path) -> Result<Vec<Entry>, String> {
+    let read = std::fs::read_dir(folder)
+        .map_err(|error| format!("“{}” can't be read: {error}", folder.display()))?;
+    let entry = |entry: std::fs::DirEntry| Entry {
+        name: entry.file_name().to_string_lossy().into_owned(),
+        is_folder: entry.path().is_dir(),
+    };
+    let mut entries: Vec<_> = read.filter_map(Result::ok).take(MOST_ENTRIES).map(entry).collect();
+    entries.sort_by_cached_key(|entry| (!entry.is_folder, entry.name.to_lowercase()));
+    Ok(entries)
+}
+
+/// `~/…` as shells read it.
+fn from_home(text: &str) -> PathBuf {
+    match (text.strip_prefix("~/"), std::env::home_dir()) {
+        (Some(rest), Some(home)) => home.join(rest),
+        _ => PathBuf::from(text),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn folder() -> tempfile::TempDir {
+        let folder = tempfile::tempdir().unwrap();
+        for name in ["b.mid", "A.etude", "notes.txt", ".hidden.mid"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        std::fs::create_dir(folder.path().join("inside")).unwrap();
+        folder
+    }
+
+    fn picker(purpose: Purpose, folder: &Path, name: &str) -> FilePicker {
+        let mut picker = FilePicker::new(purpose, folder.to_owned(), name.to_owned());
+        picker.listing = Listing::Read(entries(folder).unwrap());
+        picker
+    }
+
+    #[test]
+    fn folders_come_first_and_only_what_fits_is_shown() {
+        let folder = folder();
+        let mut picker = picker(Purpose::OpenScore, folder.path(), "");
+        let names = |picker: &FilePicker| {
+            picker.rows().iter().map(|entry| entry.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&picker), ["inside", "A.etude", "b.mid"]);
+        picker.shows_all = true;
+        assert_eq!(names(&picker), ["inside", ".hidden.mid", "A.etude", "b.mid", "notes.txt"]);
+        assert!(entries(&folder.path().join("none")).unwrap_err().contains("none"));
+    }
+
+    #[test]
+    fn enter_goes_into_folders_and_chooses_files() {
+        let folder = folder();
+        let mut picker = picker(Purpose::OpenScore, folder.path(), "");
+        let rows = picker.rows();
+        picker.chosen_row = Some(2);
+        assert_eq!(picker.entered(&rows), Some(vec![folder.path().join("b.mid")]));
+        picker.chosen_row = Some(0);
+        assert_eq!(picker.entered(&rows), None);
+        assert_eq!(picker.folder(), folder.path().join("inside"));
+        picker.path = folder.path().join("none.mid").display().to_string();
+        assert_eq!(picker.entered(&[]), None);
+        assert!(picker.error.as_ref().unwrap().contains("can't be found"));
+    }
+
+    #[test]
+    fn saving_adds_the_ending_and_asks_before_it_replaces() {
+        let folder = folder();
+        let mut picker = picker(Purpose::ExportMidi, folder.path(), "new");
+        assert_eq!(picker.check(), Some(vec![folder.path().join("new.mid")]));
+        picker.name = "b".to_owned();
+        assert_eq!(picker.check(), None);
+        assert_eq!(picker.word(), "Replace");
+        assert_eq!(picker.check(), Some(vec![folder.path().join("b.mid")]));
+        for (name, words) in [("", "no name"), ("none/x", "doesn't exist"), ("inside", "inside")] {
+            picker.may_replace = None;
+            picker.name = name.to_owned();
+            let answer = picker.check();
+            match name {
+                // With its ending it is another name than the folder's.
+                "inside" => assert!(answer.is_some()),
+                _ => assert!(picker.error.as_ref().unwrap().contains(words), "{:?}", picker.error),
+            }
+        }
+    }
+}

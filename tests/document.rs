@@ -1,0 +1,547 @@
+//! The document: files in and out of the window, unsaved work, and what bad input gets.
+#![cfg(feature = "studio")]
+
+mod common;
+
+use std::path::{Path, PathBuf};
+
+use common::window::Window;
+use egui::{Key, Modifiers};
+use egui_kittest::kittest::Queryable as _;
+use etude::editor::{Project, backup_path};
+use etude::music::{Note, Pitch, Score, TempoMap, Tick, Velocity, smf};
+use etude::ui::App;
+
+/// Nothing here takes longer, on a busy machine either.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
+
+const ESCAPE: Key = Key::Escape;
+
+fn note(start: u32, length: u32, pitch: u8) -> Note {
+    let (pitch, velocity) = (Pitch::new(pitch).unwrap(), Velocity::new(80).unwrap());
+    Note { start: Tick(start), length: Tick(length), pitch, velocity, part: 0 }
+}
+
+/// A piece of so many notes, one after the other.
+fn piece(n_notes: u32) -> Score {
+    let notes = (0..n_notes).map(|idx| note(idx * 480, 480, 60 + (idx % 12) as u8)).collect();
+    Score::piano(TempoMap::default(), notes)
+}
+
+fn file(folder: &Path, name: &str, n_notes: u32) -> PathBuf {
+    let path = folder.join(name);
+    match name.ends_with(".etude") {
+        true => Project::new(piece(n_notes)).write(&path).unwrap(),
+        false => std::fs::write(&path, smf::write(&piece(n_notes))).unwrap(),
+    }
+    path
+}
+
+fn n_notes(app: &App) -> usize {
+    app.state.document.history.score().notes().len()
+}
+
+/// Opens a file and waits for its notes.
+fn open(window: &mut Window, path: &Path, count: usize) {
+    window.drop_on_it(path);
+    window.wait("the piece is in the roll", |app| n_notes(app) == count);
+}
+
+/// Deletes everything: work that is in no file.
+fn clear(window: &mut Window) {
+    window.keys(Modifiers::COMMAND, Key::A);
+    window.keys(Modifiers::NONE, Key::Delete);
+    assert_eq!(window.n_notes(), 0);
+    assert!(window.state().document.is_unsaved());
+}
+
+/// The title that the window asked for last.
+fn title(window: &Window) -> String {
+    let id = egui::Id::unique("window title");
+    window.harness.ctx.data(|data| data.get_temp(id)).unwrap_or_default()
+}
+
+/// Sessions with work in them.
+fn kept(window: &Window) -> Vec<PathBuf> {
+    let folders = std::fs::read_dir(window.folder.path().join("sessions"));
+    let folders = folders.into_iter().flatten().map(|entry| entry.unwrap().path());
+    folders.filter(|folder| folder.join("about.json").exists()).collect()
+}
+
+/// The program ends without a word, and is started again on the same folder.
+fn crash(window: Window) -> Window {
+    let Window { harness, folder, .. } = window;
+    drop(harness);
+    Window::open_in(folder, None)
+}
+
+/// Draws frames until it is so.
+fn until(window: &mut Window, what: &str, is_so: impl Fn(&Window) -> bool) {
+    let start = std::time::Instant::now();
+    while !is_so(window) {
+        assert!(start.elapsed() < PATIENCE, "waited too long: {what}");
+        window.wait("a frame", |_| true);
+    }
+}
+
+fn press_starting_with(window: &mut Window, words: &str) {
+    let named: Vec<_> = window.harness.query_all_by_label_contains(words).collect();
+    assert!(!named.is_empty(), "there is no {words}");
+    named[0].click();
+    window.harness.run_steps(3);
+}
+
+#[test]
+fn new_open_save_and_revert_ask_before_work_is_lost() {
+    let mut window = Window::open(None);
+    let project = file(window.folder.path(), "waltz.etude", 5);
+    open(&mut window, &project, 5);
+    clear(&mut window);
+
+    // Escape is Cancel: nothing happens.
+    window.keys(Modifiers::COMMAND, Key::N);
+    assert!(window.sees("Save “waltz.etude” before beginning a new one?"));
+    window.keys(Modifiers::NONE, ESCAPE);
+    assert!(window.state().question.is_none() && window.state().document.is_unsaved());
+
+    window.keys(Modifiers::COMMAND | Modifiers::SHIFT, Key::R);
+    assert!(window.sees("Go back to waltz.etude?"));
+    window.press("Revert");
+    window.wait("the file is read again", |app| n_notes(app) == 5);
+    assert!(!window.state().document.is_unsaved());
+
+    // Enter is Save: the file has what was done, and the new score comes after it.
+    clear(&mut window);
+    window.keys(Modifiers::COMMAND, Key::N);
+    window.keys(Modifiers::NONE, Key::Enter);
+    window.wait("a new score is there", |app| app.state.document.path.is_none());
+    assert_eq!(window.n_notes(), 0);
+    assert_eq!(window.state().document.name(), "Untitled");
+    assert!(Project::read(&project).unwrap().score.notes().is_empty());
+    assert_eq!(Project::read(&backup_path(&project)).unwrap().score.notes().len(), 5);
+
+    // A new score is written on at once.
+    window.keys(Modifiers::COMMAND, Key::Z);
+    assert!(!window.state().document.is_unsaved());
+    let other = file(window.folder.path(), "other.mid", 7);
+    open(&mut window, &other, 7);
+    clear(&mut window);
+    window.drop_on_it(&project);
+    window.press("Don't save");
+    window.wait("the project is opened", |app| app.state.document.path.is_some());
+    assert_eq!(smf::read_file(&other).unwrap().score.notes().len(), 7);
+}
+
+#[test]
+fn edits_made_while_another_piece_is_read_are_asked_about() {
+    let mut window = Window::open(None);
+    let first = file(window.folder.path(), "first.mid", 3);
+    // Long enough that reading takes longer than the frame in which the key is pressed.
+    let second = file(window.folder.path(), "second.etude", 30_000);
+    open(&mut window, &first, 3);
+    window.keys(Modifiers::COMMAND, Key::A);
+    window.drop_on_it(&second);
+    window.keys(Modifiers::NONE, Key::Delete);
+    assert_eq!(window.n_notes(), 0);
+    window.wait("it is asked about", |app| app.state.question.is_some());
+    window.press("Don't save");
+    window.wait("the other is opened", |app| n_notes(app) == 30_000);
+}
+
+#[test]
+fn closing_asks_and_the_title_tells_what_is_unsaved() {
+    let mut window = Window::open(None);
+    let project = file(window.folder.path(), "waltz.etude", 5);
+    open(&mut window, &project, 5);
+    assert_eq!(title(&window), "waltz.etude – Etude");
+    clear(&mut window);
+    assert_eq!(title(&window), "• waltz.etude – Etude");
+
+    let close = |window: &mut Window| {
+        let info = window.harness.input_mut().viewports.entry(egui::ViewportId::ROOT).or_default();
+        info.events.push(egui::ViewportEvent::Close);
+        window.harness.step();
+        let info = window.harness.input_mut().viewports.entry(egui::ViewportId::ROOT).or_default();
+        info.events.clear();
+        window.harness.run_steps(3);
+    };
+    close(&mut window);
+    assert!(window.sees("Save “waltz.etude” before closing?"));
+    window.press("Cancel");
+    assert!(window.state().document.is_unsaved());
+    close(&mut window);
+    window.keys(Modifiers::NONE, Key::Enter);
+    window.wait("it is saved", |app| !app.state.document.is_unsaved());
+    assert!(Project::read(&project).unwrap().score.notes().is_empty());
+    window.harness.run_steps(2);
+    assert_eq!(title(&window), "waltz.etude – Etude");
+}
+
+#[test]
+fn recent_files_are_opened_from_the_menu_and_missing_ones_leave_it() {
+    let mut window = Window::open(None);
+    let (first, second) =
+        (file(window.folder.path(), "first.mid", 3), file(window.folder.path(), "second.etude", 4));
+    open(&mut window, &first, 3);
+    open(&mut window, &second, 4);
+    assert_eq!(window.state().preferences.recent, [second.clone(), first.clone()]);
+    window.press("File");
+    press_starting_with(&mut window, "Open recent");
+    window.press("first.mid");
+    window.wait("the first is opened again", |app| n_notes(app) == 3);
+
+    std::fs::remove_file(&second).unwrap();
+    window.press("File");
+    press_starting_with(&mut window, "Open recent");
+    window.press("second.etude");
+    window.wait("the error is shown", |app| app.state.alert.is_some());
+    assert_eq!(window.state().preferences.recent, [first]);
+    assert_eq!(window.n_notes(), 3);
+}
+
+#[test]
+fn a_project_keeps_how_it_was_looked_at() {
+    let mut window = Window::open(None);
+    let path = file(window.folder.path(), "long.etude", 2_000);
+    let view = serde_json::json!({
+        "key": { "tonic": 2, "mode": "minor" },
+        "loop_range": [960, 1920],
+        "look": {
+            "left": 4800.0, "ticks_per_point": 3.0, "middle_pitch": 66.0, "row_height": 11.0,
+            "grid": { "Fixed": "Eighth" }, "follows": false,
+        },
+    });
+    let mut project = Project::new(piece(2_000));
+    // What isn't understood (the key here, perhaps) must not take the rest with it.
+    project.view = Some(view);
+    project.write(&path).unwrap();
+    open(&mut window, &path, 2_000);
+    let again = window.folder.path().join("again.etude");
+    window.keys(Modifiers::COMMAND | Modifiers::SHIFT, Key::S);
+    window.write(&again);
+    window.press("Save here");
+    window.wait("it is saved", |_| again.exists());
+    let view = Project::read(&again).unwrap().view.unwrap();
+    let number = |name: &str| view["look"][name].as_f64().unwrap();
+    assert!((number("left") - 4800.0).abs() < 1.0, "{view}");
+    assert!((number("ticks_per_point") - 3.0).abs() < 1e-6, "{view}");
+    assert!((number("middle_pitch") - 66.0).abs() < 0.1, "{view}");
+    assert_eq!(view["look"]["grid"]["Fixed"], "Eighth");
+    assert_eq!(view["look"]["follows"], false);
+    assert_eq!(view["loop_range"], serde_json::json!([960, 1920]));
+}
+
+#[test]
+fn unsaved_work_is_offered_after_a_crash_and_gone_once_saved() {
+    let mut window = Window::open(None);
+    let project = file(window.folder.path(), "waltz.etude", 5);
+    open(&mut window, &project, 5);
+    clear(&mut window);
+    until(&mut window, "a frame", |window| !kept(window).is_empty());
+
+    let mut window = crash(window);
+    window.wait("it is offered", |app| !app.state.unfinished.is_empty());
+    assert!(window.sees("waltz.etude") && window.sees("2026-11-22"));
+    window.press("Restore waltz.etude");
+    window.wait("the work is back", |app| app.state.document.is_unsaved());
+    assert_eq!(window.n_notes(), 0);
+    assert_eq!(window.state().document.path.as_ref(), Some(&project));
+
+    // A second crash while it is worked on.
+    let mut window = crash(window);
+    window.wait("it is offered again", |app| !app.state.unfinished.is_empty());
+    window.press("Restore waltz.etude");
+    window.wait("the work is back", |app| app.state.document.is_unsaved());
+    assert_eq!(kept(&window).len(), 1);
+    window.keys(Modifiers::COMMAND, Key::S);
+    window.wait("the work is saved", |app| !app.state.document.is_unsaved());
+    until(&mut window, "what was kept is gone", |window| kept(window).is_empty());
+    assert!(Project::read(&project).unwrap().score.notes().is_empty());
+}
+
+#[test]
+fn several_pieces_are_offered_one_by_one_and_stay_until_answered() {
+    let mut window = Window::open(None);
+    for (name, count) in [("one.mid", 3), ("two.mid", 4)] {
+        let path = file(window.folder.path(), name, count);
+        let window = &mut window;
+        open(window, &path, count as usize);
+        clear(window);
+        until(window, "unsaved work is kept", |window| !kept(window).is_empty());
+        // As if another window had left it.
+        let from = kept(window).remove(0);
+        let to = window.folder.path().join(format!("{name} aside"));
+        std::fs::rename(from, to).unwrap();
+        window.keys(Modifiers::COMMAND, Key::Z);
+    }
+    let Window { harness, folder, .. } = window;
+    drop(harness);
+    for name in ["one.mid", "two.mid"] {
+        let aside = folder.path().join(format!("{name} aside"));
+        std::fs::rename(aside, folder.path().join("sessions").join(name)).unwrap();
+    }
+
+    let mut window = Window::open_in(folder, None);
+    window.wait("both are offered", |app| app.state.unfinished.len() == 2);
+    window.press("Discard one");
+    assert_eq!(window.state().unfinished.len(), 1);
+    assert!(window.sees("two") && window.state().question.is_some());
+    window.keys(Modifiers::NONE, ESCAPE);
+    assert!(window.state().question.is_none());
+    let mut window = crash(window);
+    window.wait("one is left", |app| app.state.unfinished.len() == 1);
+    // Enter is Restore.
+    window.keys(Modifiers::NONE, Key::Enter);
+    window.wait("the work is back", |app| app.state.document.is_unsaved());
+    assert_eq!((window.n_notes(), window.state().document.path.clone()), (0, None));
+    assert!(window.state().unfinished.is_empty());
+}
+
+#[test]
+fn work_is_kept_while_one_edits_without_a_pause_and_before_a_risk() {
+    let mut window = Window::open(None);
+    let path = file(window.folder.path(), "waltz.mid", 5);
+    open(&mut window, &path, 5);
+    // Longer than the interval, never resting: each step is a quarter of a second.
+    window.keys(Modifiers::COMMAND, Key::A);
+    for idx in 0..40 {
+        let key = if idx % 2 == 0 { Key::Delete } else { Key::Z };
+        let modifiers = if idx % 2 == 0 { Modifiers::NONE } else { Modifiers::COMMAND };
+        window.harness.key_press_modifiers(modifiers, key);
+        window.harness.step();
+        if !kept(&window).is_empty() {
+            break;
+        }
+    }
+    window.harness.run_steps(2);
+    // Back in the state of the file there is nothing to keep.
+    while window.state().document.is_unsaved() {
+        window.keys(Modifiers::COMMAND, Key::Z);
+    }
+    until(&mut window, "nothing is kept", |window| kept(window).is_empty());
+
+    // Exporting keeps the work at once: it is on the disk in the very frame.
+    window.keys(Modifiers::COMMAND, Key::A);
+    window.harness.key_press_modifiers(Modifiers::NONE, Key::Delete);
+    window.harness.step();
+    window.keys(Modifiers::COMMAND, Key::O);
+    let other = file(window.folder.path(), "other.mid", 6);
+    window.write(&other);
+    window.press("Open this");
+    assert!(window.state().question.is_some());
+    assert_eq!(kept(&window).len(), 1);
+}
+
+#[test]
+fn a_place_that_cant_be_written_leaves_the_work_unsaved() {
+    let mut window = Window::open(None);
+    let path = file(window.folder.path(), "waltz.etude", 5);
+    open(&mut window, &path, 5);
+    clear(&mut window);
+    // Its folder becomes a file, as a disk that is pulled out.
+    let inside = window.folder.path().join("disk");
+    std::fs::create_dir(&inside).unwrap();
+    let project = inside.join("waltz.etude");
+    window.keys(Modifiers::COMMAND | Modifiers::SHIFT, Key::S);
+    window.write(&project);
+    std::fs::remove_dir(&inside).unwrap();
+    std::fs::write(&inside, "").unwrap();
+    window.press("Save here");
+    assert!(window.sees("doesn't exist — choose another"));
+    window.press("Cancel");
+
+    std::fs::remove_file(&inside).unwrap();
+    std::fs::create_dir(&inside).unwrap();
+    window.keys(Modifiers::COMMAND | Modifiers::SHIFT, Key::S);
+    window.write(&project);
+    window.press("Save here");
+    window.wait("it is saved", |app| !app.state.document.is_unsaved());
+    window.keys(Modifiers::COMMAND, Key::Z);
+    assert!(window.state().document.is_unsaved());
+    std::fs::remove_dir_all(&inside).unwrap();
+    std::fs::write(&inside, "").unwrap();
+    window.keys(Modifiers::COMMAND, Key::S);
+    window.wait("the error is shown", |app| app.state.alert.is_some());
+    let alert = window.state().alert.clone().unwrap();
+    assert!(alert.contains("waltz.etude") && alert.contains("folder is a file"), "{alert}");
+    assert!(window.state().document.is_unsaved());
+    assert_eq!(window.n_notes(), 5);
+}
+
+#[test]
+fn exports_keep_what_was_there_before() {
+    let mut window = Window::open(None);
+    let path = file(window.folder.path(), "waltz.mid", 5);
+    open(&mut window, &path, 5);
+    let out = window.folder.path().join("out.mid");
+    std::fs::write(&out, "before").unwrap();
+    window.keys(Modifiers::COMMAND, Key::E);
+    window.write(&out);
+    window.press("Save here");
+    assert!(window.sees("press Replace"));
+    window.press("Replace");
+    window.wait("it is written", |_| std::fs::read(&out).unwrap() != b"before");
+    assert_eq!(std::fs::read(backup_path(&out)).unwrap(), b"before");
+    assert_eq!(smf::read_file(&out).unwrap().score.notes().len(), 5);
+}
+
+#[test]
+fn the_picker_is_used_by_names_and_by_keys() {
+    let mut window = Window::open(None);
+    let inside = window.folder.path().join("inside");
+    std::fs::create_dir(&inside).unwrap();
+    file(&inside, "deep.mid", 6);
+    std::fs::write(window.folder.path().join("letter.txt"), "").unwrap();
+    window.keys(Modifiers::COMMAND, Key::O);
+    let folder = window.folder.path().to_owned();
+    window.write(&folder);
+    window.keys(Modifiers::NONE, Key::Enter);
+    let sees = |window: &Window, text: &str| window.harness.query_by_label(text).is_some();
+    let folder_row = format!("inside{}", std::path::MAIN_SEPARATOR);
+    until(&mut window, "the folder is read", |window| sees(window, &folder_row));
+    assert!(!sees(&window, "letter.txt"), "it is no music");
+    press_starting_with(&mut window, "All files");
+    assert!(sees(&window, "letter.txt"));
+    window.press(&folder_row);
+    until(&mut window, "the folder is read", |window| sees(window, "deep.mid"));
+    window.press("Up");
+    until(&mut window, "the folder is read", |window| sees(window, &folder_row));
+    window.press(&folder_row);
+    until(&mut window, "the folder is read", |window| sees(window, "deep.mid"));
+    window.press("deep.mid");
+    window.press("Open this");
+    window.wait("it is opened", |app| n_notes(app) == 6);
+
+    // By keys alone: the folder of the piece is gone to; the first row, then Enter.
+    clear(&mut window);
+    window.keys(Modifiers::COMMAND, Key::O);
+    until(&mut window, "the folder is read", |window| sees(window, "deep.mid"));
+    window.keys(Modifiers::NONE, Key::ArrowDown);
+    window.keys(Modifiers::NONE, Key::Enter);
+    window.press("Don't save");
+    window.wait("it is opened", |app| n_notes(app) == 6);
+    window.keys(Modifiers::COMMAND, Key::O);
+    window.harness.check_accessibility();
+    window.keys(Modifiers::NONE, ESCAPE);
+    assert!(!window.sees("Open a MIDI file or a project"));
+}
+
+/// Opens a bad file by its path and returns what is said of it; the piece stays.
+fn refused(name: &str, content: &[u8]) -> String {
+    let mut window = Window::open(None);
+    let first = file(window.folder.path(), "first.mid", 3);
+    open(&mut window, &first, 3);
+    let path = window.folder.path().join(name);
+    std::fs::write(&path, content).unwrap();
+    window.drop_on_it(&path);
+    window.wait("the error is shown", |app| app.state.alert.is_some());
+    assert_eq!(window.n_notes(), 3);
+    assert!(!window.state().document.is_unsaved());
+    let alert = window.state().alert.clone().unwrap();
+    assert!(alert.contains(name) && alert.contains('—'), "{alert}");
+    alert
+}
+
+#[test]
+fn a_damaged_a_foreign_and_a_newer_project_are_refused_in_words() {
+    let folder = tempfile::tempdir().unwrap();
+    let whole = std::fs::read(file(folder.path(), "whole.etude", 9)).unwrap();
+    let torn = refused("torn.etude", &whole[..whole.len() / 2]);
+    assert!(torn.contains("damaged at line"), "{torn}");
+    let foreign = refused("foreign.etude", b"{\"name\": \"something else\"}");
+    assert!(foreign.contains("isn't an Etude project"), "{foreign}");
+    let noise = refused("noise.etude", &[0xff; 4096]);
+    assert!(noise.contains("isn't an Etude project"), "{noise}");
+    let newer = refused("newer.etude", b"{\"format_version\": 99, \"future\": true}");
+    assert!(newer.contains("newer Etude"), "{newer}");
+    let tempo = String::from_utf8(whole).unwrap();
+    let nothing = tempo.replacen("\"length\": 480", "\"length\": 0", 1);
+    let nothing = nothing.replacen("\"length\":480", "\"length\":0", 1);
+    assert_ne!(nothing, tempo);
+    let nothing = refused("nothing.etude", nothing.as_bytes());
+    assert!(nothing.contains("has no length"), "{nothing}");
+}
+
+/// A Standard MIDI File of one track with these bytes as its events.
+fn midi(events: &[u8]) -> Vec<u8> {
+    let mut bytes = b"MThd\0\0\0\x06\0\0\0\x01\x01\xe0MTrk".to_vec();
+    bytes.extend((events.len() as u32 + 4).to_be_bytes());
+    bytes.extend(events);
+    bytes.extend([0, 0xff, 0x2f, 0]);
+    bytes
+}
+
+/// Opened and drawn, or refused in words; never a hang. Says which.
+fn survives(name: &str, content: &[u8]) -> Result<(Window, usize), String> {
+    let mut window = Window::open(None);
+    let path = window.folder.path().join(name);
+    std::fs::write(&path, content).unwrap();
+    window.drop_on_it(&path);
+    let source = path.clone();
+    window.wait("it is opened or refused", move |app| {
+        app.state.alert.is_some() || app.state.document.source.as_ref() == Some(&source)
+    });
+    if let Some(alert) = window.state().alert.clone() {
+        assert!(alert.contains(name) && alert.contains('—'), "{alert}");
+        return Err(alert);
+    }
+    // It can be looked at, heard and edited.
+    window.keys(Modifiers::NONE, Key::Space);
+    window.harness.run_steps(3);
+    window.keys(Modifiers::NONE, Key::Space);
+    let count = window.n_notes();
+    Ok((window, count))
+}
+
+#[test]
+fn odd_scores_open_or_are_refused_within_seconds() {
+    // Delta times of 2^28 − 1 ticks, sixteen times: past four billion.
+    let mut late = Vec::new();
+    for _ in 0..15 {
+        late.extend([0xff, 0xff, 0xff, 0x7f, 0xb0, 7, 100]);
+    }
+    late.extend([0, 0x90, 60, 80, 0x60, 0x80, 60, 0]);
+    let (_, count) = survives("late.mid", &midi(&late)).expect("it ends before the last tick");
+    assert_eq!(count, 1);
+
+    let empty_notes = [0, 0x90, 60, 80, 0, 0x80, 60, 0, 0x60, 0x90, 62, 80, 0x60, 0x80, 62, 0];
+    survives("short.mid", &midi(&empty_notes)).expect("notes of no length are tolerated");
+
+    // A tempo of 0 µs a quarter.
+    let mut tempo = vec![0, 0xff, 0x51, 3, 0, 0, 0];
+    tempo.extend([0, 0x90, 60, 80, 0x60, 0x80, 60, 0]);
+    survives("tempo.mid", &midi(&tempo)).expect("a tempo of nothing is passed over");
+
+    // Ten hours: 72,000 quarters at 120 a minute.
+    let mut long = vec![0, 0x90, 60, 80, 0x60, 0x80, 60, 0];
+    long.extend([0x90 | 0x80, 0xf2, 0x80, 0x00].map(|byte: u8| byte));
+    long.extend([0x90, 62, 80, 0x60, 0x80, 62, 0]);
+    let (mut window, _) = survives("long.mid", &midi(&long)).expect("a long piece is a piece");
+    clear(&mut window);
+    window.keys(Modifiers::COMMAND, Key::Z);
+}
+
+#[test]
+fn any_number_of_notes_in_one_tick_opens() {
+    // Half a million take half a minute without optimization.
+    let count = match common::slow_tests("500,000 notes in one tick instead of 20,000") {
+        true => 500_000_u32,
+        false => 20_000,
+    };
+    let mut events = Vec::new();
+    for idx in 0..count {
+        events.extend([0, 0x90 | (idx % 8) as u8, (21 + idx % 88) as u8, (1 + idx % 127) as u8]);
+    }
+    events.push(0x60);
+    let mut is_first = true;
+    for idx in 0..count {
+        if !is_first {
+            events.push(0);
+        }
+        is_first = false;
+        events.extend([0x80 | (idx % 8) as u8, (21 + idx % 88) as u8, 0]);
+    }
+    let (_, found) = survives("dense.mid", &midi(&events)).expect("so many notes are a piece");
+    // Those of channel 10 would be drums; there are none.
+    assert_eq!(found, count as usize);
+}
