@@ -202,10 +202,9 @@ fn the_shapes_of_notes_change_as_they_say() {
     check("0+10 C4, 0+20 E4, 480+10 D4", "0+480 C4, 0+480 E4, 480+10 D4", ops::legato);
     check("0+900 C4, 480+10 D4", "0+480 C4, 480+10 D4", ops::legato);
     check("0+240 C4, 240+240 C4, 960+9 C4, 0+9 E4", "0+969 C4, 0+9 E4", |s, n| {
-        ops::join(s, n).map(|it| {
-            assert_eq!(it.edit.label(), "Join 3 notes");
-            it
-        })
+        let change = ops::join(s, n)?;
+        assert_eq!(change.edit.label(), "Join 3 notes");
+        Some(change)
     });
     assert!(
         ops::join(&piano("0+1 C4, 9+1 D4"), &Selection::all(&piano("0+1 C4, 9+1 D4"))).is_none()
