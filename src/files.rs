@@ -13,6 +13,7 @@ use tempfile::NamedTempFile;
 /// Whatever the file system says; `path` is then as it was and nothing stays beside it.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let path = &behind_link(path);
+    check_size(bytes.len() as u64)?;
     let mut aside = create_beside(path)?;
     aside.write_all(bytes)?;
     aside.as_file().sync_all()?;
@@ -98,6 +99,33 @@ pub(crate) fn flush_folder(folder: &Path) -> io::Result<()> {
     #[cfg(not(unix))]
     let _ = folder;
     Ok(())
+}
+
+/// Refuses a file that is larger than the shell lets this process write (`ulimit -f`). To try it
+/// would end the program by a signal, before it could say why or tidy up.
+///
+/// *Limitations*: the limit is known on Linux only.
+///
+/// # Errors
+/// When `n_bytes` are more than the limit.
+pub(crate) fn check_size(n_bytes: u64) -> io::Result<()> {
+    match largest_file() {
+        Some(limit) if n_bytes > limit => Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("no file may be larger than {limit} bytes here, as `ulimit -f` says"),
+        )),
+        _ => Ok(()),
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn largest_file() -> Option<u64> {
+    rustix::process::getrlimit(rustix::process::Resource::Fsize).current
+}
+
+#[cfg(not(target_os = "linux"))]
+fn largest_file() -> Option<u64> {
+    None
 }
 
 /// Why a file can't be written, in words for the user where the usual ones aren't clear.

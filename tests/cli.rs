@@ -241,6 +241,108 @@ fn train_prints_a_line_an_epoch_and_the_end() {
 }
 
 #[test]
+fn a_run_with_nothing_left_to_do_says_so_at_once() {
+    let shell = Shell::new();
+    shell.json(&format!("train {} --out run {TINY} --early-stop 0", music()));
+    for words in ["--epochs 1", ""] {
+        let ended = shell.run(&format!("train --out run --resume --device cpu {words}"));
+        assert_eq!(ended.status, 0, "{}", ended.stderr);
+        assert!(ended.stderr.contains("nothing is left to do"), "{}", ended.stderr);
+        assert!(!ended.stderr.contains("read 4 pieces"), "{}", ended.stderr);
+        assert!(ended.stdout.contains("best at epoch"), "{}", ended.stdout);
+    }
+    let lines = shell.json("train --out run --resume --device cpu --epochs 1");
+    assert_eq!((lines.len(), &lines[0]["outcome"]), (1, &"completed".into()), "{lines:?}");
+}
+
+#[test]
+fn resuming_names_the_music_that_is_gone_or_changed() {
+    let shell = Shell::new();
+    write_music(&shell.path("music"));
+    shell.json(&format!("train music --out run {TINY}"));
+    let resume = "train --out run --resume --epochs 3 --device cpu";
+    fs::rename(shell.path("music/piece1.mid"), shell.path("away.mid")).unwrap();
+    let line = shell.refuses(1, resume);
+    assert!(line.contains("piece1.mid is gone") && line.contains("--resume"), "{line}");
+    let line = shell.refuses(1, &format!("{resume} music"));
+    assert!(line.contains("piece1.mid is missing"), "{line}");
+    fs::write(shell.path("music/piece1.mid"), piece(7, 120)).unwrap();
+    let line = shell.refuses(1, resume);
+    assert!(line.contains("piece1.mid has changed"), "{line}");
+    fs::rename(shell.path("away.mid"), shell.path("music/piece1.mid")).unwrap();
+    fs::write(shell.path("music/piece9.mid"), piece(7, 120)).unwrap();
+    let line = shell.refuses(1, &format!("{resume} music"));
+    assert!(line.contains("piece9.mid is new"), "{line}");
+    // Moved as a whole it is the same music.
+    fs::remove_file(shell.path("music/piece9.mid")).unwrap();
+    fs::rename(shell.path("music"), shell.path("elsewhere")).unwrap();
+    assert_eq!(shell.json(&format!("{resume} elsewhere")).len(), 2);
+}
+
+/// None of these says a word about the music, which would take long to read.
+#[test]
+fn what_needs_no_music_is_refused_before_it_is_read() {
+    let shell = Shell::new();
+    write_music(&shell.path("music"));
+    fs::write(shell.path("music/bad.mid"), "no music").unwrap();
+    fs::create_dir_all(shell.path("full/a")).unwrap();
+    fs::create_dir_all(shell.path("a-2.mid")).unwrap();
+    let run = run_folder();
+    for words in [
+        format!("train music --out full {TINY}"),
+        format!("train music --out run --device cuda:99 {}", TINY.replace("--device cpu", "")),
+        format!("train music --out {run} --resume --hidden 9"),
+        "generate --model none --out a.mid --takes 2".to_owned(),
+        "evaluate --model none music".to_owned(),
+        "tokenize music --out a-2.mid".to_owned(),
+    ] {
+        shell.refuses(1, &words);
+        let stderr = shell.run(&words).stderr;
+        assert_eq!(stderr.lines().count(), 1, "{words}: {stderr}");
+    }
+    assert!(shell.refuses(1, "generate --model none --out a.mid --takes 2").contains("folder"));
+}
+
+#[test]
+fn a_vocabulary_without_chords_is_refused() {
+    let shell = Shell::new();
+    let words = format!("tokenize {} --min-count 1000000", music());
+    assert!(shell.refuses(1, &words).contains("--min-count"));
+    let words = format!("train {} --out run {TINY} --min-count 1000000", music());
+    assert!(shell.refuses(1, &words).contains("--min-count"));
+}
+
+/// Every option but switches says what may be given and what holds when it isn't.
+#[test]
+fn help_gives_ranges_and_defaults() {
+    let shell = Shell::new();
+    let help = shell.run("train --help").stdout;
+    for line in [
+        "--dropout <SHARE>",
+        "0–0.95 [default: 0.65; original: 0]",
+        "1–4,096 [default: 512]",
+        "1–100,000 [default: 50]",
+    ] {
+        let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+        assert!(help.contains(line), "{line} in {help}");
+    }
+    for command in ["tokenize", "train", "generate", "render"] {
+        let help = shell.run(&format!("{command} --help")).stdout;
+        let (options, _) = help.split_once("Example").unwrap();
+        // An option begins a line; what it means may go on in the next ones.
+        let options = options.split("\n      --").skip(1).map(|option| {
+            let lines = option.lines().take_while(|line| !line.is_empty());
+            lines.map(str::trim).collect::<Vec<_>>().join(" ")
+        });
+        for option in options.filter(|option| !option.starts_with("json")) {
+            let without = ["out <", "model <RUN>", "resume", "prime"];
+            let needs_none = without.iter().any(|name| option.starts_with(name));
+            assert!(needs_none || option.contains("[default: "), "{command}: --{option}");
+        }
+    }
+}
+
+#[test]
 fn train_without_a_path_learns_from_the_built_in_pieces() {
     let shell = Shell::new();
     let lines =
@@ -287,6 +389,29 @@ fn generate_composes_with_every_strategy_and_prime() {
 }
 
 #[test]
+fn a_take_without_notes_is_called_silent() {
+    let shell = Shell::new();
+    // Where rests may last, a take of one frame is now and then nothing else.
+    let silent = (0..200).find(|seed| {
+        let words = "generate --model starter --out a.mid --frames 1 --longest-hold 0";
+        let words = format!("{words} --seed {seed}");
+        let said = shell.run(&words).stderr.contains("a.mid has no notes");
+        assert_eq!(said, smf::read_file(&shell.path("a.mid")).is_err(), "{words}");
+        said
+    });
+    assert!(silent.is_some());
+}
+
+#[test]
+fn one_likeliest_take_is_all_there_is() {
+    let shell = Shell::new();
+    let words = "--out a.mid --frames 10 --strategy max --takes 3";
+    let ended = shell.run(&format!("generate --model {} {words}", run_folder()));
+    assert_eq!((ended.status, shell.listing()), (0, vec!["a-1.mid".to_owned()]));
+    assert!(ended.stderr.contains("one take instead of 3"), "{}", ended.stderr);
+}
+
+#[test]
 fn takes_are_numbered_and_repeatable() {
     let shell = Shell::new();
     let words = format!("generate --model {} --frames 40 --takes 3 --seed 5", run_folder());
@@ -309,6 +434,17 @@ fn evaluate_counts_every_frame() {
     let tokens = &shell.json(&format!("tokenize {}", music()))[0];
     assert_eq!(report["frames"], tokens["frames"]);
     assert!(report["perplexity"].as_f64().unwrap() > 1.0);
+    assert_eq!(report["learned_from"], 3, "{report}");
+}
+
+#[test]
+fn what_an_exported_model_learned_from_is_not_known() {
+    let shell = Shell::new();
+    fs::write(shell.path("a.mid"), piece(0, 20)).unwrap();
+    let report = &shell.json("evaluate --model starter a.mid")[0];
+    assert_eq!((&report["learned_from"], &report["chosen_by"]), (&Value::Null, &Value::Null));
+    let words = shell.run("evaluate --model starter a.mid").stdout;
+    assert!(words.contains("isn't known"), "{words}");
 }
 
 #[test]
@@ -338,21 +474,46 @@ fn convert_loses_nothing_on_the_way_and_back() {
 }
 
 #[test]
+fn a_project_is_inspected_like_its_music() {
+    let shell = Shell::new();
+    fs::write(shell.path("a.mid"), piece(2, 12)).unwrap();
+    shell.json("convert a.mid --out a.etude");
+    let file = |name: &str| shell.json(&format!("inspect {name}"))[0]["files"][0].clone();
+    let (mut midi, mut project) = (file("a.mid"), file("a.etude"));
+    assert_eq!(project["takes"], 0);
+    for report in [&mut midi, &mut project] {
+        let fields = report.as_object_mut().unwrap();
+        fields.remove("path");
+        fields.remove("takes");
+    }
+    assert_eq!(midi, project);
+    fs::write(shell.path("a.etude"), "{\"format_version\": 1,").unwrap();
+    let line = shell.refuses(1, "inspect a.etude");
+    assert!(line.contains("damaged") && line.contains("no earlier copy"), "{line}");
+    fs::copy(shell.path("a.mid"), shell.path("a.etude.bak")).unwrap();
+    let line = shell.refuses(1, "inspect a.etude");
+    assert!(line.contains("a.etude.bak"), "{line}");
+}
+
+#[test]
 fn an_output_never_replaces_what_is_read() {
     let shell = Shell::new();
     let music = piece(1, 8);
     fs::write(shell.path("a.mid"), &music).unwrap();
     fs::write(shell.path("a.wav"), &music).unwrap();
+    fs::write(shell.path("b-2.mid"), &music).unwrap();
     for words in [
         "render a.wav --out a.wav",
         "tokenize a.mid --out a.mid",
         "convert a.mid --out a.mid",
         "generate --model starter --prime a.mid --out ./a.mid",
+        "generate --model starter --prime b-2.mid --takes 2 --out b.mid",
+        "tokenize . --out a.mid",
     ] {
         shell.refuses(2, words);
     }
     // Nor does a name promise another kind of file.
-    shell.refuses(2, "render a.mid --out b.mid");
+    shell.refuses(2, "render a.mid --out c.mid");
     shell.refuses(2, "generate --model starter --out b.wav");
     assert_eq!(fs::read(shell.path("a.mid")).unwrap(), music);
     assert_eq!(fs::read(shell.path("a.wav")).unwrap(), music);
@@ -392,7 +553,17 @@ fn help_is_an_answer() {
 fn wrong_words_are_refused_with_status_2() {
     let shell = Shell::new();
     for (words, part) in [
-        ("trian", "neither a command nor a file"),
+        ("trian", "perhaps `etude train` is meant"),
+        ("nonsense", "neither a command nor a file"),
+        ("nonsense --foo", "“nonsense” is neither a command nor a file"),
+        ("--json nonsense a b", "“nonsense” is neither a command nor a file"),
+        ("generate --model starter --out a.mid --seed -1", "a seed is a whole number from 0"),
+        ("train x --out r --seed 1.5", "a seed is a whole number from 0"),
+        ("train x --out r --early-stop -1", "whole number from 0"),
+        ("train x --out r --min-count 0", "--min-count"),
+        ("train x --out r --max-vocabulary 1", "--max-vocabulary"),
+        ("train x --out r --averaging 1", "0.9999"),
+        ("tokenize x --max-vocabulary 1", "at least 2"),
         ("inspect", "<PATH>"),
         ("train", "--out"),
         ("generate --out a.mid", "--model"),
@@ -539,13 +710,23 @@ fn a_full_disk_leaves_nothing_half_written() {
     let shell = Shell::new();
     fs::write(shell.path("a.mid"), piece(0, 200)).unwrap();
     let before = shell.listing();
-    for words in [
-        "render a.mid --out a.wav",
-        "convert a.mid --out a.etude",
-        "tokenize a.mid --fps 100 --out t.json",
-    ] {
+    let calls = [
+        ("1", "render a.mid --out a.wav".to_owned()),
+        ("1", "convert a.mid --out a.etude".to_owned()),
+        ("1", "tokenize a.mid --fps 100 --out t.json".to_owned()),
+        // At the run's own file, and at its first checkpoint: its name stays free.
+        ("1", format!("train a.mid --split tail --out run {TINY}")),
+        ("32", format!("train {} --out run {TINY}", music()).replace("--hidden 8", "--hidden 64")),
+    ];
+    // Writing past the limit raises a signal that ends a program, unless it is ignored. Etude asks
+    // for the limit before, where it can.
+    let signals: &[&str] =
+        if cfg!(target_os = "linux") { &["", "trap '' XFSZ; "] } else { &["trap '' XFSZ; "] };
+    for ((blocks, words), signal) in
+        calls.iter().flat_map(|call| signals.iter().map(move |signal| (call, signal)))
+    {
         let script =
-            format!("trap '' XFSZ; ulimit -f 1; exec {} {words}", env!("CARGO_BIN_EXE_etude"));
+            format!("{signal}ulimit -f {blocks}; exec {} {words}", env!("CARGO_BIN_EXE_etude"));
         let mut command = Command::new("sh");
         command.args(["-c", &script]);
         shell.set_up(&mut command);
@@ -597,6 +778,10 @@ fn an_exported_model_composes_like_its_run() {
     let run = run_folder();
     let report = &shell.json(&format!("export --model {run} --out model --half"))[0];
     has_fields(report, &["path", "bytes", "parameters"]);
+    // Nothing of the run gives way to what can't be trained further.
+    let best = format!("{run}/checkpoints/best.safetensors");
+    shell.refuses(2, &format!("export --model {run} --out {best}"));
+    shell.refuses(2, &format!("export --model {best} --out {best}"));
     let whole = fs::metadata(TRAINED.join("run/checkpoints/best.safetensors")).unwrap().len();
     assert!(report["bytes"].as_u64().unwrap() < whole);
     shell.json("generate --model model --out a.mid --frames 20 --strategy max");

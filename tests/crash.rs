@@ -62,7 +62,8 @@ fn child_that_edits_until_it_is_killed() {
 fn work(folder: &Path, seed: Option<u64>) {
     let begun = Instant::now();
     let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(|| {});
-    let mut harness = common::window::harness(folder, None, INTERVAL, wake);
+    let mut harness =
+        common::window::harness(folder, None, common::window::preferences(), INTERVAL, wake);
     let step = |harness: &mut egui_kittest::Harness<'static, etude::ui::App>| {
         // The window's clock is the real one, as it is on a screen.
         harness.input_mut().time = Some(begun.elapsed().as_secs_f64());

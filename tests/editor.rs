@@ -94,13 +94,13 @@ fn undo_says_what_it_undoes_and_brings_back_what_was_selected() {
     assert_eq!((history.undo_label(), history.redo_label()), (Some("Add note"), None));
     assert_eq!(history.undo().as_deref(), Some("Add note"));
     assert_eq!(history.undo().as_deref(), Some("Move note"));
-    assert_eq!(history.restored(), &Selection::from([NoteKey::from(&here)]));
+    assert_eq!(history.selection(), &Selection::from([NoteKey::from(&here)]));
     assert_eq!((history.undo(), history.state()), (None, first));
     assert_eq!(history.redo().as_deref(), Some("Move note"));
-    assert_eq!(history.restored(), &Selection::from([NoteKey::from(&there)]));
-    history.go_to(2);
+    assert_eq!(history.selection(), &Selection::from([NoteKey::from(&there)]));
+    history.jump_to(2);
     assert_eq!(history.state(), last);
-    history.go_to(0);
+    history.jump_to(0);
     history.commit(&add(&[note(7, 7, "G4")])).unwrap();
     assert_eq!((history.redo_label(), history.n_done()), (None, 1));
     assert!(![first, last].contains(&history.state()), "another state has another name");
@@ -131,8 +131,10 @@ fn a_whole_new_score_is_one_step_with_everything_in_it() {
     assert_eq!(**history.score(), other);
     assert_eq!(history.undo().as_deref(), Some("Use take 3"));
     assert_eq!(**history.score(), first);
+    assert!(history.selection().is_empty(), "nobody chose the notes of a whole score");
     history.redo();
     assert_eq!(**history.score(), other);
+    assert!(history.selection().is_empty());
 }
 
 #[test]
@@ -185,7 +187,12 @@ fn any_score() -> impl Strategy<Value = Score> {
             let tempo = tempo.into_iter().map(change).collect();
             let map = TempoMap::new(TicksPerQuarter::new(division).unwrap(), tempo);
             let mut score = Score::piano(map, notes);
-            score.parts.push(Part { name: title.clone(), channel: 3, program: 19 });
+            score.parts.push(Part {
+                name: title.clone(),
+                channel: 3,
+                program: 19,
+                ..Part::default()
+            });
             score.title = title;
             let meter = |(tick, (numerator, denominator_power))| MeterChange {
                 tick: Tick(tick),
@@ -286,7 +293,7 @@ proptest! {
             }
             verify_invariants(history.score());
         }
-        history.go_to(usize::MAX);
+        history.jump_to(usize::MAX);
         let last = history.score().clone();
         let mut states = vec![last.clone()];
         while history.undo().is_some() {

@@ -22,6 +22,7 @@ struct Desk {
     seeks: Vec<f64>,
     heard: Vec<(u8, u8)>,
     status: String,
+    n_refused: usize,
 }
 
 impl Desk {
@@ -49,6 +50,7 @@ impl Desk {
             out.audition.iter().map(|(pitch, velocity)| (pitch.number(), velocity.number()));
         self.heard.extend(heard);
         self.status = out.status.unwrap_or_default();
+        self.n_refused += usize::from(out.is_refused);
     }
 }
 
@@ -73,6 +75,7 @@ fn open(notes: Vec<Note>) -> Roll {
         seeks: Vec::new(),
         heard: Vec::new(),
         status: String::new(),
+        n_refused: 0,
     };
     let builder = Harness::builder().with_size(vec2(1000.0, 600.0)).with_step_dt(0.05);
     let mut roll = builder.build_ui_state(|ui, desk: &mut Desk| desk.ui(ui), desk);
@@ -478,6 +481,7 @@ fn a_take_is_heard_but_not_changed() {
     roll.run_steps(2);
     assert_eq!(roll.state().heard, [(69, 80)]);
     assert!(roll.state().labels.is_empty() && roll.selected().is_empty());
+    assert_eq!(roll.state().n_refused, 2, "the drag and the double-click are answered");
 }
 
 #[test]
@@ -496,9 +500,31 @@ fn the_view_goes_along_with_a_take_and_returns_to_the_score() {
         assert!(n_frames != 1 || seen(&roll).0 == 0, "a take is shown from its start");
         assert!(seen(&roll).1 >= end, "{n_frames}");
     }
+    // When it is finished it is shown from its start.
+    roll.state_mut().roll.show_take();
+    roll.run_steps(2);
+    assert_eq!(seen(&roll).0, 0);
     roll.state_mut().take = None;
     roll.run_steps(2);
     assert_eq!(seen(&roll), before);
+}
+
+#[test]
+fn all_pitches_of_a_take_are_seen_as_it_grows() {
+    let mut roll = two_quarters();
+    let before = roll.state().roll.viewport().row_height();
+    let notes = [note(0, 240, "C4"), note(240, 240, "C7"), note(480, 240, "A0")];
+    for n_notes in 1..=3 {
+        let take = Score::piano(TempoMap::default(), notes[..n_notes].to_vec());
+        roll.state_mut().take = Some(std::sync::Arc::new(take));
+        roll.run_steps(2);
+        let seen = roll.state().roll.viewport().visible_pitches();
+        let pitches = notes[..n_notes].iter().map(|note| note.pitch.number());
+        assert!(pitches.clone().all(|pitch| seen.contains(&pitch)), "{seen:?}");
+    }
+    roll.state_mut().take = None;
+    roll.run_steps(2);
+    assert_eq!(roll.state().roll.viewport().row_height(), before);
 }
 
 #[test]

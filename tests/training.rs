@@ -228,8 +228,19 @@ fn resuming_refuses_other_settings_and_other_music() {
     let refused = tiny::run(&resumed).unwrap_err().to_string();
     assert!(refused.starts_with("--hidden differs from the run's (12)"), "{refused}");
     resumed.settings.hidden = 12;
-    resumed.corpus = tiny::corpus(&[vec![1; 100]]);
-    assert!(matches!(tiny::run(&resumed), Err(TrainError::OtherMusic(_))));
+    let mut other = Corpus::clone(&tiny::corpus(&[vec![1; 100]]));
+    other.pieces[0].sha256 = "other bytes".to_owned();
+    resumed.corpus = Arc::new(other);
+    let refused = tiny::run(&resumed).unwrap_err();
+    assert!(matches!(refused, TrainError::OtherMusic { .. }));
+    // The first piece has other bytes, the others are gone.
+    let words = refused.to_string();
+    assert!(words.contains("has changed") && words.contains("is missing"), "{words}");
+    let mut pieces = Corpus::clone(&tiny::loops());
+    pieces.pieces.swap(0, 1);
+    resumed.corpus = Arc::new(pieces);
+    let words = tiny::run(&resumed).unwrap_err().to_string();
+    assert!(words.contains("another order"), "{words}");
     // Going on for longer is what resuming is for.
     resumed.corpus = tiny::loops();
     resumed.settings.epochs = 4;
@@ -271,9 +282,9 @@ fn cancelled_before_the_first_step_is_no_error() {
     let summary = train(&request, &cancel, &mut |_| {}).unwrap();
     assert_eq!((summary.outcome, summary.best_epoch), (Outcome::Cancelled, 0));
     assert!(summary.best_valid_perplexity.is_nan());
-    // `run.json` with its NaN reads back, and the run can begin after all.
-    assert!(Run::read(&request.run_dir).unwrap().summary.ending.is_some());
-    let (summary, _) = tiny::run(&TrainRequest { resume: true, ..request }).unwrap();
+    // Nothing was learned, so the name is free and the run can begin after all.
+    assert!(!request.run_dir.exists());
+    let (summary, _) = tiny::run(&request).unwrap();
     assert_eq!(summary.outcome, Outcome::Completed);
 }
 
@@ -286,6 +297,33 @@ fn a_loss_that_is_no_number_stops_the_run_in_words() {
     assert!(matches!(error, TrainError::Diverged { epoch: 1, .. }), "{error}");
     let words = error.to_string();
     assert!(words.contains("learning rate below") && words.contains("--clip"), "{words}");
+    assert!(!wild.run_dir.exists(), "what learned nothing blocks no name");
+}
+
+#[test]
+fn a_run_that_learned_nothing_takes_only_its_own_files_with_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let request = tiny::request(&tiny::loops(), tiny::settings(), &folder.path().join("run"));
+    let cancel = CancelToken::new();
+    train(&request, &cancel, &mut |event| {
+        if matches!(event, TrainEvent::Prepared(_)) {
+            std::fs::write(request.run_dir.join("notes.txt"), "mine").unwrap();
+            cancel.cancel();
+        }
+    })
+    .unwrap();
+    let left: Vec<_> = std::fs::read_dir(&request.run_dir).unwrap().collect();
+    assert_eq!(left.len(), 1, "{left:?}");
+}
+
+#[test]
+fn a_vocabulary_without_chords_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = TrainingSettings { min_count: 1_000_000, ..tiny::settings() };
+    let request = tiny::request(&tiny::loops(), settings, &folder.path().join("run"));
+    let error = tiny::run(&request).unwrap_err().to_string();
+    assert!(error.contains("1000000") && error.contains("--min-count"), "{error}");
+    assert!(!request.run_dir.exists());
 }
 
 #[test]

@@ -1,23 +1,24 @@
-//! What runs inside the audio callback: transport, synthesizer, limiter, volume.
+//! What runs inside the audio callback: transport, synthesizer, metronome, limiter, volume.
 //!
 //! Contract: [`Engine::fill`] neither allocates nor frees, takes no lock, logs nothing and does no
 //! I/O (`tests/audio_callback.rs` counts allocations). Commands come in through a bounded queue;
-//! what they replace leaves through another and is dropped by the control side. Position and state
-//! go out through atomics ([`Status`]).
+//! what they replace leaves through another and is dropped by the control side
+//! ([`super::control`]).
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
-
-use super::Font;
+use super::click::{Click, CountIn};
+use super::control::{Command, EngineControl, Hand, Waste, Wires};
 use super::dynamics::{Limiter, MAKE_UP_GAIN, amplitude_from_db};
-use super::sequencer::{AUDITION_CHANNEL, Action, Event, N_CHANNELS, Schedule, Sequencer};
+use super::hands::{Hands, Reason};
+use super::heard_keys::HeardKeys;
+use super::schedule::{AUDITION_CHANNEL, DRUM_CHANNEL, N_CHANNELS, PEDAL_UP_SECS, Schedule};
+use super::sequencer::{Action, Event, Sequencer};
 use super::synth::Synth;
-use crate::music::{Pitch, Score, Velocity};
 
 /// Frames rendered at a time; commands are looked at this often.
-pub(crate) const CHUNK_FRAMES: usize = 64;
+pub(super) const CHUNK_FRAMES: usize = 64;
 /// The loudest sample.
 const CEILING_DB: f32 = -1.0;
 /// How long `play` waits for the first font before the clock runs without sound.
@@ -28,79 +29,39 @@ const FONT_FADE_SECS: f64 = 1.0;
 const REST_AFTER_SECS: f64 = 2.0;
 const QUIET: f32 = 1e-5;
 const VOLUME_SMOOTHING_SECS: f64 = 0.01;
-const MAX_AUDITIONS: usize = 32;
-const MAX_AUDITION_SECS: f32 = 10.0;
-
-const QUEUE_LEN: usize = 512;
-/// The control side empties the waste before it sends a command, and a command makes at most one
-/// piece of waste, so this never fills up.
-const WASTE_LEN: usize = QUEUE_LEN + 16;
-
-/// What the engine is told.
-pub(crate) enum Command {
-    Schedule(Arc<Schedule>),
-    Synth(Box<Synth>),
-    Play,
-    Pause,
-    Seek { secs: f64, serial: u32 },
-    Speed(f64),
-    Volume(f32),
-    OpenEnded(bool),
-    Audition { key: u8, velocity: u8, secs: f32 },
-}
-
-/// What must not be dropped in the callback.
-#[expect(dead_code, reason = "the contents are only held until they are dropped")]
-enum Waste {
-    Schedule(Arc<Schedule>),
-    Synth(Box<Synth>),
-}
-
-/// What the engine tells, readable at any time from any thread.
-#[derive(Debug, Default)]
-pub(crate) struct Status {
-    /// Seconds of the score that are heard now, as the bits of an `f64`.
-    position: AtomicU64,
-    is_playing: AtomicBool,
-    /// The position goes on: playing, and neither waiting for a font nor for more of an open end.
-    is_moving: AtomicBool,
-    /// How often the end was reached.
-    n_ended: AtomicU32,
-    /// The last seek that was carried out.
-    seek_done: AtomicU32,
-    /// Frames rendered in all: a sign of life.
-    frames: AtomicU64,
-    /// The font failed while it was played.
-    is_font_broken: AtomicBool,
-}
-
-/// A note played by hand.
-#[derive(Clone, Copy)]
-struct Audition {
-    key: u8,
-    frames_left: u64,
-}
+/// However long a key is held.
+const MAX_BY_HAND_SECS: f32 = 10.0;
+/// How long a note sounds that a scrub passes over, and how many of one step do.
+const SCRUB_NOTE_SECS: f64 = 0.2;
+const MAX_SCRUB_NOTES: usize = 12;
 
 /// The transport with everything it needs to make sound. See the module for its contract.
 pub struct Engine {
     sample_rate: u32,
-    commands: Receiver<Command>,
-    waste: Sender<Waste>,
-    status: Arc<Status>,
+    wires: Wires,
 
     sequencer: Sequencer,
     synth: Option<Box<Synth>>,
     /// The font that was replaced, and how many frames of it are still heard.
     fading: Option<(Box<Synth>, u64)>,
-    auditions: [Option<Audition>; MAX_AUDITIONS],
+    hands: Hands,
+    click: Click,
+    heard_keys: HeardKeys,
 
     is_playing: bool,
     is_open_ended: bool,
+    /// Goes on a latency longer than the counting, until the last beat is heard.
+    count_in: Option<CountIn>,
+    /// Where the last scrub went; the transport waits until it ends.
+    scrub: Option<f64>,
     /// The channels whose pedal is down, one bit each.
     pedals: u16,
+    /// Frames until the pedals go where the score has them, after all went up.
+    pedal_wait: u64,
     /// Frames that `play` still waits for a font.
     patience: u64,
     quiet_frames: u64,
+    frames: u64,
 
     limiter: Limiter,
     volume: f32,
@@ -116,41 +77,35 @@ impl Engine {
     /// An engine and the handle that controls it. `latency_secs` is how long after
     /// [`Engine::fill`] its samples are heard.
     pub fn new(sample_rate: u32, latency_secs: f64) -> (Self, EngineControl) {
-        let (commands, command_receiver) = bounded(QUEUE_LEN);
-        let (waste_sender, waste) = bounded(WASTE_LEN);
-        let status = Arc::new(Status::default());
+        let (control, wires) = EngineControl::new(sample_rate);
         let limiter = Limiter::new(sample_rate, amplitude_from_db(CEILING_DB));
         let rate = f64::from(sample_rate);
+        let latency_secs = latency_secs + limiter.delay_frames() as f64 / rate;
         let engine = Self {
             sample_rate,
-            commands: command_receiver,
-            waste: waste_sender,
-            status: Arc::clone(&status),
+            wires,
             sequencer: Sequencer::new(Arc::default(), sample_rate),
             synth: None,
             fading: None,
-            auditions: [None; MAX_AUDITIONS],
+            hands: Hands::default(),
+            click: Click::new(sample_rate),
+            heard_keys: HeardKeys::new((latency_secs * rate) as u64),
             is_playing: false,
             is_open_ended: false,
+            count_in: None,
+            scrub: None,
             pedals: 0,
+            pedal_wait: 0,
             patience: 0,
             quiet_frames: 0,
-            latency_secs: latency_secs + limiter.delay_frames() as f64 / rate,
+            frames: 0,
             limiter,
             volume: 1.0,
             volume_now: 1.0,
             volume_step: 1.0 - (-1.0 / (rate * VOLUME_SMOOTHING_SECS)).exp() as f32,
+            latency_secs,
             left: [0.0; CHUNK_FRAMES],
             right: [0.0; CHUNK_FRAMES],
-        };
-        let control = EngineControl {
-            sample_rate,
-            commands,
-            waste,
-            status,
-            seek_serial: 0,
-            seek_secs: 0.0,
-            is_overrun: false,
         };
         (engine, control)
     }
@@ -177,17 +132,21 @@ impl Engine {
     }
 
     fn obey(&mut self) {
-        while let Ok(command) = self.commands.try_recv() {
+        while let Ok(command) = self.wires.commands.try_recv() {
             match command {
                 Command::Schedule(schedule) => self.replace_schedule(schedule),
                 Command::Synth(synth) => self.replace_synth(synth),
-                Command::Play => self.play(),
+                Command::Play { count_in_bars } => self.play(count_in_bars),
                 Command::Pause => self.pause(),
                 Command::Seek { secs, serial } => self.seek(secs, serial),
+                Command::Scrub { secs, serial } => self.scrub(secs, serial),
+                Command::EndScrub => self.end_scrub(),
+                Command::Loop(secs) => self.sequencer.set_loop(secs),
                 Command::Speed(speed) => self.sequencer.set_speed(speed),
                 Command::Volume(volume) => self.volume = volume,
+                Command::Metronome(is_on) => self.sequencer.set_beats(is_on),
                 Command::OpenEnded(is_open_ended) => self.is_open_ended = is_open_ended,
-                Command::Audition { key, velocity, secs } => self.audition(key, velocity, secs),
+                Command::Hand(hand) => self.play_by_hand(hand),
             }
         }
     }
@@ -195,16 +154,15 @@ impl Engine {
     fn replace_schedule(&mut self, schedule: Arc<Schedule>) {
         let (synth, fading) = (&mut self.synth, &mut self.fading);
         let old = self.sequencer.replace(schedule, |channel, key| {
-            let fading = fading.iter_mut().map(|(synth, _)| synth);
-            synth.iter_mut().chain(fading).for_each(|synth| synth.note_off(channel, key));
+            note_off(synth, fading, channel, key);
         });
-        let _ = self.waste.try_send(Waste::Schedule(old));
+        let _ = self.wires.waste.try_send(Waste::Schedule(old));
         self.prepare_channels();
     }
 
     fn replace_synth(&mut self, synth: Box<Synth>) {
         if let Some((old, _)) = self.fading.take() {
-            let _ = self.waste.try_send(Waste::Synth(old));
+            let _ = self.wires.waste.try_send(Waste::Synth(old));
         }
         if let Some(old) = self.synth.replace(synth) {
             let n_frames = (f64::from(self.sample_rate) * FONT_FADE_SECS) as u64;
@@ -223,11 +181,35 @@ impl Engine {
 
     /// Brings the synthesizer's programs and pedals to what the score says here.
     fn prepare_channels(&mut self) {
-        let wanted = if self.is_playing { self.sequencer.pedals() } else { 0 };
         if let Some(synth) = &mut self.synth {
             synth.programs(self.sequencer.schedule().programs());
         }
-        self.set_pedals(wanted);
+        if self.pedal_wait == 0 {
+            self.set_pedals(self.wanted_pedals());
+        }
+    }
+
+    /// Whether the music goes on, or would if there were a font or more of an open end.
+    fn is_running(&self) -> bool {
+        self.is_playing && self.scrub.is_none() && !self.is_counting_in()
+    }
+
+    fn is_counting_in(&self) -> bool {
+        self.count_in.is_some_and(|count_in| count_in.is_counting())
+    }
+
+    fn wanted_pedals(&self) -> u16 {
+        if self.is_running() { self.sequencer.pedals() } else { 0 }
+    }
+
+    /// The pedals go to where the score has them as soon as the synthesizer has let go of what they
+    /// held before.
+    fn set_pedals_soon(&mut self) {
+        self.pedal_wait = self.frames_of(PEDAL_UP_SECS).max(1);
+    }
+
+    fn frames_of(&self, secs: f64) -> u64 {
+        (secs * f64::from(self.sample_rate)) as u64
     }
 
     fn set_pedals(&mut self, wanted: u16) {
@@ -240,40 +222,81 @@ impl Engine {
         self.pedals = wanted;
     }
 
-    fn play(&mut self) {
+    fn play(&mut self, count_in_bars: u32) {
+        self.end_scrub();
         if self.is_playing {
             return;
         }
         if self.sequencer.is_at_end() && !self.is_open_ended {
-            self.sequencer.seek(0.0);
+            let start = self.sequencer.loop_secs().map_or(0.0, |secs| secs.start);
+            self.sequencer.seek(start);
         } else {
             // From here on the playhead never shows an earlier moment.
-            self.sequencer.set_speed(self.sequencer.speed());
+            self.sequencer.begin_anew();
         }
+        let place = self.sequencer.schedule().beat_place(self.sequencer.position_secs());
+        self.count_in = (count_in_bars > 0).then(|| CountIn::new(place, count_in_bars));
         self.set_playing(true);
-        self.patience = (f64::from(self.sample_rate) * FONT_PATIENCE_SECS) as u64;
+        self.patience = self.frames_of(FONT_PATIENCE_SECS);
         self.quiet_frames = 0;
-        self.set_pedals(self.sequencer.pedals());
+        self.set_pedals_soon();
     }
 
     fn pause(&mut self) {
         self.set_playing(false);
+        self.count_in = None;
         self.release_score();
+        self.sequencer.begin_anew();
     }
 
     fn seek(&mut self, secs: f64, serial: u32) {
+        self.end_scrub();
         self.release_score();
         self.sequencer.seek(secs);
-        if self.is_playing {
-            self.set_pedals(self.sequencer.pedals());
-        }
+        self.set_pedals_soon();
+        self.has_sought(serial);
+    }
+
+    fn has_sought(&mut self, serial: u32) {
         self.store_position();
-        self.status.seek_done.store(serial, Ordering::Release);
+        self.wires.status.seek_done.store(serial, Ordering::Release);
+    }
+
+    /// Puts the playhead there and lets be heard what begins between the last place and this one,
+    /// the nearest notes first; at the first place, what begins there.
+    fn scrub(&mut self, secs: f64, serial: u32) {
+        let before = self.scrub.unwrap_or_else(|| {
+            self.release_score();
+            self.count_in = None;
+            secs
+        });
+        self.scrub = Some(secs);
+        self.sequencer.seek(secs);
+        let strikes = self.sequencer.schedule().strikes_passed(before, secs);
+        let nearest = if secs >= before {
+            strikes.end.saturating_sub(MAX_SCRUB_NOTES).max(strikes.start)..strikes.end
+        } else {
+            strikes.start..strikes.end.min(strikes.start + MAX_SCRUB_NOTES)
+        };
+        let n_frames = self.frames_of(SCRUB_NOTE_SECS);
+        for idx in nearest {
+            let strike = self.sequencer.schedule().strikes()[idx];
+            let (channel, key, velocity) = (strike.channel, strike.key, strike.velocity);
+            self.strike_by_hand(channel, key, velocity, Reason::Scrub, n_frames);
+        }
+        self.has_sought(serial);
+    }
+
+    fn end_scrub(&mut self) {
+        if self.scrub.take().is_some() {
+            self.end_by_hand(|_, reason| reason == Reason::Scrub);
+            self.set_pedals_soon();
+        }
     }
 
     fn set_playing(&mut self, is_playing: bool) {
         self.is_playing = is_playing;
-        self.status.is_playing.store(is_playing, Ordering::Release);
+        self.wires.status.is_playing.store(is_playing, Ordering::Release);
     }
 
     /// Every key and pedal of the score goes up; notes played by hand sound on.
@@ -285,23 +308,64 @@ impl Engine {
         self.sequencer.forget_sounding();
     }
 
-    fn audition(&mut self, key: u8, velocity: u8, secs: f32) {
-        let Some(synth) = &mut self.synth else { return };
-        let secs = if secs.is_nan() { 0.5 } else { secs.clamp(0.02, MAX_AUDITION_SECS) };
-        let frames_left = (f64::from(secs) * f64::from(self.sample_rate)) as u64;
-        let same = self.auditions.iter().position(|slot| slot.is_some_and(|note| note.key == key));
-        let free = || self.auditions.iter().position(Option::is_none);
-        let soonest = || {
-            let left = |slot: &Option<Audition>| slot.map_or(0, |note| note.frames_left);
-            (0..MAX_AUDITIONS).min_by_key(|idx| left(&self.auditions[*idx])).unwrap_or(0)
-        };
-        let slot = same.or_else(free).unwrap_or_else(soonest);
-        if let Some(before) = self.auditions[slot] {
-            synth.note_off(AUDITION_CHANNEL, before.key);
+    fn play_by_hand(&mut self, hand: Hand) {
+        let held_frames = self.frames_of(f64::from(MAX_BY_HAND_SECS));
+        match hand {
+            Hand::Audition { key, velocity, secs } => {
+                let n_frames = self.audition_frames(secs);
+                self.strike_key(key, velocity, Reason::Audition, n_frames);
+            }
+            Hand::Chord(chord) => {
+                self.end_by_hand(|_, reason| reason == Reason::Audition);
+                let n_frames = self.audition_frames(chord.secs);
+                for (key, velocity) in chord.notes() {
+                    self.strike_key(*key, *velocity, Reason::Audition, n_frames);
+                }
+            }
+            Hand::KeyDown { key, velocity } => {
+                self.strike_key(key, velocity, Reason::Key, held_frames);
+            }
+            Hand::KeyDrag { key, velocity } => {
+                self.end_by_hand(|other, reason| reason == Reason::Key && other != key);
+                if !self.hands.holds(key, Reason::Key) {
+                    self.strike_key(key, velocity, Reason::Key, held_frames);
+                }
+            }
+            Hand::KeyUp { key } => {
+                self.end_by_hand(|other, reason| reason == Reason::Key && other == key);
+            }
+            Hand::AllKeysUp => self.end_by_hand(|_, reason| reason == Reason::Key),
         }
-        synth.note_on(AUDITION_CHANNEL, key, velocity);
-        self.auditions[slot] = Some(Audition { key, frames_left });
+    }
+
+    fn audition_frames(&self, secs: f32) -> u64 {
+        let secs = if secs.is_nan() { 0.5 } else { secs.clamp(0.02, MAX_BY_HAND_SECS) };
+        self.frames_of(f64::from(secs))
+    }
+
+    fn strike_key(&mut self, key: u8, velocity: u8, reason: Reason, n_frames: u64) {
+        self.strike_by_hand(AUDITION_CHANNEL, key, velocity, reason, n_frames);
+    }
+
+    fn strike_by_hand(
+        &mut self,
+        channel: u8,
+        key: u8,
+        velocity: u8,
+        reason: Reason,
+        n_frames: u64,
+    ) {
+        let Some(synth) = &mut self.synth else { return };
+        if let Some((channel, key)) = self.hands.strike(channel, key, reason, n_frames) {
+            synth.note_off(channel, key);
+        }
+        synth.note_on(channel, key, velocity);
         self.quiet_frames = 0;
+    }
+
+    fn end_by_hand(&mut self, is_over: impl Fn(u8, Reason) -> bool) {
+        let (synth, fading) = (&mut self.synth, &mut self.fading);
+        self.hands.end(is_over, |channel, key| note_off(synth, fading, channel, key));
     }
 
     /// Fills the first `n_frames` of `left` and `right`.
@@ -309,38 +373,89 @@ impl Engine {
         let mut at = 0;
         while at < n_frames {
             let is_moving = self.move_transport();
-            let mut step = (n_frames - at) as u64;
-            if self.is_waiting_for_font() {
-                step = step.min(self.patience);
-            }
-            if is_moving {
-                step = step.min(self.sequencer.frames_to_next());
-            }
-            for audition in self.auditions.iter().flatten() {
-                step = step.min(audition.frames_left);
-            }
-            let step = step.max(1) as usize;
-            if self.is_waiting_for_font() {
-                self.patience -= step as u64;
-            }
-            self.synthesize(at, at + step);
-            if is_moving {
-                self.sequencer.advance(step as u64);
-            }
-            self.end_auditions(step as u64);
-            at += step;
+            let step = self.frames_to_next(is_moving).min((n_frames - at) as u64).max(1);
+            let to = at + step as usize;
+            self.synthesize(at, to);
+            self.advance(step, is_moving);
+            at = to;
         }
         self.finish_sound(n_frames);
     }
 
+    /// Frames until anything changes.
+    fn frames_to_next(&self, is_moving: bool) -> u64 {
+        let mut step = self.hands.frames_to_next();
+        let rate = f64::from(self.sample_rate);
+        if let Some(count_in) = self.count_in.filter(|_| self.is_counting_in_now()) {
+            step = step.min(count_in.frames_to_next(self.sequencer.speed(), rate));
+        }
+        if self.is_waiting_for_font() {
+            step = step.min(self.patience);
+        }
+        if is_moving {
+            step = step.min(self.sequencer.frames_to_next());
+        }
+        if self.pedal_wait > 0 {
+            step = step.min(self.pedal_wait);
+        }
+        step
+    }
+
+    fn advance(&mut self, n_frames: u64, is_moving: bool) {
+        if self.is_waiting_for_font() {
+            self.patience -= n_frames.min(self.patience);
+        }
+        if is_moving {
+            self.sequencer.advance(n_frames);
+        }
+        self.advance_count_in(n_frames);
+        let (synth, fading) = (&mut self.synth, &mut self.fading);
+        self.hands.advance(n_frames, |channel, key| note_off(synth, fading, channel, key));
+        if self.pedal_wait > 0 {
+            self.pedal_wait = self.pedal_wait.saturating_sub(n_frames);
+            if self.pedal_wait == 0 {
+                self.set_pedals(self.wanted_pedals());
+            }
+        }
+    }
+
+    /// Whether the count goes on: not while scrubbing.
+    fn is_counting_in_now(&self) -> bool {
+        self.is_playing && self.scrub.is_none() && self.is_counting_in()
+    }
+
+    fn advance_count_in(&mut self, n_frames: u64) {
+        let was_counting = self.is_counting_in();
+        let (speed, rate) = (self.sequencer.speed(), f64::from(self.sample_rate));
+        let Some(count_in) = &mut self.count_in else { return };
+        count_in.advance(n_frames, speed, rate);
+        if count_in.beats_left(self.latency_secs, speed) == 0 {
+            self.count_in = None;
+        }
+        if was_counting && !self.is_counting_in() {
+            self.set_pedals_soon();
+        }
+    }
+
     fn is_waiting_for_font(&self) -> bool {
-        self.is_playing && self.synth.is_none() && self.patience > 0
+        self.is_running() && self.synth.is_none() && self.patience > 0
     }
 
     /// Strikes what is due; whether time goes on.
     fn move_transport(&mut self) -> bool {
-        if !self.is_playing || self.is_waiting_for_font() {
+        if self.is_counting_in_now() {
+            if let Some(is_first) = self.count_in.as_mut().and_then(CountIn::pop_click) {
+                self.click.strike(is_first);
+            }
             return false;
+        }
+        if !self.is_running() || self.is_waiting_for_font() {
+            return false;
+        }
+        if self.sequencer.is_at_loop_end() {
+            self.sequencer.turn();
+            self.release_score();
+            self.set_pedals_soon();
         }
         while let Some(event) = self.sequencer.pop_due() {
             self.carry_out(event);
@@ -351,40 +466,27 @@ impl Engine {
         if !self.is_open_ended {
             self.set_playing(false);
             self.release_score();
-            self.status.n_ended.fetch_add(1, Ordering::Release);
+            self.wires.status.n_ended.fetch_add(1, Ordering::Release);
         }
         false
     }
 
     fn carry_out(&mut self, event: Event) {
-        let channel = event.channel;
-        if let Action::PedalDown | Action::PedalUp = event.action {
-            let others = self.pedals & !(1 << channel);
-            let is_down = event.action == Action::PedalDown;
-            self.set_pedals(others | u16::from(is_down) << channel);
-        }
-        match event.action {
-            Action::NoteOn { key, velocity, .. } => {
+        let (channel, action) = match event {
+            Event::Beat { is_first } => return self.click.strike(is_first),
+            Event::Channel { channel, action } => (channel, action),
+        };
+        match action {
+            Action::NoteOn { key, velocity } => {
                 if let Some(synth) = &mut self.synth {
                     synth.note_on(channel, key, velocity);
                 }
             }
-            Action::NoteOff { key, .. } => {
-                self.synths().for_each(|synth| synth.note_off(channel, key));
-            }
-            Action::PedalDown | Action::PedalUp => {}
-        }
-    }
-
-    fn end_auditions(&mut self, n_frames: u64) {
-        for idx in 0..MAX_AUDITIONS {
-            let Some(note) = &mut self.auditions[idx] else { continue };
-            note.frames_left = note.frames_left.saturating_sub(n_frames);
-            if note.frames_left == 0 {
-                let key = note.key;
-                self.auditions[idx] = None;
-                self.synths().for_each(|synth| synth.note_off(AUDITION_CHANNEL, key));
-            }
+            Action::NoteOff { key } => note_off(&mut self.synth, &mut self.fading, channel, key),
+            // All of them are about to be set.
+            Action::PedalDown | Action::PedalUp if self.pedal_wait > 0 => {}
+            Action::PedalDown => self.set_pedals(self.pedals | 1 << channel),
+            Action::PedalUp => self.set_pedals(self.pedals & !(1 << channel)),
         }
     }
 
@@ -393,7 +495,8 @@ impl Engine {
         let rest_after = (f64::from(self.sample_rate) * REST_AFTER_SECS) as u64;
         !self.is_playing
             && self.quiet_frames > rest_after
-            && self.auditions.iter().all(Option::is_none)
+            && self.hands.is_idle()
+            && self.click.is_silent()
     }
 
     fn synthesize(&mut self, from: usize, to: usize) {
@@ -408,10 +511,11 @@ impl Engine {
             && !synth.render(left, right)
             && let Some(broken) = self.synth.take()
         {
-            let _ = self.waste.try_send(Waste::Synth(broken));
-            self.status.is_font_broken.store(true, Ordering::Release);
+            let _ = self.wires.waste.try_send(Waste::Synth(broken));
+            self.wires.status.is_font_broken.store(true, Ordering::Release);
         }
         self.mix_fading(from, to);
+        self.click.mix(&mut self.left[from..to], &mut self.right[from..to]);
     }
 
     fn mix_fading(&mut self, from: usize, to: usize) {
@@ -428,7 +532,7 @@ impl Engine {
         if *frames_left == 0
             && let Some((old, _)) = self.fading.take()
         {
-            let _ = self.waste.try_send(Waste::Synth(old));
+            let _ = self.wires.waste.try_send(Waste::Synth(old));
         }
     }
 
@@ -449,141 +553,44 @@ impl Engine {
         }
     }
 
-    fn report(&self, n_frames: usize) {
+    fn report(&mut self, n_frames: usize) {
         self.store_position();
+        self.frames += n_frames as u64;
+        let by_transport =
+            self.sequencer.sounding().filter(|(channel, _)| *channel != DRUM_CHANNEL);
+        let keys = by_transport.fold(self.hands.keys(), |keys, (_, key)| keys | 1 << key);
+        let heard = self.heard_keys.update(self.frames, keys);
+        let beats_left = self
+            .count_in
+            .map_or(0, |count_in| count_in.beats_left(self.latency_secs, self.sequencer.speed()));
         let is_moving =
-            self.is_playing && !self.is_waiting_for_font() && !self.sequencer.is_at_end();
-        self.status.is_moving.store(is_moving, Ordering::Release);
-        self.status.frames.fetch_add(n_frames as u64, Ordering::Relaxed);
+            self.is_running() && !self.is_waiting_for_font() && !self.sequencer.is_at_end();
+
+        let status = &self.wires.status;
+        status.keys[0].store(heard as u64, Ordering::Release);
+        status.keys[1].store((heard >> 64) as u64, Ordering::Release);
+        status.count_in_beats_left.store(beats_left, Ordering::Release);
+        status.is_moving.store(is_moving, Ordering::Release);
+        status.frames.store(self.frames, Ordering::Relaxed);
     }
 
     fn store_position(&self) {
-        let made = self.sequencer.position_secs();
-        let heard = if self.is_playing && !self.sequencer.is_at_end() {
-            let latency = self.latency_secs * self.sequencer.speed();
-            (made - latency).max(self.sequencer.anchor_secs())
+        let heard = if self.is_running() {
+            self.sequencer.earlier_position_secs(self.latency_secs)
         } else {
-            made
+            self.sequencer.position_secs()
         };
-        self.status.position.store(heard.to_bits(), Ordering::Release);
+        self.wires.status.position.store(heard.to_bits(), Ordering::Release);
     }
 }
 
-/// Controls an [`Engine`] from another thread.
-pub struct EngineControl {
-    sample_rate: u32,
-    commands: Sender<Command>,
-    waste: Receiver<Waste>,
-    status: Arc<Status>,
-    /// Seeks asked for, and where the last one went.
-    seek_serial: u32,
-    seek_secs: f64,
-    /// A command was lost because nobody renders any more.
-    is_overrun: bool,
-}
-
-impl EngineControl {
-    pub fn sample_rate(&self) -> u32 {
-        self.sample_rate
-    }
-
-    /// Replaces what is played; see [`super::Player::set_score`].
-    pub fn set_score(&mut self, score: &Score) {
-        self.set_schedule(Arc::new(Schedule::from_score(score)));
-    }
-
-    pub(crate) fn set_schedule(&mut self, schedule: Arc<Schedule>) {
-        self.send(Command::Schedule(schedule));
-    }
-
-    /// Plays with another font from now on.
-    ///
-    /// # Errors
-    /// When the synthesizer can't work at the engine's sample rate (16–192 kHz), in words.
-    pub fn set_font(&mut self, font: &Font) -> Result<(), String> {
-        let synth = Synth::new(font, self.sample_rate).map_err(|error| error.to_string())?;
-        self.status.is_font_broken.store(false, Ordering::Release);
-        self.send(Command::Synth(Box::new(synth)));
-        Ok(())
-    }
-
-    pub fn play(&mut self) {
-        self.status.is_playing.store(true, Ordering::Release);
-        self.send(Command::Play);
-    }
-
-    pub fn pause(&mut self) {
-        self.status.is_playing.store(false, Ordering::Release);
-        self.send(Command::Pause);
-    }
-
-    pub fn seek(&mut self, secs: f64) {
-        let secs = if secs.is_nan() { 0.0 } else { secs.max(0.0) };
-        self.seek_serial = self.seek_serial.wrapping_add(1);
-        self.seek_secs = secs;
-        self.send(Command::Seek { secs, serial: self.seek_serial });
-    }
-
-    pub fn set_speed(&mut self, speed: f64) {
-        self.send(Command::Speed(speed));
-    }
-
-    /// 0–1, as it is heard: the amplitude is its square.
-    pub fn set_volume(&mut self, volume: f32) {
-        let volume = if volume.is_nan() { 1.0 } else { volume.clamp(0.0, 1.0) };
-        self.send(Command::Volume(volume * volume));
-    }
-
-    pub fn set_open_ended(&mut self, is_open_ended: bool) {
-        self.send(Command::OpenEnded(is_open_ended));
-    }
-
-    pub fn audition(&mut self, pitch: Pitch, velocity: Velocity, secs: f32) {
-        self.send(Command::Audition { key: pitch.number(), velocity: velocity.number(), secs });
-    }
-
-    pub fn is_playing(&self) -> bool {
-        self.status.is_playing.load(Ordering::Acquire)
-    }
-
-    /// Whether the position goes on by itself.
-    pub(crate) fn is_moving(&self) -> bool {
-        self.is_playing() && self.status.is_moving.load(Ordering::Acquire)
-    }
-
-    /// Seconds of the score that are heard now; after a seek at once where it went.
-    pub fn position_secs(&self) -> f64 {
-        if self.status.seek_done.load(Ordering::Acquire) != self.seek_serial {
-            return self.seek_secs;
-        }
-        f64::from_bits(self.status.position.load(Ordering::Acquire))
-    }
-
-    /// How often the end was reached.
-    pub fn n_ended(&self) -> u32 {
-        self.status.n_ended.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn frames_rendered(&self) -> u64 {
-        self.status.frames.load(Ordering::Relaxed)
-    }
-
-    /// Whether the font failed while it was played.
-    pub(crate) fn is_font_broken(&self) -> bool {
-        self.status.is_font_broken.load(Ordering::Acquire)
-    }
-
-    pub(crate) fn is_overrun(&self) -> bool {
-        self.is_overrun
-    }
-
-    /// Drops what the engine has replaced.
-    pub(crate) fn empty_waste(&self) {
-        while self.waste.try_recv().is_ok() {}
-    }
-
-    fn send(&mut self, command: Command) {
-        self.empty_waste();
-        self.is_overrun |= self.commands.try_send(command).is_err();
-    }
+/// A key goes up in the font that sounds and, for notes that it began, in the one that fades.
+fn note_off(
+    synth: &mut Option<Box<Synth>>,
+    fading: &mut Option<(Box<Synth>, u64)>,
+    channel: u8,
+    key: u8,
+) {
+    let fading = fading.iter_mut().map(|(synth, _)| synth);
+    synth.iter_mut().chain(fading).for_each(|synth| synth.note_off(channel, key));
 }

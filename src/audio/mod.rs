@@ -2,9 +2,10 @@
 //! knows rustysynth, rodio and cpal; the last two only with the feature `studio`.
 //!
 //! ```text
-//! Score ─► sequencer ─► engine ─► device or silent clock     (player, supervisor; `studio`)
-//!              │           └────► WAV file                   (render)
-//!              └ seconds, keys      synth (rustysynth) + dynamics (make-up gain, limiter)
+//! Score ─► schedule ─► sequencer ─► engine ─► device or silent clock (player, supervisor; `studio`)
+//!             │            │           └────► WAV file               (render, wav)
+//!             └ ticks      └ frames     synth (rustysynth) + dynamics (make-up gain, limiter)
+//!                                       hands (notes played by hand), click (metronome)
 //! SF2, SF3 ─► riff, sf3 ─► font ─► synth
 //! ```
 
@@ -13,6 +14,11 @@ mod font;
 mod installed;
 mod render;
 mod riff;
+#[cfg_attr(
+    not(feature = "studio"),
+    expect(dead_code, reason = "only the player seeks, counts beats and replaces")
+)]
+mod schedule;
 #[cfg_attr(
     not(feature = "studio"),
     expect(dead_code, reason = "only the player seeks and replaces")
@@ -27,18 +33,32 @@ mod synth;
 mod trims;
 
 #[cfg(feature = "studio")]
+mod click;
+#[cfg(feature = "studio")]
+mod control;
+#[cfg(feature = "studio")]
 mod device;
 #[cfg(feature = "studio")]
 mod engine;
 #[cfg(feature = "studio")]
+mod glide;
+#[cfg(feature = "studio")]
+mod hands;
+#[cfg(feature = "studio")]
+mod heard_keys;
+#[cfg(feature = "studio")]
 mod player;
+#[cfg(feature = "studio")]
+mod silent;
 #[cfg(feature = "studio")]
 mod supervisor;
 
 #[cfg(feature = "studio")]
+pub use control::{EngineControl, LoopError};
+#[cfg(feature = "studio")]
 pub use device::{AudioDeviceReport, audio_devices};
 #[cfg(feature = "studio")]
-pub use engine::{Engine, EngineControl};
+pub use engine::Engine;
 pub use font::{Font, FontError, FontSource};
 pub use installed::system_fonts;
 #[cfg(feature = "studio")]

@@ -5,6 +5,7 @@
 //! thread opens the device, opens it again when it vanishes, and loads fonts
 //! ([`super::supervisor`]).
 
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
@@ -12,7 +13,10 @@ use std::time::Instant;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::FontSource;
-use super::sequencer::{Schedule, Sequencer};
+use super::control::LoopError;
+use super::glide::Glide;
+use super::schedule::Schedule;
+use super::sequencer::Sequencer;
 use super::supervisor::{OutputKind, Request, Shared, Supervisor, lock};
 use crate::music::{Pitch, Score, Velocity};
 
@@ -109,13 +113,66 @@ impl Player {
         lock(&self.shared).engine.pause();
     }
 
-    /// Moves the playhead; sounding notes end. Places before the start are the start, places after
-    /// the end the end.
+    /// Plays after `n_bars` bars of clicks (0–16) in the meter and tempo of the playhead. The clicks
+    /// lie on the beats of the bar, so that the music comes in on the next one; meanwhile the
+    /// playhead waits and [`Player::count_in_beats_left`] counts. Pausing ends the count; after a
+    /// seek or an edit it goes on as it was begun. A playback that runs already goes on.
+    pub fn play_with_count_in(&self, n_bars: u32) {
+        lock(&self.shared).engine.play_with_count_in(n_bars);
+    }
+
+    /// While it is counted in: the beats left until the music, as heard; 1 on the last.
+    pub fn count_in_beats_left(&self) -> Option<u32> {
+        lock(&self.shared).engine.count_in_beats_left()
+    }
+
+    /// Moves the playhead; the score's sounding notes end, and a scrub ends. Places before the start
+    /// are the start; a place after the end is kept, and playing from there begins at the loop's
+    /// start, or at the start.
     pub fn seek(&self, secs: f64) {
         self.glide().restart();
+        lock(&self.shared).engine.seek(secs);
+    }
+
+    /// The playhead is dragged to `secs`: what begins between the last place and this one sounds
+    /// for a moment (at most 12 notes of one step, those nearest to the new place; at the first
+    /// place what begins there). A running playback waits until [`Player::end_scrub`] and then goes
+    /// on from there, still being `is_playing`; a count-in is given up.
+    pub fn scrub(&self, secs: f64) {
+        self.glide().restart();
+        lock(&self.shared).engine.scrub(secs);
+    }
+
+    /// The playhead was let go. Does nothing when there was no scrub.
+    pub fn end_scrub(&self) {
+        lock(&self.shared).engine.end_scrub();
+    }
+
+    /// Plays a stretch of the score, in seconds at speed 1, over and over; `None` plays on to the
+    /// end. Takes effect at once, also while it plays.
+    ///
+    /// Whoever comes to its end from before goes on at its start, without a gap: notes that sound
+    /// end, also those that the pedal holds, and the pedal goes where it is at the start. Notes that
+    /// begin earlier and reach into the loop aren't struck at its start. Whoever plays from its end
+    /// or after it plays on. A loop may reach beyond the end of the score, which is then silence.
+    /// The stretch doesn't move when the tempo is edited: set it again after
+    /// [`Player::set_score`].
+    ///
+    /// # Errors
+    /// When it is shorter than 10 ms or no stretch of time; the loop stays as it was.
+    pub fn set_loop(&self, secs: Option<Range<f64>>) -> Result<(), LoopError> {
         let mut shared = lock(&self.shared);
-        let end = shared.wanted.schedule.end_secs();
-        shared.engine.seek(secs.min(end));
+        shared.engine.set_loop(secs.clone())?;
+        shared.wanted.loop_secs = secs;
+        Ok(())
+    }
+
+    /// Clicks on every beat of the score while it plays, higher on a bar's first one; in a loop also
+    /// after the last note. At an open end the clicks wait with the playhead. Never in a WAV file.
+    pub fn set_metronome(&self, is_on: bool) {
+        let mut shared = lock(&self.shared);
+        shared.wanted.has_metronome = is_on;
+        shared.engine.set_metronome(is_on);
     }
 
     /// 0.25–2; the pitch doesn't change.
@@ -148,20 +205,56 @@ impl Player {
     }
 
     /// Where the sound is, in seconds of the score at speed 1, less the device's latency. Moves
-    /// smoothly between the device's buffers.
+    /// smoothly between the device's buffers, and jumps back when the loop's turn is heard.
     pub fn playhead_secs(&self) -> f64 {
         let shared = lock(&self.shared);
         let (secs, is_moving) = (shared.engine.position_secs(), shared.engine.is_moving());
         let (speed, end) = (shared.wanted.speed, shared.wanted.schedule.end_secs());
+        let turn = shared.wanted.loop_secs.as_ref().map(|secs| secs.end);
         drop(shared);
         let speed = if is_moving { speed } else { 0.0 };
-        self.glide().at(Instant::now(), secs, speed).min(end.max(secs))
+        let limit = turn.filter(|turn| secs < *turn).unwrap_or(end);
+        self.glide().at(Instant::now(), secs, speed, limit)
     }
 
     /// Sounds a note at once for `secs` (0.02–10), whatever the transport does. It always ends,
     /// whatever the pedal does. Nothing sounds before the first font is ready.
     pub fn audition(&self, pitch: Pitch, velocity: Velocity, secs: f32) {
         lock(&self.shared).engine.audition(pitch, velocity, secs);
+    }
+
+    /// Sounds several notes at the same instant, like [`Player::audition`]; at most 32, the others
+    /// are left out. Ends auditions that still sound, so that dragged notes don't pile up.
+    pub fn audition_chord(&self, notes: &[(Pitch, Velocity)], secs: f32) {
+        lock(&self.shared).engine.audition_chord(notes, secs);
+    }
+
+    /// A key of the keyboard goes down, until [`Player::key_up`] or for 10 s. Several can be down.
+    pub fn key_down(&self, pitch: Pitch, velocity: Velocity) {
+        lock(&self.shared).engine.key_down(pitch, velocity);
+    }
+
+    /// The pointer is dragged along the keyboard: this key goes down unless it is, the others that
+    /// are held go up.
+    pub fn key_drag(&self, pitch: Pitch, velocity: Velocity) {
+        lock(&self.shared).engine.key_drag(pitch, velocity);
+    }
+
+    /// Does nothing to a key that isn't held, or that sounds for another reason.
+    pub fn key_up(&self, pitch: Pitch) {
+        lock(&self.shared).engine.key_up(pitch);
+    }
+
+    /// Every held key goes up: when the window loses the pointer or the focus.
+    pub fn all_keys_up(&self) {
+        lock(&self.shared).engine.all_keys_up();
+    }
+
+    /// The keys that are down now in the score, an audition, a scrub or by hand, as heard: less the
+    /// device's latency. One bit for each pitch; percussion is left out, and so is what only the
+    /// pedal holds.
+    pub fn sounding_keys(&self) -> u128 {
+        lock(&self.shared).engine.sounding_keys()
     }
 
     /// Loads a font in the background; [`PlayerEvent::FontReady`] or `FontRefused` follows, unless
@@ -183,74 +276,5 @@ impl Drop for Player {
             // A panic there has been reported by its own thread.
             let _ = supervisor.join();
         }
-    }
-}
-
-/// The position moves in steps of the device's buffer, about 20 ms, which would make the playhead
-/// tremble. Between two steps it moves on by the wall clock, never backwards, and never further
-/// than one long buffer.
-#[derive(Debug, Default)]
-struct Glide {
-    /// The last step and when it was seen.
-    step: Option<(f64, Instant)>,
-    shown: f64,
-}
-
-impl Glide {
-    const LONGEST_STEP_SECS: f64 = 0.05;
-    /// A jump back by more than this is meant.
-    const JUMP_SECS: f64 = 0.15;
-
-    fn restart(&mut self) {
-        *self = Self::default();
-    }
-
-    /// `speed` is 0 while the clock stands still.
-    fn at(&mut self, now: Instant, secs: f64, speed: f64) -> f64 {
-        let seen = match self.step {
-            Some((step, seen)) if step == secs => seen,
-            _ => now,
-        };
-        self.step = Some((secs, seen));
-        if speed == 0.0 {
-            self.shown = secs;
-            return secs;
-        }
-        let since = now.saturating_duration_since(seen).as_secs_f64().min(Self::LONGEST_STEP_SECS);
-        let estimate = secs + since * speed;
-        let is_jump = self.shown - estimate > Self::JUMP_SECS;
-        self.shown = if is_jump { estimate } else { self.shown.max(estimate) };
-        self.shown
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn the_playhead_glides_between_steps_and_never_goes_back() {
-        let (mut glide, start) = (Glide::default(), Instant::now());
-        let mut shown = Vec::new();
-        for ms in 0..200u64 {
-            // The device reports every 21 ms.
-            let step = (ms / 21 * 21) as f64 / 1e3;
-            shown.push(glide.at(start + Duration::from_millis(ms), step, 1.0));
-        }
-        assert!(shown.is_sorted());
-        for (ms, shown) in shown.iter().enumerate() {
-            assert!((shown - ms as f64 / 1e3).abs() < 0.022, "{ms} ms shows {shown}");
-        }
-        assert_eq!(glide.at(start + Duration::from_millis(300), 0.02, 1.0), 0.02);
-        assert_eq!(glide.at(start + Duration::from_secs(9), 0.05, 0.0), 0.05);
-    }
-
-    #[test]
-    fn a_clock_that_stops_reporting_stops_the_playhead() {
-        let (mut glide, start) = (Glide::default(), Instant::now());
-        glide.at(start, 1.0, 2.0);
-        let later = glide.at(start + Duration::from_secs(60), 1.0, 2.0);
-        assert_eq!(later, 1.0 + 2.0 * Glide::LONGEST_STEP_SECS);
     }
 }

@@ -15,10 +15,11 @@ use serde::Serialize;
 
 use super::Font;
 use super::dynamics::{Limiter, MAKE_UP_GAIN, amplitude_from_db};
-use super::sequencer::{Action, Schedule, Sequencer};
+use super::schedule::Schedule;
+use super::sequencer::{Action, Event, Sequencer};
 use super::synth::Synth;
 use crate::cancel::CancelToken;
-use crate::files::{create_beside, replace_keeping_backup};
+use crate::files::{check_size, create_beside, replace_keeping_backup};
 use crate::music::Score;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -96,6 +97,8 @@ pub enum RenderError {
 
 /// Frames rendered between two looks at the cancel token.
 const CHUNK_FRAMES: usize = 1_024;
+/// Bytes before the first sample, at the most.
+const MAX_WAV_HEADER: u64 = 128;
 /// The tail ends after this much silence, at the latest after `MAX_TAIL_SECS`.
 const SILENCE_SECS: f64 = 0.25;
 const MAX_TAIL_SECS: f64 = 10.0;
@@ -248,12 +251,11 @@ impl Mixdown {
         let mut at = 0;
         while at < left.len() {
             while let Some(event) = self.sequencer.pop_due() {
-                let channel = event.channel;
-                match event.action {
-                    Action::NoteOn { key, velocity, .. } => {
-                        self.synth.note_on(channel, key, velocity)
-                    }
-                    Action::NoteOff { key, .. } => self.synth.note_off(channel, key),
+                // No beats were asked for.
+                let Event::Channel { channel, action } = event else { continue };
+                match action {
+                    Action::NoteOn { key, velocity } => self.synth.note_on(channel, key, velocity),
+                    Action::NoteOff { key } => self.synth.note_off(channel, key),
                     Action::PedalDown => self.synth.pedal(channel, true),
                     Action::PedalUp => self.synth.pedal(channel, false),
                 }
@@ -373,6 +375,8 @@ impl<'a> WavWriter<'a> {
     }
 
     fn write(&mut self, left: &[f32], right: &[f32]) -> io::Result<()> {
+        let n_frames = self.n_frames + left.len() as u64;
+        check_size(MAX_WAV_HEADER + n_frames * u64::from(self.settings.bits.bits() / 4))?;
         let full = self.full_scale();
         for sample in left.iter().zip(right).flat_map(|(left, right)| [*left, *right]) {
             let noise = match &mut self.dither {

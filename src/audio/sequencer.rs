@@ -1,39 +1,28 @@
-//! From a score to the exact samples at which keys go down and up. Pure: no device, no clock, and
-//! nothing here allocates once a [`Schedule`] is built, so that the audio callback may use it.
+//! Walks through a [`Schedule`] frame by frame and tells on which one each key and pedal moves.
+//! Pure: no device, no clock, and nothing here allocates once it is made, so that the audio callback
+//! may use it.
 //!
-//! A [`Schedule`] is the score in seconds: key and pedal events in the order they must reach the
-//! synthesizer. A [`Sequencer`] walks through it frame by frame at any sample rate and speed. An
-//! event falls on the frame nearest to its time, counted from the last seek or change of speed, so
-//! that no error adds up however long a piece is.
+//! An event falls on the frame nearest to its time, counted from the last seek, change of speed or
+//! turn of the loop, so that no error adds up however long a piece is.
+//!
+//! **The loop.** Whoever comes to its end from before goes on at its start, on the very frame; the
+//! fraction of a frame by which a loop is longer or shorter than whole frames is carried over, so
+//! that its period is exact. Whoever stands at its end or after it plays on. While the loop's end is
+//! ahead, the end of the score is only silence.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use crate::music::Score;
+use super::schedule::{Beat, N_CHANNELS, SAME_START_SECS, Schedule};
 
-/// MIDI channels of the synthesizer.
-pub(crate) const N_CHANNELS: usize = 16;
-/// Percussion sounds here, with its own instruments.
-pub(crate) const DRUM_CHANNEL: u8 = 9;
-/// Notes played by hand sound here, where no pedal ever goes down.
-pub(crate) const AUDITION_CHANNEL: u8 = 15;
-/// Where the parts of a score may sound.
-const PART_CHANNELS: [u8; 14] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 10, 11, 12, 13, 14];
-
-/// A synthesizer needs a moment with the pedal up before it lets go of what the pedal held, so a
-/// pedal that goes down again at once waits this long.
-const PEDAL_UP_SECS: f64 = 0.005;
-/// However fast the tempo, a key is down for this long.
-const SHORTEST_NOTE_SECS: f64 = 0.001;
-/// Two notes of one key that begin this close together are the same note.
-const SAME_START_SECS: f64 = 1e-6;
+/// Beats closer than this are left out, lest a metronome become a tone.
+const SHORTEST_BEAT_SECS: f64 = 0.05;
 
 /// What a channel is told. At one moment keys go up before the pedal moves and keys go down last.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Action {
-    /// `start_secs` names the note that ends.
     NoteOff {
         key: u8,
-        start_secs: f64,
     },
     PedalUp,
     PedalDown,
@@ -41,228 +30,45 @@ pub(crate) enum Action {
     NoteOn {
         key: u8,
         velocity: u8,
-        end_secs: f64,
     },
 }
 
-impl Action {
-    fn rank(self) -> u8 {
-        match self {
-            Self::NoteOff { .. } => 0,
-            Self::PedalUp => 1,
-            Self::PedalDown => 2,
-            Self::NoteOn { .. } => 3,
-        }
-    }
+/// What happens on a frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Event {
+    Channel {
+        channel: u8,
+        action: Action,
+    },
+    /// A beat of the metronome; only when it is asked for.
+    Beat {
+        is_first: bool,
+    },
 }
 
-/// One thing that happens at `secs` seconds of the score.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub(crate) struct Event {
-    pub secs: f64,
-    pub channel: u8,
-    pub action: Action,
-}
-
-/// The sustain pedal of one channel, in seconds.
+/// A key that is down.
 #[derive(Clone, Copy, Debug)]
-struct PedalSecs {
-    channel: u8,
-    start: f64,
-    end: f64,
-}
-
-/// A score in seconds at speed 1: what happens, in order.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Schedule {
-    events: Vec<Event>,
-    pedal: Vec<PedalSecs>,
-    /// General MIDI program of each channel.
-    programs: [u8; N_CHANNELS],
-    end_secs: f64,
-}
-
-/// A note while a schedule is being built.
-struct Strike {
+struct Held {
     channel: u8,
     key: u8,
-    velocity: u8,
     start: f64,
     end: f64,
 }
 
-impl Schedule {
-    /// Parts that share a channel and a program of the file share a channel here; a key struck
-    /// again while it is down ends the earlier note.
-    pub(crate) fn from_score(score: &Score) -> Self {
-        let (channels, programs) = channels_of_parts(score);
-        let channel_of = |part: u8| channels.get(usize::from(part)).copied().unwrap_or(0);
-        let tempo_map = &score.tempo_map;
-
-        let mut strikes = Strikes::with_capacity(score.notes().len() + score.drums.len());
-        for note in score.notes() {
-            strikes.add(Strike {
-                channel: channel_of(note.part),
-                key: note.pitch.number(),
-                velocity: note.velocity.number(),
-                start: tempo_map.secs_from_tick(note.start),
-                end: tempo_map.secs_from_tick(note.end()),
-            });
-        }
-        for note in &score.drums {
-            strikes.add(Strike {
-                channel: DRUM_CHANNEL,
-                key: note.pitch.number(),
-                velocity: note.velocity.number(),
-                start: tempo_map.secs_from_tick(note.start),
-                end: tempo_map.secs_from_tick(note.end()),
-            });
-        }
-        let pedal = pedal_in_secs(score, &channel_of);
-
-        let mut events = Vec::with_capacity(2 * strikes.list.len() + 2 * pedal.len());
-        for strike in &strikes.list {
-            let Strike { channel, key, velocity, start, end } = *strike;
-            let on = Action::NoteOn { key, velocity, end_secs: end };
-            let off = Action::NoteOff { key, start_secs: start };
-            events.push(Event { secs: start, channel, action: on });
-            events.push(Event { secs: end, channel, action: off });
-        }
-        for span in &pedal {
-            let channel = span.channel;
-            events.push(Event { secs: span.start, channel, action: Action::PedalDown });
-            events.push(Event { secs: span.end, channel, action: Action::PedalUp });
-        }
-        events.sort_by(|a, b| {
-            a.secs.total_cmp(&b.secs).then_with(|| a.action.rank().cmp(&b.action.rank()))
-        });
-        let last = events.last().map_or(0.0, |event| event.secs);
-        Self { events, pedal, programs, end_secs: last.max(score.duration_secs()) }
-    }
-
-    /// Whether nothing ever sounds.
-    pub(crate) fn is_empty(&self) -> bool {
-        !self.events.iter().any(|event| matches!(event.action, Action::NoteOn { .. }))
-    }
-
-    /// Takes the percussion out, for a font that has no drum kit.
-    pub(crate) fn leave_out_drums(&mut self) {
-        self.events.retain(|event| event.channel != DRUM_CHANNEL);
-    }
-
-    pub(crate) fn end_secs(&self) -> f64 {
-        self.end_secs
-    }
-
-    pub(crate) fn programs(&self) -> &[u8; N_CHANNELS] {
-        &self.programs
-    }
-
-    /// The channels whose pedal is down at `secs`, one bit each.
-    fn pedals_at(&self, secs: f64) -> u16 {
-        let down = self.pedal.iter().filter(|span| span.start <= secs && secs < span.end);
-        down.fold(0, |mask, span| mask | 1 << span.channel)
-    }
-
-    /// Where the note of this channel and key that begins at `start_secs` ends, if there is one.
-    fn end_of_note(&self, channel: u8, wanted_key: u8, start_secs: f64) -> Option<f64> {
-        let from = self.events.partition_point(|event| event.secs < start_secs - SAME_START_SECS);
-        self.events[from..]
-            .iter()
-            .take_while(|event| event.secs <= start_secs + SAME_START_SECS)
-            .find_map(|event| match event.action {
-                Action::NoteOn { key, end_secs, .. }
-                    if key == wanted_key && event.channel == channel =>
-                {
-                    Some(end_secs)
-                }
-                _ => None,
-            })
-    }
+/// Where the next event comes from, in the order of events at one moment.
+#[derive(Clone, Copy)]
+enum Source {
+    KeyUp,
+    Pedal,
+    Beat,
+    Strike,
 }
 
-/// Gathers notes so that no key is struck while it is down.
-struct Strikes {
-    list: Vec<Strike>,
-    /// Of each channel and key, the place of its latest strike.
-    latest: Vec<Option<usize>>,
-}
-
-impl Strikes {
-    fn with_capacity(n_notes: usize) -> Self {
-        Self { list: Vec::with_capacity(n_notes), latest: vec![None; N_CHANNELS * 128] }
-    }
-
-    /// Notes of one channel must come in order of their start.
-    fn add(&mut self, mut strike: Strike) {
-        strike.end = strike.end.max(strike.start + SHORTEST_NOTE_SECS);
-        let slot = &mut self.latest[usize::from(strike.channel) * 128 + usize::from(strike.key)];
-        if let Some(before) = slot.map(|idx| &mut self.list[idx]) {
-            if strike.start - before.start <= SAME_START_SECS {
-                before.end = before.end.max(strike.end);
-                before.velocity = before.velocity.max(strike.velocity);
-                return;
-            }
-            before.end = before.end.min(strike.start);
-        }
-        *slot = Some(self.list.len());
-        self.list.push(strike);
-    }
-}
-
-/// A channel for each part, and each channel's program. Parts that the file put on one channel with
-/// different programs are kept apart; when channels run out, parts share one of the same program if
-/// there is one.
-fn channels_of_parts(score: &Score) -> (Vec<u8>, [u8; N_CHANNELS]) {
-    let mut taken: Vec<(u8, u8)> = Vec::new();
-    let mut programs = [0; N_CHANNELS];
-    let mut channels = Vec::with_capacity(score.parts.len());
-    for part in &score.parts {
-        let program = part.program.min(127);
-        let wanted = (part.channel, program);
-        let found = taken.iter().position(|slot| *slot == wanted);
-        let slot = found.unwrap_or_else(|| {
-            if taken.len() < PART_CHANNELS.len() {
-                taken.push(wanted);
-                taken.len() - 1
-            } else {
-                taken.iter().position(|slot| slot.1 == program).unwrap_or(0)
-            }
-        });
-        let channel = PART_CHANNELS[slot];
-        programs[usize::from(channel)] = taken[slot].1;
-        channels.push(channel);
-    }
-    (channels, programs)
-}
-
-/// Pedal spans per channel without overlaps, each beginning a little after the one before it ended.
-fn pedal_in_secs(score: &Score, channel_of: &impl Fn(u8) -> u8) -> Vec<PedalSecs> {
-    let mut spans: Vec<PedalSecs> = score
-        .pedal
-        .iter()
-        .map(|span| PedalSecs {
-            channel: channel_of(span.part),
-            start: score.tempo_map.secs_from_tick(span.start),
-            end: score.tempo_map.secs_from_tick(span.end),
-        })
-        .collect();
-    spans.sort_by(|a, b| a.channel.cmp(&b.channel).then_with(|| a.start.total_cmp(&b.start)));
-    let mut apart: Vec<PedalSecs> = Vec::with_capacity(spans.len());
-    for mut span in spans {
-        match apart.last_mut().filter(|before| before.channel == span.channel) {
-            Some(before) if span.start < before.end => {
-                before.end = before.end.max(span.end);
-                continue;
-            }
-            Some(before) => span.start = span.start.max(before.end + PEDAL_UP_SECS),
-            None => {}
-        }
-        if span.end > span.start {
-            apart.push(span);
-        }
-    }
-    apart
+#[derive(Clone, Debug)]
+struct Loop {
+    secs: Range<f64>,
+    /// Its end was ahead when the walk began: it is turned at.
+    is_ahead: bool,
 }
 
 /// Walks through a schedule, frame by frame.
@@ -275,10 +81,17 @@ pub(crate) struct Sequencer {
     anchor_secs: f64,
     /// Frames rendered since.
     frames: u64,
-    /// The first event that hasn't happened.
-    next: usize,
-    /// When the note began that each key of each channel sounds; NaN when it is up.
-    sounding: [[f64; 128]; N_CHANNELS],
+    /// What was played just before the anchor, if the loop led there.
+    played_before: Option<Range<f64>>,
+    next_strike: usize,
+    next_pedal_move: usize,
+    /// The next beat, while beats are asked for.
+    next_beat: Option<Beat>,
+    has_beats: bool,
+    /// The keys that are down, the first to go up last. Never more than there are keys, so it
+    /// never grows.
+    held: Vec<Held>,
+    loop_range: Option<Loop>,
 }
 
 impl Sequencer {
@@ -291,8 +104,13 @@ impl Sequencer {
             speed: 1.0,
             anchor_secs: 0.0,
             frames: 0,
-            next: 0,
-            sounding: [[f64::NAN; 128]; N_CHANNELS],
+            played_before: None,
+            next_strike: 0,
+            next_pedal_move: 0,
+            next_beat: None,
+            has_beats: false,
+            held: Vec::with_capacity(N_CHANNELS * 128),
+            loop_range: None,
         }
     }
 
@@ -306,30 +124,50 @@ impl Sequencer {
 
     /// Seconds of the score.
     pub(crate) fn position_secs(&self) -> f64 {
-        let secs = self.anchor_secs + self.frames as f64 * self.speed / self.sample_rate;
-        // The end falls on the nearest frame, which may be a little off.
-        if self.is_at_end() { self.schedule.end_secs } else { secs }
+        if self.is_at_end() {
+            // The end falls on the nearest frame, which may be a little off.
+            return self.schedule.end_secs().max(self.anchor_secs);
+        }
+        self.walked_secs().max(0.0)
     }
 
-    /// Where the walk last began: a seek, or a change of speed.
-    pub(crate) fn anchor_secs(&self) -> f64 {
-        self.anchor_secs
+    fn walked_secs(&self) -> f64 {
+        self.anchor_secs + self.frames as f64 * self.speed / self.sample_rate
     }
 
-    /// Whether everything has happened.
+    /// Where the walk was `delay_secs` of real time ago; never before the place where it began.
+    pub(crate) fn earlier_position_secs(&self, delay_secs: f64) -> f64 {
+        if self.is_at_end() {
+            return self.position_secs();
+        }
+        let secs = self.walked_secs() - delay_secs * self.speed;
+        match &self.played_before {
+            _ if secs >= self.anchor_secs => secs.max(0.0),
+            Some(before) => (before.end - (self.anchor_secs - secs)).max(before.start),
+            None => self.anchor_secs.max(0.0),
+        }
+    }
+
+    /// Whether everything has happened. Never while the loop's end is ahead.
     pub(crate) fn is_at_end(&self) -> bool {
-        self.next == self.schedule.events.len()
-            && self.frames >= self.frame_of(self.schedule.end_secs)
+        self.next_strike == self.schedule.strikes().len()
+            && self.next_pedal_move == self.schedule.pedal_moves().len()
+            && self.held.is_empty()
+            && self.loop_end_frame().is_none()
+            && self.frames >= self.frame_of(self.schedule.end_secs())
     }
 
-    /// Frames until the next event or the end, whichever is first; at the end `u64::MAX`.
+    /// Frames until the next event, the loop's end or the end, whichever is first; at the end
+    /// `u64::MAX`.
     pub(crate) fn frames_to_next(&self) -> u64 {
-        let secs = match self.schedule.events.get(self.next) {
-            Some(event) => event.secs,
-            None if self.is_at_end() => return u64::MAX,
-            None => self.schedule.end_secs,
-        };
-        self.frame_of(secs).saturating_sub(self.frames)
+        if self.is_at_end() {
+            return u64::MAX;
+        }
+        let event = self.next_event().map(|(secs, _)| self.frame_of(secs));
+        let end = self.frame_of(self.schedule.end_secs());
+        let end = self.loop_end_frame().or((end > self.frames).then_some(end));
+        let next = [event, end].into_iter().flatten().min();
+        next.unwrap_or(self.frames).saturating_sub(self.frames)
     }
 
     /// Moves on without looking at events: at most [`Self::frames_to_next`] frames.
@@ -337,60 +175,123 @@ impl Sequencer {
         self.frames += n_frames;
     }
 
-    /// The next event that is due at this frame. Key-ups of notes that don't sound and key-downs of
-    /// notes that already do are left out.
+    /// The next event that is due at this frame. Nothing is due at the loop's end: it must be
+    /// turned at first.
     pub(crate) fn pop_due(&mut self) -> Option<Event> {
-        while let Some(event) = self.schedule.events.get(self.next).copied() {
-            if self.frame_of(event.secs) > self.frames {
+        if self.is_at_loop_end() {
+            return None;
+        }
+        loop {
+            let (secs, source) = self.next_event()?;
+            if self.frame_of(secs) > self.frames {
                 return None;
             }
-            self.next += 1;
-            if self.takes_effect(event) {
-                return Some(event);
+            let event = match source {
+                Source::KeyUp => self.held.pop().map(key_up),
+                Source::Pedal => self.pop_pedal_move(),
+                // Where the piece ends, a beat would only trail after it.
+                Source::Beat if self.is_at_end() => return None,
+                Source::Beat => self.pop_beat(),
+                Source::Strike => self.pop_strike(secs),
+            };
+            if event.is_some() {
+                return event;
             }
-        }
-        None
-    }
-
-    fn takes_effect(&mut self, event: Event) -> bool {
-        let keys = &mut self.sounding[usize::from(event.channel)];
-        match event.action {
-            Action::NoteOn { key, .. } => {
-                let sounding = &mut keys[usize::from(key)];
-                let already = (*sounding - event.secs).abs() <= SAME_START_SECS;
-                *sounding = event.secs;
-                !already
-            }
-            Action::NoteOff { key, start_secs } => {
-                let sounding = &mut keys[usize::from(key)];
-                let ends = (*sounding - start_secs).abs() <= SAME_START_SECS;
-                if ends {
-                    *sounding = f64::NAN;
-                }
-                ends
-            }
-            Action::PedalUp | Action::PedalDown => true,
         }
     }
 
-    /// Goes to a second of the score. The caller ends what sounds ([`Self::forget_sounding`]).
+    fn next_event(&self) -> Option<(f64, Source)> {
+        let key_up = self.held.last().map(|held| (held.end, Source::KeyUp));
+        let pedal = self.schedule.pedal_moves().get(self.next_pedal_move);
+        let pedal = pedal.map(|pedal| (pedal.secs, Source::Pedal));
+        let beat = self.next_beat.map(|beat| (self.schedule.secs(beat.tick), Source::Beat));
+        let strike = self.schedule.strikes().get(self.next_strike);
+        let strike = strike.map(|strike| (self.schedule.secs(strike.start), Source::Strike));
+        // Of several at one moment the first wins.
+        [key_up, pedal, beat, strike].into_iter().flatten().min_by(|a, b| a.0.total_cmp(&b.0))
+    }
+
+    fn pop_pedal_move(&mut self) -> Option<Event> {
+        let pedal = *self.schedule.pedal_moves().get(self.next_pedal_move)?;
+        self.next_pedal_move += 1;
+        let action = if pedal.is_down { Action::PedalDown } else { Action::PedalUp };
+        Some(Event::Channel { channel: pedal.channel, action })
+    }
+
+    fn pop_beat(&mut self) -> Option<Event> {
+        let beat = self.next_beat?;
+        self.next_beat = self.schedule.beat_after(beat.tick, SHORTEST_BEAT_SECS);
+        Some(Event::Beat { is_first: beat.is_first })
+    }
+
+    /// `None` for a note that sounds already. A key that is still down goes up first.
+    fn pop_strike(&mut self, secs: f64) -> Option<Event> {
+        let strike = *self.schedule.strikes().get(self.next_strike)?;
+        let (channel, key) = (strike.channel, strike.key);
+        let down = self.held.iter().position(|held| held.channel == channel && held.key == key);
+        if let Some(idx) = down {
+            if (self.held[idx].start - secs).abs() <= SAME_START_SECS {
+                self.next_strike += 1;
+                return None;
+            }
+            return Some(key_up(self.held.remove(idx)));
+        }
+        self.next_strike += 1;
+        let end = self.schedule.end_of(&strike);
+        let place = self.held.partition_point(|held| held.end > end);
+        self.held.insert(place, Held { channel, key, start: secs, end });
+        let action = Action::NoteOn { key, velocity: strike.velocity };
+        Some(Event::Channel { channel, action })
+    }
+
+    /// Goes to a second of the score, also one after its end. The caller ends what sounds
+    /// ([`Self::forget_sounding`]).
     pub(crate) fn seek(&mut self, secs: f64) {
-        self.anchor_secs =
-            if secs.is_nan() { 0.0 } else { secs.clamp(0.0, self.schedule.end_secs) };
+        self.anchor_secs = match secs {
+            f64::INFINITY => self.schedule.end_secs(),
+            _ if secs.is_nan() => 0.0,
+            _ => secs.max(0.0),
+        };
         self.frames = 0;
-        let anchor = self.anchor_secs;
-        self.next = self.schedule.events.partition_point(|event| event.secs < anchor);
+        self.played_before = None;
+        self.find_next(self.anchor_secs);
+        self.look_for_loop();
+    }
+
+    /// Finds the first events at `secs` or later.
+    fn find_next(&mut self, secs: f64) {
+        self.next_strike = self.schedule.first_strike_from(secs);
+        let moves = self.schedule.pedal_moves();
+        self.next_pedal_move = moves.partition_point(|pedal| pedal.secs < secs);
+        self.next_beat = self.first_beat();
+    }
+
+    /// The first beat at this frame or later, if beats are asked for.
+    fn first_beat(&self) -> Option<Beat> {
+        let half_frame_secs = 0.5 * self.speed / self.sample_rate;
+        let first = if self.has_beats {
+            self.schedule.beat_from_secs(self.walked_secs() - half_frame_secs)?
+        } else {
+            return None;
+        };
+        let is_past = self.frame_of(self.schedule.secs(first.tick)) < self.frames;
+        if is_past { self.schedule.beat_after(first.tick, 0.0) } else { Some(first) }
     }
 
     /// From here on every key is up.
     pub(crate) fn forget_sounding(&mut self) {
-        self.sounding = [[f64::NAN; 128]; N_CHANNELS];
+        self.held.clear();
     }
 
     /// Whether any key is down.
     #[cfg(test)]
     fn is_sounding(&self) -> bool {
-        self.sounding.iter().flatten().any(|start| !start.is_nan())
+        !self.held.is_empty()
+    }
+
+    /// The keys that are down, by channel and key.
+    pub(crate) fn sounding(&self) -> impl Iterator<Item = (u8, u8)> {
+        self.held.iter().map(|held| (held.channel, held.key))
     }
 
     /// The channels whose pedal is down here, one bit each.
@@ -401,9 +302,59 @@ impl Sequencer {
     /// From here on at another speed, brought into [`Self::SPEEDS`].
     pub(crate) fn set_speed(&mut self, speed: f64) {
         let speed = if speed.is_nan() { 1.0 } else { speed };
+        self.begin_anew();
+        self.speed = speed.clamp(*Self::SPEEDS.start(), *Self::SPEEDS.end());
+    }
+
+    /// Makes this place the one from which frames are counted.
+    pub(crate) fn begin_anew(&mut self) {
         self.anchor_secs = self.position_secs();
         self.frames = 0;
-        self.speed = speed.clamp(*Self::SPEEDS.start(), *Self::SPEEDS.end());
+        self.played_before = None;
+    }
+
+    /// Whether beats are among the events from here on.
+    pub(crate) fn set_beats(&mut self, has_beats: bool) {
+        self.has_beats = has_beats;
+        self.next_beat = self.first_beat();
+    }
+
+    /// Between two places of the score, or none.
+    pub(crate) fn set_loop(&mut self, secs: Option<Range<f64>>) {
+        self.loop_range = secs.map(|secs| Loop { secs, is_ahead: false });
+        self.look_for_loop();
+    }
+
+    pub(crate) fn loop_secs(&self) -> Option<&Range<f64>> {
+        self.loop_range.as_ref().map(|found| &found.secs)
+    }
+
+    fn look_for_loop(&mut self) {
+        let here = self.frames;
+        let end = self.loop_range.as_ref().map(|found| self.frame_of(found.secs.end));
+        if let (Some(found), Some(end)) = (&mut self.loop_range, end) {
+            found.is_ahead = end > here;
+        }
+    }
+
+    fn loop_end_frame(&self) -> Option<u64> {
+        let found = self.loop_range.as_ref().filter(|found| found.is_ahead)?;
+        Some(self.frame_of(found.secs.end))
+    }
+
+    pub(crate) fn is_at_loop_end(&self) -> bool {
+        self.loop_end_frame().is_some_and(|end| self.frames >= end)
+    }
+
+    /// Goes from the loop's end to its start. The caller ends what sounds
+    /// ([`Self::forget_sounding`]).
+    pub(crate) fn turn(&mut self) {
+        let Some(Range { start, end }) = self.loop_secs().cloned() else { return };
+        let played_before = start.max(self.anchor_secs)..end;
+        let excess = self.walked_secs() - end;
+        self.seek(start);
+        self.anchor_secs += excess;
+        self.played_before = Some(played_before);
     }
 
     /// Goes on at the same second of another schedule. Notes that both have sound on and end where
@@ -416,27 +367,39 @@ impl Sequencer {
     ) -> Arc<Schedule> {
         let now = self.position_secs();
         let old = std::mem::replace(&mut self.schedule, schedule);
-        for channel in 0..N_CHANNELS as u8 {
-            for key in 0..128u8 {
-                let start = self.sounding[usize::from(channel)][usize::from(key)];
-                if start.is_nan() {
-                    continue;
-                }
-                let end = self.schedule.end_of_note(channel, key, start);
-                if end.is_none_or(|end| end <= now) {
-                    self.sounding[usize::from(channel)][usize::from(key)] = f64::NAN;
-                    release(channel, key);
-                }
+        let schedule = &self.schedule;
+        self.held.retain_mut(|held| {
+            let end = schedule.end_of_note(held.channel, held.key, held.start);
+            held.end = end.unwrap_or(now);
+            let stays = held.end > now;
+            if !stays {
+                release(held.channel, held.key);
             }
-        }
-        if now > self.schedule.end_secs {
-            self.seek(self.schedule.end_secs);
-        } else {
-            let frames = self.frames;
-            let first = |event: &Event| self.frame_of(event.secs) < frames;
-            self.next = self.schedule.events.partition_point(first);
+            stays
+        });
+        self.held.sort_unstable_by(|a, b| b.end.total_cmp(&a.end));
+        self.find_next_frames();
+        // Who was put after the end stays there; who played beyond it goes back to it.
+        let end = self.schedule.end_secs().max(self.anchor_secs);
+        if self.loop_end_frame().is_none() && now > end {
+            self.seek(end);
         }
         old
+    }
+
+    /// Finds the first events at this frame or later.
+    fn find_next_frames(&mut self) {
+        let here = self.frames;
+        // Frames don't count backwards from the anchor: what lies before it is past at any frame.
+        let is_past =
+            |secs: f64| secs < self.anchor_secs - SAME_START_SECS || self.frame_of(secs) < here;
+        let strikes = self.schedule.strikes();
+        let next_strike =
+            strikes.partition_point(|strike| is_past(self.schedule.secs(strike.start)));
+        let moves = self.schedule.pedal_moves();
+        let next_pedal_move = moves.partition_point(|pedal| is_past(pedal.secs));
+        (self.next_strike, self.next_pedal_move) = (next_strike, next_pedal_move);
+        self.next_beat = self.first_beat();
     }
 
     /// The frame, counted from the anchor, on which a second of the score falls.
@@ -446,10 +409,14 @@ impl Sequencer {
     }
 }
 
+fn key_up(held: Held) -> Event {
+    Event::Channel { channel: held.channel, action: Action::NoteOff { key: held.key } }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::music::{Note, Part, PedalSpan, Pitch, TempoMap, Tick, TicksPerQuarter, Velocity};
+    use crate::music::{Note, PedalSpan, Pitch, Score, TempoMap, Tick, TicksPerQuarter, Velocity};
     use proptest::prelude::*;
 
     /// 1,000 ticks a second.
@@ -469,17 +436,32 @@ mod tests {
         Sequencer::new(Arc::new(Schedule::from_score(score)), 1_000)
     }
 
-    /// Plays `n_frames` frames: a line per event, such as `12 +60`, `15 -60`, `20 pedal`.
+    fn line(at: u64, event: Event) -> String {
+        match event {
+            Event::Channel { action, .. } => match action {
+                Action::NoteOn { key, .. } => format!("{at} +{key}"),
+                Action::NoteOff { key } => format!("{at} -{key}"),
+                Action::PedalDown => format!("{at} pedal"),
+                Action::PedalUp => format!("{at} lift"),
+            },
+            Event::Beat { is_first: true } => format!("{at} BEAT"),
+            Event::Beat { is_first: false } => format!("{at} beat"),
+        }
+    }
+
+    /// Plays `n_frames` frames: a line per event, such as `12 +60`, `15 -60`, `20 pedal`; at the
+    /// loop's end, `30 turn`.
     fn play(sequencer: &mut Sequencer, n_frames: u64) -> Vec<String> {
         let (mut lines, mut at) = (Vec::new(), 0);
         loop {
+            if sequencer.is_at_loop_end() {
+                lines.extend(sequencer.sounding().map(|(_, key)| format!("{at} -{key}")));
+                lines.push(format!("{at} turn"));
+                sequencer.turn();
+                sequencer.forget_sounding();
+            }
             while let Some(event) = sequencer.pop_due() {
-                lines.push(match event.action {
-                    Action::NoteOn { key, .. } => format!("{at} +{key}"),
-                    Action::NoteOff { key, .. } => format!("{at} -{key}"),
-                    Action::PedalDown => format!("{at} pedal"),
-                    Action::PedalUp => format!("{at} lift"),
-                });
+                lines.push(line(at, event));
             }
             let step = sequencer.frames_to_next().min(n_frames - at);
             if step == 0 || sequencer.is_at_end() {
@@ -548,6 +530,18 @@ mod tests {
     }
 
     #[test]
+    fn an_edit_where_the_playhead_was_put_plays_nothing_from_before() {
+        let piece = score(&[(0, 50, 60), (100, 50, 62), (200, 50, 64)]);
+        let mut sequencer = sequencer(&piece);
+        sequencer.seek(0.1);
+        sequencer.replace(Arc::new(Schedule::from_score(&piece)), |_, _| panic!("nothing sounds"));
+        assert_eq!(play(&mut sequencer, 500), ["0 +62", "50 -62", "100 +64", "150 -64"]);
+        sequencer.seek(9.0);
+        sequencer.replace(Arc::new(Schedule::from_score(&piece)), |_, _| panic!("nothing sounds"));
+        assert!(sequencer.is_at_end() && sequencer.position_secs() == 9.0);
+    }
+
+    #[test]
     fn a_growing_score_goes_on_where_it_waited() {
         let mut sequencer = sequencer(&score(&[(0, 100, 60)]));
         assert_eq!(play(&mut sequencer, 500), ["0 +60", "100 -60"]);
@@ -583,16 +577,130 @@ mod tests {
         assert_eq!(sequencer.pedals(), 0);
     }
 
+    /// 1,000 frames a second, looped, in milliseconds.
+    fn looped(notes: &[(u32, u32, u8)], from: u32, to: u32) -> Sequencer {
+        let mut sequencer = sequencer(&score(notes));
+        sequencer.set_loop(Some(f64::from(from) / 1e3..f64::from(to) / 1e3));
+        sequencer
+    }
+
     #[test]
-    fn parts_keep_their_programs_and_never_sound_among_the_drums() {
-        let part = |channel, program| Part { channel, program, ..Part::default() };
-        let mut score = score(&[(0, 100, 60)]);
-        score.parts = (0..40).map(|idx| part(idx % 16, idx)).collect();
-        score.parts.push(part(0, 0));
-        let (channels, programs) = channels_of_parts(&score);
-        assert_eq!(programs[usize::from(channels[12])], 12);
-        assert_eq!(channels[40], channels[0]);
-        assert!(!channels.contains(&DRUM_CHANNEL) && !channels.contains(&AUDITION_CHANNEL));
+    fn a_loop_turns_on_its_frame_and_strikes_only_what_starts_in_it() {
+        // 60 is held across the start, 62 begins on it, 64 is held across the end, 65 begins on it.
+        let notes = [(0, 150, 60), (100, 20, 62), (180, 90, 64), (200, 50, 65)];
+        let mut sequencer = looped(&notes, 100, 200);
+        let lines = play(&mut sequencer, 310);
+        let first = ["0 +60", "100 +62", "120 -62", "150 -60", "180 +64", "200 -64", "200 turn"];
+        assert_eq!(lines[..7], first);
+        assert_eq!(lines[7..], ["200 +62", "220 -62", "280 +64", "300 -64", "300 turn", "300 +62"]);
+        assert!((sequencer.position_secs() - 0.11).abs() < 1e-9);
+    }
+
+    #[test]
+    fn a_loop_longer_than_the_score_waits_in_silence() {
+        let mut sequencer = looped(&[(0, 100, 60)], 0, 400);
+        let lines = play(&mut sequencer, 900);
+        let expected =
+            ["0 +60", "100 -60", "400 turn", "400 +60", "500 -60", "800 turn", "800 +60"];
+        assert_eq!(lines[..7], expected);
+        // Taken away after the last note, nothing is left to play.
+        play(&mut sequencer, 200);
+        sequencer.set_loop(None);
+        assert!(sequencer.is_at_end() && sequencer.frames_to_next() == u64::MAX);
+    }
+
+    #[test]
+    fn a_loop_that_is_behind_is_not_turned_at() {
+        let notes = [(0, 100, 60), (500, 100, 62)];
+        for start in [0.3, 0.45] {
+            let mut sequencer = looped(&notes, 100, 300);
+            sequencer.seek(start);
+            assert_eq!(play(&mut sequencer, 1_000).len(), 2);
+            assert!(sequencer.is_at_end());
+        }
+        // Moved while it plays: behind, ahead again, gone.
+        let mut sequencer = looped(&notes, 0, 300);
+        play(&mut sequencer, 250);
+        sequencer.set_loop(Some(0.0..0.2));
+        play(&mut sequencer, 100);
+        assert!((sequencer.position_secs() - 0.35).abs() < 1e-9);
+        sequencer.set_loop(Some(0.1..0.4));
+        assert_eq!(play(&mut sequencer, 60), ["50 turn"]);
+        sequencer.set_loop(None);
+        assert_eq!(play(&mut sequencer, 600).len(), 2);
+    }
+
+    #[test]
+    fn the_period_of_a_loop_is_exact_at_any_speed() {
+        let mut sequencer = looped(&[(0, 5, 60)], 0, 100);
+        // 33⅓ frames a turn.
+        sequencer.set_loop(Some(0.0..0.05));
+        sequencer.set_speed(1.5);
+        let lines = play(&mut sequencer, 3_335);
+        let turns: Vec<u64> =
+            lines.iter().filter_map(|line| line.strip_suffix(" turn")?.parse().ok()).collect();
+        assert_eq!(turns.len(), 100);
+        for (turn, at) in (1..).zip(turns) {
+            assert!(
+                (at as f64 - f64::from(turn) * 100.0 / 3.0).abs() <= 0.51,
+                "turn {turn} at {at}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_edit_while_a_loop_plays_is_heard_in_it() {
+        let mut sequencer = looped(&[(0, 50, 60)], 0, 100);
+        play(&mut sequencer, 120);
+        let edited = Schedule::from_score(&score(&[(0, 50, 60), (40, 10, 67), (90, 90, 72)]));
+        sequencer.replace(Arc::new(edited), |_, _| panic!("60 stays"));
+        let lines = play(&mut sequencer, 110);
+        let expected = ["20 +67", "30 -60", "30 -67", "70 +72", "80 -72", "80 turn", "80 +60"];
+        assert_eq!(lines, expected);
+        // The score may end before the loop does.
+        sequencer.replace(Arc::default(), |_, key| assert_eq!(key, 60));
+        assert_eq!(play(&mut sequencer, 80), ["70 turn"]);
+    }
+
+    #[test]
+    fn what_was_heard_a_moment_ago_is_known_across_the_turn() {
+        let mut sequencer = looped(&[(0, 500, 60)], 100, 300);
+        let heard = |sequencer: &Sequencer| (sequencer.earlier_position_secs(0.02) * 1e3).round();
+        assert_eq!(heard(&sequencer), 0.0);
+        play(&mut sequencer, 310);
+        assert_eq!(heard(&sequencer), 290.0);
+        play(&mut sequencer, 9);
+        assert_eq!(heard(&sequencer), 299.0);
+        play(&mut sequencer, 11);
+        assert_eq!(heard(&sequencer), 110.0);
+    }
+
+    #[test]
+    fn beats_come_with_the_notes_and_go_on_in_a_loop() {
+        // A quarter is 500 frames.
+        let mut sequencer = looped(&[(500, 10, 60)], 500, 2_500);
+        sequencer.set_beats(true);
+        let lines = play(&mut sequencer, 3_001);
+        let expected = "0 BEAT, 500 beat, 500 +60, 510 -60, 1000 beat, 1500 beat, 2000 BEAT, \
+                        2500 turn, 2500 beat, 2500 +60, 2510 -60, 3000 beat";
+        assert_eq!(lines.join(", "), expected);
+        sequencer.set_beats(false);
+        assert_eq!(play(&mut sequencer, 1_000), [""; 0]);
+        sequencer.set_speed(0.5);
+        sequencer.set_beats(true);
+        assert_eq!(play(&mut sequencer, 1_000), ["998 turn", "998 beat", "998 +60"]);
+    }
+
+    #[test]
+    fn an_edit_on_a_beat_beats_once_and_no_beat_trails_after_the_end() {
+        let piece = score(&[(0, 1_000, 60)]);
+        let mut sequencer = sequencer(&piece);
+        sequencer.set_beats(true);
+        assert_eq!(play(&mut sequencer, 499), ["0 BEAT", "0 +60"]);
+        sequencer.replace(Arc::new(Schedule::from_score(&piece)), |_, _| panic!("it stays"));
+        assert_eq!(play(&mut sequencer, 2), ["1 beat"]);
+        sequencer.replace(Arc::new(Schedule::from_score(&piece)), |_, _| panic!("it stays"));
+        assert_eq!(play(&mut sequencer, 1_000), ["499 -60"]);
     }
 
     proptest! {

@@ -5,17 +5,19 @@
 //! never needs it back: everything that was asked for is kept in [`Shared`], and a new engine is
 //! made from that at the place that was last heard.
 
+use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 
+use super::control::EngineControl;
 use super::device::{self, OpenDevice};
-use super::engine::{CHUNK_FRAMES, Engine, EngineControl};
+use super::engine::Engine;
 use super::player::PlayerEvent;
-use super::sequencer::Schedule;
+use super::schedule::Schedule;
+use super::silent::{SILENT_RATE, SilentClock};
 use super::{Font, FontError, FontSource};
 use crate::cancel::CancelToken;
 
@@ -28,9 +30,6 @@ const REOPEN_FOR: Duration = Duration::from_millis(1_500);
 /// The first and the longest pause between two attempts.
 const FIRST_BACK_OFF: Duration = Duration::from_millis(50);
 const LAST_BACK_OFF: Duration = Duration::from_millis(1_500);
-/// The silent clock's sample rate: nobody hears it, so it is cheap.
-const SILENT_RATE: u32 = 22_050;
-const SILENT_TICK: Duration = Duration::from_millis(10);
 
 /// Where a player's sound goes.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,6 +46,8 @@ pub(super) struct Wanted {
     pub speed: f64,
     pub volume: f32,
     pub is_open_ended: bool,
+    pub has_metronome: bool,
+    pub loop_secs: Option<Range<f64>>,
     font: Option<Font>,
 }
 
@@ -67,6 +68,8 @@ impl Shared {
             speed: 1.0,
             volume: 1.0,
             is_open_ended: false,
+            has_metronome: false,
+            loop_secs: None,
             font: None,
         };
         Self { wanted, engine, n_ended_seen: 0 }
@@ -79,6 +82,9 @@ impl Shared {
         control.set_speed(self.wanted.speed);
         control.set_volume(self.wanted.volume);
         control.set_open_ended(self.wanted.is_open_ended);
+        control.set_metronome(self.wanted.has_metronome);
+        // It was accepted before.
+        let _ = control.set_loop(self.wanted.loop_secs.clone());
         control.seek(self.engine.position_secs());
         if let Some(font) = &self.wanted.font
             && let Err(error) = control.set_font(font)
@@ -86,7 +92,7 @@ impl Shared {
             tracing::warn!("the font can't be used on this device: {error}");
         }
         if self.engine.is_playing() {
-            control.play();
+            control.play_with_count_in(self.engine.count_in_bars_due());
         }
         self.engine = control;
         self.n_ended_seen = 0;
@@ -368,56 +374,5 @@ fn drop_elsewhere(output: Output) {
         // This waits for one tick of its thread.
         Output::Silent(clock) => drop(clock),
         Output::None => {}
-    }
-}
-
-/// Renders at the pace of the wall clock and throws the sound away.
-struct SilentClock {
-    /// Dropped to stop the thread.
-    stop: Option<Sender<()>>,
-    thread: Option<JoinHandle<()>>,
-}
-
-impl SilentClock {
-    fn start(engine: Engine) -> Self {
-        let (stop, stopped) = bounded(0);
-        let thread = std::thread::Builder::new()
-            .name("etude-silent-clock".to_owned())
-            .spawn(move || run_silently(engine, &stopped));
-        match thread {
-            Ok(thread) => Self { stop: Some(stop), thread: Some(thread) },
-            Err(error) => {
-                tracing::error!("the silent clock can't start: {error}");
-                Self { stop: None, thread: None }
-            }
-        }
-    }
-}
-
-impl Drop for SilentClock {
-    fn drop(&mut self) {
-        self.stop = None;
-        if let Some(thread) = self.thread.take() {
-            // A panic there has been reported by its own thread.
-            let _ = thread.join();
-        }
-    }
-}
-
-fn run_silently(mut engine: Engine, stopped: &Receiver<()>) {
-    /// After a pause of the whole machine, time isn't caught up with.
-    const MOST_BEHIND_SECS: f64 = 0.25;
-    let mut chunk = [0.0; 2 * CHUNK_FRAMES];
-    let chunk_secs = CHUNK_FRAMES as f64 / f64::from(SILENT_RATE);
-    let (mut last, mut behind_secs) = (Instant::now(), 0.0);
-    while stopped.recv_timeout(SILENT_TICK) == Err(RecvTimeoutError::Timeout) {
-        let now = Instant::now();
-        behind_secs += now.duration_since(last).as_secs_f64();
-        last = now;
-        behind_secs = f64::min(behind_secs, MOST_BEHIND_SECS);
-        while behind_secs >= chunk_secs {
-            engine.fill(&mut chunk);
-            behind_secs -= chunk_secs;
-        }
     }
 }

@@ -9,7 +9,7 @@ use rustysynth::{Synthesizer, SynthesizerSettings};
 
 use super::Font;
 use super::dynamics::audible_velocity;
-use super::sequencer::{DRUM_CHANNEL, N_CHANNELS};
+use super::schedule::{DRUM_CHANNEL, N_CHANNELS};
 
 /// Frames rustysynth renders at a time: 0.7 ms at 44.1 kHz. Fewer would be finer but dearer: fonts
 /// with moving filters cost about twice as much with half of it.

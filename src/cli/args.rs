@@ -9,21 +9,19 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::train_args::TrainArgs;
 use super::values::{
-    at_least_one, beam_width, device, frame_rate, parse_chord, parse_pitch, sample_rate,
-    seconds_or_off, temperature, top_p, up_to,
+    at_least_one, beam_width, device, frame_rate, from_zero_to, parse_chord, parse_pitch,
+    sample_rate, seconds_or_off, seed, temperature, times, top_p, up_to, vocabulary_size,
 };
 use crate::model::{ComposeSettings, DeviceChoice};
 use crate::music::Pitch;
 use crate::tokens::{Chord, FrameRate, Framing};
 
-/// Learn to compose piano music from a folder of MIDI files.
-///
-/// Without a command the studio opens: a window with a piano roll, training curves and sound.
-/// The commands below do the same work in a shell, on machines without a display too.
+/// The whole command line.
 #[derive(Parser, Debug)]
 #[command(
     name = "etude",
     version,
+    about = ABOUT,
     args_conflicts_with_subcommands = true,
     subcommand_help_heading = "Commands",
     after_help = AFTER_HELP
@@ -32,13 +30,19 @@ pub struct Cli {
     /// A MIDI file or an Etude project to open in the studio
     pub file: Option<PathBuf>,
 
-    /// Print one JSON object on standard output at the end (for `train` one line an epoch before)
-    #[arg(long, global = true)]
+    /// Print the result as one JSON object on standard output (`train`: a line an epoch before it)
+    #[arg(long, global = true, display_order = 900)]
     pub json: bool,
 
     #[command(subcommand)]
     pub command: Option<Command>,
 }
+
+const ABOUT: &str = "\
+Learn to compose piano music from a folder of MIDI files.
+
+Without a command the studio opens: a window with a piano roll, training curves and sound.
+The commands below do the same work in a shell, on machines without a display too.";
 
 const AFTER_HELP: &str = "\
 Examples:
@@ -68,11 +72,11 @@ pub enum Command {
     Devices(DevicesArgs),
 }
 
-/// Say what is in MIDI files: tracks, notes, length, tempo, meter, key, pedal, warnings
+/// Say what is in MIDI files and projects: tracks, notes, length, tempo, meter, key, pedal, warnings
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  etude inspect music/ --json")]
+#[command(after_help = "Examples:\n  etude inspect music/ --json\n  etude inspect waltz.etude")]
 pub struct InspectArgs {
-    /// MIDI files or folders
+    /// MIDI files, Etude projects, or folders of MIDI files
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
 }
@@ -86,22 +90,24 @@ pub struct TokenizeArgs {
     /// MIDI files or folders
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Frames in a second of music
+    /// Frames in a second of music, 0.1–200
     #[arg(long, value_name = "RATE", default_value = "2", value_parser = frame_rate, allow_negative_numbers = true)]
     pub fps: FrameRate,
-    /// How notes meet the grid of frames
-    #[arg(long, value_enum, default_value_t = FramingWord::Nearest)]
+    /// How notes meet the grid of frames: `nearest`, so that no note is lost, or `original`, as the
+    /// original experiment did (first instrument only, short notes vanish)
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = FramingWord::Nearest, hide_possible_values = true)]
     pub framing: FramingWord,
-    /// Let the sustain pedal lengthen notes
+    /// Let the sustain pedal lengthen notes [default: off]
     #[arg(long)]
     pub pedal: bool,
-    /// Keep only this many chords, the most frequent; others become the nearest one kept [default: all]
-    #[arg(long, value_name = "CHORDS", value_parser = at_least_one)]
+    /// Keep only this many chords, the most frequent, 2 or more; others become the nearest one kept
+    /// [default: all]
+    #[arg(long, value_name = "CHORDS", value_parser = vocabulary_size, allow_negative_numbers = true)]
     pub max_vocabulary: Option<usize>,
-    /// Keep only chords seen this many times
-    #[arg(long, value_name = "TIMES", default_value = "1")]
+    /// Keep only chords seen this many times, 1 or more
+    #[arg(long, value_name = "TIMES", default_value = "1", value_parser = times, allow_negative_numbers = true)]
     pub min_count: u64,
-    /// Write frame rate, vocabulary and tokens to this JSON file
+    /// Write frame rate, vocabulary and tokens to this JSON file [default: nothing is written]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 }
@@ -123,42 +129,44 @@ pub struct GenerateArgs {
     /// The MIDI file to write
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
-    /// How the next chord is chosen: always the likeliest, by lot, or the likeliest whole phrases
-    #[arg(long, value_enum, default_value_t = StrategyWord::Sample)]
+    /// How the next chord is chosen: `sample` by lot, `max` always the likeliest, `beam` the
+    /// likeliest whole phrases
+    #[arg(long, value_enum, value_name = "HOW", default_value_t = StrategyWord::Sample, hide_possible_values = true)]
     pub strategy: StrategyWord,
-    /// For `sample`: how daring; 1 is what was learned, less is safer
+    /// For `sample`: how daring, above 0 and up to 10; 1 is what was learned, less is safer
     #[arg(long, value_name = "T", default_value = "0.9", value_parser = temperature, allow_negative_numbers = true)]
     pub temperature: f64,
-    /// For `sample`: only the K likeliest chords
+    /// For `sample`: only the K likeliest chords, 1 or more [default: all]
     #[arg(long, value_name = "K", value_parser = at_least_one, allow_negative_numbers = true)]
     pub top_k: Option<usize>,
-    /// For `sample`: only the likeliest chords that together have this share of the probability
+    /// For `sample`: only the likeliest chords that together have this share of the probability,
+    /// above 0 and up to 1 [default: 1]
     #[arg(long, value_name = "P", value_parser = top_p, allow_negative_numbers = true)]
     pub top_p: Option<f64>,
-    /// For `beam`: how many phrases are followed at once
+    /// For `beam`: how many phrases are followed at once, 1–256
     #[arg(long, value_name = "WIDTH", default_value = "10", value_parser = beam_width, allow_negative_numbers = true)]
     pub beam_width: usize,
-    /// Frames to compose
+    /// Frames to compose, 1–100,000
     #[arg(long, value_name = "FRAMES", default_value = "300", value_parser = up_to::<{ ComposeSettings::MAX_FRAMES }>, allow_negative_numbers = true)]
     pub frames: usize,
-    /// Frames in a second of the music that is written
+    /// Frames in a second of the music that is written, 0.1–200
     #[arg(long, value_name = "RATE", default_value = "8", value_parser = frame_rate, allow_negative_numbers = true)]
     pub fps: FrameRate,
     #[command(flatten)]
     pub prime: PrimeArgs,
-    /// How many takes to compose
+    /// How many takes to compose, 1–64; `max` gives one only
     #[arg(long, value_name = "N", default_value = "1", value_parser = up_to::<{ ComposeSettings::MAX_TAKES }>, allow_negative_numbers = true)]
     pub takes: usize,
-    /// What makes a take repeatable; take n has the seed plus n − 1
-    #[arg(long, default_value = "0")]
+    /// What makes a take repeatable, any whole number from 0; take n has the seed plus n − 1
+    #[arg(long, default_value = "0", value_parser = seed, allow_negative_numbers = true)]
     pub seed: u64,
-    /// Longest a chord may be held, rests included, in seconds; 0 for no limit
+    /// Longest a chord may be held, rests included, in seconds, 0–3,600; 0 for no limit
     #[arg(long, value_name = "SECONDS", default_value = "4", value_parser = seconds_or_off, allow_negative_numbers = true)]
     pub longest_hold: f64,
-    /// Never the same N different chords in succession twice; 0 allows it
-    #[arg(long, value_name = "N", default_value = "8")]
+    /// Never the same N different chords in succession twice, 0–1,000; 0 allows it
+    #[arg(long, value_name = "N", default_value = "8", value_parser = from_zero_to::<{ ComposeSettings::MAX_NO_REPEAT }>, allow_negative_numbers = true)]
     pub no_repeat: usize,
-    /// Strike a pitch again at every new chord instead of holding it
+    /// Strike a pitch again at every new chord instead of holding it [default: off]
     #[arg(long)]
     pub restrike: bool,
 }
@@ -166,10 +174,10 @@ pub struct GenerateArgs {
 /// What the music starts from; silence if nothing is given
 #[derive(Args, Debug)]
 pub struct PrimeArgs {
-    /// Start from the opening of a MIDI file
+    /// Start from the opening of a MIDI file; without any of these four it starts from silence
     #[arg(long, value_name = "FILE", group = "start")]
     pub prime: Option<PathBuf>,
-    /// Start from one pitch: a MIDI key number or a name such as C4
+    /// Start from one pitch: a MIDI key number, 0–127, or a name such as C4
     #[arg(long, value_name = "PITCH", value_parser = parse_pitch, group = "start", allow_negative_numbers = true)]
     pub prime_pitch: Option<Pitch>,
     /// Start from a chord: pitches with commas between them, such as C4,E4,G4
@@ -178,7 +186,7 @@ pub struct PrimeArgs {
     /// Start from a chord drawn by how often it was seen
     #[arg(long, group = "start")]
     pub prime_random: bool,
-    /// How many frames of the opening of --prime are used
+    /// How many frames of the opening of --prime are used, 1–100,000
     #[arg(long, value_name = "FRAMES", default_value = "32", value_parser = up_to::<{ ComposeSettings::MAX_FRAMES }>, allow_negative_numbers = true)]
     pub prime_frames: usize,
 }
@@ -208,7 +216,7 @@ pub struct RenderArgs {
     /// An SF2 or SF3 file, or the name of an installed one, to play with [default: the built-in piano]
     #[arg(long, value_name = "FONT")]
     pub soundfont: Option<PathBuf>,
-    /// Samples in a second
+    /// Samples in a second, 8,000–192,000
     #[arg(long, value_name = "HZ", default_value = "44100", value_parser = sample_rate, allow_negative_numbers = true)]
     pub sample_rate: u32,
     /// Bits in a sample
@@ -245,7 +253,7 @@ pub struct ExportArgs {
     /// Sixteen bits a weight: half the size
     #[arg(long)]
     pub half: bool,
-    /// What it was trained on, with credits; kept in the file
+    /// What it was trained on, with credits; kept in the file [default: as the run says]
     #[arg(long, value_name = "TEXT")]
     pub about: Option<String>,
 }

@@ -22,9 +22,10 @@ struct Report {
     frames: usize,
     unseen_frames: usize,
     files: usize,
-    /// Of those, pieces the model learned from, and pieces its epoch was chosen by.
-    learned_from: usize,
-    chosen_by: usize,
+    /// Of those, pieces the model learned from, and pieces its epoch was chosen by; null when the
+    /// model lies in no run, since only a run says what it was made from.
+    learned_from: Option<usize>,
+    chosen_by: Option<usize>,
     skipped: Vec<SkippedReport>,
 }
 
@@ -39,7 +40,7 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<(), Failure> {
         error.into()
     })?;
     let run = run_of(&args.model);
-    let known = |part| run.as_ref().map_or(0, |run| n_pieces_used_as(part, run, &corpus));
+    let known = |part| run.as_ref().map(|run| n_pieces_used_as(part, run, &corpus));
     let report = Report {
         loss: measured.loss,
         perplexity: measured.perplexity,
@@ -84,12 +85,18 @@ fn words(report: &Report) -> String {
         (report.learned_from, "the model learned from"),
         (report.chosen_by, "its epoch was chosen by"),
     ] {
-        if number > 0 {
+        if let Some(number) = number.filter(|number| *number > 0) {
             text.push_str(&format!(
                 "\nThis includes {} that {what}: no measure of new music",
                 count(number, "piece")
             ));
         }
+    }
+    if report.learned_from.is_none() {
+        text.push_str(
+            "\nWhether the model learned from any of this isn't known: it lies in no run, and only a \
+             run says what it was made from",
+        );
     }
     text
 }

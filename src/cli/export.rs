@@ -6,7 +6,7 @@ use super::args::ExportArgs;
 use super::failure::Failure;
 use super::generate::load_model;
 use super::output::{Output, thousands};
-use super::paths::{cannot_write, check_output_file};
+use super::paths::{cannot_write, check_is_not_input, check_output_file};
 use crate::model::Precision;
 
 #[derive(Serialize)]
@@ -18,7 +18,23 @@ struct Report {
     valid_perplexity: Option<f64>,
 }
 
+/// A file of the run that is exported must not give way to one that can't be trained further.
+fn check_is_not_model(args: &ExportArgs) -> Result<(), Failure> {
+    check_is_not_input(&args.out, std::slice::from_ref(&args.model))?;
+    let (Ok(out), Ok(model)) = (args.out.canonicalize(), args.model.canonicalize()) else {
+        return Ok(());
+    };
+    match out.is_file() && out.starts_with(model) {
+        false => Ok(()),
+        true => Err(Failure::words(format!(
+            "{} belongs to the run itself, and would be replaced — give --out another name",
+            args.out.display()
+        ))),
+    }
+}
+
 pub fn run(args: &ExportArgs, output: &Output) -> Result<(), Failure> {
+    check_is_not_model(args)?;
     check_output_file(&args.out)?;
     let mut model = load_model(&args.model)?;
     if let Some(about) = &args.about {

@@ -1,6 +1,9 @@
 //! How a command can end badly, and the line and exit status that say so.
 
 use std::fmt;
+use std::path::Path;
+
+use clap::CommandFactory;
 
 /// The end of a command that didn't do what was asked.
 #[derive(Debug)]
@@ -61,8 +64,46 @@ impl<E: Into<anyhow::Error>> From<E> for Failure {
     }
 }
 
+/// What the first word of a call means nothing as, with the commands that are spelled like it.
+pub fn neither_command_nor_file(word: &str) -> Failure {
+    let near: Vec<String> =
+        commands_like(word).iter().map(|name| format!("`etude {name}`")).collect();
+    let advice = match near.as_slice() {
+        [] => "check the name, or see `etude help`".to_owned(),
+        near => format!("perhaps {} is meant; see `etude help`", near.join(" or ")),
+    };
+    Failure::words(format!("“{word}” is neither a command nor a file that is there — {advice}"))
+}
+
+/// clap knows what is spelled alike, but tells it only where no file may stand in its place.
+fn commands_like(word: &str) -> Vec<String> {
+    use clap::error::{ContextKind, ContextValue};
+    let cli = super::args::Cli::command();
+    let bare = clap::Command::new("etude").subcommands(cli.get_subcommands().cloned());
+    let Err(error) = bare.try_get_matches_from(["etude", word]) else { return Vec::new() };
+    match error.get(ContextKind::SuggestedSubcommand) {
+        Some(ContextValue::String(name)) => vec![name.clone()],
+        Some(ContextValue::Strings(names)) => names.clone(),
+        _ => Vec::new(),
+    }
+}
+
+/// The first word of this call if it is neither a command nor a file: then nothing else about the
+/// call can be right.
+fn word_of_no_meaning() -> Option<String> {
+    let cli = super::args::Cli::command();
+    let word =
+        std::env::args_os().skip(1).find(|word| !word.as_encoded_bytes().starts_with(b"-"))?;
+    let is_command = word == "help" || cli.find_subcommand(&word).is_some();
+    let word = (!is_command && !Path::new(&word).exists()).then_some(word)?;
+    Some(word.to_string_lossy().into_owned())
+}
+
 /// clap explains in paragraphs; the first says what is wrong, a tip what may be meant.
 pub fn failure_from_clap(error: &clap::Error) -> Failure {
+    if let Some(word) = word_of_no_meaning() {
+        return neither_command_nor_file(&word);
+    }
     let text = error.render().to_string();
     let mut paragraphs = text.split("\n\n").map(|paragraph| {
         paragraph
@@ -86,7 +127,6 @@ pub fn failure_from_clap(error: &clap::Error) -> Failure {
 
 /// `etude train --help` if a command was named, else `etude help`.
 fn help_command() -> String {
-    use clap::CommandFactory;
     let cli = super::args::Cli::command();
     let named = std::env::args().skip(1).find(|word| cli.find_subcommand(word).is_some());
     named.map_or_else(|| "etude help".to_owned(), |name| format!("etude {name} --help"))

@@ -7,7 +7,7 @@ use serde::Serialize;
 use super::args::{GenerateArgs, StrategyWord};
 use super::failure::Failure;
 use super::interrupt::cancelled_by_interrupt;
-use super::output::{Meter, Output, clock, thousands};
+use super::output::{Meter, Output, clock, count, thousands};
 use super::paths::{
     cannot_write, check_extension, check_is_not_input, check_output_file, named, numbered,
     read_piece,
@@ -41,13 +41,24 @@ struct TakeReport {
 }
 
 pub fn run(args: &GenerateArgs, output: &Output) -> Result<(), Failure> {
-    check_is_not_input(&args.out, args.prime.prime.as_slice())?;
-    check_output_file(&args.out)?;
+    for idx in 0..n_takes(args) {
+        let path = take_path(args, idx);
+        check_is_not_input(&path, args.prime.prime.as_slice())?;
+        check_output_file(&path)?;
+    }
     check_extension(&args.out, &["mid", "midi"])?;
+    let settings = settings(args);
+    settings.validate().map_err(|error| Failure::words(error.to_string()))?;
+    if n_takes(args) < args.takes {
+        output.note(&format!(
+            "`max` always chooses the likeliest chord, so there is one take instead of {} — give \
+             --strategy sample or beam for several",
+            args.takes
+        ));
+    }
     let cancel = cancelled_by_interrupt();
     let model = load_model(&args.model)?;
-    let settings = settings(args, prime(args, &model, *output)?);
-    settings.validate().map_err(|error| Failure::words(error.to_string()))?;
+    let settings = ComposeSettings { prime: prime(args, &model, *output)?, ..settings };
     let mut progress = Progress::new(args);
     let request = ComposeRequest { model, settings };
     // After Ctrl+C the takes come back with what they have.
@@ -56,6 +67,16 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<(), Failure> {
     drop(progress);
     let written = takes.iter().enumerate().map(|(idx, take)| write(args, idx, take));
     let takes = written.collect::<Result<Vec<_>, _>>()?;
+    for take in takes.iter().filter(|take| take.notes == 0) {
+        // Only what is drawn depends on the seed.
+        let other = if args.strategy == StrategyWord::Sample { "another --seed or " } else { "" };
+        let limit = if args.longest_hold > 0.0 { "" } else { ", or leave --longest-hold 0 out" };
+        output.note(&format!(
+            "{} has no notes: the model rested all the time — give {other}a start (--prime-chord \
+             C4,E4,G4){limit}",
+            take.path
+        ));
+    }
     let frames: usize = takes.iter().map(|take| take.frames).sum();
     let report = Report { takes, frames_per_second: frames as f64 / secs.max(1e-9) };
     let printed = output.result(&report, || words(&report));
@@ -64,7 +85,7 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<(), Failure> {
         let kept = report.takes.len();
         return Err(Failure::Interrupted(format!(
             "stopped; what was composed of {kept} of {} takes was kept",
-            args.takes
+            n_takes(args)
         )));
     }
     printed
@@ -79,7 +100,13 @@ pub fn load_model(path: &Path) -> Result<Model, Failure> {
     }
 }
 
-fn settings(args: &GenerateArgs, prime: Prime) -> ComposeSettings {
+/// There is but one likeliest take.
+fn n_takes(args: &GenerateArgs) -> usize {
+    if args.strategy == StrategyWord::Max { 1 } else { args.takes }
+}
+
+/// All settings but the start, which may have to be read.
+fn settings(args: &GenerateArgs) -> ComposeSettings {
     let strategy = match args.strategy {
         StrategyWord::Max => Strategy::Max,
         StrategyWord::Sample => {
@@ -94,7 +121,7 @@ fn settings(args: &GenerateArgs, prime: Prime) -> ComposeSettings {
     ComposeSettings {
         strategy,
         guard,
-        prime,
+        prime: Prime::Silence,
         frames: args.frames,
         rate: args.fps,
         takes: args.takes,
@@ -155,10 +182,10 @@ fn take_path(args: &GenerateArgs, idx: usize) -> PathBuf {
 fn words(report: &Report) -> String {
     let lines = report.takes.iter().map(|take| {
         format!(
-            "{}: {} of music, {} notes, seed {}, log-likelihood {:.1}",
+            "{}: {} of music, {}, seed {}, log-likelihood {:.1}",
             take.path,
             clock(take.music_seconds),
-            thousands(take.notes as u64),
+            count(take.notes, "note"),
             take.seed,
             take.log_likelihood
         )
@@ -176,7 +203,7 @@ struct Progress {
 
 impl Progress {
     fn new(args: &GenerateArgs) -> Self {
-        let total = args.frames.saturating_mul(args.takes) as u64;
+        let total = args.frames.saturating_mul(n_takes(args)) as u64;
         Self { meter: Meter::new("composing", total), began: std::time::Instant::now(), done: 0 }
     }
 

@@ -1,4 +1,4 @@
-//! `etude inspect`: what is in MIDI files.
+//! `etude inspect`: what is in MIDI files and projects.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -9,7 +9,9 @@ use serde::Serialize;
 use super::args::InspectArgs;
 use super::failure::Failure;
 use super::output::{Output, clock, count};
+use super::paths::{has_extension, named};
 use crate::cancel::CancelToken;
+use crate::editor::Project;
 use crate::music::{Key, Score, smf};
 use crate::tokens::find_files;
 
@@ -38,6 +40,9 @@ struct FileReport {
     key: Option<String>,
     /// How often the sustain pedal goes down.
     pedal: usize,
+    /// Takes that a project keeps.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    takes: Option<usize>,
     warnings: Vec<String>,
     error: Option<String>,
 }
@@ -76,6 +81,9 @@ pub fn run(args: &InspectArgs, output: &Output) -> Result<(), Failure> {
 }
 
 fn report(path: &Path) -> FileReport {
+    if has_extension(path, &["etude"]) {
+        return project_report(path);
+    }
     let shown = path.display().to_string();
     match smf::read_file(path) {
         Ok(import) => {
@@ -90,11 +98,36 @@ fn report(path: &Path) -> FileReport {
                 ..described(score)
             }
         }
-        Err(error) => FileReport {
-            error: Some(super::paths::named(path, &error).to_string()),
-            path: shown,
-            ..FileReport::default()
-        },
+        Err(error) => refused(path, &error),
+    }
+}
+
+/// A project is told in the same words. Its tracks are those a MIDI file of it would have.
+fn project_report(path: &Path) -> FileReport {
+    match Project::read(path) {
+        Ok(project) => {
+            let score = &project.score;
+            let written = smf::read(&smf::write(score));
+            FileReport {
+                path: path.display().to_string(),
+                notes: score.notes().len() + score.drums.len(),
+                drum_notes: score.drums.len(),
+                // Without a note it isn't read again: a conductor and the parts.
+                tracks: written.map_or(1 + score.parts.len(), |import| import.n_tracks),
+                seconds: score.duration_secs(),
+                takes: Some(project.takes.len()),
+                ..described(score)
+            }
+        }
+        Err(error) => refused(path, &error),
+    }
+}
+
+fn refused(path: &Path, error: &dyn std::fmt::Display) -> FileReport {
+    FileReport {
+        error: Some(named(path, error).to_string()),
+        path: path.display().to_string(),
+        ..FileReport::default()
     }
 }
 
@@ -184,6 +217,9 @@ fn file_words(file: &FileReport) -> String {
             format!("down {}", count(file.pedal, "time"))
         },
     );
+    if let Some(takes) = file.takes {
+        line("takes", if takes == 0 { "none".to_owned() } else { takes.to_string() });
+    }
     for warning in &file.warnings {
         line("warning", warning.clone());
     }

@@ -9,7 +9,7 @@ use super::args::TokenizeArgs;
 use super::failure::Failure;
 use super::interrupt::cancelled_by_interrupt;
 use super::output::{Meter, Output, clock, count, thousands};
-use super::paths::{cannot_write, check_is_not_input, check_output_file};
+use super::paths::{cannot_write, check_is_not_input, check_output_file, has_extension};
 use crate::cancel::CancelToken;
 use crate::files::{cache_dir, write_atomically};
 use crate::tokens::{
@@ -69,6 +69,13 @@ pub fn run(args: &TokenizeArgs, output: &Output) -> Result<(), Failure> {
     if let Some(out) = &args.out {
         check_is_not_input(out, &args.paths)?;
         check_output_file(out)?;
+        // A file of the folder that is read would otherwise be replaced.
+        if has_extension(out, &["mid", "midi", "kar", "rmi", "etude"]) {
+            return Err(Failure::words(format!(
+                "“{}” says that it is music, and tokens are JSON — end its name in .json",
+                out.display()
+            )));
+        }
     }
     let cancel = cancelled_by_interrupt();
     let began = Instant::now();
@@ -78,6 +85,14 @@ pub fn run(args: &TokenizeArgs, output: &Output) -> Result<(), Failure> {
     let everything: Vec<usize> = (0..corpus.pieces.len()).collect();
     let limits = VocabularyLimits { max_chords: args.max_vocabulary, min_count: args.min_count };
     let encoding = Encoding::new(&corpus, &everything, limits, 0);
+    // The rest is always there.
+    if encoding.vocabulary.len() < 2 {
+        return Err(Failure::failed(format!(
+            "no chord of the music is there {} times, so the vocabulary would be empty — give a \
+             smaller --min-count",
+            args.min_count
+        )));
+    }
     if let Some(out) = &args.out {
         write(out, &corpus, &encoding)?;
     }
@@ -145,7 +160,10 @@ pub fn read(
         output.note(&format!("{what}{}: {text}", path.display()));
     }
     if let Some(more) = notes.len().checked_sub(MAX_NOTES).filter(|more| *more > 0) {
-        output.note(&format!("and {} more (`etude inspect` tells them all)", count(more, "line")));
+        output.note(&format!(
+            "and {} more about single files (`etude tokenize PATH... --json` lists them all)",
+            count(more, "line")
+        ));
     }
     Ok(corpus)
 }

@@ -1,6 +1,6 @@
 //! `etude train`: learning from a folder of music.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -15,7 +15,7 @@ use crate::assets::piece_scores;
 use crate::cancel::CancelToken;
 use crate::model::{
     EpochPoint, Outcome, Prepared, Run, TrainError, TrainEvent, TrainRequest, TrainSummary,
-    TrainingSettings, train,
+    TrainingSettings, check_before_reading, train,
 };
 use crate::tokens::{Corpus, read_sources};
 
@@ -38,14 +38,21 @@ struct FinishedLine<'a> {
 
 pub fn run(args: &TrainArgs, output: &Output) -> Result<(), Failure> {
     check_run_folder(args)?;
-    let resumed = if args.resume { Some(Run::read(&args.out)?.summary) } else { None };
+    let resumed = if args.resume { Some(Run::read(&args.out)?) } else { None };
     // A run that goes on keeps its settings and its music, unless words say otherwise.
-    let base = resumed.as_ref().map_or_else(|| args.preset(), |run| run.settings.clone());
+    let base = resumed.as_ref().map_or_else(|| args.preset(), |run| run.summary.settings.clone());
     let settings = args.settings(base);
     settings.validate().map_err(|error| Failure::words(error.to_string()))?;
+    check_before_reading(&settings, &args.out, args.resume, args.device)?;
     let mut paths = args.paths.clone();
-    if let (true, Some(run)) = (paths.is_empty(), &resumed) {
-        paths = run.corpus.files.iter().map(|file| file.path.clone().into()).collect();
+    if let Some(run) = &resumed {
+        if let Some((why, summary)) = nothing_left(run, &settings) {
+            output.note(&why);
+            return print_finished(&summary, &args.out, *output);
+        }
+        if paths.is_empty() {
+            paths = music_of(run)?;
+        }
     }
     let cancel = cancelled_by_interrupt();
     let corpus = Arc::new(corpus(&paths, &settings, &cancel, *output)?);
@@ -59,17 +66,87 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<(), Failure> {
     let mut watch = Watch { output: *output, meter: Meter::new("training", 0), printed: Ok(()) };
     let summary = train(&request, &cancel, &mut |event| watch.on(event))?;
     watch.meter.finish();
-    let run = args.out.display().to_string();
-    let finished = FinishedLine { event: "finished", run: run.clone(), summary: &summary };
     let printed = std::mem::replace(&mut watch.printed, Ok(()))
-        .and_then(|()| output.result(&finished, || summary_words(&summary, &run)));
+        .and_then(|()| print_finished(&summary, &args.out, *output));
     match (summary.outcome, printed) {
         // Ctrl+C may well have ended the reader of the results too: it is still what happened.
-        (Outcome::Cancelled, Ok(()) | Err(Failure::Unread)) => Err(Failure::Interrupted(format!(
-            "stopped; what was learned is in {run} (go on with --resume)"
-        ))),
+        (Outcome::Cancelled, Ok(()) | Err(Failure::Unread)) => {
+            Err(Failure::Interrupted(match args.out.exists() {
+                true => format!(
+                    "stopped; what was learned is in {} (go on with --resume)",
+                    args.out.display()
+                ),
+                false => "stopped before anything was learned; no run was kept".to_owned(),
+            }))
+        }
         (_, printed) => printed,
     }
+}
+
+fn print_finished(summary: &TrainSummary, run: &Path, output: Output) -> Result<(), Failure> {
+    let run = run.display().to_string();
+    let finished = FinishedLine { event: "finished", run: run.clone(), summary };
+    output.result(&finished, || summary_words(summary, &run))
+}
+
+/// Why a run that is to go on has nothing left to do, with how it ended; none if it has.
+fn nothing_left(run: &Run, settings: &TrainingSettings) -> Option<(String, TrainSummary)> {
+    // One that was killed has its end still to come.
+    let ending = run.summary.ending.clone()?;
+    let (path, n_done) = (run.path.display(), run.metrics.last()?.epoch);
+    if n_done >= settings.epochs {
+        let why = format!(
+            "nothing is left to do: {path} has learned for {}, and {} asked for — give --epochs more \
+             than {n_done} to go on",
+            count(n_done, "epoch"),
+            if settings.epochs == 1 {
+                "1 is".to_owned()
+            } else {
+                format!("{} are", settings.epochs)
+            }
+        );
+        let outcome = match ending.outcome {
+            Outcome::Cancelled => Outcome::Completed,
+            outcome => outcome,
+        };
+        return Some((why, TrainSummary { outcome, ..ending }));
+    }
+    let patience = settings.early_stop?;
+    let stays_stopped = ending.outcome == Outcome::StoppedEarly
+        && run.summary.settings.early_stop.is_some_and(|before| patience <= before);
+    stays_stopped.then(|| {
+        let why = format!(
+            "nothing is left to do: {path} stopped early after {}, since {patience} of them brought \
+             nothing better — give --early-stop more than {patience}, or 0 for never, to go on",
+            count(n_done, "epoch")
+        );
+        (why, ending)
+    })
+}
+
+/// The files that a run learned from, as long as they are there.
+fn music_of(run: &Run) -> Result<Vec<PathBuf>, Failure> {
+    let files = run.summary.corpus.files.iter();
+    let paths: Vec<PathBuf> = files.map(|file| PathBuf::from(&file.path)).collect();
+    let gone: Vec<&PathBuf> =
+        paths.iter().filter(|path| !is_built_in(path) && !path.exists()).collect();
+    let which = match gone.as_slice() {
+        [] => return Ok(paths),
+        [only] => format!("{} is", only.display()),
+        [first, rest @ ..] => {
+            format!("{} and {} are", first.display(), count(rest.len(), "other file"))
+        }
+    };
+    let run = run.path.display();
+    Err(Failure::failed(format!(
+        "{which} gone, and {run} learned from it — put it back, or say where the music is now (etude \
+         train PATH... --out {run} --resume)"
+    )))
+}
+
+/// The names of the pieces in the binary stand in angle brackets.
+fn is_built_in(path: &Path) -> bool {
+    path.to_string_lossy().starts_with('<')
 }
 
 /// Refused before the music is read, which may take a while.
@@ -84,7 +161,7 @@ fn check_run_folder(args: &TrainArgs) -> Result<(), Failure> {
     }
 }
 
-/// The pieces named, or those in the binary, whose names stand in angle brackets.
+/// The pieces named, or those in the binary.
 fn corpus(
     paths: &[PathBuf],
     settings: &TrainingSettings,
@@ -92,8 +169,7 @@ fn corpus(
     output: Output,
 ) -> Result<Corpus, Failure> {
     let plan = settings.framing_plan();
-    let is_built_in = |path: &PathBuf| path.to_string_lossy().starts_with('<');
-    let corpus = if paths.iter().all(is_built_in) {
+    let corpus = if paths.iter().all(|path| is_built_in(path)) {
         output.note("learning from the built-in pieces");
         read_sources(&piece_scores(), &plan)?
     } else {
@@ -195,6 +271,9 @@ fn summary_words(summary: &TrainSummary, run: &str) -> String {
         }
         Outcome::Cancelled => "stopped",
     };
+    if summary.best_epoch == 0 {
+        return format!("{how} before an epoch was whole");
+    }
     let test = summary.test_perplexity.map_or_else(String::new, |test| {
         format!("\nperplexity on pieces that chose nothing: {}", perplexity(test))
     });

@@ -6,14 +6,13 @@ use clap::{Args, ValueEnum};
 
 use super::args::FramingWord;
 use super::values::{
-    clip, device, dropout, frame_rate, learning_rate, semitones, up_to, weight_decay,
+    averaging, clip, device, dropout, frame_rate, from_zero, learning_rate, seed, semitones, times,
+    up_to, vocabulary_size_or_off, weight_decay,
 };
 use crate::model::{DeviceChoice, ModelKind, Preset, Schedule, TrainingSettings};
 use crate::tokens::{FrameRate, Pedalling, SplitKind};
 
 /// Train a network on MIDI files and keep what it learned in a run folder
-///
-/// Without a PATH the built-in pieces are used, so that it can be tried at once.
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   etude train music/ --out runs/first
@@ -21,8 +20,10 @@ use crate::tokens::{FrameRate, Pedalling, SplitKind};
   etude train music/ --out runs/first --resume                 go on where it ended
   etude train music/ --out runs/again --preset original        as the original experiment did
 
-Flags given beside --preset count before it. Ctrl+C ends after the step at hand and keeps
-the best and the last weights; a second Ctrl+C ends at once.")]
+Every setting may be left out: the defaults learn well on little music. What the original
+experiment had instead stands beside them; flags given beside --preset count before it.
+Ctrl+C ends after the step at hand and keeps the best and the last weights; a second Ctrl+C
+ends at once.")]
 pub struct TrainArgs {
     /// MIDI files or folders [default: the built-in pieces]
     #[arg(value_name = "PATH")]
@@ -33,11 +34,12 @@ pub struct TrainArgs {
     /// Go on with the run in --out, with its own settings and music; --epochs may differ
     #[arg(long)]
     pub resume: bool,
-    /// What to compute on: auto, cpu, cuda, cuda:1, vulkan (see `etude devices`)
+    /// What to compute on: auto (the fastest that works), cpu, cuda, cuda:1, vulkan (see `etude
+    /// devices`)
     #[arg(long, default_value = "auto", value_parser = device)]
     pub device: DeviceChoice,
-    /// Where the settings start from
-    #[arg(long, value_enum, default_value_t = PresetWord::Default)]
+    /// Where the settings start from: `default`, or `original` for those of the original experiment
+    #[arg(long, value_enum, value_name = "NAME", default_value_t = PresetWord::Default, hide_possible_values = true)]
     pub preset: PresetWord,
     #[command(flatten)]
     pub network: NetworkArgs,
@@ -50,16 +52,17 @@ pub struct TrainArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "The network")]
 pub struct NetworkArgs {
-    /// The kind of recurrent layer [default: lstm]
-    #[arg(long, value_enum)]
+    /// The kind of recurrent layer: lstm, or gru, which has fewer weights [default: lstm]
+    #[arg(long, value_enum, value_name = "KIND", hide_possible_values = true)]
     pub model: Option<ModelWord>,
-    /// Stacked layers [default: 2]
+    /// Stacked layers, 1–8 [default: 2]
     #[arg(long, value_name = "N", value_parser = up_to::<8>, allow_negative_numbers = true)]
     pub layers: Option<usize>,
-    /// Units in a layer [default: 512]
+    /// Units in a layer, 1–4,096 [default: 512]
     #[arg(long, value_name = "N", value_parser = up_to::<4_096>, allow_negative_numbers = true)]
     pub hidden: Option<usize>,
-    /// Share of activations left out between layers while learning [default: 0.65; original: 0]
+    /// Share of activations left out between layers while learning, 0–0.95 [default: 0.65;
+    /// original: 0]
     #[arg(long, value_name = "SHARE", value_parser = dropout, allow_negative_numbers = true)]
     pub dropout: Option<f64>,
 }
@@ -67,73 +70,81 @@ pub struct NetworkArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "Learning")]
 pub struct LearningArgs {
-    /// Passes over the music [default: 50]
+    /// Passes over the music, 1–100,000 [default: 50]
     #[arg(long, value_name = "N", value_parser = up_to::<100_000>, allow_negative_numbers = true)]
     pub epochs: Option<usize>,
-    /// Sequences in a step; shrinks until an epoch has at least eight steps [default: 256]
+    /// Sequences in a step, 1–65,536; shrinks until an epoch has at least eight steps [default: 256]
     #[arg(long, value_name = "N", value_parser = up_to::<65_536>, allow_negative_numbers = true)]
     pub batch: Option<usize>,
-    /// Frames in a sequence [default: 100]
+    /// Frames in a sequence, 1–10,000 [default: 100]
     #[arg(long, value_name = "FRAMES", value_parser = up_to::<10_000>, allow_negative_numbers = true)]
     pub sequence: Option<usize>,
-    /// How far weights move in a step [default: 0.002]
+    /// How far weights move in a step, above 0 and up to 10 [default: 0.002]
     #[arg(long, value_name = "RATE", value_parser = learning_rate, allow_negative_numbers = true)]
     pub learning_rate: Option<f64>,
-    /// Penalty on large weights [default: 0.0005]
+    /// Penalty on large weights, 0–1 [default: 0.0005]
     #[arg(long, value_name = "WEIGHT", value_parser = weight_decay, allow_negative_numbers = true)]
     pub weight_decay: Option<f64>,
-    /// Largest norm of the gradients; 0 for no limit [default: 1; original: 0]
+    /// Largest norm of the gradients, 0–1,000,000; 0 for no limit [default: 1; original: 0]
     #[arg(long, value_name = "NORM", value_parser = clip, allow_negative_numbers = true)]
     pub clip: Option<f64>,
-    /// How much of the running mean of weights stays at each step; 0 for none [default: 0.98; original: 0]
-    #[arg(long, value_name = "SHARE", allow_negative_numbers = true)]
+    /// How much of the running mean of weights stays at each step, 0–0.9999; 0 for no mean [default:
+    /// 0.98; original: 0]
+    #[arg(long, value_name = "SHARE", value_parser = averaging, allow_negative_numbers = true)]
     pub averaging: Option<f64>,
-    /// How the learning rate moves [default: cosine; original: constant]
-    #[arg(long, value_enum)]
+    /// How the learning rate moves: constant; cosine, which falls along half a cosine; plateau, which
+    /// is halved when the held-out loss stops falling [default: cosine; original: constant]
+    #[arg(long, value_enum, value_name = "HOW", hide_possible_values = true)]
     pub schedule: Option<ScheduleWord>,
-    /// Steps over which the learning rate rises from 0 [default: 20; original: 0]
-    #[arg(long, value_name = "STEPS")]
+    /// Steps over which the learning rate rises, 0 or more; 0 for none [default: 20; original: 0]
+    #[arg(long, value_name = "STEPS", value_parser = from_zero, allow_negative_numbers = true)]
     pub warm_up: Option<usize>,
-    /// Stop after this many epochs without a better held-out loss; 0 never [default: 8; original: 0]
-    #[arg(long, value_name = "EPOCHS")]
+    /// Stop after this many epochs without a better held-out loss, 0 or more; 0 for never [default: 8;
+    /// original: 0]
+    #[arg(long, value_name = "EPOCHS", value_parser = from_zero, allow_negative_numbers = true)]
     pub early_stop: Option<usize>,
-    /// New order of the sequences each epoch; --shuffle=off keeps it [default: on; original: off]
-    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    /// A new order of the sequences each epoch, =on or =off; alone it is on [default: on; original:
+    /// off]
+    #[arg(long, value_enum, value_name = "SWITCH", hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
     pub shuffle: Option<Switch>,
-    /// Shift each sequence by up to this many semitones, up or down [default: 0]
+    /// Shift each sequence by up to this many semitones, up or down, 0–24 [default: 0]
     #[arg(long, value_name = "SEMITONES", value_parser = semitones, allow_negative_numbers = true)]
     pub transpose: Option<u8>,
-    /// Keep the hidden state from one sequence to the next [default: off; original: on]
-    #[arg(long, value_enum, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
+    /// Keep the hidden state from one sequence to the next, =on or =off; alone it is on [default: off;
+    /// original: on]
+    #[arg(long, value_enum, value_name = "SWITCH", hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
     pub carry_state: Option<Switch>,
-    /// Keep a checkpoint every so many epochs beside the best and the last three; 0 none [default: 0]
-    #[arg(long, value_name = "EPOCHS")]
+    /// Keep a checkpoint every so many epochs beside the best and the last three, 0 or more; 0 for
+    /// none [default: 0]
+    #[arg(long, value_name = "EPOCHS", value_parser = from_zero, allow_negative_numbers = true)]
     pub save_every: Option<usize>,
-    /// What makes a run repeatable [default: 0]
-    #[arg(long)]
+    /// What makes a run repeatable, any whole number from 0 [default: 0]
+    #[arg(long, value_parser = seed, allow_negative_numbers = true)]
     pub seed: Option<u64>,
 }
 
 #[derive(Args, Debug)]
 #[command(next_help_heading = "The music")]
 pub struct MusicArgs {
-    /// Frames in a second of music [default: 2]
+    /// Frames in a second of music, 0.1–200 [default: 2]
     #[arg(long, value_name = "RATE", value_parser = frame_rate, allow_negative_numbers = true)]
     pub fps: Option<FrameRate>,
-    /// How notes meet the grid of frames [default: nearest; original: original]
-    #[arg(long, value_enum)]
+    /// How notes meet the grid of frames: nearest, so that no note is lost, or original (first
+    /// instrument only, short notes vanish) [default: nearest; original: original]
+    #[arg(long, value_enum, value_name = "HOW", hide_possible_values = true)]
     pub framing: Option<FramingWord>,
-    /// Let the sustain pedal lengthen notes
+    /// Let the sustain pedal lengthen notes [default: off]
     #[arg(long)]
     pub pedal: bool,
-    /// What is held out: whole pieces, or the last fifth of everything [default: pieces; original: tail]
-    #[arg(long, value_enum)]
+    /// What is held out: pieces, whole ones, or tail, the last fifth of everything joined [default:
+    /// pieces; original: tail]
+    #[arg(long, value_enum, value_name = "HOW", hide_possible_values = true)]
     pub split: Option<SplitWord>,
-    /// Most chords in the vocabulary; 0 for no limit [default: 4000; original framing: 0]
-    #[arg(long, value_name = "CHORDS")]
+    /// Most chords in the vocabulary, 2 or more; 0 for no limit [default: 4,000; original framing: 0]
+    #[arg(long, value_name = "CHORDS", value_parser = vocabulary_size_or_off, allow_negative_numbers = true)]
     pub max_vocabulary: Option<usize>,
-    /// Chords seen fewer times stay outside the vocabulary [default: 1]
-    #[arg(long, value_name = "TIMES")]
+    /// Chords seen fewer times stay outside the vocabulary, 1 or more [default: 1]
+    #[arg(long, value_name = "TIMES", value_parser = times, allow_negative_numbers = true)]
     pub min_count: Option<u64>,
 }
 

@@ -46,6 +46,46 @@ pub fn at_least_one(text: &str) -> Result<usize, String> {
     }
 }
 
+/// The same for something that is counted in a file, which may be more than fits in memory.
+pub fn times(text: &str) -> Result<u64, String> {
+    at_least_one(text).map(|count| count as u64)
+}
+
+/// A whole number from 0 on, where 0 switches something off.
+pub fn from_zero(text: &str) -> Result<usize, String> {
+    whole(text)
+}
+
+/// A whole number from 0 to `MAX`.
+pub fn from_zero_to<const MAX: usize>(text: &str) -> Result<usize, String> {
+    match whole(text)? {
+        value if value <= MAX => Ok(value),
+        _ => Err(format!("it is out of range — give between 0 and {MAX}")),
+    }
+}
+
+pub fn seed(text: &str) -> Result<u64, String> {
+    text.trim().parse().map_err(|_| {
+        format!("a seed is a whole number from 0 to {} — give one of those, such as 7", u64::MAX)
+    })
+}
+
+/// The most chords of a vocabulary; the rest is one of them.
+pub fn vocabulary_size(text: &str) -> Result<usize, String> {
+    match whole(text)? {
+        0 | 1 => Err("only the rest would be left — give at least 2".to_owned()),
+        size => Ok(size),
+    }
+}
+
+/// The same where 0 is no limit.
+pub fn vocabulary_size_or_off(text: &str) -> Result<usize, String> {
+    match whole(text)? {
+        0 => Ok(0),
+        _ => vocabulary_size(text).map_err(|error| format!("{error}, or 0 for no limit")),
+    }
+}
+
 /// A whole number from 1 to `MAX`.
 pub fn up_to<const MAX: usize>(text: &str) -> Result<usize, String> {
     let value = whole(text)?;
@@ -93,6 +133,17 @@ pub fn dropout(text: &str) -> Result<f64, String> {
         return Ok(value);
     }
     Err("it is the share of activations left out — give between 0 and 0.95".to_owned())
+}
+
+/// How much of the running mean of the weights stays at each step.
+pub fn averaging(text: &str) -> Result<f64, String> {
+    let value = number(text)?;
+    if (0.0..=0.9999).contains(&value) {
+        return Ok(value);
+    }
+    Err("it is the share of the mean that stays — give between 0 (no mean) and 0.9999; 0.98 is \
+         usual"
+        .to_owned())
 }
 
 /// The largest norm of the gradients; 0 is no limit.
@@ -159,6 +210,15 @@ mod tests {
         for text in ["2", "0", "-0.1", "NaN"] {
             assert!(top_p(text).unwrap_err().contains(" — "));
         }
+        for text in ["-1", "1.5", "99999999999999999999", "x"] {
+            assert!(seed(text).unwrap_err().contains(" — "));
+            assert!(times(text).is_err() && from_zero(text).is_err());
+        }
+        assert_eq!((seed("7"), times("1"), from_zero("0")), (Ok(7), Ok(1), Ok(0)));
+        assert!(times("0").is_err() && from_zero_to::<9>("10").is_err());
+        assert!(vocabulary_size("1").is_err() && vocabulary_size_or_off("1").is_err());
+        assert_eq!(vocabulary_size_or_off("0"), Ok(0));
+        assert!(averaging("1").is_err() && averaging("NaN").is_err());
         for text in ["0", "100000", "-3", "1.5"] {
             assert!(beam_width(text).unwrap_err().contains(" — "));
         }

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::failure::Failure;
+use super::failure::{Failure, neither_command_nor_file};
 
 /// The commands that work without a window, for the advice.
 #[cfg(any(feature = "studio", test))]
@@ -13,10 +13,7 @@ pub fn open(file: Option<PathBuf>) -> Result<(), Failure> {
     if let Some(file) = &file
         && !file.exists()
     {
-        return Err(Failure::words(format!(
-            "“{}” is neither a command nor a file that is there — check the name, or see `etude help`",
-            file.display()
-        )));
+        return Err(neither_command_nor_file(&file.display().to_string()));
     }
     open_window(file)
 }

@@ -90,11 +90,15 @@ impl Bars {
     }
 }
 
-/// How far apart the lines are that notes snap to.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-pub enum GridStep {
+/// A note value, from a sixty-fourth to a bar.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum NoteValue {
     SixtyFourth,
     ThirtySecond,
+    #[default]
     Sixteenth,
     Eighth,
     Quarter,
@@ -103,7 +107,7 @@ pub enum GridStep {
     Bar,
 }
 
-impl GridStep {
+impl NoteValue {
     /// From the finest to the coarsest.
     pub const ALL: [Self; 7] = [
         Self::SixtyFourth,
@@ -114,19 +118,6 @@ impl GridStep {
         Self::Half,
         Self::Bar,
     ];
-
-    /// "1/16", "bar".
-    pub fn label(self) -> &'static str {
-        match self {
-            Self::SixtyFourth => "1/64",
-            Self::ThirtySecond => "1/32",
-            Self::Sixteenth => "1/16",
-            Self::Eighth => "1/8",
-            Self::Quarter => "1/4",
-            Self::Half => "1/2",
-            Self::Bar => "bar",
-        }
-    }
 
     /// How many of them make a whole note; `None` for the bar.
     fn per_whole(self) -> Option<u64> {
@@ -140,12 +131,99 @@ impl GridStep {
             Self::Bar => None,
         }
     }
+}
+
+/// What a note value is made into.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum Division {
+    #[default]
+    Straight,
+    /// Three in the time of two.
+    Triplet,
+    /// Half as long again.
+    Dotted,
+}
+
+/// How far apart the lines are that notes snap to. A bar is never a triplet or dotted.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize)]
+pub struct GridStep {
+    value: NoteValue,
+    division: Division,
+}
+
+/// As it stands in a file, where somebody may have written a dotted bar.
+#[derive(Deserialize)]
+struct GridStepFile {
+    value: NoteValue,
+    #[serde(default)]
+    division: Division,
+}
+
+impl<'de> Deserialize<'de> for GridStep {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let file = GridStepFile::deserialize(deserializer)?;
+        Ok(Self::new(file.value, file.division))
+    }
+}
+
+impl GridStep {
+    /// A bar stays a bar, whatever the division.
+    pub const fn new(value: NoteValue, division: Division) -> Self {
+        match value {
+            NoteValue::Bar => Self { value, division: Division::Straight },
+            _ => Self { value, division },
+        }
+    }
+
+    pub const fn straight(value: NoteValue) -> Self {
+        Self { value, division: Division::Straight }
+    }
+
+    pub fn value(self) -> NoteValue {
+        self.value
+    }
+
+    pub fn division(self) -> Division {
+        self.division
+    }
+
+    /// All there are: straight ones from the finest to the coarsest, then triplets, then dotted.
+    pub fn all() -> impl Iterator<Item = Self> {
+        let divisions = [Division::Straight, Division::Triplet, Division::Dotted];
+        divisions.into_iter().flat_map(|division| {
+            let steps = NoteValue::ALL.map(|value| Self::new(value, division));
+            steps.into_iter().filter(move |step| step.division == division)
+        })
+    }
+
+    /// "1/16", "1/8 triplet", "1/4 dotted", "bar".
+    pub fn label(self) -> String {
+        let Some(n) = self.value.per_whole() else { return "bar".to_owned() };
+        match self.division {
+            Division::Straight => format!("1/{n}"),
+            Division::Triplet => format!("1/{n} triplet"),
+            Division::Dotted => format!("1/{n} dotted"),
+        }
+    }
+
+    /// Its length as a fraction of a whole note; `None` for the bar.
+    fn fraction(self) -> Option<(u64, u64)> {
+        let n = self.value.per_whole()?;
+        Some(match self.division {
+            Division::Straight => (1, n),
+            Division::Triplet => (2, 3 * n),
+            Division::Dotted => (3, 2 * n),
+        })
+    }
 
     /// Length of a step in a bar, at least one tick.
     pub fn ticks(self, ticks_per_quarter: TicksPerQuarter, bar: Bar) -> u32 {
-        match self.per_whole() {
-            Some(n) => ((u64::from(ticks_per_quarter.get()) * 4 / n) as u32).max(1),
-            None => (bar.end.0 - bar.start.0).max(1),
+        match self.fraction() {
+            Some((part, of)) => ((whole_note(ticks_per_quarter) * part / of) as u32).max(1),
+            None => bar.end.saturating_sub(bar.start).0.max(1),
         }
     }
 
@@ -154,25 +232,41 @@ impl GridStep {
     /// error never adds up.
     pub fn line_before(self, tick: Tick, bars: &Bars, ticks_per_quarter: TicksPerQuarter) -> Tick {
         let bar = bars.at(tick);
-        let Some(n) = self.per_whole() else { return bar.start };
-        let whole = u64::from(ticks_per_quarter.get()) * 4;
-        // The largest line index k with floor(k · whole / n) ≤ into.
-        let into = u64::from(tick.0 - bar.start.0);
-        let k = ((into + 1) * n).div_ceil(whole) - 1;
-        Tick(bar.start.0 + (k * whole / n) as u32)
+        let Some((part, of)) = self.fraction() else { return bar.start };
+        let whole = whole_note(ticks_per_quarter) * part;
+        let k = line_index(tick, bar, whole, of);
+        Tick(bar.start.0 + (k * whole / of) as u32)
     }
 
     /// The first line after a tick; the last tick there is when none comes any more.
     pub fn line_after(self, tick: Tick, bars: &Bars, ticks_per_quarter: TicksPerQuarter) -> Tick {
         let bar = bars.at(tick);
-        let Some(n) = self.per_whole() else { return bar.end };
-        let whole = u64::from(ticks_per_quarter.get()) * 4;
-        let into = u64::from(tick.0 - bar.start.0);
-        let k = ((into + 1) * n).div_ceil(whole);
-        let line = u64::from(bar.start.0) + k * whole / n;
-        // A step finer than a tick (n > whole) may round down to where we are.
+        let Some((part, of)) = self.fraction() else { return bar.end };
+        let whole = whole_note(ticks_per_quarter) * part;
+        let k = line_index(tick, bar, whole, of) + 1;
+        let line = u64::from(bar.start.0) + k * whole / of;
+        // A step finer than a tick (of > whole) may round down to where we are.
         let line = line.max(u64::from(tick.0) + 1).min(u64::from(bar.end.0));
         Tick(u32::try_from(line).unwrap_or(u32::MAX))
+    }
+
+    /// The first line at or after a tick.
+    pub fn line_at_or_after(
+        self,
+        tick: Tick,
+        bars: &Bars,
+        ticks_per_quarter: TicksPerQuarter,
+    ) -> Tick {
+        match self.line_before(tick, bars, ticks_per_quarter) {
+            before if before == tick => tick,
+            _ => self.line_after(tick, bars, ticks_per_quarter),
+        }
+    }
+
+    /// Which line of its bar the last line at or before a tick is, counted from 0.
+    pub fn number_in_bar(self, tick: Tick, bars: &Bars, ticks_per_quarter: TicksPerQuarter) -> u64 {
+        let Some((part, of)) = self.fraction() else { return 0 };
+        line_index(tick, bars.at(tick), whole_note(ticks_per_quarter) * part, of)
     }
 
     /// The nearest line; halfway goes to the later one.
@@ -183,8 +277,19 @@ impl GridStep {
     }
 }
 
+fn whole_note(ticks_per_quarter: TicksPerQuarter) -> u64 {
+    u64::from(ticks_per_quarter.get()) * 4
+}
+
+/// The largest line index k with floor(k · whole / of) ≤ the ticks from the start of the bar.
+fn line_index(tick: Tick, bar: Bar, whole: u64, of: u64) -> u64 {
+    let into = u64::from(tick.saturating_sub(bar.start).0);
+    ((into + 1) * of).div_ceil(whole) - 1
+}
+
 /// What notes snap to: a step of the user's choice, or one that follows the zoom.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Grid {
     #[default]
     Adaptive,
@@ -197,10 +302,11 @@ impl Grid {
     pub fn step(self, ticks_per_quarter: TicksPerQuarter, bar: Bar, min_ticks: f64) -> GridStep {
         match self {
             Self::Fixed(step) => step,
-            Self::Adaptive => GridStep::ALL
+            Self::Adaptive => NoteValue::ALL
                 .into_iter()
+                .map(GridStep::straight)
                 .find(|step| f64::from(step.ticks(ticks_per_quarter, bar)) >= min_ticks)
-                .unwrap_or(GridStep::Bar),
+                .unwrap_or(GridStep::straight(NoteValue::Bar)),
         }
     }
 }
@@ -265,7 +371,7 @@ mod tests {
         {
             let score = score(tpq, &meters);
             let (bars, tpq) = (Bars::new(&score), score.tempo_map.ticks_per_quarter());
-            for step in GridStep::ALL {
+            for step in GridStep::all() {
                 for tick in (0..3000).map(Tick) {
                     let before = step.line_before(tick, &bars, tpq);
                     let after = step.line_after(tick, &bars, tpq);
@@ -277,6 +383,8 @@ mod tests {
                     assert_eq!(step.line_before(Tick(after.0 - 1), &bars, tpq), before);
                     let nearest = step.nearest(tick, &bars, tpq);
                     assert!(nearest == before || nearest == after);
+                    let ceiling = step.line_at_or_after(tick, &bars, tpq);
+                    assert_eq!(ceiling, if tick == before { tick } else { after });
                 }
             }
         }
@@ -288,9 +396,50 @@ mod tests {
         let (bars, tpq) = (Bars::new(&score), score.tempo_map.ticks_per_quarter());
         let bar = bars.at(Tick(0));
         let step = |min_ticks| Grid::Adaptive.step(tpq, bar, min_ticks);
-        assert_eq!(step(1.0), GridStep::SixtyFourth);
-        assert_eq!(step(121.0), GridStep::Eighth);
-        assert_eq!(step(1e9), GridStep::Bar);
-        assert_eq!(Grid::Fixed(GridStep::Half).step(tpq, bar, 1.0), GridStep::Half);
+        assert_eq!(step(1.0), GridStep::straight(NoteValue::SixtyFourth));
+        assert_eq!(step(121.0), GridStep::straight(NoteValue::Eighth));
+        assert_eq!(step(1e9), GridStep::straight(NoteValue::Bar));
+        let half = GridStep::straight(NoteValue::Half);
+        assert_eq!(Grid::Fixed(half).step(tpq, bar, 1.0), half);
+    }
+
+    #[test]
+    fn triplets_and_dots_have_their_lengths_and_names() {
+        let score = score(480, &[]);
+        let bars = Bars::new(&score);
+        let tpq = score.tempo_map.ticks_per_quarter();
+        let found: Vec<(String, u32)> =
+            GridStep::all().map(|step| (step.label(), step.ticks(tpq, bars.at(Tick(0))))).collect();
+        assert_eq!(found.len(), 19);
+        for (label, ticks) in [
+            ("bar", 1920),
+            ("1/64", 30),
+            ("1/8 triplet", 160),
+            ("1/64 triplet", 20),
+            ("1/4 dotted", 720),
+            ("1/64 dotted", 45),
+        ] {
+            assert!(found.contains(&(label.to_owned(), ticks)), "{label}: {found:?}");
+        }
+        // A dotted quarter goes into a common bar twice and a bit: the next bar begins anew.
+        let dotted = GridStep::new(NoteValue::Quarter, Division::Dotted);
+        let lines: Vec<u32> =
+            std::iter::successors(Some(Tick(0)), |it| Some(dotted.line_after(*it, &bars, tpq)))
+                .map(|line| line.0)
+                .take(5)
+                .collect();
+        assert_eq!(lines, [0, 720, 1440, 1920, 2640]);
+        assert_eq!(dotted.number_in_bar(Tick(2650), &bars, tpq), 1);
+    }
+
+    #[test]
+    fn a_grid_is_stored_and_a_dotted_bar_is_a_bar() {
+        for step in GridStep::all() {
+            let text = serde_json::to_string(&Grid::Fixed(step)).unwrap();
+            assert_eq!(serde_json::from_str::<Grid>(&text).unwrap(), Grid::Fixed(step));
+        }
+        let odd = r#"{"value": "bar", "division": "dotted"}"#;
+        let bar = GridStep::straight(NoteValue::Bar);
+        assert_eq!(serde_json::from_str::<GridStep>(odd).unwrap(), bar);
     }
 }

@@ -51,10 +51,10 @@ pub enum ProjectError {
         Project::FORMAT_VERSION
     )]
     Newer { path: PathBuf, found: u64 },
-    #[error("{} is damaged at line {line}, column {column} — {reason}. Open the earlier copy beside it, which ends in .bak", path.display())]
-    Damaged { path: PathBuf, line: usize, column: usize, reason: String },
-    #[error("{} is damaged — {reason}. Open the earlier copy beside it, which ends in .bak", path.display())]
-    Invalid { path: PathBuf, reason: String },
+    #[error("{} is damaged at line {line}, column {column} — {reason}. {}", path.display(), way_out(backup.as_deref()))]
+    Damaged { path: PathBuf, line: usize, column: usize, reason: String, backup: Option<PathBuf> },
+    #[error("{} is damaged — {reason}. {}", path.display(), way_out(backup.as_deref()))]
+    Invalid { path: PathBuf, reason: String, backup: Option<PathBuf> },
     #[error("{} can't be written — {}. Save it in another place", path.display(), files::plain_reason(source))]
     Write { path: PathBuf, source: io::Error },
     #[error("{} can't be written — the project would be larger than {} MB. Drop some of its takes", path.display(), Project::MAX_BYTES >> 20)]
@@ -100,6 +100,7 @@ impl Project {
             line: error.line(),
             column: error.column(),
             reason: reason(&error),
+            backup: existing_backup(path),
         };
         let foreign = || ProjectError::Foreign { path: path.to_owned() };
         // What doesn't even begin as a JSON object was never a project.
@@ -117,8 +118,11 @@ impl Project {
         }
         let mut project: Self = serde_json::from_slice(bytes).map_err(damaged)?;
         put_in_order(&mut project.score);
-        check(&project.score)
-            .map_err(|reason| ProjectError::Invalid { path: path.to_owned(), reason })?;
+        check(&project.score).map_err(|reason| ProjectError::Invalid {
+            path: path.to_owned(),
+            reason,
+            backup: existing_backup(path),
+        })?;
         Ok(project)
     }
 
@@ -134,6 +138,23 @@ impl Project {
             return Err(ProjectError::WouldBeTooLarge { path: path.to_owned() });
         }
         files::write_keeping_backup(path, text.as_bytes()).map_err(write)
+    }
+}
+
+fn existing_backup(path: &Path) -> Option<PathBuf> {
+    Some(files::backup_path(path)).filter(|backup| backup.is_file())
+}
+
+/// What is left to do about a project that is damaged.
+fn way_out(backup: Option<&Path>) -> String {
+    match backup {
+        Some(backup) => {
+            let name = backup.file_name().unwrap_or_default().to_string_lossy();
+            format!(
+                "Rename the earlier copy beside it, {name}, so that it ends in .etude, and open that"
+            )
+        }
+        None => "There is no earlier copy beside it: choose another file".to_owned(),
     }
 }
 

@@ -92,7 +92,7 @@ impl<B: Backend> DropoutMasks<B> {
 
 /// Forward and backward through the whole network. The gradients are those of the summed loss
 /// divided by `n_frames`, which may count more than this batch when gradients are gathered. The
-/// cancel token is looked at from layer to layer; `None` if it was cancelled.
+/// cancel token is looked at all the time; `None` if it was cancelled.
 pub fn gradients<B: Backend>(
     network: &Network<B>,
     batch: &Batch,
@@ -108,24 +108,18 @@ pub fn gradients<B: Backend>(
     let mut memories = Vec::with_capacity(network.layers.len());
     let mut state_after = Vec::with_capacity(network.layers.len());
     for (idx, (layer, state)) in network.layers.iter().zip(state).enumerate() {
-        if cancel.is_cancelled() {
-            return None;
-        }
-        let (y, after, memory) = layer.remember(x, state);
+        let (y, after, memory) = layer.remember(x, state, cancel)?;
         memories.push(memory);
         state_after.push(after);
         x = masks.apply(idx + 1, y);
     }
 
-    let decoded = decode(network, x, batch, n_frames);
+    let decoded = decode(network, x, batch, n_frames, cancel)?;
     let mut dx = decoded.hidden;
     let mut layer_gradients = Vec::with_capacity(network.layers.len());
     for (idx, (layer, memory)) in network.layers.iter().zip(memories).enumerate().rev() {
-        if cancel.is_cancelled() {
-            return None;
-        }
         dx = masks.apply(idx + 1, dx);
-        let (below, gradients) = layer.backward(memory, dx);
+        let (below, gradients) = layer.backward(memory, dx, cancel)?;
         layer_gradients.push(gradients);
         dx = below;
     }
@@ -148,19 +142,23 @@ struct Decoded<B: Backend> {
     bias: Tensor<B, 2>,
 }
 
-/// Loss and gradients of the decoder, chunk by chunk.
+/// Loss and gradients of the decoder, chunk by chunk; `None` if it was cancelled.
 fn decode<B: Backend>(
     network: &Network<B>,
     hidden: Tensor<B, 2>,
     batch: &Batch,
     n_frames: usize,
-) -> Decoded<B> {
+    cancel: &CancelToken,
+) -> Option<Decoded<B>> {
     let [n, n_units] = hidden.dims();
     let n_outputs = network.config.n_outputs();
     let chunk = (MAX_SCORES / n_outputs).clamp(1, n.max(1));
     let mut decoded: Option<Decoded<B>> = None;
     let mut hidden_gradients = Vec::with_capacity(n.div_ceil(chunk));
     for first in (0..n).step_by(chunk) {
+        if cancel.is_cancelled() {
+            return None;
+        }
         let last = (first + chunk).min(n);
         let part = decode_chunk(
             network,
@@ -182,7 +180,7 @@ fn decode<B: Backend>(
     }
     let mut decoded = decoded.expect("a batch has at least one row and one step");
     decoded.hidden = Tensor::cat(hidden_gradients, 0);
-    decoded
+    Some(decoded)
 }
 
 fn decode_chunk<B: Backend>(

@@ -61,6 +61,10 @@ impl Material {
         }
         let limits = settings.vocabulary_limits();
         let encoding = Encoding::new(corpus, &learned_from, limits, settings.seed);
+        // The rest is always there; alone it teaches nothing.
+        if encoding.vocabulary.len() < 2 {
+            return Err(TrainError::NoChords(settings.min_count));
+        }
         let escape = encoding.vocabulary.escape();
         let closed = settings.split == SplitKind::Tail
             && encoding.measured.iter().all(|&token| token != escape);

@@ -40,6 +40,6 @@ pub use settings::{
 };
 pub use train::{
     Baselines, BestEpoch, Outcome, Prepared, StepPoint, TrainError, TrainEvent, TrainRequest,
-    TrainSummary, TrainingState, estimate_memory, train,
+    TrainSummary, TrainingState, check_before_reading, estimate_memory, train,
 };
 pub use weights::{Precision, WeightsError};

@@ -32,6 +32,7 @@ use burn::tensor::activation::sigmoid;
 use burn::tensor::backend::Backend;
 
 use super::ModelKind;
+use crate::cancel::CancelToken;
 
 /// The weights of one layer. `G` below is the number of gates: 4 for an LSTM (i, f, o, g), 3 for
 /// a GRU (r, z, n).
@@ -122,12 +123,15 @@ impl<B: Backend> RecurrentLayer<B> {
         (Tensor::cat(outputs, 0), state)
     }
 
-    /// [`RecurrentLayer::forward`], keeping what [`RecurrentLayer::backward`] needs.
+    /// [`RecurrentLayer::forward`], keeping what [`RecurrentLayer::backward`] needs; `None` if it
+    /// was cancelled. A layer of a large batch takes seconds on a busy machine, so that the token
+    /// is looked at before every time step.
     pub fn remember(
         &self,
         x: Tensor<B, 2>,
         state: LayerState<B>,
-    ) -> (Tensor<B, 2>, LayerState<B>, Memory<B>) {
+        cancel: &CancelToken,
+    ) -> Option<(Tensor<B, 2>, LayerState<B>, Memory<B>)> {
         let n_rows = state.hidden.dims()[0];
         let n_steps = x.dims()[0] / n_rows.max(1);
         let projected = self.project(x.clone());
@@ -136,26 +140,30 @@ impl<B: Backend> RecurrentLayer<B> {
         let mut hidden = Vec::with_capacity(n_steps);
         let mut steps = Vec::with_capacity(n_steps);
         for t in 0..n_steps {
+            if cancel.is_cancelled() {
+                return None;
+            }
             hidden.push(state.hidden.clone());
             let (next, memory) = self.step(rows(&projected, t, n_rows), state);
             outputs.push(next.hidden.clone());
             steps.push(memory);
             state = next;
         }
-        (Tensor::cat(outputs, 0), state, Memory { input: x, hidden, steps })
+        Some((Tensor::cat(outputs, 0), state, Memory { input: x, hidden, steps }))
     }
 
     /// From the gradient of the outputs (`[T·B, H]`) to those of the input (`[T·B, I]`) and the
     /// weights. Nothing flows into the state before the first step: that is where back-propagation
-    /// is truncated.
+    /// is truncated. `None` if it was cancelled.
     pub fn backward(
         &self,
         memory: Memory<B>,
         output_gradient: Tensor<B, 2>,
-    ) -> (Tensor<B, 2>, LayerGradients<B>) {
+        cancel: &CancelToken,
+    ) -> Option<(Tensor<B, 2>, LayerGradients<B>)> {
         match self.kind {
-            ModelKind::Lstm => self.backward_lstm(memory, output_gradient),
-            ModelKind::Gru => self.backward_gru(memory, output_gradient),
+            ModelKind::Lstm => self.backward_lstm(memory, output_gradient, cancel),
+            ModelKind::Gru => self.backward_gru(memory, output_gradient, cancel),
         }
     }
 
@@ -206,7 +214,8 @@ impl<B: Backend> RecurrentLayer<B> {
         &self,
         memory: Memory<B>,
         output_gradient: Tensor<B, 2>,
-    ) -> (Tensor<B, 2>, LayerGradients<B>) {
+        cancel: &CancelToken,
+    ) -> Option<(Tensor<B, 2>, LayerGradients<B>)> {
         let n = self.n_units();
         let n_rows = memory.hidden.first().map_or(0, |hidden| hidden.dims()[0]);
         let transposed = self.recurrent_weights.clone().transpose();
@@ -214,6 +223,9 @@ impl<B: Backend> RecurrentLayer<B> {
         let mut cell_gradient: Option<Tensor<B, 2>> = None;
         let mut gate_gradients = Vec::with_capacity(memory.steps.len());
         for (t, step) in memory.steps.into_iter().enumerate().rev() {
+            if cancel.is_cancelled() {
+                return None;
+            }
             let StepMemory::Lstm { gates, candidate, cell_before, cell_tanh } = step else {
                 continue;
             };
@@ -237,14 +249,15 @@ impl<B: Backend> RecurrentLayer<B> {
         gate_gradients.reverse();
         let dz = Tensor::cat(gate_gradients, 0);
         let bias = dz.clone().sum_dim(0);
-        self.finish_backward(memory.input, memory.hidden, dz.clone(), dz, bias)
+        Some(self.finish_backward(memory.input, memory.hidden, dz.clone(), dz, bias))
     }
 
     fn backward_gru(
         &self,
         memory: Memory<B>,
         output_gradient: Tensor<B, 2>,
-    ) -> (Tensor<B, 2>, LayerGradients<B>) {
+        cancel: &CancelToken,
+    ) -> Option<(Tensor<B, 2>, LayerGradients<B>)> {
         let n = self.n_units();
         let n_rows = memory.hidden.first().map_or(0, |hidden| hidden.dims()[0]);
         let transposed = self.recurrent_weights.clone().transpose();
@@ -252,6 +265,9 @@ impl<B: Backend> RecurrentLayer<B> {
         let mut from_input = Vec::with_capacity(memory.steps.len());
         let mut from_hidden = Vec::with_capacity(memory.steps.len());
         for (t, step) in memory.steps.into_iter().enumerate().rev() {
+            if cancel.is_cancelled() {
+                return None;
+            }
             let StepMemory::Gru { gates, candidate, recurrent } = step else { continue };
             let (reset, update) = (columns(&gates, 0, n), columns(&gates, n, n));
             let dh = plus(rows(&output_gradient, t, n_rows), hidden_gradient.take());
@@ -275,7 +291,7 @@ impl<B: Backend> RecurrentLayer<B> {
         let (from_input, from_hidden) = (Tensor::cat(from_input, 0), Tensor::cat(from_hidden, 0));
         let inner_bias = columns(&from_hidden, 2 * n, n).sum_dim(0);
         let bias = Tensor::cat(vec![from_input.clone().sum_dim(0), inner_bias], 1);
-        self.finish_backward(memory.input, memory.hidden, from_input, from_hidden, bias)
+        Some(self.finish_backward(memory.input, memory.hidden, from_input, from_hidden, bias))
     }
 
     /// The products over all time steps at once.

@@ -198,6 +198,21 @@ impl RunFolder {
         fs::create_dir_all(self.path.join(CHECKPOINTS))
     }
 
+    /// Takes a run away that has learned nothing, so that its name is free again. What else is in
+    /// its folder stays.
+    pub fn discard_unlearned(&self) {
+        if self.best().is_some() || !self.to_resume_from().is_empty() {
+            return;
+        }
+        let discarded = match fs::remove_dir(self.path.join(CHECKPOINTS)) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+            _ => [SUMMARY, METRICS].iter().try_for_each(|name| remove(&self.path.join(name))),
+        };
+        if let Err(error) = discarded.and_then(|()| fs::remove_dir(&self.path)) {
+            tracing::warn!("{} learned nothing and stays: {error}", self.path.display());
+        }
+    }
+
     pub fn write_summary(&self, summary: &RunSummary) -> io::Result<()> {
         let mut json = serde_json::to_string_pretty(summary)?;
         json.push('\n');

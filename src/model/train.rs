@@ -3,6 +3,7 @@
 //! This file is what the other rooms see, and what comes before the first step. The steps
 //! themselves are in `trainer`, which is generic in the backend.
 
+use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use super::{
     baselines, memory,
 };
 use crate::cancel::CancelToken;
-use crate::tokens::{BackOff, Chord, Corpus, SplitError, Stretch};
+use crate::tokens::{BackOff, Chord, Corpus, Piece, SplitError, Stretch};
 
 #[derive(Clone)]
 pub struct TrainRequest {
@@ -172,10 +173,15 @@ pub enum TrainError {
     #[error("{setting} differs from the run's ({theirs}) — leave it out, or start a new run")]
     OtherSettings { setting: String, theirs: String },
     #[error(
-        "the music isn't what {0} learned from — give the same files to resume it, or start a new \
-         run"
+        "the music isn't what {run} learned from: {change} — give the files as they were (etude \
+         train PATH... --out {run} --resume), or start a new run with another --out"
     )]
-    OtherMusic(PathBuf),
+    OtherMusic { run: PathBuf, change: String },
+    #[error(
+        "no chord of the music is there {0} times, so there would be nothing to learn — give a \
+         smaller --min-count"
+    )]
+    NoChords(u64),
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     #[error("the run {path} can't be written: {source} — free some space or choose another place")]
@@ -195,6 +201,26 @@ pub enum TrainError {
     DeviceFailed(String, String),
 }
 
+/// Refuses what can be refused without the music, so that nobody waits for hours of reading to
+/// hear of it: settings, the run's folder and settings, the device. [`train`] looks again.
+///
+/// # Errors
+/// Those of [`train`] that have these causes.
+pub fn check_before_reading(
+    settings: &TrainingSettings,
+    run_dir: &Path,
+    resume: bool,
+    device: DeviceChoice,
+) -> Result<(), TrainError> {
+    settings.validate()?;
+    run_to_resume(settings, run_dir, resume)?;
+    match device {
+        // They never fail, and finding the fastest may take a moment.
+        DeviceChoice::Auto | DeviceChoice::Cpu => Ok(()),
+        device => device::choose(device).map(|_| ()).map_err(TrainError::Device),
+    }
+}
+
 /// Trains until the epochs are done, early stop, or cancel. Events are sent from the calling
 /// thread.
 pub fn train(
@@ -204,7 +230,7 @@ pub fn train(
 ) -> Result<TrainSummary, TrainError> {
     request.settings.validate()?;
     let folder = RunFolder::new(&request.run_dir);
-    let resumed = resumed_run(request, &folder)?;
+    let resumed = resumed_run(request)?;
     let chosen = device::choose(request.device).map_err(TrainError::Device)?;
     let material = Material::new(&request.corpus, &request.settings)?;
     let job = prepare(request, material, folder, &chosen, resumed, cancel)?;
@@ -247,21 +273,68 @@ pub fn estimate_memory(
 }
 
 /// The run to go on with, checked against what was asked; none when a new one begins.
-fn resumed_run(request: &TrainRequest, folder: &RunFolder) -> Result<Option<Run>, TrainError> {
-    if !request.resume {
-        return if folder.is_free() {
-            Ok(None)
-        } else {
-            Err(TrainError::RunExists(request.run_dir.clone()))
+fn resumed_run(request: &TrainRequest) -> Result<Option<Run>, TrainError> {
+    let run = run_to_resume(&request.settings, &request.run_dir, request.resume)?;
+    let files = run.as_ref().map(|run| run.summary.corpus.files.as_slice());
+    match files.and_then(|files| change_of_music(files, &request.corpus.pieces)) {
+        Some(change) => Err(TrainError::OtherMusic { run: request.run_dir.clone(), change }),
+        None => Ok(run),
+    }
+}
+
+/// The same as far as it can be told without the music.
+fn run_to_resume(
+    settings: &TrainingSettings,
+    run_dir: &Path,
+    resume: bool,
+) -> Result<Option<Run>, TrainError> {
+    if !resume {
+        return match RunFolder::new(run_dir).is_free() {
+            true => Ok(None),
+            false => Err(TrainError::RunExists(run_dir.to_owned())),
         };
     }
-    let run = Run::read(&request.run_dir)?;
-    same_settings(&run.summary.settings, &request.settings)?;
-    let hashes = request.corpus.pieces.iter().map(|piece| &piece.sha256);
-    if !hashes.eq(run.summary.corpus.files.iter().map(|file| &file.sha256)) {
-        return Err(TrainError::OtherMusic(request.run_dir.clone()));
-    }
+    let run = Run::read(run_dir)?;
+    same_settings(&run.summary.settings, settings)?;
     Ok(Some(run))
+}
+
+/// What is different about the music that a run learned from, in words; none if it is the same in
+/// the same order.
+fn change_of_music(files: &[FileSummary], pieces: &[Piece]) -> Option<String> {
+    let theirs: HashSet<&str> = files.iter().map(|file| file.sha256.as_str()).collect();
+    let ours: HashSet<&str> = pieces.iter().map(|piece| piece.sha256.as_str()).collect();
+    let paths = pieces.iter().map(|piece| lasting_path(&piece.path).to_string_lossy().into_owned());
+    let paths: Vec<String> = paths.collect();
+    let is_read = |file: &&FileSummary| paths.contains(&file.path);
+    let gone = files.iter().filter(|file| !ours.contains(file.sha256.as_str()));
+    let (changed, missing): (Vec<_>, Vec<_>) = gone.partition(is_read);
+    let is_changed = |path: &str| changed.iter().any(|file| file.path == path);
+    let new = paths
+        .iter()
+        .zip(pieces)
+        .filter(|(path, piece)| !theirs.contains(piece.sha256.as_str()) && !is_changed(path));
+    let groups = [
+        ("has changed", changed.iter().map(|file| file.path.as_str()).collect()),
+        ("is missing", missing.iter().map(|file| file.path.as_str()).collect()),
+        ("is new", new.map(|(path, _)| path.as_str()).collect::<Vec<_>>()),
+    ];
+    let words: Vec<String> = groups
+        .iter()
+        .filter_map(|(what, paths)| match paths.as_slice() {
+            [] => None,
+            [only] => Some(format!("{only} {what}")),
+            [first, rest @ ..] => Some(format!("{first} {what}, and {} more", rest.len())),
+        })
+        .collect();
+    if !words.is_empty() {
+        return Some(words.join("; "));
+    }
+    let is_same_order =
+        pieces.iter().map(|piece| &piece.sha256).eq(files.iter().map(|file| &file.sha256));
+    (!is_same_order).then(|| {
+        "the files are the same, but renamed or moved so that they come in another order".to_owned()
+    })
 }
 
 /// Names the first setting that a resumed run would have to change in its middle.

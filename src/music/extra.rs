@@ -21,7 +21,22 @@ pub enum ExtraHome {
     Conductor,
     /// By index into [`Score::parts`](super::Score::parts).
     Part(u8),
+    /// The first track of percussion.
     Drums,
+    /// A further track of percussion, from 1: the `part` of the notes in it.
+    FurtherDrums(u8),
+    /// A track of its own in which nothing sounds, numbered in the order of the file.
+    Silent(u8),
+}
+
+impl ExtraHome {
+    /// The track of the percussion whose notes have this `part`.
+    pub fn of_drums(part: u8) -> Self {
+        match part {
+            0 => Self::Drums,
+            further => Self::FurtherDrums(further),
+        }
+    }
 }
 
 /// The message as it stands in a file.

@@ -4,7 +4,8 @@
 //! pitch     keys and velocities            smf/       Standard MIDI Files, read and written
 //! time      ticks, tempo, meter            notation/  pieces as text that a person can read
 //! score     a piece: notes, parts, pedal   key        which key a piece is in
-//! bars      where its bars are             extra      what a file says besides
+//! bars      where its bars are             scale      which pitches belong together
+//! extra     what a file says besides       harmony    the names of its chords
 //! ```
 //!
 //! Musical time is counted in integer [`Tick`]s, never in floating beats. Only this room names
@@ -12,16 +13,21 @@
 
 mod bars;
 mod extra;
+mod harmony;
 mod key;
 pub mod notation;
 mod pitch;
+mod scale;
 mod score;
 pub mod smf;
 mod time;
 
 pub use bars::{Bar, BarGrid};
 pub use extra::{Extra, ExtraHome, ExtraMessage};
+pub use harmony::{HarmonicRhythm, Harmony, HarmonySpan, MAX_HARMONY_SPANS, Quality, harmonies};
 pub use key::{Key, Mode};
 pub use pitch::{ParsePitchError, Pitch, Velocity};
-pub use score::{Note, Part, PedalSpan, Score};
+pub use scale::{KeyScale, Scale, Spelling};
+pub(crate) use score::order;
+pub use score::{Note, Part, PedalSpan, Score, Track};
 pub use time::{BarBeat, Meter, MeterChange, TempoChange, TempoMap, Tick, TicksPerQuarter};

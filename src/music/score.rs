@@ -15,7 +15,7 @@ pub struct Note {
     pub length: Tick,
     pub pitch: Pitch,
     pub velocity: Velocity,
-    /// Which of the score's parts it belongs to.
+    /// Which of the score's parts it belongs to; of percussion, which of its tracks.
     pub part: u8,
 }
 
@@ -41,6 +41,32 @@ pub struct Part {
     pub channel: u8,
     /// General MIDI program, 0–127; 0 is the grand piano.
     pub program: u8,
+    /// Which of the window's part colors it has; `None` for the one of its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub color: Option<u8>,
+    /// Not heard.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_muted: bool,
+    /// Heard, and no other part that isn't solo too.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub is_solo: bool,
+}
+
+fn is_false(value: &bool) -> bool {
+    !*value
+}
+
+fn is_default(part: &Part) -> bool {
+    *part == Part::default()
+}
+
+/// A row of the track list: one of the score's parts, or its percussion.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Track {
+    /// By index into [`Score::parts`].
+    Part(u8),
+    Drums,
 }
 
 /// A piece: notes sorted by start then pitch, tempo, time signatures, sustain pedal.
@@ -61,8 +87,11 @@ pub struct Score {
     pub pedal: Vec<PedalSpan>,
     /// Percussion (MIDI channel 10), sorted like the notes; `pitch` is the drum.
     pub drums: Vec<Note>,
-    /// What a MIDI file said besides, kept for export; ascending by tick. Shared, since no edit
-    /// changes it.
+    /// How the percussion is named, colored and heard; its channel and program don't count.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub drum_part: Part,
+    /// What a MIDI file said besides, kept for export; ascending by tick. Shared, since hardly
+    /// an edit changes it.
     #[serde(default)]
     pub extras: Arc<[Extra]>,
 }
@@ -84,6 +113,44 @@ impl Score {
     /// Puts them in order.
     pub fn set_notes(&mut self, notes: Vec<Note>) {
         self.notes = sorted(notes);
+    }
+
+    /// The same piece with other notes, which are in order already. Copies none of the notes it
+    /// has: in a long piece that is most of what there is to copy.
+    pub(crate) fn with_notes_in_order(&self, notes: Vec<Note>) -> Self {
+        debug_assert!(notes.is_sorted_by_key(order));
+        Self {
+            title: self.title.clone(),
+            tempo_map: self.tempo_map.clone(),
+            meters: self.meters.clone(),
+            parts: self.parts.clone(),
+            notes,
+            pedal: self.pedal.clone(),
+            drums: self.drums.clone(),
+            drum_part: self.drum_part.clone(),
+            extras: Arc::clone(&self.extras),
+        }
+    }
+
+    /// What a row of the track list stands for; `None` when there is no such part.
+    pub fn track(&self, track: Track) -> Option<&Part> {
+        match track {
+            Track::Part(part) => self.parts.get(usize::from(part)),
+            Track::Drums => Some(&self.drum_part),
+        }
+    }
+
+    /// Whether a track is heard: not muted, and solo where any is.
+    pub fn is_heard(&self, track: Track) -> bool {
+        let mut all = self.parts.iter().chain([&self.drum_part]);
+        let any_solo = all.any(|part| part.is_solo);
+        self.track(track).is_some_and(|part| !part.is_muted && (part.is_solo || !any_solo))
+    }
+
+    /// A channel that no part uses, never the one of percussion; 0 when all are used.
+    pub fn free_channel(&self) -> u8 {
+        let is_free = |channel: &u8| self.parts.iter().all(|part| part.channel != *channel);
+        (0..16).filter(|channel| *channel != 9).find(is_free).unwrap_or(0)
     }
 
     /// Percussion, in the same order as notes.
@@ -162,15 +229,16 @@ impl Score {
         let ticks_per_quarter = self.tempo_map.ticks_per_quarter();
         let (mut bar, mut start, mut meter) = (1, Tick::ZERO, Meter::COMMON);
         for change in self.meters.iter().take_while(|change| change.tick <= tick) {
-            let passed = change.tick.0 - start.0;
-            bar += passed.div_ceil(meter.ticks_per_bar(ticks_per_quarter));
+            let passed = change.tick.saturating_sub(start).0;
+            let n_bars = passed.div_ceil(meter.ticks_per_bar(ticks_per_quarter));
+            bar = n_bars.saturating_add(bar);
             (start, meter) = (change.tick, change.meter);
         }
-        let into = tick.0 - start.0;
+        let into = tick.saturating_sub(start).0;
         let (per_bar, per_beat) =
             (meter.ticks_per_bar(ticks_per_quarter), meter.ticks_per_beat(ticks_per_quarter));
         BarBeat {
-            bar: bar + into / per_bar,
+            bar: (into / per_bar).saturating_add(bar),
             beat: into % per_bar / per_beat + 1,
             tick: into % per_bar % per_beat,
         }
@@ -179,8 +247,13 @@ impl Score {
 
 /// By start, then pitch, then the rest of a note, so that equal sets are equal lists.
 fn sorted(mut notes: Vec<Note>) -> Vec<Note> {
-    notes.sort_by_key(|note| (note.start, note.pitch, note.length, note.velocity, note.part));
+    notes.sort_by_key(order);
     notes
+}
+
+/// By start, then pitch, then the rest of a note: the order of [`Score::notes`].
+pub(crate) fn order(note: &Note) -> (Tick, Pitch, Tick, Velocity, u8) {
+    (note.start, note.pitch, note.length, note.velocity, note.part)
 }
 
 #[cfg(test)]
@@ -227,6 +300,27 @@ mod tests {
         assert_eq!(of(0), [(0, 20), (20, 30)]);
         assert_eq!(of(5), [(1, 2)]);
         assert_eq!(of(9), []);
+    }
+
+    #[test]
+    fn a_muted_part_is_silent_and_a_solo_part_silences_the_others() {
+        let mut score = Score::piano(TempoMap::default(), Vec::new());
+        score.parts.extend([Part { channel: 1, ..Part::default() }, Part::default()]);
+        assert_eq!(score.free_channel(), 2);
+        let heard = |score: &Score| {
+            [Track::Part(0), Track::Part(1), Track::Part(2), Track::Drums, Track::Part(3)]
+                .map(|track| score.is_heard(track))
+        };
+        assert_eq!(heard(&score), [true, true, true, true, false]);
+        score.parts[0].is_muted = true;
+        assert_eq!(heard(&score), [false, true, true, true, false]);
+        score.parts[0].is_solo = true;
+        score.parts[2].is_solo = true;
+        assert_eq!(heard(&score), [false, false, true, false, false]);
+        score.drum_part.is_solo = true;
+        assert!(score.is_heard(Track::Drums));
+        let json = serde_json::to_string(&score).unwrap();
+        assert_eq!(serde_json::from_str::<Score>(&json).unwrap(), score);
     }
 
     #[test]

@@ -50,6 +50,27 @@ pub struct TempoChange {
 }
 
 impl TempoChange {
+    /// The longest quarter note that a MIDI file can state, in microseconds: 3.58 a minute.
+    pub const MAX_MICROS: u32 = 0xff_ffff;
+
+    /// The shortest that is written here: 6,000 a minute. Faster ones only come from elsewhere.
+    pub const MIN_MICROS: u32 = 10_000;
+
+    /// The change to a number of quarters a minute, brought into what can be written: about 3.58
+    /// to 6,000. NaN is taken for 120.
+    pub fn from_quarters_per_minute(tick: Tick, quarters_per_minute: f64) -> Self {
+        let micros = 60e6 / quarters_per_minute;
+        let micros = match micros.is_nan() {
+            true => f64::from(TempoMap::DEFAULT_MICROS),
+            // Backwards in time is as slow as it gets.
+            false if micros < 0.0 => f64::from(Self::MAX_MICROS),
+            false => micros.round(),
+        };
+        // A float to integer cast saturates.
+        let micros_per_quarter = (micros as u32).clamp(Self::MIN_MICROS, Self::MAX_MICROS);
+        Self { tick, micros_per_quarter }
+    }
+
     pub fn quarters_per_minute(self) -> f64 {
         60e6 / f64::from(self.micros_per_quarter)
     }
@@ -87,7 +108,7 @@ impl TempoMap {
             kept.push(TempoChange { tick: Tick::ZERO, micros_per_quarter: Self::DEFAULT_MICROS });
         }
         for mut change in changes {
-            change.micros_per_quarter = change.micros_per_quarter.clamp(1, 0xff_ffff);
+            change.micros_per_quarter = change.micros_per_quarter.clamp(1, TempoChange::MAX_MICROS);
             match kept.last_mut() {
                 Some(last) if last.tick == change.tick => *last = change,
                 _ => kept.push(change),
@@ -165,6 +186,10 @@ impl TryFrom<TempoMapFile> for TempoMap {
     fn try_from(file: TempoMapFile) -> Result<Self, Self::Error> {
         let ticks_per_quarter = TicksPerQuarter::new(file.ticks_per_quarter)
             .ok_or("a quarter note has 1 to 32,767 ticks")?;
+        let possible = 1..=TempoChange::MAX_MICROS;
+        if file.changes.iter().any(|change| !possible.contains(&change.micros_per_quarter)) {
+            return Err("a tempo isn't one: a quarter note lasts 1 to 16,777,215 microseconds");
+        }
         Ok(Self::new(ticks_per_quarter, file.changes))
     }
 }
@@ -236,6 +261,26 @@ mod tests {
         let map = TempoMap::new(quarter, vec![change(480, 2_000_000), change(0, 500_000)]);
         assert_eq!(map.secs_from_tick(Tick(960)), 2.5);
         assert_eq!(map.tick_from_secs(2.5), Tick(960));
+    }
+
+    #[test]
+    fn any_number_becomes_a_tempo_and_a_stored_one_must_be_one() {
+        let micros = |quarters_per_minute| {
+            TempoChange::from_quarters_per_minute(Tick(3), quarters_per_minute).micros_per_quarter
+        };
+        assert_eq!((micros(120.0), micros(96.0)), (500_000, 625_000));
+        assert_eq!((micros(f64::NAN), micros(f64::INFINITY)), (500_000, TempoChange::MIN_MICROS));
+        for too_slow in [0.0, -0.0, 1e-300, -120.0, f64::NEG_INFINITY] {
+            let found = micros(too_slow);
+            assert!(found == TempoChange::MAX_MICROS || found == TempoChange::MIN_MICROS);
+        }
+        assert_eq!(micros(0.0), TempoChange::MAX_MICROS);
+        for (micros, is_one) in [(0, false), (1, true), (16_777_215, true), (16_777_216, false)] {
+            let text = format!(
+                r#"{{"ticks_per_quarter":480,"changes":[{{"tick":0,"micros_per_quarter":{micros}}}]}}"#
+            );
+            assert_eq!(serde_json::from_str::<TempoMap>(&text).is_ok(), is_one, "{micros}");
+        }
     }
 
     proptest! {

@@ -97,6 +97,7 @@ impl Cache {
     /// the files again, and an entry that a power cut damaged is recognized by its checksum.
     pub fn put(&self, sha256: &str, entry: &FramedPiece) -> io::Result<()> {
         let payload = postcard::to_stdvec(entry).map_err(io::Error::other)?;
+        crate::files::check_size((HEADER_LEN + payload.len()) as u64)?;
         let path = self.path(sha256);
         let shelf = path.parent().unwrap_or(&self.folder);
         std::fs::create_dir_all(shelf)?;

@@ -5,7 +5,7 @@ use egui::{Context, Response, RichText, Ui};
 use super::action::{Actions, AppAction, Choice, UnfinishedAction};
 use super::sessions::Unfinished;
 use super::state::{Question, State, universal_time};
-use super::theme::{SPACE, Theme};
+use super::theme::{ROW, SPACE, Theme};
 use super::widgets::progress;
 use crate::cuda_libraries;
 
@@ -14,19 +14,17 @@ const WIDTH: f32 = SPACE * 56.0;
 /// Something serious: what failed, why, what to do.
 pub fn alert_ui(ctx: &Context, state: &mut State) {
     let Some(text) = state.alert.clone() else { return };
-    let (what, rest) = match text.split_once(" — ") {
-        Some((what, rest)) => (what.to_owned(), Some(rest.to_owned())),
-        None => (text, None),
-    };
+    let alert = Alert::from(text.as_str());
     let response = super::widgets::modal(ctx, "alert").show(ctx, |ui| {
         ui.set_width(WIDTH);
-        ui.label(RichText::new(what).strong());
-        if let Some(rest) = rest {
+        ui.label(RichText::new(alert.what).strong());
+        for line in [alert.why, alert.remedy].into_iter().flatten() {
             ui.add_space(SPACE);
-            ui.label(rest);
+            ui.label(line);
         }
         ui.add_space(SPACE * 2.0);
-        let button = ui.button("All right");
+        let size = egui::vec2(SPACE * 10.0, ROW);
+        let button = ui.horizontal(|ui| ui.add(egui::Button::new("OK").min_size(size))).inner;
         if ui.memory(|memory| memory.focused().is_none()) {
             button.request_focus();
         }
@@ -34,6 +32,42 @@ pub fn alert_ui(ctx: &Context, state: &mut State) {
     });
     if response.inner || response.should_close() {
         state.alert = None;
+    }
+}
+
+/// A message in the parts it is written in: "what failed — why. What to do".
+#[derive(PartialEq, Debug)]
+struct Alert {
+    what: String,
+    why: Option<String>,
+    remedy: Option<String>,
+}
+
+impl From<&str> for Alert {
+    fn from(text: &str) -> Self {
+        let Some((what, rest)) = text.split_once(" — ") else {
+            return Self { what: text.to_owned(), why: None, remedy: None };
+        };
+        // Where a cause brought a remedy of its own, both stand in the last line.
+        let (why, remedy) = match rest.split_once(". ") {
+            Some((why, remedy)) => (why, Some(sentence(remedy))),
+            None => match rest.split_once(" — ") {
+                Some((why, remedy)) => (why, Some(sentence(remedy))),
+                None => (rest, None),
+            },
+        };
+        Self { what: sentence(what), why: Some(sentence(why)), remedy }
+    }
+}
+
+/// With a capital at the start, unless a path or a name in quotes stands there.
+fn sentence(text: &str) -> String {
+    let text = text.trim().trim_end_matches('.');
+    let mut letters = text.chars();
+    let is_word = text.split_whitespace().next().is_some_and(|word| !word.contains(['/', '.']));
+    match letters.next() {
+        Some(first) if is_word => first.to_uppercase().chain(letters).collect(),
+        _ => text.to_owned(),
     }
 }
 

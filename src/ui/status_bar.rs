@@ -3,18 +3,20 @@
 use egui::{Align, Align2, Area, Frame, Layout, Margin, Order, RichText, Sense, Ui, Vec2};
 
 use super::action::{Actions, AppAction};
-use super::state::{NoticeKind, State};
+use super::state::{Notice, NoticeKind, Offer, State};
 use super::theme::{HALF_SPACE, ROW, SPACE, Theme};
 
 pub fn ui(ui: &mut Ui, state: &State, library: Option<String>, actions: &mut Actions) {
     ui.horizontal(|ui| {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let name = state.document.name();
+            let short = shortened(&name, MOST_OF_A_NAME);
             let (text, tooltip) = if state.document.is_unsaved() {
-                (format!("• {name}"), "Changed since it was saved")
+                (format!("• {short}"), "changed since it was saved")
             } else {
-                (name, "Nothing to save")
+                (short, "nothing to save")
             };
+            let tooltip = format!("{name}: {tooltip}");
             ui.label(RichText::new(text).small().weak()).on_hover_text(tooltip);
             if state.takes.dropped.is_some()
                 && ui.small_button("Bring the dropped take back").clicked()
@@ -39,44 +41,71 @@ pub fn ui(ui: &mut Ui, state: &State, library: Option<String>, actions: &mut Act
     });
 }
 
-/// Messages over the top of the roll, the newest lowest.
-pub fn notices_ui(ctx: &egui::Context, theme: &Theme, state: &State, actions: &mut Actions) {
+/// So many letters of a name leave room for what the line says.
+const MOST_OF_A_NAME: usize = 60;
+
+fn shortened(text: &str, n_letters: usize) -> String {
+    match text.char_indices().nth(n_letters) {
+        Some((end, _)) => format!("{}…", text[..end].trim_end()),
+        None => text.to_owned(),
+    }
+}
+
+/// Messages in the lower right corner of the roll, where few notes are, the newest lowest. They
+/// are never wider than the roll, and never where something is pressed.
+pub fn notices_ui(
+    ctx: &egui::Context,
+    theme: &Theme,
+    state: &mut State,
+    roll: egui::Rect,
+    actions: &mut Actions,
+) {
     if state.notices.shown.is_empty() {
+        state.notices.are_held = false;
         return;
     }
-    Area::new(egui::Id::unique("notices"))
-        .order(Order::Foreground)
-        .anchor(Align2::CENTER_TOP, Vec2::new(0.0, SPACE * 17.0))
+    // The scrollbar below stays free.
+    let corner = roll.right_bottom() - Vec2::new(SPACE * 2.0, SPACE * 1.5);
+    let width = (roll.width() - SPACE * 4.0).clamp(SPACE * 24.0, SPACE * 50.0);
+    let area = Area::new(egui::Id::unique("notices"))
+        .order(Order::Middle)
+        .pivot(Align2::RIGHT_BOTTOM)
+        .fixed_pos(corner)
         .show(ctx, |ui| {
             for (idx, notice) in state.notices.shown.iter().enumerate() {
-                let (sign, color) = match notice.kind {
-                    NoticeKind::Done => ("✔", theme.good),
-                    NoticeKind::Note => ("ℹ", theme.text_weak),
-                    NoticeKind::Error => ("⚠", theme.error),
-                };
+                ui.add_space(HALF_SPACE);
                 let frame = Frame::popup(ui.style()).inner_margin(Margin::same(SPACE as i8));
                 frame.show(ui, |ui| {
-                    ui.set_width(SPACE * 56.0);
-                    ui.horizontal(|ui| {
-                        ui.label(RichText::new(sign).color(color));
-                        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-                            let close =
-                                ui.add_sized([ROW, ROW], egui::Button::new("✖").frame(false));
-                            close.widget_info(|| {
-                                egui::WidgetInfo::labeled(egui::Role::Button, true, "Dismiss")
-                            });
-                            if close.clicked() {
-                                actions.push(AppAction::DismissNotice(idx));
-                            }
-                            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                                ui.add(egui::Label::new(&notice.text).wrap());
-                            });
-                        });
-                    });
+                    ui.set_width(width);
+                    notice_ui(ui, theme, notice, idx, actions);
                 });
-                ui.add_space(HALF_SPACE);
             }
         });
+    state.notices.are_held = area.response.contains_pointer() || egui::Popup::is_any_open(ctx);
+}
+
+fn notice_ui(ui: &mut Ui, theme: &Theme, notice: &Notice, idx: usize, actions: &mut Actions) {
+    let (sign, color) = match notice.kind {
+        NoticeKind::Done => ("✔", theme.good),
+        NoticeKind::Note => ("ℹ", theme.text_weak),
+        NoticeKind::Error => ("⚠", theme.error),
+    };
+    ui.horizontal(|ui| {
+        ui.label(RichText::new(sign).color(color));
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            let close = ui.add_sized([ROW, ROW], egui::Button::new("✖").frame(false));
+            close.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, "Dismiss"));
+            if close.clicked() {
+                actions.push(AppAction::DismissNotice(idx));
+            }
+            if let Some(Offer::UseTake(id)) = notice.offer {
+                super::roll_header::use_menu(ui, id, actions);
+            }
+            ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
+                ui.add(egui::Label::new(&notice.text).wrap());
+            });
+        });
+    });
 }
 
 /// What will happen with the files that are held over the window.

@@ -12,17 +12,32 @@ use super::widgets::{
     short, title,
 };
 
+/// The buttons and what came of them stand above the settings: in a low window those are what one
+/// scrolls to.
 pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) {
     title(ui, "Training");
+    buttons_ui(ui, state, actions);
+    progress_ui(ui, theme, state);
     let is_training = state.training.job.is_some() || state.training.is_waiting_for_library;
     ui.add_enabled_ui(!is_training, |ui| {
         settings_form::essential_ui(ui, &mut state.preferences);
+        settings_form::all_ui(ui, &mut state.preferences);
     });
+    memory_ui(ui, state);
+    if !state.preferences.shows_curves
+        && command_button(ui, state, Command::ShowCurves, "Show the curves")
+    {
+        actions.push(AppAction::Run(Command::ShowCurves));
+    }
+}
+
+fn buttons_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
+    let training = &state.training;
     ui.horizontal(|ui| {
         let width = (ui.available_width() - SPACE) / 2.0;
         let size = egui::Vec2::new(width, ROW + SPACE);
-        let (first, second) = if is_training {
-            let text = if state.training.is_stopping { "Stopping…" } else { "Stop" };
+        let (first, second) = if training.job.is_some() || training.is_waiting_for_library {
+            let text = if training.is_stopping { "Stopping…" } else { "Stop" };
             ((Command::StopTraining, text), None)
         } else {
             ((Command::Train, "Train"), Some((Command::ResumeTraining, "Resume")))
@@ -34,16 +49,6 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) 
             }
         }
     });
-    progress_ui(ui, theme, state);
-    ui.add_enabled_ui(!is_training, |ui| {
-        settings_form::all_ui(ui, &mut state.preferences);
-    });
-    memory_ui(ui, state);
-    if !state.preferences.shows_curves
-        && command_button(ui, state, Command::ShowCurves, "Show the curves")
-    {
-        actions.push(AppAction::Run(Command::ShowCurves));
-    }
 }
 
 fn progress_ui(ui: &mut Ui, theme: &Theme, state: &State) {
@@ -55,6 +60,9 @@ fn progress_ui(ui: &mut Ui, theme: &Theme, state: &State) {
         let share = training.progress();
         progress(ui, theme, share, "Training");
         match (&training.prepared, training.last_step) {
+            _ if training.is_stopping => {
+                hint(ui, "Stopping at the end of this step, and keeping what was learned…");
+            }
             (None, _) => {
                 hint(ui, "Preparing…");
             }

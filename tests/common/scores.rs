@@ -1,5 +1,7 @@
 //! Random scores, for round trips.
 
+use std::collections::BTreeSet;
+
 use etude::music::{
     Extra, ExtraHome, ExtraMessage, Meter, MeterChange, Note, Part, PedalSpan, Pitch, Score,
     TempoChange, TempoMap, Tick, TicksPerQuarter, Velocity,
@@ -54,7 +56,9 @@ fn extra_strategy(n_parts: u8) -> impl Strategy<Value = Extra> {
     let home = prop_oneof![
         Just(ExtraHome::Conductor),
         (0..n_parts).prop_map(ExtraHome::Part),
-        Just(ExtraHome::Drums)
+        Just(ExtraHome::Drums),
+        Just(ExtraHome::FurtherDrums(1)),
+        (0..3u8).prop_map(ExtraHome::Silent),
     ];
     let message = prop_oneof![
         (prop_oneof![Just(0xb0u8), Just(0xe0), Just(0xd0)], 1..64u8).prop_map(|(status, data)| {
@@ -80,7 +84,7 @@ prop_compose! {
         meters in prop::collection::btree_map(0..9000u32, (1..=255u8, 0..=6u8), 0..4),
         parts in prop::collection::vec(("[a-z]{0,6}", 0..9u8, 0..128u8), usize::from(n_parts)),
         notes in prop::collection::vec(note_strategy(n_parts), 1..60),
-        drums in prop::collection::vec(note_strategy(1), 0..10),
+        drums in prop::collection::vec(note_strategy(2), 0..10),
         pedal in pedal_strategy(n_parts),
         extras in prop::collection::vec(extra_strategy(n_parts), 0..12),
     ) -> Score {
@@ -100,20 +104,39 @@ prop_compose! {
             .collect();
         score.parts = parts
             .into_iter()
-            .map(|(name, channel, program)| Part { name, channel, program })
+            .map(|(name, channel, program)| Part { name, channel, program, ..Part::default() })
             .collect();
         score.set_drums(told_apart(drums));
         score.pedal = pedal;
         let mut extras = extras;
-        if score.drums.is_empty() {
-            extras.retain(|extra| extra.home != ExtraHome::Drums);
+        // A track of percussion is one by its notes, and numbers have no gaps.
+        let has_drums = |part| score.drums.iter().any(|note| note.part == part);
+        if !has_drums(0) {
+            let drums = score.drums.iter().map(|note| Note { part: 0, ..*note }).collect();
+            score.set_drums(told_apart(drums));
+        }
+        let has_drums = |part| score.drums.iter().any(|note| note.part == part);
+        extras.retain(|extra| match extra.home {
+            ExtraHome::Drums => has_drums(0),
+            ExtraHome::FurtherDrums(part) => has_drums(part),
+            _ => true,
+        });
+        let silent: BTreeSet<ExtraHome> = extras
+            .iter()
+            .map(|extra| extra.home)
+            .filter(|home| matches!(home, ExtraHome::Silent(_)))
+            .collect();
+        for extra in extras.iter_mut() {
+            if let Some(number) = silent.iter().position(|home| *home == extra.home) {
+                extra.home = ExtraHome::Silent(number as u8);
+            }
         }
         for extra in &mut extras {
             // A part's messages are on its channel, percussion's on channel 10.
             let channel = match extra.home {
-                ExtraHome::Conductor => 5,
+                ExtraHome::Conductor | ExtraHome::Silent(_) => 5,
                 ExtraHome::Part(part) => score.parts[usize::from(part)].channel,
-                ExtraHome::Drums => 9,
+                ExtraHome::Drums | ExtraHome::FurtherDrums(_) => 9,
             };
             if let ExtraMessage::Channel { status, .. } = &mut extra.message {
                 *status |= channel;

@@ -1,6 +1,6 @@
 //! The guard at work: which chords may not come next.
 
-use super::Guard;
+use super::{Guard, REST};
 use crate::tokens::{FrameRate, Token};
 
 /// A [`Guard`] counted in frames.
@@ -72,9 +72,13 @@ impl Rules {
         lifted
     }
 
+    /// A take that starts from nothing has been silent for long enough.
     fn chord_held_too_long(&self, history: &History) -> Option<Token> {
         let limit = self.longest_hold?;
-        history.changes.last().copied().filter(|_| history.n_held >= limit)
+        match history.changes.last() {
+            None => Some(REST),
+            Some(&last) => (history.n_held >= limit).then_some(last),
+        }
     }
 
     /// The chords that would complete a run of changes that was there before, each once. The
@@ -124,11 +128,17 @@ mod tests {
     fn a_hold_is_counted_in_frames_of_the_output() {
         // One and a half seconds at two frames a second are three frames.
         let rules = rules(Some(1.5), None);
-        assert_eq!(forbidden(rules, &[], 3), (vec![], Lifted::Nothing));
         assert_eq!(forbidden(rules, &[1, 1], 3), (vec![], Lifted::Nothing));
         assert_eq!(forbidden(rules, &[1, 1, 1], 3), (vec![1], Lifted::Nothing));
         assert_eq!(forbidden(rules, &[0, 0, 0, 0], 3), (vec![0], Lifted::Nothing));
         assert_eq!(forbidden(rules, &[1, 1, 2, 1], 3), (vec![], Lifted::Nothing));
+    }
+
+    #[test]
+    fn music_from_nothing_begins_with_a_chord() {
+        assert_eq!(forbidden(rules(Some(1.5), None), &[], 3), (vec![0], Lifted::Nothing));
+        assert_eq!(forbidden(rules(None, Some(3)), &[], 3), (vec![], Lifted::Nothing));
+        assert_eq!(forbidden(rules(Some(1.5), None), &[], 1), (vec![], Lifted::LongestHold));
     }
 
     #[test]

@@ -71,9 +71,24 @@ pub fn run_on(
     }
 }
 
-/// Trains; where the device's memory runs out, goes on from the last checkpoint with half as many
-/// rows at a time.
+/// Trains; a new run that ends before it has learned anything leaves no folder.
 fn run<B: Backend>(
+    job: Job<'_>,
+    device: B::Device,
+    on_event: &mut dyn FnMut(TrainEvent),
+) -> Result<TrainSummary, TrainError> {
+    let (folder, is_new) = (job.folder.clone(), !job.is_resumed);
+    let ended = run_to_end::<B>(job, device, on_event);
+    let is_whole = ended.as_ref().is_ok_and(|summary| summary.outcome != Outcome::Cancelled);
+    if is_new && !is_whole {
+        folder.discard_unlearned();
+    }
+    ended
+}
+
+/// Where the device's memory runs out, goes on from the last checkpoint with half as many rows at
+/// a time.
+fn run_to_end<B: Backend>(
     mut job: Job<'_>,
     device: B::Device,
     on_event: &mut dyn FnMut(TrainEvent),

@@ -191,7 +191,12 @@ impl Reader {
             .ok_or_else(|| Problem::Number(channel.to_owned()))?;
         let program = number(program, 127)?;
         self.labels.push(label.to_owned());
-        self.piece.score.parts.push(Part { name: rest.to_owned(), channel, program });
+        self.piece.score.parts.push(Part {
+            name: rest.to_owned(),
+            channel,
+            program,
+            ..Part::default()
+        });
         Ok(())
     }
 

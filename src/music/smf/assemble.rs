@@ -7,7 +7,9 @@ use super::problem::{ImportWarning, Warnings};
 use super::text;
 use super::track_reader::TrackReader;
 use super::voices::Voices;
-use crate::music::{Meter, MeterChange, Note, Part, PedalSpan, Score, TempoChange, TempoMap, Tick};
+use crate::music::{
+    ExtraHome, Meter, MeterChange, Note, Part, PedalSpan, Score, TempoChange, TempoMap, Tick,
+};
 
 /// The channel that General MIDI keeps for percussion: 10 as musicians count.
 pub(super) const DRUM_CHANNEL: u8 = 9;
@@ -29,6 +31,10 @@ pub(super) struct Assembler {
     pub drums: Vec<Note>,
     pub pedal: Vec<PedalSpan>,
     pub extras: Extras,
+    /// Tracks of percussion so far.
+    n_drum_tracks: u8,
+    /// Tracks so far that sound nothing, the first track of the file apart.
+    n_silent_tracks: u8,
     /// Program changes in tracks that have no note on their channel: tick, channel, program.
     pub loose_programs: Vec<(u32, u8, u8)>,
     pub counts: Counts,
@@ -111,6 +117,8 @@ impl Assembler {
             drums: Vec::new(),
             pedal: Vec::new(),
             extras: Extras::default(),
+            n_drum_tracks: 0,
+            n_silent_tracks: 0,
             loose_programs: Vec::new(),
             counts: Counts::default(),
         }
@@ -132,7 +140,12 @@ impl Assembler {
         // Else the name is a text like any other.
         let is_named = names_piece || !voices.list.is_empty();
         let (mut name, mut instrument) = (None, None);
-        let mut reader = TrackReader::new(self, &voices, offset);
+        let stray = match role {
+            Role::Other if voices.is_empty() => self.next_silent_track(),
+            _ => ExtraHome::Conductor,
+        };
+        let n_extras = self.extras.n_seen();
+        let mut reader = TrackReader::new(self, &voices, offset, stray);
         for event in &track.events {
             match event.kind {
                 EventKind::Meta { number: 0x03, data } if is_named && name.is_none() => {
@@ -148,6 +161,10 @@ impl Assembler {
         }
         reader.finish(offset.saturating_add(track.end).min(LAST_TICK), end);
         let parts: Vec<u8> = reader.parts.iter().flatten().copied().collect();
+        if matches!(stray, ExtraHome::Silent(_)) && self.extras.n_seen() == n_extras {
+            // An empty name stands for a track of which nothing else is kept.
+            self.extras.push(offset, stray, EventKind::Meta { number: 0x03, data: &[] });
+        }
         let part_name = if role == Role::Only { instrument } else { name.clone() };
         if names_piece {
             self.title = name.unwrap_or_default();
@@ -158,6 +175,25 @@ impl Assembler {
                 draft.part.name = part_name.clone().unwrap_or_default();
             }
         }
+    }
+
+    /// Where a track that sounds nothing is kept: by itself, as long as they can be numbered.
+    fn next_silent_track(&mut self) -> ExtraHome {
+        let number = self.n_silent_tracks;
+        match number.checked_add(1) {
+            Some(next) => {
+                self.n_silent_tracks = next;
+                ExtraHome::Silent(number)
+            }
+            None => ExtraHome::Conductor,
+        }
+    }
+
+    /// The number of the next track of percussion, or of the last one when there are too many.
+    pub fn next_drum_track(&mut self) -> u8 {
+        let number = self.n_drum_tracks;
+        self.n_drum_tracks = number.saturating_add(1);
+        number
     }
 
     /// A new part for a channel, or the last one when there are too many.

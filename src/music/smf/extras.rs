@@ -38,6 +38,11 @@ impl Extras {
         self.list.push(Extra { tick: Tick(tick), home, message });
     }
 
+    /// Events that came, kept or not.
+    pub fn n_seen(&self) -> usize {
+        self.list.len() + self.n_left_out
+    }
+
     pub fn n_left_out(&self) -> usize {
         self.n_left_out
     }

@@ -11,8 +11,9 @@
 //!   of its own, as in the files of piano-midi.de, is a part without notes; on an instrument the
 //!   pedal of one part holds the notes of every part of its channel
 //!   ([`Score::pedal_of_channel`]).
-//! - **Drums** (channel 10) are kept apart in [`Score::drums`].
-//! - Everything else is kept in [`Score::extras`] and written again.
+//! - **Drums** (channel 10) are kept apart in [`Score::drums`], track by track.
+//! - Everything else is kept in [`Score::extras`] and written again: also tracks that sound nothing
+//!   and hold a name, a copyright or a controller.
 //!
 //! Nothing is believed that a file says about its own sizes, and no bytes make it panic.
 

@@ -6,7 +6,9 @@
 //! - A note-off at the very tick of the only note it could end is not believed at once. Programs
 //!   that write "on" before "off" at the same tick mean an earlier note by it, and the note's own
 //!   off is still to come. When nothing else comes, the note lasts one tick.
-//! - A note that is never let go ends where its pitch is struck again, else with the track.
+//! - A note that is never let go ends where its pitch is struck again, else with the track; but not
+//!   before a note that was struck earlier, so that the rule above finds the same notes again in
+//!   what is written.
 
 use std::collections::VecDeque;
 
@@ -24,6 +26,8 @@ struct Key {
     open: VecDeque<Open>,
     /// How many, from the front, met a note-off at their own tick.
     n_doubtful: usize,
+    /// Where the last of those that were let go ended.
+    last_end: u32,
 }
 
 /// The keys of one channel of one track.
@@ -59,6 +63,7 @@ impl Keyboard {
         if first.start < now {
             key.open.pop_front();
             key.n_doubtful = key.n_doubtful.saturating_sub(1);
+            key.last_end = now;
             self.n_open -= 1;
             notes.push(note(first, now, pitch, self.part));
         } else {
@@ -74,6 +79,7 @@ impl Keyboard {
         self.n_open = 0;
         for (key, pitch) in self.keys.iter_mut().zip(Pitch::all()) {
             key.n_doubtful = 0;
+            key.last_end = now;
             notes.extend(key.open.drain(..).map(|open| note(open, now, pitch, self.part)));
         }
     }
@@ -92,7 +98,7 @@ impl Keyboard {
                     open.start
                 } else {
                     self.n_never_let_go += 1;
-                    next_start
+                    next_start.max(key.last_end)
                 };
                 notes.push(note(open, stop, pitch, self.part));
             }
@@ -153,6 +159,8 @@ mod tests {
     fn never_let_go() {
         assert_eq!(check(&[('+', 0), ('+', 5), ('+', 5)], 9), (vec![(0, 5), (5, 9), (5, 9)], 3));
         assert_eq!(check(&[('+', 9)], 9), (vec![(9, 10)], 1));
+        let overlapping = [('+', 0), ('+', 5), ('+', 9), ('-', 20)];
+        assert_eq!(check(&overlapping, 30), (vec![(0, 20), (5, 20), (9, 30)], 2));
         assert_eq!(check(&[('+', 0), ('!', 4), ('-', 7)], 9), (vec![(0, 4)], 0));
     }
 }

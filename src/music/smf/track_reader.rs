@@ -12,15 +12,23 @@ pub(super) struct TrackReader<'a> {
     offset: u32,
     /// Where events of no channel belong.
     home: ExtraHome,
+    /// Where events of channels that play nothing here belong.
+    stray: ExtraHome,
     /// By channel: the part it plays, if it plays one.
     pub parts: [Option<u8>; 16],
     keyboards: [Option<Box<Keyboard>>; 16],
     pedal_down: [Option<u32>; 16],
-    has_drums: bool,
+    /// The number of the track among those with percussion, if it has some.
+    drums: Option<u8>,
 }
 
 impl<'a> TrackReader<'a> {
-    pub fn new(assembler: &'a mut Assembler, voices: &Voices, offset: u32) -> Self {
+    pub fn new(
+        assembler: &'a mut Assembler,
+        voices: &Voices,
+        offset: u32,
+        stray: ExtraHome,
+    ) -> Self {
         let mut parts = [None; 16];
         for voice in &voices.list {
             let part = assembler.part_for(voice.channel);
@@ -29,20 +37,22 @@ impl<'a> TrackReader<'a> {
             let first_note = voice.first_note.map(|tick| tick.saturating_add(offset));
             draft.first_note = draft.first_note.or(first_note);
         }
+        let drums = voices.has_drums.then(|| assembler.next_drum_track());
         let first = voices.list.first().and_then(|voice| parts[usize::from(voice.channel)]);
-        let home = match first {
-            Some(part) => ExtraHome::Part(part),
-            None if voices.has_drums => ExtraHome::Drums,
-            None => ExtraHome::Conductor,
+        let home = match (first, drums) {
+            (Some(part), _) => ExtraHome::Part(part),
+            (None, Some(drums)) => ExtraHome::of_drums(drums),
+            (None, None) => stray,
         };
         Self {
             assembler,
             offset,
             home,
+            stray,
             parts,
             keyboards: Default::default(),
             pedal_down: [None; 16],
-            has_drums: voices.has_drums,
+            drums,
         }
     }
 
@@ -93,12 +103,12 @@ impl<'a> TrackReader<'a> {
 
     fn keep(&mut self, tick: u32, status: u8, data: [u8; 2]) {
         let channel = status & 0x0f;
-        let home = match self.part(channel) {
-            Some(part) => ExtraHome::Part(part),
-            None if channel == DRUM_CHANNEL && self.has_drums => ExtraHome::Drums,
-            None => ExtraHome::Conductor,
+        let home = match (self.part(channel), self.drums) {
+            (Some(part), _) => ExtraHome::Part(part),
+            (None, Some(drums)) if channel == DRUM_CHANNEL => ExtraHome::of_drums(drums),
+            (None, _) => self.stray,
         };
-        if status & 0xf0 == 0xc0 && home == ExtraHome::Conductor {
+        if status & 0xf0 == 0xc0 && home == self.stray {
             self.assembler.loose_programs.push((tick, channel, data[0]));
         }
         self.assembler.extras.push(tick, home, EventKind::Channel { status, data });
@@ -110,12 +120,13 @@ impl<'a> TrackReader<'a> {
 
     /// The keyboard of a channel and the list its notes go to.
     fn keyboard(&mut self, channel: u8) -> (&mut Keyboard, &mut Vec<Note>) {
+        let own = if channel == DRUM_CHANNEL { self.drums } else { self.part(channel) };
+        let part = own.unwrap_or_default();
         let notes = if channel == DRUM_CHANNEL {
             &mut self.assembler.drums
         } else {
             &mut self.assembler.notes
         };
-        let part = self.parts[usize::from(channel)].unwrap_or_default();
         let keyboard = self.keyboards[usize::from(channel)]
             .get_or_insert_with(|| Box::new(Keyboard::new(part)));
         (keyboard, notes)

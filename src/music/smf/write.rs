@@ -1,5 +1,7 @@
 //! Writing a score as a Standard MIDI File of format 1.
 
+use std::collections::BTreeSet;
+
 use midly::num::{u4, u7, u14, u15, u24, u28};
 use midly::{
     Format, Header, MetaMessage, MidiMessage, PitchBend, Smf, Timing, TrackEvent, TrackEventKind,
@@ -10,7 +12,8 @@ use super::voices::EMPTY_PART;
 use crate::music::{ExtraHome, ExtraMessage, Note, Part, Score};
 
 /// The bytes of a format 1 file that reads back as the same score: a conductor track with title,
-/// tempo and meter, a track for each part, and one for the drums if there are any.
+/// tempo and meter, a track for each part, one for each track of percussion there was, and one for
+/// each that sounded nothing and has only texts or controllers.
 ///
 /// *Limitations*: notes of one pitch in one part that sound at once are told apart by "first
 /// struck, first let go"; a note inside another of its pitch comes back as two that overlap.
@@ -23,16 +26,14 @@ pub fn write(score: &Score) -> Vec<u8> {
     for idx in 0..n_parts {
         tracks.push(part_track(score, idx, score.parts.get(idx).unwrap_or(&unnamed)));
     }
-    let has_drum_extras = score.extras.iter().any(|extra| extra.home == ExtraHome::Drums);
-    if !score.drums.is_empty() || has_drum_extras {
-        tracks.push(drum_track(score));
-    }
+    tracks.extend(drum_tracks(score).into_iter().map(|number| drum_track(score, number)));
+    tracks.extend(silent_tracks(score).into_iter().map(|home| silent_track(score, home)));
     let ticks_per_quarter = score.tempo_map.ticks_per_quarter().get() as u16;
     let header = Header::new(Format::Parallel, Timing::Metrical(u15::from(ticks_per_quarter)));
     let smf = Smf { header, tracks: tracks.into_iter().map(Draft::finish).collect() };
     let mut bytes = Vec::new();
     smf.write(&mut bytes)
-        .expect("at most 257 tracks, and no event or track as large as 2^28 bytes");
+        .expect("at most 769 tracks, and no event or track as large as 2^28 bytes");
     bytes
 }
 
@@ -147,7 +148,7 @@ fn conductor(score: &Score, n_parts: usize) -> Draft<'_> {
         ExtraHome::Conductor => true,
         // Its part is gone.
         ExtraHome::Part(part) => usize::from(part) >= n_parts,
-        ExtraHome::Drums => false,
+        ExtraHome::Drums | ExtraHome::FurtherDrums(_) | ExtraHome::Silent(_) => false,
     });
     draft
 }
@@ -181,10 +182,33 @@ fn part_track<'a>(score: &'a Score, idx: usize, part: &'a Part) -> Draft<'a> {
     draft
 }
 
-fn drum_track(score: &Score) -> Draft<'_> {
+/// The numbers of the tracks of percussion.
+fn drum_tracks(score: &Score) -> BTreeSet<u8> {
+    let of_notes = score.drums.iter().map(|note| note.part);
+    let of_extras = score.extras.iter().filter_map(|extra| match extra.home {
+        ExtraHome::Drums => Some(0),
+        ExtraHome::FurtherDrums(number) => Some(number),
+        _ => None,
+    });
+    of_notes.chain(of_extras).collect()
+}
+
+fn drum_track(score: &Score, number: u8) -> Draft<'_> {
     let mut draft = Draft::default();
-    draft.notes(DRUM_CHANNEL, score.drums.iter());
-    draft.extras(score, DRUM_CHANNEL, |home| home == ExtraHome::Drums);
+    draft.notes(DRUM_CHANNEL, score.drums.iter().filter(|note| note.part == number));
+    draft.extras(score, DRUM_CHANNEL, |home| home == ExtraHome::of_drums(number));
+    draft
+}
+
+/// The tracks that sound nothing, in order.
+fn silent_tracks(score: &Score) -> BTreeSet<ExtraHome> {
+    let homes = score.extras.iter().map(|extra| extra.home);
+    homes.filter(|home| matches!(home, ExtraHome::Silent(_))).collect()
+}
+
+fn silent_track(score: &Score, its: ExtraHome) -> Draft<'_> {
+    let mut draft = Draft::default();
+    draft.extras(score, 0, |home| home == its);
     draft
 }
 

@@ -307,7 +307,7 @@ impl App {
             let name = format!("Take {}", id.0);
             let (playback, provenance) = (live.playback, live.provenance.clone());
             let entry = TakeEntry::new(id, name, take, playback, provenance);
-            self.keep_new_take(&entry);
+            self.keep_take(&entry);
             self.state.takes.list.push(entry);
             first = first.or(Some(id));
         }
@@ -319,6 +319,7 @@ impl App {
         // The first take is what was streamed: it plays on where it is.
         if self.state.shown == Shown::Live {
             self.state.shown = Shown::Take(first);
+            self.roll.show_take();
         } else if !live.has_started_sounding {
             self.show(Shown::Take(first));
             self.play();

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use super::App;
 use crate::assets;
-use crate::editor::{NoteKey, Project, ScoreEdit, Selection};
-use crate::music::{Note, Score, smf};
+use crate::editor::{Project, ScoreEdit, Selection, operations};
+use crate::music::{Score, smf};
 use crate::ui::action::{Choice, DocumentAction};
 use crate::ui::dialogs::Purpose;
 use crate::ui::state::{Document, ProjectView, Question, Shown, TakeEntry};
@@ -87,18 +87,18 @@ impl App {
 
     pub(super) fn select_all(&mut self) {
         self.show_score_at_once();
-        let keys = self.state.document.history.score().notes().iter().map(note_key);
-        self.state.document.selection = keys.collect();
+        let document = &mut self.state.document;
+        document.selection = Selection::all(document.history.score());
     }
 
     pub(super) fn delete_selection(&mut self) {
-        let document = &mut self.state.document;
-        let notes = document.history.score().notes().iter();
-        let notes: Vec<Note> =
-            notes.filter(|note| document.selection.contains(&note_key(note))).copied().collect();
-        document.selection = Selection::new();
-        if !notes.is_empty() {
-            self.edit(&ScoreEdit::Delete { notes });
+        // What is chosen in the score isn't seen now.
+        if self.state.shown != Shown::Score {
+            return self.refuse_editing();
+        }
+        let document = &self.state.document;
+        if let Some(change) = operations::delete(document.history.score(), &document.selection) {
+            self.edit(&change.edit);
         }
     }
 
@@ -220,7 +220,7 @@ impl App {
             return self.state.takes.to_adopt.extend(takes);
         }
         for entry in self.state.takes.adopt(takes, &self.data_dir) {
-            self.keep_new_take(&entry);
+            self.keep_take(&entry);
         }
     }
 
@@ -317,15 +317,6 @@ impl App {
     }
 }
 
-fn note_key(note: &Note) -> NoteKey {
-    NoteKey {
-        start: note.start.0,
-        pitch: note.pitch.number(),
-        length: note.length.0,
-        part: note.part,
-    }
-}
-
 /// A MIDI file or a project, by its ending.
 fn read_any(path: &Path) -> Result<Opened, String> {
     let is_project = path.extension().is_some_and(|it| it.eq_ignore_ascii_case("etude"));
@@ -337,7 +328,11 @@ fn read_any(path: &Path) -> Result<Opened, String> {
         let error = error.to_string();
         let name = path.display();
         // The importer knows the bytes; which file they were is known here.
-        if error.contains(&*name.to_string()) { error } else { format!("{name}: {error}") }
+        if error.contains(&*name.to_string()) {
+            error
+        } else {
+            format!("{name} can't be opened — {error}")
+        }
     })?;
     let warnings = import.warnings.iter().map(ToString::to_string).collect();
     let (takes, view) = (Vec::new(), ProjectView::default());

@@ -1,6 +1,6 @@
 //! One frame of the window: which panel stands where.
 
-use egui::{CentralPanel, Frame, Margin, Panel, Ui};
+use egui::{CentralPanel, Frame, Margin, Panel, Rect, Ui};
 
 use super::App;
 use crate::ui::action::{Actions, AppAction, DocumentAction, SoundAction};
@@ -17,7 +17,7 @@ use crate::ui::{
 const SIDE_WIDTH: f32 = SPACE * 37.0;
 const MIN_SIDE_WIDTH: f32 = SPACE * 34.0;
 const MAX_SIDE_WIDTH: f32 = SPACE * 60.0;
-const CURVES_HEIGHT: f32 = SPACE * 28.0;
+const CURVES_HEIGHT: f32 = SPACE * 30.0;
 const NO_CURVES_HEIGHT: f32 = SPACE * 9.0;
 const MIN_CURVES_HEIGHT: f32 = SPACE * 16.0;
 const MAX_CURVES_HEIGHT: f32 = SPACE * 80.0;
@@ -60,10 +60,10 @@ impl App {
         self.compose_side(ui, actions);
         self.curves_panel(ui, actions);
         self.library_side(ui, actions);
-        CentralPanel::default()
+        let roll = CentralPanel::default()
             .frame(Frame::new().fill(self.theme.roll.background))
             .show(ui, |ui| self.roll_ui(ui, actions));
-        self.overlays(ui, actions);
+        self.overlays(ui, roll.response.rect, actions);
     }
 
     fn library_side(&mut self, ui: &mut Ui, actions: &mut Actions) {
@@ -100,7 +100,7 @@ impl App {
         let panel = match curves::has_something_to_draw(&self.state) {
             true => Panel::bottom("curves")
                 .resizable(true)
-                .default_size(CURVES_HEIGHT)
+                .default_size(CURVES_HEIGHT.max(ui.ctx().content_rect().height() * 0.25))
                 .size_range(MIN_CURVES_HEIGHT..=MAX_CURVES_HEIGHT),
             false => Panel::bottom("no curves yet").exact_size(NO_CURVES_HEIGHT),
         };
@@ -133,6 +133,9 @@ impl App {
         let document = |action| AppAction::Document(action);
         actions.extend(response.edit.map(DocumentAction::Edit).map(document));
         actions.extend(response.selection.map(DocumentAction::Select).map(document));
+        if response.is_refused {
+            self.refuse_editing();
+        }
         actions.extend(response.seek_secs.map(|secs| AppAction::Sound(SoundAction::Seek(secs))));
         for (pitch, velocity) in response.audition {
             actions.push(AppAction::Sound(SoundAction::Audition(pitch, velocity)));
@@ -140,9 +143,9 @@ impl App {
     }
 
     /// What lies over everything: messages, questions, dialogs, the palette.
-    fn overlays(&mut self, ui: &mut Ui, actions: &mut Actions) {
+    fn overlays(&mut self, ui: &mut Ui, roll: Rect, actions: &mut Actions) {
         let ctx = ui.ctx().clone();
-        status_bar::notices_ui(&ctx, &self.theme, &self.state, actions);
+        status_bar::notices_ui(&ctx, &self.theme, &mut self.state, roll, actions);
         status_bar::drop_hint_ui(&ctx, &self.theme);
         questions::alert_ui(&ctx, &mut self.state);
         questions::question_ui(&ctx, &self.state, actions);

@@ -54,7 +54,8 @@ impl App {
                 if self.state.training.job == Some(job)
                     && let Some(note) = self.state.training.take_in(event)
                 {
-                    self.state.notices.note(note);
+                    // Every run of the same pieces says the same; the panel has it too.
+                    self.state.notices.note_once(note);
                 }
             }
             EventKind::Progress(Progress::Compose(event)) => return self.compose_event(job, event),

@@ -110,6 +110,9 @@ impl App {
             self.state.sound.score_playhead_secs = self.state.sound.playhead_secs;
         }
         self.state.shown = shown;
+        if shown != Shown::Score {
+            self.roll.show_take();
+        }
         self.sync_player();
         let secs = if shown == Shown::Score { self.state.sound.score_playhead_secs } else { 0.0 };
         self.seek(secs);

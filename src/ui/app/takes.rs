@@ -1,13 +1,11 @@
 //! What is done with takes: hearing, rating, naming, using, dropping.
 
-use std::path::Path;
-
 use super::App;
 use crate::editor::ScoreEdit;
 use crate::tokens::FrameRate;
 use crate::ui::action::{TakeAction, UsePlace};
 use crate::ui::dialogs::Purpose;
-use crate::ui::state::{Document, Place, Shown, TakeEntry, TakeId, place_take};
+use crate::ui::state::{Document, Offer, Place, Shown, TakeEntry, TakeId, place_take};
 use crate::ui::tasks::Answer;
 
 impl App {
@@ -98,18 +96,9 @@ impl App {
 
     /// Writes a take to the disk on another thread, over what was there of it.
     pub(super) fn keep_take(&self, entry: &TakeEntry) {
-        self.keep(entry, TakeEntry::write);
-    }
-
-    /// The same for a take that has just been made: nothing is there of it yet.
-    pub(super) fn keep_new_take(&self, entry: &TakeEntry) {
-        self.keep(entry, TakeEntry::write_new);
-    }
-
-    fn keep(&self, entry: &TakeEntry, write: fn(&TakeEntry, &Path) -> std::io::Result<()>) {
         let (entry, folder) = (entry.clone(), self.data_dir.clone());
         self.tasks.write("keeping a take", move || {
-            let result = write(&entry, &folder).map_err(|error| {
+            let result = entry.write(&folder).map_err(|error| {
                 let (name, folder) = (&entry.name, folder.display());
                 format!("{name} can't be kept for the next start — {error}. Make room in {folder}")
             });
@@ -141,6 +130,22 @@ impl App {
         self.state.notices.done(format!("{label}. Undo takes it back"));
     }
 
+    /// What is shown is no score, and the user tried to change it.
+    pub(super) fn refuse_editing(&mut self) {
+        match self.state.shown {
+            Shown::Take(id) => self.state.notices.offer(
+                "This is a take. Use puts it into the score, where it can be edited",
+                Some(Offer::UseTake(id)),
+            ),
+            Shown::Live => self.state.notices.offer(
+                "This is still being composed. When it is done, Use puts it into the score, where \
+                 it can be edited",
+                None,
+            ),
+            Shown::Score => {}
+        }
+    }
+
     fn drop_take(&mut self, id: TakeId) {
         if self.state.shown == Shown::Take(id) {
             self.show_score();
@@ -157,7 +162,8 @@ impl App {
     }
 
     pub(super) fn undo_drop(&mut self) {
-        if let Some(entry) = self.state.takes.dropped.take() {
+        if let Some(mut entry) = self.state.takes.dropped.take() {
+            entry.id = self.state.takes.id_again(entry.id, &self.data_dir);
             self.keep_take(&entry);
             let at = self.state.takes.list.partition_point(|other| other.id < entry.id);
             self.state.takes.list.insert(at, entry);

@@ -1,13 +1,15 @@
 //! Reading the library, training, stopping, resuming.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::App;
 use crate::model::{Run, TrainRequest, TrainSummary, TrainingSettings};
 use crate::studio::Request;
 use crate::tokens::{Corpus, Encoding, ReadProgress, Split, SplitKind, Stretch};
-use crate::ui::state::{Coverage, CoverageFigures, CoverageKey, ModelChoice, run_name};
+use crate::ui::state::{
+    Coverage, CoverageFigures, CoverageKey, ModelChoice, Preferences, run_name,
+};
 use crate::ui::tasks::Answer;
 use crate::ui::widgets::{counted, file_name, short};
 
@@ -102,7 +104,7 @@ impl App {
         let settings = self.state.preferences.training.clone();
         let Some(corpus) = self.corpus_for(&settings) else { return };
         let now = (self.clock)();
-        let run_dir = self.runs_dir().join(run_name(now, &settings));
+        let run_dir = free_run_dir(&self.runs_dir(), &run_name(now, &settings));
         self.submit_training(corpus, settings, run_dir, None);
     }
 
@@ -154,9 +156,11 @@ impl App {
     }
 
     pub(super) fn resume_last(&mut self) {
-        let last = self.state.training.run_dir.clone();
+        // Not the one that is only looked at.
+        let training = &self.state.training;
+        let last = training.prepared.as_ref().and(training.run_dir.clone());
         let newest = || self.state.runs.first().map(|run| run.path.clone());
-        if let Some(run) = last.or_else(newest) {
+        if let Some(run) = last.or_else(newest).or_else(|| training.run_dir.clone()) {
             self.resume(run);
         }
     }
@@ -231,21 +235,34 @@ impl App {
         Ok(())
     }
 
+    /// A run that ended before it had learned anything leaves no folder.
+    fn forget_vanished_run(&mut self) {
+        let run_dir = &mut self.state.training.run_dir;
+        if run_dir.as_ref().is_some_and(|path| !path.exists()) {
+            *run_dir = None;
+        }
+    }
+
     pub(super) fn trained(&mut self, summary: TrainSummary) {
         use crate::model::Outcome;
+        self.forget_vanished_run();
         let training = &mut self.state.training;
         training.job = None;
         let best = format!(
-            "best at epoch {} with held-out perplexity {} (the epoch was chosen by it)",
+            "best epoch {}, held-out perplexity {} (it chose the epoch)",
             summary.best_epoch,
             short(summary.best_valid_perplexity)
         );
         let text = match summary.outcome {
             Outcome::Completed => format!("Training is done: {best}"),
-            Outcome::StoppedEarly => {
-                format!("Training stopped by itself, nothing was gained: {best}")
+            Outcome::StoppedEarly => format!("Stopped, as nothing was gained any more: {best}"),
+            Outcome::Cancelled if training.run_dir.is_none() => {
+                "Training stopped before anything was learned".to_owned()
             }
-            Outcome::Cancelled => format!("Training stopped, what was learned is kept: {best}"),
+            Outcome::Cancelled if summary.best_epoch == 0 => {
+                "Stopped before the first epoch was done. Resume goes on from there".to_owned()
+            }
+            Outcome::Cancelled => format!("Stopped, what was learned is kept: {best}"),
         };
         training.summary = Some(summary);
         self.state.notices.done(text);
@@ -254,6 +271,7 @@ impl App {
 
     pub(super) fn training_failed(&mut self, error: String) {
         self.state.training.job = None;
+        self.forget_vanished_run();
         self.state.alert = Some(error.clone());
         self.state.notices.error_elsewhere(error);
         self.list_runs();
@@ -272,13 +290,24 @@ impl App {
         let shown = &mut self.state.preferences.curves.runs;
         let runs = &self.state.runs;
         shown.retain(|path| runs.iter().any(|run| run.path == *path));
-        // Before anything is trained here, the newest run is worth a look.
-        if shown.is_empty()
-            && self.state.training.run_dir.is_none()
-            && let Some(run) = runs.first()
+        // Before anything is trained here, the newest run with a curve is worth a look.
+        let training = &mut self.state.training;
+        if training.run_dir.is_none()
+            && training.job.is_none()
+            && let Some(run) = runs.iter().find(|run| !run.metrics.is_empty())
         {
-            shown.push(run.path.clone());
+            training.show_earlier(run);
         }
+    }
+
+    /// What the next start shall find: the run in training is by then a run like others.
+    pub(super) fn lasting_preferences(&self) -> Preferences {
+        let mut preferences = self.state.preferences.clone();
+        let newest = self.state.training.newest.as_ref();
+        if let (ModelChoice::InTraining, Some(newest)) = (&preferences.compose.model, newest) {
+            preferences.compose.model = ModelChoice::Run(newest.run_dir.clone());
+        }
+        preferences
     }
 
     pub(super) fn library_line(&self) -> Option<String> {
@@ -291,6 +320,21 @@ impl App {
             counted(corpus.chords.len(), "chord", "chords"),
         ))
     }
+}
+
+/// The folder of a new run. Another window may have begun one in the same second.
+fn free_run_dir(runs_dir: &Path, name: &str) -> PathBuf {
+    let numbered = (2..).map(|number| format!("{name} ({number})"));
+    let mut dirs = std::iter::once(name.to_owned()).chain(numbered).map(|it| runs_dir.join(it));
+    let is_claimed = |dir: &PathBuf| match std::fs::create_dir(dir) {
+        Err(error) => error.kind() != std::io::ErrorKind::AlreadyExists,
+        Ok(()) => true,
+    };
+    // Where nothing can be written the trainer says so.
+    if let Err(error) = std::fs::create_dir_all(runs_dir) {
+        tracing::warn!("{} can't be made: {error}", runs_dir.display());
+    }
+    dirs.find(is_claimed).unwrap_or_else(|| runs_dir.join(name))
 }
 
 /// What these settings make of the music, counted as a run will. With the tail held out the

@@ -66,6 +66,46 @@ pub fn overfitting(epochs: &[EpochPoint]) -> Option<RangeInclusive<f64>> {
     rises.then_some(best.epoch as f64..=last.epoch as f64)
 }
 
+/// From the smallest to the largest value of some lines; `None` without points.
+pub fn range<'a>(lines: impl IntoIterator<Item = &'a Line>) -> Option<RangeInclusive<f64>> {
+    let values = lines.into_iter().flatten().map(|[_, y]| *y).filter(|y| y.is_finite());
+    values.fold(None, |range, y| Some(joined(range.unwrap_or(y..=y), y)))
+}
+
+fn joined(range: RangeInclusive<f64>, y: f64) -> RangeInclusive<f64> {
+    range.start().min(y)..=range.end().max(y)
+}
+
+pub fn width(range: &RangeInclusive<f64>) -> f64 {
+    range.end() - range.start()
+}
+
+/// Whether two ranges are so far from each other that on one axis neither would be seen to move.
+/// Closer than `near` they stay together whatever they do.
+pub fn lie_apart(one: &RangeInclusive<f64>, other: &RangeInclusive<f64>, near: f64) -> bool {
+    let gap = (one.start() - other.end()).max(other.start() - one.end());
+    gap > near && gap > 4.0 * width(one).max(width(other))
+}
+
+/// What an axis shows: the curves with a margin, and of the marks beside them those that leave the
+/// curves a third of the height. Curves narrower than `least` are points, and all marks are shown.
+pub fn axis(curves: RangeInclusive<f64>, marks: &[f64], least: f64) -> RangeInclusive<f64> {
+    let span = width(&curves);
+    let most = if span < least { f64::INFINITY } else { 3.0 * span };
+    let mut marks = marks.to_vec();
+    let middle = (curves.start() + curves.end()) / 2.0;
+    marks.sort_by(|one, other| (one - middle).abs().total_cmp(&(other - middle).abs()));
+    let mut shown = curves;
+    for mark in marks {
+        let wider = joined(shown.clone(), mark);
+        if width(&wider) <= most {
+            shown = wider;
+        }
+    }
+    let margin = (width(&shown) * 0.12).max(least / 2.0);
+    shown.start() - margin..=shown.end() + margin
+}
+
 /// What counting alone reaches, with names.
 pub fn baselines(baselines: &Baselines, measure: Measure) -> Vec<(&'static str, f64)> {
     let unigram = ("counting chords", baselines.unigram_perplexity);
@@ -119,6 +159,34 @@ mod tests {
         assert_eq!(overfitting(&epochs(&[3.0, 2.0, 2.1])), None);
         assert_eq!(overfitting(&epochs(&[3.0, 2.0, 2.1, 2.3])), Some(2.0..=4.0));
         assert_eq!(overfitting(&epochs(&[f64::NAN])), None);
+    }
+
+    #[test]
+    fn ranges_far_from_each_other_lie_apart_until_they_move_as_much() {
+        let far = |width: f64| lie_apart(&(7.4..=7.5), &(18.0 - width..=18.0), 1.0);
+        assert!(far(0.0) && far(1.0));
+        assert!(!far(4.0), "a curve that moves so much is seen beside the other");
+        assert!(lie_apart(&(18.0..=18.1), &(7.4..=7.5), 1.0), "in either order");
+        assert!(!lie_apart(&(5.0..=5.0), &(5.9..=5.9), 1.0), "near each other");
+        assert!(!lie_apart(&(5.0..=6.0), &(5.5..=9.0), 1.0), "one over the other");
+    }
+
+    #[test]
+    fn an_axis_shows_the_marks_that_leave_the_curves_room() {
+        let shown = axis(10.0..=11.0, &[9.5, 30.0], 0.01);
+        assert!(shown.contains(&9.5) && !shown.contains(&30.0));
+        assert!(width(&shown) <= 4.0, "{shown:?}");
+        // One point shows no movement that could be hidden.
+        assert!(axis(10.0..=10.0, &[30.0], 0.01).contains(&30.0));
+        let point = axis(10.0..=10.0, &[], 0.01);
+        assert!(width(&point) > 0.0 && point.contains(&10.0));
+    }
+
+    #[test]
+    fn the_range_of_lines_passes_over_what_is_no_number() {
+        let lines: [Line; 2] = [vec![[0.0, 3.0], [1.0, f64::NAN]], vec![[0.0, -1.0]]];
+        assert_eq!(range(&lines), Some(-1.0..=3.0));
+        assert_eq!(range(&[Line::new()]), None);
     }
 
     #[test]

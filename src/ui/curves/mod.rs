@@ -3,6 +3,7 @@
 mod export;
 mod lines;
 mod plot;
+mod ticks;
 
 use std::path::PathBuf;
 
@@ -12,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use super::action::{Actions, AppAction};
 use super::command::Command;
 use super::state::State;
-use super::theme::{SPACE, Theme};
+use super::theme::{SMALL_SIZE, SPACE, Theme};
 use super::widgets::{command_button, file_name, hint};
 
 pub use export::{Picture, csv};
@@ -74,7 +75,7 @@ impl Default for CurveView {
         Self {
             measure: Measure::default(),
             is_log: true,
-            smoothing: 0.6,
+            smoothing: 0.9,
             shows_baselines: true,
             runs: Vec::new(),
         }
@@ -83,6 +84,9 @@ impl Default for CurveView {
 
 /// Panels at least this wide, in points, show the three measures side by side.
 const WIDE: f32 = 1_400.0;
+
+/// Below this share of known chords the held-out curve is ruled by the others.
+const LOW_COVERAGE: f64 = 0.5;
 
 /// Whether a run is in training or shown: otherwise the panel only says what would be here.
 pub fn has_something_to_draw(state: &State) -> bool {
@@ -104,18 +108,42 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) 
         return;
     }
     plot::legend_ui(ui, theme, state);
-    if is_wide {
-        ui.columns_const(|columns: &mut [Ui; 3]| {
-            for (column, measure) in columns.iter_mut().zip(Measure::ALL) {
-                column
-                    .label(RichText::new(measure.label()).small().weak())
-                    .on_hover_text(measure.tooltip());
-                plot::ui(column, theme, state, measure);
-            }
-        });
-    } else {
-        plot::ui(ui, theme, state, state.preferences.curves.measure);
+    let surprise = why_surprised(state);
+    let below = if surprise.is_some() { SMALL_SIZE + SPACE } else { 0.0 };
+    let size = egui::vec2(ui.available_width(), (ui.available_height() - below).max(SPACE));
+    ui.allocate_ui(size, |ui| {
+        if is_wide {
+            ui.columns_const(|columns: &mut [Ui; 3]| {
+                for (column, measure) in columns.iter_mut().zip(Measure::ALL) {
+                    column
+                        .label(RichText::new(measure.label()).small().weak())
+                        .on_hover_text(measure.tooltip());
+                    plot::ui(column, theme, state, measure);
+                }
+            });
+        } else {
+            plot::ui(ui, theme, state, state.preferences.curves.measure);
+        }
+    });
+    if let Some(words) = surprise {
+        hint(ui, words).on_hover_text(
+            "A chord that the vocabulary lacks can only be guessed key by key, and each such guess \
+             costs a lot. So the held-out curve stays high and moves little, however well the \
+             pieces are learned",
+        );
     }
+}
+
+/// Why the held-out curve stays high, where the music held out is of another kind.
+fn why_surprised(state: &State) -> Option<String> {
+    let coverage = state.training.prepared.as_ref()?.coverage;
+    (coverage < LOW_COVERAGE).then(|| {
+        format!(
+            "Only {:.0} % of the chords in the held-out pieces are known, so it stays surprised: \
+             more pieces of one kind help",
+            coverage * 100.0
+        )
+    })
 }
 
 fn toolbar(ui: &mut Ui, state: &mut State, is_wide: bool, actions: &mut Actions) {

@@ -3,17 +3,21 @@
 //! egui_plot has no logarithmic axis: values are drawn as their decimal logarithms and written as
 //! what they are.
 
+use std::ops::RangeInclusive;
+
 use egui::{Align2, Color32, RichText, Stroke, Ui};
 use egui_plot::{
     AxisHints, GridMark, HLine, HoverPosition, Line as PlotLine, LineStyle, MarkerShape, Plot,
-    PlotPoint, PlotPoints, PlotUi, Points, Span, Text,
+    PlotPoint, PlotUi, Points, Span, Text,
 };
 
+use super::Measure;
 use super::lines::{self, Line, Side};
-use super::{CurveView, Measure};
+use super::ticks;
+use crate::model::Run;
 use crate::ui::state::{State, best_epoch};
 use crate::ui::theme::{SPACE, Theme};
-use crate::ui::widgets::{file_name, short};
+use crate::ui::widgets::{file_name, grouped, hint, short};
 
 /// How values become heights.
 #[derive(Clone, Copy)]
@@ -30,40 +34,210 @@ impl Scale {
         if self.is_log { value.max(Self::FLOOR).log10() } else { value }
     }
 
+    fn value(self, height: f64) -> f64 {
+        if self.is_log { 10f64.powf(height) } else { height }
+    }
+
     fn text(self, height: f64) -> String {
-        let value = if self.is_log { 10f64.powf(height) } else { height };
+        self.with_unit(short(self.value(height)))
+    }
+
+    /// The text of a mark, as exact as marks this far from each other must be.
+    fn mark_text(self, mark: GridMark) -> String {
+        let value = self.value(mark.value);
+        let step = match self.is_log {
+            true => value * (10f64.powf(mark.step_size) - 1.0),
+            false => mark.step_size,
+        };
+        self.with_unit(exact(value, step))
+    }
+
+    /// The marks of an axis that shows these heights.
+    fn marks(self, (low, high): (f64, f64)) -> Vec<GridMark> {
+        let ticks = match self.is_log {
+            true => ticks::logarithmic(&(low..=high)),
+            false => ticks::straight(&(low..=high)),
+        };
+        let mark = |tick: ticks::Tick| GridMark { value: tick.height, step_size: tick.step };
+        ticks.into_iter().map(mark).collect()
+    }
+
+    fn with_unit(self, text: String) -> String {
         match self.measure {
-            Measure::Accuracy => format!("{} %", short(value)),
-            _ => short(value),
+            Measure::Accuracy => format!("{text} %"),
+            Measure::Loss | Measure::Perplexity => text,
         }
     }
 
-    fn points(self, line: &[[f64; 2]]) -> PlotPoints<'static> {
+    fn line(self, line: &[[f64; 2]]) -> Line {
         line.iter().map(|[x, y]| [*x, self.height(*y)]).collect()
+    }
+
+    /// Heights nearer than this are seen on one axis: twice the perplexity, a nat, 5 %.
+    fn near(self, heights: f64) -> f64 {
+        match self.measure {
+            _ if self.is_log => std::f64::consts::LOG10_2,
+            Measure::Loss => 1.0,
+            Measure::Perplexity => heights.abs() / 2.0,
+            Measure::Accuracy => 5.0,
+        }
+    }
+
+    /// A curve lower than this hasn't moved yet.
+    fn least(self, height: f64) -> f64 {
+        match self.measure {
+            _ if self.is_log => 1e-3,
+            Measure::Accuracy => 0.1,
+            Measure::Loss | Measure::Perplexity => (height.abs() * 1e-4).max(1e-4),
+        }
     }
 }
 
+/// A number on an axis whose marks are `step` apart.
+fn exact(value: f64, step: f64) -> String {
+    let (unit, name) = if value.abs() >= 1e6 { (1e6, " million") } else { (1.0, "") };
+    let decimals = (-(step / unit).log10()).ceil();
+    if value.abs() >= 1e9 || !decimals.is_finite() {
+        return short(value);
+    }
+    let decimals = decimals.clamp(0.0, 4.0) as usize;
+    let value = value / unit;
+    match decimals {
+        0 => format!("{}{name}", grouped(value)),
+        _ => format!("{value:.decimals$}{name}"),
+    }
+}
+
+/// Which lines stand on one pair of axes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Hash)]
+enum Pane {
+    Both,
+    Learned,
+    HeldOut,
+}
+
+/// Everything that is drawn of one measure, as heights.
+struct Curves {
+    live: Line,
+    live_smooth: Line,
+    train: Line,
+    held_out: Line,
+    earlier: Vec<(String, Color32, Line)>,
+    baselines: Vec<(&'static str, f64)>,
+}
+
+impl Curves {
+    fn of(theme: &Theme, state: &State, scale: Scale) -> Self {
+        let (training, view) = (&state.training, &state.preferences.curves);
+        let live = lines::live(&training.live, scale.measure);
+        let line = |side| scale.line(&lines::line(&training.epochs, scale.measure, side));
+        let baselines = training.baselines.filter(|_| view.shows_baselines);
+        let named = baselines.map(|it| lines::baselines(&it, scale.measure)).unwrap_or_default();
+        let earlier = earlier_runs(state).enumerate().map(|(idx, run)| {
+            let color = theme.curves.runs[idx % theme.curves.runs.len()];
+            let line = lines::line(&run.metrics, scale.measure, Side::HeldOut);
+            (file_name(&run.path), color, scale.line(&line))
+        });
+        Self {
+            live_smooth: scale.line(&lines::smoothed(&live, view.smoothing)),
+            live: scale.line(&live),
+            train: line(Side::Train),
+            held_out: line(Side::HeldOut),
+            earlier: earlier.collect(),
+            baselines: named.into_iter().map(|(name, it)| (name, scale.height(it))).collect(),
+        }
+    }
+
+    /// What the curves of a pane reach; the baselines stand for the held-out ones that are to come.
+    fn range(&self, pane: Pane) -> Option<RangeInclusive<f64>> {
+        let learned = [&self.live_smooth, &self.train];
+        let held_out = || {
+            let earlier = self.earlier.iter().map(|(.., line)| line);
+            lines::range(earlier.chain([&self.held_out])).or_else(|| {
+                let baselines = self.baselines.iter().map(|(_, height)| [0.0, *height]);
+                lines::range([&baselines.collect()])
+            })
+        };
+        match pane {
+            Pane::Learned => match (lines::range([&self.train]), lines::range(learned)) {
+                // Single steps scatter more than a slow run moves: they may go out of sight.
+                (Some(train), Some(all)) if self.train.len() > 2 => {
+                    let span = lines::width(&train);
+                    let (low, high) = (train.start() - span, train.end() + span);
+                    Some(all.start().max(low)..=all.end().min(high))
+                }
+                (_, all) => all,
+            },
+            Pane::HeldOut => held_out(),
+            Pane::Both => {
+                let earlier = self.earlier.iter().map(|(.., line)| line);
+                lines::range(learned.into_iter().chain([&self.held_out]).chain(earlier))
+            }
+        }
+    }
+
+    fn panes(&self, scale: Scale) -> &'static [Pane] {
+        match (self.range(Pane::Learned), self.range(Pane::HeldOut)) {
+            (Some(learned), Some(held_out))
+                if lines::lie_apart(&learned, &held_out, scale.near(*held_out.end())) =>
+            {
+                &[Pane::Learned, Pane::HeldOut]
+            }
+            _ => &[Pane::Both],
+        }
+    }
+
+    /// The last epoch there is something of.
+    fn last_x(&self) -> f64 {
+        let earlier = self.earlier.iter().map(|(.., line)| line);
+        let all = earlier.chain([&self.live, &self.train, &self.held_out]);
+        all.filter_map(|line| line.last()).map(|[x, _]| *x).fold(1.0, f64::max)
+    }
+}
+
+/// One measure: on one pair of axes, or on two where the held-out music is so much harder that on
+/// one neither curve would be seen to move.
 pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, measure: Measure) {
     let view = &state.preferences.curves;
     let scale = Scale { is_log: view.is_log && measure != Measure::Accuracy, measure };
-    let text = move |mark: GridMark| scale.text(mark.value);
-    // Six powers of ten in a low panel are still to be read.
+    let curves = Curves::of(theme, state, scale);
+    match curves.panes(scale) {
+        [one] => pane_ui(ui, theme, state, &curves, *one, scale),
+        panes => ui.columns(panes.len(), |columns| {
+            for (column, pane) in columns.iter_mut().zip(panes) {
+                let text = match pane {
+                    Pane::HeldOut => "Held out, on a scale of its own",
+                    Pane::Learned | Pane::Both => "Learned from",
+                };
+                hint(column, text);
+                pane_ui(column, theme, state, &curves, *pane, scale);
+            }
+        }),
+    }
+}
+
+fn pane_ui(ui: &mut Ui, theme: &Theme, state: &State, curves: &Curves, pane: Pane, scale: Scale) {
+    // Labels in a low panel are still to be read.
     let y_axis = AxisHints::new_y()
         .min_thickness(SPACE * 5.0)
         .label_spacing(SPACE..=SPACE * 2.0)
-        .formatter(move |mark, _| text(mark));
-    Plot::new(("curves", measure.label()))
+        .formatter(move |mark, _| scale.mark_text(mark));
+    Plot::new(("curves", scale.measure.label(), pane))
         .show_background(false)
         .allow_scroll(false)
         .allow_boxed_zoom(false)
-        .set_margin_fraction(egui::vec2(0.02, 0.2))
+        .allow_drag([true, false])
+        .allow_zoom([true, false])
+        .set_margin_fraction(egui::vec2(0.02, 0.0))
         .grid_color(theme.line)
+        .y_grid_spacer(move |grid| scale.marks(grid.bounds))
         .x_axis_formatter(|mark, _| whole_epochs(mark))
         .custom_y_axes(vec![y_axis])
         .label_formatter(move |position| hover_text(position, scale))
         .include_x(0.0)
+        .include_x(curves.last_x())
         .auto_bounds(true)
-        .show(ui, |plot| draw(plot, theme, state, view, scale));
+        .show(ui, |plot| draw(plot, theme, state, curves, pane, scale));
 }
 
 /// What the colors mean, in one line.
@@ -88,10 +262,7 @@ pub fn legend_ui(ui: &mut Ui, theme: &Theme, state: &State) {
             let tooltip = "From here on it learns the pieces by heart: held-out loss rises";
             entry(ui, "overfitting", theme.error, tooltip);
         }
-        let view = &state.preferences.curves;
-        let is_current = |path| training.run_dir.as_ref() == Some(path);
-        let runs = state.runs.iter().filter(|run| view.runs.contains(&run.path));
-        for (idx, run) in runs.filter(|run| !is_current(&run.path)).enumerate() {
+        for (idx, run) in earlier_runs(state).enumerate() {
             let color = theme.curves.runs[idx % theme.curves.runs.len()];
             entry(ui, &file_name(&run.path), color, "An earlier run, on its held-out pieces");
         }
@@ -120,98 +291,135 @@ fn hover_text(position: &HoverPosition<'_>, scale: Scale) -> Option<String> {
     }
 }
 
-fn draw(plot: &mut PlotUi<'_>, theme: &Theme, state: &State, view: &CurveView, scale: Scale) {
+/// The runs that are drawn beside the one in training.
+fn earlier_runs(state: &State) -> impl Iterator<Item = &Run> {
+    let chosen = &state.preferences.curves.runs;
+    let runs = state.runs.iter().filter(|run| chosen.contains(&run.path));
+    runs.filter(|run| state.training.run_dir.as_ref() != Some(&run.path))
+}
+
+fn draw(
+    plot: &mut PlotUi<'_>,
+    theme: &Theme,
+    state: &State,
+    curves: &Curves,
+    pane: Pane,
+    scale: Scale,
+) {
     let training = &state.training;
+    let range = curves.range(pane).or_else(|| curves.range(Pane::HeldOut)).unwrap_or(0.0..=1.0);
+    let is_held_out = pane != Pane::Learned;
+    let marks: Vec<f64> = curves.baselines.iter().map(|(_, height)| *height).collect();
+    let least = scale.least(*range.end());
+    let shown = lines::axis(range, if is_held_out { &marks } else { &[] }, least);
+    plot.set_plot_bounds_y(shown.clone());
     if let Some(range) = lines::overfitting(&training.epochs) {
         let span =
             Span::new("overfitting", range).fill(theme.curves.overfitting).border(Stroke::NONE);
         plot.span(span);
     }
-    if let Some(prepared) = training.prepared.as_ref().filter(|_| view.shows_baselines) {
-        // The two lie close together: one is named above its line, the other below.
-        let named = lines::baselines(&prepared.baselines, scale.measure);
-        let highest = named.iter().map(|(_, value)| *value).fold(f64::MIN, f64::max);
-        for (name, value) in named {
-            let line = HLine::new(name, scale.height(value))
-                .stroke(Stroke::new(1.0, theme.curves.baseline))
-                .style(LineStyle::dashed_dense());
-            plot.hline(line);
-            let at = PlotPoint::new(0.0, scale.height(value));
-            let name = RichText::new(name).small().color(theme.curves.baseline);
-            let side = if value < highest { Align2::LEFT_TOP } else { Align2::LEFT_BOTTOM };
-            plot.text(Text::new("", at, name).anchor(side));
+    if is_held_out {
+        draw_baselines(plot, theme, &curves.baselines, &shown, scale);
+        for (name, color, line) in &curves.earlier {
+            plain_line(plot, name, line, *color, 1.5);
         }
     }
-    earlier_runs(plot, theme, state, view, scale);
-    // Until the first epochs are done the live line is all there is.
-    let live = lines::live(&training.live, scale.measure);
-    smooth_line(plot, "while learning", &live, theme.curves.live, 1.0, view, scale);
-    for (name, side, color) in [
-        ("learned from", Side::Train, theme.curves.train),
-        ("held out", Side::HeldOut, theme.curves.held_out),
-    ] {
-        let line = lines::line(&training.epochs, scale.measure, side);
-        plain_line(plot, name, &line, color, 2.0, scale);
+    if pane != Pane::HeldOut {
+        // Until the first epochs are done the live line is all there is.
+        let name = "while learning";
+        if state.preferences.curves.smoothing > 0.0 {
+            let raw =
+                PlotLine::new(name, curves.live.clone()).color(Theme::faint(theme.curves.live));
+            plot.line(raw.width(1.0).allow_hover(false));
+        }
+        plain_line(plot, name, &curves.live_smooth, theme.curves.live, 1.0);
+        plain_line(plot, "learned from", &curves.train, theme.curves.train, 2.0);
     }
-    if let Some(best) = best_epoch(&training.epochs) {
-        let value = lines::value(best, scale.measure, Side::HeldOut);
-        let point = vec![[best.epoch as f64, scale.height(value)]];
-        let name = format!("best: epoch {}", best.epoch);
-        let marker = Points::new(name, point).shape(MarkerShape::Diamond).radius(5.0);
-        plot.points(marker.color(theme.curves.best));
+    if is_held_out {
+        plain_line(plot, "held out", &curves.held_out, theme.curves.held_out, 2.0);
+        if let Some(best) = best_epoch(&training.epochs) {
+            let value = lines::value(best, scale.measure, Side::HeldOut);
+            let point = vec![[best.epoch as f64, scale.height(value)]];
+            let name = format!("best: epoch {}", best.epoch);
+            let marker = Points::new(name, point).shape(MarkerShape::Diamond).radius(5.0);
+            plot.points(marker.color(theme.curves.best));
+        }
     }
 }
 
-fn earlier_runs(
+/// Names of lines nearer than this would stand on each other.
+fn near_names(shown: &RangeInclusive<f64>) -> f64 {
+    lines::width(shown) * 0.25
+}
+
+/// What counting reaches: a line where the axis has room for it, words at the edge where not.
+fn draw_baselines(
     plot: &mut PlotUi<'_>,
     theme: &Theme,
-    state: &State,
-    view: &CurveView,
+    baselines: &[(&'static str, f64)],
+    shown: &RangeInclusive<f64>,
     scale: Scale,
 ) {
-    let is_current = |path| state.training.run_dir.as_ref() == Some(path);
-    let runs = state.runs.iter().filter(|run| view.runs.contains(&run.path));
-    for (idx, run) in runs.filter(|run| !is_current(&run.path)).enumerate() {
-        let color = theme.curves.runs[idx % theme.curves.runs.len()];
-        let line = lines::line(&run.metrics, scale.measure, Side::HeldOut);
-        plain_line(plot, &file_name(&run.path), &line, color, 1.5, scale);
+    let color = theme.curves.baseline;
+    // Near an edge a line is named on its inner side. Two that lie close together are named
+    // outwards, one above its line, the other below.
+    let middle = (shown.start() + shown.end()) / 2.0;
+    let heights = || baselines.iter().map(|(_, height)| *height);
+    let are_close = |height: f64| {
+        let near = |other: f64| other != height && (other - height).abs() < near_names(shown);
+        heights().any(near)
+    };
+    let highest = heights().fold(f64::MIN, f64::max);
+    let (mut above, mut below) = (Vec::new(), Vec::new());
+    for (name, height) in baselines {
+        if height > shown.end() {
+            above.push(format!("{name}, {}", scale.text(*height)));
+        } else if height < shown.start() {
+            below.push(format!("{name}, {}", scale.text(*height)));
+        } else {
+            let line = HLine::new(*name, *height).stroke(Stroke::new(1.0, color));
+            plot.hline(line.style(LineStyle::dashed_dense()));
+            let at = PlotPoint::new(0.0, *height);
+            let is_below = if are_close(*height) { *height < highest } else { *height > middle };
+            let side = if is_below { Align2::LEFT_TOP } else { Align2::LEFT_BOTTOM };
+            plot.text(Text::new("", at, RichText::new(*name).small().color(color)).anchor(side));
+        }
+    }
+    for (place, words, edge, side) in [
+        ("above", above, shown.end(), Align2::LEFT_TOP),
+        ("below", below, shown.start(), Align2::LEFT_BOTTOM),
+    ] {
+        if words.is_empty() {
+            continue;
+        }
+        let words = format!("{place}: {}", words.join(" · "));
+        let words = RichText::new(words).small().color(color);
+        plot.text(Text::new("", PlotPoint::new(0.0, *edge), words).anchor(side));
     }
 }
 
 /// A line with dots while it is short: one epoch alone must be seen too.
-fn plain_line(
-    plot: &mut PlotUi<'_>,
-    name: &str,
-    line: &Line,
-    color: Color32,
-    width: f32,
-    scale: Scale,
-) {
+fn plain_line(plot: &mut PlotUi<'_>, name: &str, line: &Line, color: Color32, width: f32) {
     if line.is_empty() {
         return;
     }
-    plot.line(PlotLine::new(name, scale.points(line)).color(color).width(width));
+    plot.line(PlotLine::new(name, line.clone()).color(color).width(width));
     if line.len() < 30 {
-        plot.points(Points::new(name, scale.points(line)).color(color).radius(width + 0.5));
+        plot.points(Points::new(name, line.clone()).color(color).radius(width + 0.5));
     }
 }
 
-fn smooth_line(
-    plot: &mut PlotUi<'_>,
-    name: &str,
-    line: &Line,
-    color: Color32,
-    width: f32,
-    view: &CurveView,
-    scale: Scale,
-) {
-    if line.is_empty() {
-        return;
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn marks_are_as_exact_as_they_are_close() {
+        assert_eq!(exact(7.4851, 0.01), "7.49");
+        assert_eq!(exact(7.4851, 0.001), "7.485");
+        assert_eq!(exact(1_753.0, 10.0), "1,753");
+        assert_eq!(exact(77_320_845.0, 200_000.0), "77.3 million");
+        assert_eq!(exact(100_000_000.0, 9e8), "100 million");
+        assert_eq!(exact(0.0, 0.0), "0.00");
     }
-    if view.smoothing > 0.0 {
-        let raw = PlotLine::new(name, scale.points(line)).color(Theme::faint(color));
-        plot.line(raw.width(1.0).allow_hover(false));
-    }
-    let smooth = lines::smoothed(line, view.smoothing);
-    plain_line(plot, name, &smooth, color, width, scale);
 }

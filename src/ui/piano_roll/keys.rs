@@ -79,8 +79,12 @@ impl PianoRollEditor {
             self.press = None;
             return;
         }
+        if !frame.is_editable() {
+            out.is_refused = true;
+            return;
+        }
         // While something is being dragged nothing else is done to it.
-        if self.gesture.is_some() || !frame.is_editable() {
+        if self.gesture.is_some() {
             return;
         }
         let score = frame.index.score();

@@ -67,6 +67,8 @@ pub struct RollResponse {
     pub seek_secs: Option<f64>,
     /// Keys to be heard for a moment.
     pub audition: Vec<(Pitch, Velocity)>,
+    /// A take is shown, which can't be changed, and the user tried to.
+    pub is_refused: bool,
     /// What is under the pointer or being done, in words for a status line.
     pub status: Option<String>,
 }
@@ -108,6 +110,8 @@ enum ViewRequest {
     Start,
     All,
     Look(RollLook),
+    /// A take from its start, all of its pitches to be seen.
+    Take,
 }
 
 impl Default for PianoRollEditor {
@@ -179,6 +183,12 @@ impl PianoRollEditor {
         self.request = Some(ViewRequest::All);
     }
 
+    /// Shows a take from its start, with all its pitches: for one just chosen or just finished.
+    pub fn show_take(&mut self) {
+        self.request = Some(ViewRequest::Take);
+        self.looked_away = false;
+    }
+
     /// Spreads or narrows time around the middle of the view.
     pub fn zoom(&mut self, factor: f32) {
         self.viewport.zoom_time(factor, self.viewport.rect().center().x);
@@ -208,7 +218,7 @@ impl PianoRollEditor {
         if view.streaming.is_none() {
             self.return_from_take(request);
         }
-        self.arrange(&regions, &index);
+        self.arrange(&regions, &view, &index);
         self.follow_take(view.playing, &index);
         let playhead = shown.tempo_map.tick_from_secs(view.playhead_secs);
         let frame = RollFrame { index, view, regions, playhead, id };
@@ -246,7 +256,7 @@ impl PianoRollEditor {
         index
     }
 
-    fn arrange(&mut self, regions: &Regions, index: &ScoreIndex) {
+    fn arrange(&mut self, regions: &Regions, view: &RollView<'_>, index: &ScoreIndex) {
         self.viewport.place(regions.canvas);
         self.viewport.set_content(f64::from(index.end().0), index.rows());
         let pitches = index.pitches().unwrap_or(48..=84);
@@ -255,6 +265,13 @@ impl PianoRollEditor {
             Some(ViewRequest::All) => self.viewport.fit((0, index.end().0), pitches),
             Some(ViewRequest::Look(look)) => self.viewport.look_as(&look),
             Some(ViewRequest::Start) => self.viewport.show_start(pitches),
+            Some(ViewRequest::Take) => {
+                self.viewport.fit_pitches(pitches);
+                // What plays is followed where it is.
+                if !view.playing {
+                    self.viewport.set_left(0.0);
+                }
+            }
         }
     }
 
@@ -278,11 +295,20 @@ impl PianoRollEditor {
         let Some(behind) = &mut self.behind_take else { return };
         let (is_first, has_grown) = (behind.end == Tick::ZERO, index.end() > behind.end);
         behind.end = index.end();
-        let Some(last) = index.score().notes().last() else { return };
+        let (Some(last), Some(pitches)) = (index.score().notes().last(), index.pitches()) else {
+            return;
+        };
         if is_first {
-            self.viewport.go_home(index.pitches().unwrap_or(48..=84));
-        } else if has_grown && !playing && !self.looked_away {
-            self.viewport.reveal(f64::from(index.end().0), last.pitch.number());
+            self.viewport.set_left(0.0);
+            self.viewport.fit_pitches(pitches);
+        } else if has_grown && !self.looked_away {
+            let seen = self.viewport.visible_pitches();
+            if !seen.contains(pitches.start()) || !seen.contains(pitches.end()) {
+                self.viewport.fit_pitches(pitches);
+            }
+            if !playing {
+                self.viewport.reveal(f64::from(index.end().0), last.pitch.number());
+            }
         }
     }
 

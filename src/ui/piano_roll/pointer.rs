@@ -95,8 +95,12 @@ impl PianoRollEditor {
         out: &mut RollResponse,
     ) {
         let button = PointerButton::Primary;
-        if response.drag_started_by(button) && frame.is_editable() {
-            self.begin(frame, out);
+        if response.drag_started_by(button) {
+            if frame.is_editable() {
+                self.begin(frame, out);
+            } else {
+                out.is_refused = true;
+            }
         }
         let is_dragging = response.dragged_by(button) || response.drag_stopped_by(button);
         if is_dragging
@@ -202,8 +206,11 @@ impl PianoRollEditor {
         out: &mut RollResponse,
     ) {
         self.press = None;
-        let hit = hit(&frame.index, &self.viewport, frame.view.selection, pos);
-        if hit.is_some() || !frame.is_editable() {
+        if !frame.is_editable() {
+            out.is_refused = true;
+            return;
+        }
+        if hit(&frame.index, &self.viewport, frame.view.selection, pos).is_some() {
             return;
         }
         let note = self.new_note(frame, self.point(pos), modifiers);

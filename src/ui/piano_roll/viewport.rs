@@ -61,8 +61,12 @@ impl Viewport {
         }
     }
 
-    /// Where on the screen it lies, in points. The top left stays what it was.
+    /// Where on the screen it lies, in points. What is at the left and at half the height stays
+    /// there: a panel that opens must not push the music out of sight.
     pub fn place(&mut self, rect: Rect) {
+        if self.rect.height() >= 1.0 {
+            self.top += f64::from((self.rect.height() - rect.height()) / 2.0 / self.row_height);
+        }
         self.rect = rect;
         self.keep_in_bounds();
     }
@@ -171,9 +175,13 @@ impl Viewport {
         self.keep_in_bounds();
     }
 
-    /// Brings a tick to the left edge, a little way in.
+    /// Brings a tick to the left edge, a little way in; near the end of the piece only so far that
+    /// the last page is filled by what is left of it.
     pub fn scroll_to(&mut self, tick: f64) {
-        self.left = tick - f64::from(self.rect.width()) * 0.04 * self.ticks_per_point;
+        let width = self.width_ticks();
+        // Past the end, where one may go on listening, the tick must still be seen.
+        let last_page = (self.end - width * 0.8).max(tick - width * 0.9);
+        self.left = (tick - width * 0.04).min(last_page);
         self.keep_in_bounds();
     }
 
@@ -234,10 +242,13 @@ impl Viewport {
         f64::from(*self.pitches.end()) + 0.5 - row
     }
 
-    /// Goes to the start of the piece without zooming.
-    pub fn go_home(&mut self, pitches: RangeInclusive<u8>) {
-        self.left = 0.0;
-        self.center_pitch((f64::from(*pitches.start()) + f64::from(*pitches.end())) / 2.0);
+    /// Brings pitches to the middle, in lower rows where they would not all be seen.
+    pub fn fit_pitches(&mut self, pitches: RangeInclusive<u8>) {
+        let (lowest, highest) = (f64::from(*pitches.start()), f64::from(*pitches.end()));
+        let most = self.rect.height() / (highest - lowest + 3.0) as f32;
+        self.row_height = self.row_height.min(most);
+        self.limit_zoom();
+        self.center_pitch((lowest + highest) / 2.0);
     }
 
     /// Brings the middle of a pitch's row to half the height.
@@ -354,6 +365,42 @@ mod tests {
         assert!(viewport.ticks().1 >= 100_000);
         let seen = viewport.visible_pitches();
         assert!(seen.contains(&30) && seen.contains(&90), "{seen:?}");
+    }
+
+    #[test]
+    fn what_is_in_the_middle_stays_there_when_a_panel_opens() {
+        let mut viewport = viewport();
+        viewport.center_pitch(60.0);
+        viewport.place(Rect::from_min_size(pos2(60.0, 24.0), vec2(900.0, 260.0)));
+        assert_eq!(viewport.pitch_from_y(154.0).number(), 60);
+        viewport.place(Rect::from_min_size(pos2(60.0, 24.0), vec2(900.0, 500.0)));
+        assert_eq!(viewport.pitch_from_y(274.0).number(), 60);
+    }
+
+    #[test]
+    fn pitches_that_fit_keep_their_rows_and_others_get_lower_ones() {
+        let mut viewport = viewport();
+        let before = viewport.row_height();
+        viewport.fit_pitches(60..=72);
+        assert_eq!(viewport.row_height(), before);
+        assert!((viewport.pitch_from_y(274.0).number()).abs_diff(66) <= 1);
+        viewport.fit_pitches(24..=105);
+        assert!(viewport.row_height() < before);
+        let seen = viewport.visible_pitches();
+        assert!(seen.contains(&24) && seen.contains(&105), "{seen:?}");
+    }
+
+    #[test]
+    fn the_last_page_is_no_empty_one() {
+        let mut viewport = viewport();
+        for tick in [90_000.0, 99_000.0, 100_000.0] {
+            viewport.scroll_to(tick);
+            let end = viewport.x_from_tick(100_000.0);
+            assert!(viewport.x_from_tick(tick) <= viewport.rect().right(), "{tick} is seen");
+            assert!(end > viewport.rect().left() + viewport.rect().width() * 0.75, "{end}");
+        }
+        viewport.scroll_to(50_000.0);
+        assert!((viewport.x_from_tick(50_000.0) - 96.0).abs() < 1.0);
     }
 
     #[test]

@@ -98,7 +98,8 @@ impl Document {
     /// Commits an edit; what was composed stays composed when it is edited.
     pub fn commit(&mut self, edit: &ScoreEdit) -> Result<(), EditError> {
         let rate = self.composed_rate();
-        self.history.commit(edit)?;
+        self.history.commit_selected(edit, Some(&self.selection), None, None)?;
+        self.selection = self.history.selection().clone();
         self.set_composed_rate(rate);
         self.compare();
         Ok(())
@@ -129,14 +130,14 @@ impl Document {
 
     pub fn undo(&mut self) -> Option<String> {
         let label = self.history.undo();
-        self.selection = self.history.restored().clone();
+        self.selection = self.history.selection().clone();
         self.compare();
         label
     }
 
     pub fn redo(&mut self) -> Option<String> {
         let label = self.history.redo();
-        self.selection = self.history.restored().clone();
+        self.selection = self.history.selection().clone();
         self.compare();
         label
     }

@@ -20,7 +20,7 @@ pub use composing::{
 pub use document::{Document, ProjectView};
 pub use insert::{Place, place_take};
 pub use library::{Coverage, CoverageFigures, CoverageKey, Library};
-pub use notices::{NoticeKind, Notices};
+pub use notices::{Notice, NoticeKind, Notices, Offer};
 pub use preferences::Preferences;
 pub use takes::{Provenance, TakeEntry, TakeId, Takes};
 pub use training::{Training, best_epoch, run_name, universal_time};

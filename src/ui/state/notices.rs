@@ -1,4 +1,9 @@
-//! Short messages: results that pass by themselves, errors that stay until they are read.
+//! Short messages that pass by themselves: results and notes soon, errors when there was time to
+//! read them. The last one stays in the status line.
+
+use std::collections::HashSet;
+
+use super::TakeId;
 
 /// How a message is shown.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -14,8 +19,16 @@ pub enum NoticeKind {
 pub struct Notice {
     pub kind: NoticeKind,
     pub text: String,
-    /// When it goes by itself, in the window's seconds; errors stay.
-    pub until: Option<f64>,
+    /// When it goes by itself, in the window's seconds.
+    pub until: f64,
+    /// A way out that can be pressed beside the words.
+    pub offer: Option<Offer>,
+}
+
+/// What a message offers to do.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Offer {
+    UseTake(TakeId),
 }
 
 /// The messages on the screen and the last one, for the status line.
@@ -23,6 +36,10 @@ pub struct Notice {
 pub struct Notices {
     pub shown: Vec<Notice>,
     pub last: Option<Notice>,
+    /// The pointer is on the messages: none goes while one is read.
+    pub are_held: bool,
+    /// What was told once and need not be shown again.
+    told: HashSet<String>,
     /// The window's clock, in seconds since it opened.
     pub now: f64,
 }
@@ -30,33 +47,60 @@ pub struct Notices {
 impl Notices {
     /// How long results and notes stay, in seconds.
     const STAY_SECS: f64 = 6.0;
+    /// How long what can be answered stays, and what failed.
+    const STAY_LONG_SECS: f64 = 30.0;
     /// More than this at a time would cover the roll.
     const MOST: usize = 3;
 
     pub fn done(&mut self, text: impl Into<String>) {
-        self.add(NoticeKind::Done, text.into());
+        self.add(self.notice(NoticeKind::Done, text.into()));
     }
 
     pub fn note(&mut self, text: impl Into<String>) {
-        self.add(NoticeKind::Note, text.into());
+        self.add(self.notice(NoticeKind::Note, text.into()));
+    }
+
+    /// A note that is shown the first time only; later it just stands in the status line.
+    pub fn note_once(&mut self, text: impl Into<String>) {
+        let text = text.into();
+        if self.told.insert(text.clone()) {
+            return self.note(text);
+        }
+        self.last = Some(self.notice(NoticeKind::Note, text));
+    }
+
+    /// A note with a way out beside it.
+    pub fn offer(&mut self, text: impl Into<String>, offer: Option<Offer>) {
+        let mut notice = self.notice(NoticeKind::Note, text.into());
+        if offer.is_some() {
+            notice.until = self.now + Self::STAY_LONG_SECS;
+        }
+        self.add(Notice { offer, ..notice });
     }
 
     pub fn error(&mut self, text: impl Into<String>) {
         let text = text.into();
         tracing::warn!("{text}");
-        self.add(NoticeKind::Error, text);
+        self.add(self.notice(NoticeKind::Error, text));
     }
 
     /// An error that is shown where it happened: here it only stands in the status line.
     pub fn error_elsewhere(&mut self, text: impl Into<String>) {
         let text = text.into();
         tracing::warn!("{text}");
-        self.last = Some(Notice { kind: NoticeKind::Error, text, until: None });
+        self.last = Some(self.notice(NoticeKind::Error, text));
     }
 
-    fn add(&mut self, kind: NoticeKind, text: String) {
-        let until = (kind != NoticeKind::Error).then_some(self.now + Self::STAY_SECS);
-        let notice = Notice { kind, text, until };
+    fn notice(&self, kind: NoticeKind, text: String) -> Notice {
+        let stay = match kind {
+            NoticeKind::Error => Self::STAY_LONG_SECS,
+            NoticeKind::Done | NoticeKind::Note => Self::STAY_SECS,
+        };
+        Notice { kind, text, until: self.now + stay, offer: None }
+    }
+
+    /// An equal one that is still shown goes.
+    fn add(&mut self, notice: Notice) {
         self.shown.retain(|other| other.text != notice.text);
         self.last = Some(notice.clone());
         self.shown.push(notice);
@@ -67,9 +111,14 @@ impl Notices {
 
     /// Lets what has passed go; returns the seconds until the next one goes.
     pub fn tick(&mut self, now: f64) -> Option<f64> {
-        self.now = now;
-        self.shown.retain(|notice| notice.until.is_none_or(|until| until > now));
-        let next = self.shown.iter().filter_map(|notice| notice.until);
+        let passed = now - std::mem::replace(&mut self.now, now);
+        if self.are_held {
+            for notice in &mut self.shown {
+                notice.until += passed;
+            }
+        }
+        self.shown.retain(|notice| notice.until > now);
+        let next = self.shown.iter().map(|notice| notice.until);
         next.min_by(f64::total_cmp).map(|until| until - now)
     }
 }
@@ -78,18 +127,49 @@ impl Notices {
 mod tests {
     use super::*;
 
+    fn texts(notices: &Notices) -> Vec<&str> {
+        notices.shown.iter().map(|notice| notice.text.as_str()).collect()
+    }
+
     #[test]
-    fn results_pass_and_errors_stay() {
+    fn results_pass_soon_and_errors_when_there_was_time_to_read_them() {
         let mut notices = Notices::default();
         notices.done("Saved");
         notices.error("“x” can't be read — it is empty. Choose another file");
         assert_eq!(notices.tick(1.0), Some(Notices::STAY_SECS - 1.0));
-        assert_eq!(notices.tick(100.0), None);
+        assert_eq!(notices.tick(10.0), Some(Notices::STAY_LONG_SECS - 10.0));
         assert_eq!(notices.shown.len(), 1);
         assert_eq!(notices.shown[0].kind, NoticeKind::Error);
+        assert_eq!(notices.tick(100.0), None);
+        assert!(notices.shown.is_empty() && notices.last.is_some());
         for idx in 0..9 {
             notices.note(idx.to_string());
         }
         assert_eq!(notices.shown.len(), Notices::MOST);
+    }
+
+    #[test]
+    fn none_goes_while_the_pointer_is_on_them() {
+        let mut notices = Notices::default();
+        notices.note("Playing without sound");
+        notices.are_held = true;
+        notices.tick(60.0);
+        assert_eq!(notices.shown.len(), 1);
+        notices.are_held = false;
+        assert_eq!(notices.tick(60.0 + Notices::STAY_SECS), None);
+    }
+
+    #[test]
+    fn the_same_again_takes_the_place_of_the_first_or_is_not_shown_at_all() {
+        let mut notices = Notices::default();
+        notices.note("one");
+        notices.note("two");
+        notices.note("one");
+        assert_eq!(texts(&notices), ["two", "one"]);
+        notices.note_once("The batch shrank");
+        notices.tick(100.0);
+        notices.note_once("The batch shrank");
+        assert!(notices.shown.is_empty());
+        assert_eq!(notices.last.as_ref().unwrap().text, "The batch shrank");
     }
 }

@@ -87,21 +87,23 @@ impl TakeEntry {
         folder.join("takes").join(format!("{}.json", id.0))
     }
 
-    /// Writes a new take into `folder/takes`; a file that is there already is not touched.
-    ///
-    /// # Errors
-    /// Whatever the file system says, also when another take has the id.
-    pub fn write_new(&self, folder: &Path) -> io::Result<()> {
-        fs::create_dir_all(folder.join("takes"))?;
-        let path = Self::path(folder, self.id);
-        let mut aside = crate::files::create_beside(&path)?;
-        aside.write_all(&serde_json::to_vec(self)?)?;
-        aside.as_file().sync_all()?;
-        aside.persist_noclobber(path).map_err(|error| error.error)?;
-        Ok(())
+    /// Claims an id for a take that will be written soon, with an empty file that no other window
+    /// can claim too. False if the id is taken.
+    fn claim(folder: &Path, id: TakeId) -> bool {
+        let path = Self::path(folder, id);
+        let claimed = fs::create_dir_all(folder.join("takes"))
+            .and_then(|()| fs::File::options().write(true).create_new(true).open(&path));
+        match claimed {
+            Ok(_) => true,
+            // Where nothing can be written nothing can be lost; writing the take says so.
+            Err(error) => error.kind() != io::ErrorKind::AlreadyExists,
+        }
     }
 
     /// Writes the take into `folder/takes`, over what was there of it.
+    ///
+    /// # Errors
+    /// Whatever the file system says.
     pub fn write(&self, folder: &Path) -> io::Result<()> {
         fs::create_dir_all(folder.join("takes"))?;
         write_atomically(&Self::path(folder, self.id), &serde_json::to_vec(self)?)
@@ -186,7 +188,7 @@ impl Takes {
         let (mut entries, mut failures) = (Vec::new(), Vec::new());
         for (_, path) in paths.drain(first..) {
             match Self::read_one(&path) {
-                Ok(entry) => entries.push(entry),
+                Ok(entry) => entries.extend(entry),
                 Err(error) => failures.push(format!("{}: {error}", path.display())),
             }
         }
@@ -234,11 +236,16 @@ impl Takes {
         self.is_read = true;
     }
 
-    fn read_one(path: &Path) -> io::Result<TakeEntry> {
-        if fs::metadata(path)?.len() > Self::MAX_FILE_BYTES {
-            return Err(io::Error::other("it is too large to be a take"));
+    /// The take in a file; none where its id is only claimed.
+    fn read_one(path: &Path) -> io::Result<Option<TakeEntry>> {
+        match fs::metadata(path)?.len() {
+            0 => return Ok(None),
+            len if len > Self::MAX_FILE_BYTES => {
+                return Err(io::Error::other("it is too large to be a take"));
+            }
+            _ => {}
         }
-        Ok(serde_json::from_slice::<TakeEntry>(&fs::read(path)?)?.restored())
+        Ok(Some(serde_json::from_slice::<TakeEntry>(&fs::read(path)?)?.restored()))
     }
 
     pub fn get(&self, id: TakeId) -> Option<&TakeEntry> {
@@ -250,15 +257,22 @@ impl Takes {
     }
 
     /// An id that no take has: none in the list, none dropped, and none whose file is in
-    /// `folder`, where another window may have written one since the start.
+    /// `folder`, where another window may have written one since the start. From now on it is
+    /// this window's.
     pub fn next_id(&mut self, folder: &Path) -> TakeId {
         let known = self.list.iter().chain(&self.dropped).map(|entry| entry.id.0);
         let mut id = known.max().unwrap_or(0).max(self.last_id) + 1;
-        while TakeEntry::path(folder, TakeId(id)).exists() {
+        while !TakeEntry::claim(folder, TakeId(id)) {
             id += 1;
         }
         self.last_id = id;
         TakeId(id)
+    }
+
+    /// The id of a dropped take that comes back: its own, unless another window has given it to
+    /// another take since.
+    pub fn id_again(&mut self, id: TakeId, folder: &Path) -> TakeId {
+        if TakeEntry::claim(folder, id) { id } else { self.next_id(folder) }
     }
 
     /// The take after another in the list, or before it.
@@ -316,12 +330,15 @@ mod tests {
         let id = takes.next_id(folder.path());
         assert_eq!(id, TakeId(8));
         takes.list.push(entry(id.0));
-        // Another window writes two takes in the meantime.
-        entry(9).write_new(folder.path()).unwrap();
-        entry(10).write_new(folder.path()).unwrap();
+        // Another window makes two takes in the meantime, and has written one of them.
+        let mut other = Takes { last_id, ..Takes::default() };
+        assert_eq!(other.next_id(folder.path()), TakeId(9));
+        assert_eq!(other.next_id(folder.path()), TakeId(10));
+        entry(9).write(folder.path()).unwrap();
         assert_eq!(takes.next_id(folder.path()), TakeId(11));
-        let error = entry(9).write_new(folder.path()).unwrap_err();
-        assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
+        // What is claimed and not written yet is no damaged take.
+        let (entries, failures) = Takes::read(folder.path());
+        assert_eq!((entries.len(), failures.len()), (2, 1), "{failures:?}");
         // An id isn't given again when its take is gone.
         takes.list.clear();
         assert_eq!(takes.next_id(folder.path()), TakeId(12));
@@ -330,6 +347,17 @@ mod tests {
         let ids: Vec<u64> = takes.list.iter().map(|entry| entry.id.0).collect();
         assert_eq!(ids, [3, 12]);
         assert_eq!(fs::read(folder.path().join("takes/7.json")).unwrap(), b"damaged");
+    }
+
+    #[test]
+    fn a_take_that_comes_back_takes_no_other_window_s_place() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut takes = Takes { last_id: 5, ..Takes::default() };
+        assert_eq!(takes.id_again(TakeId(5), folder.path()), TakeId(5));
+        // Here the number was given to another take while this one was dropped.
+        entry(4).write(folder.path()).unwrap();
+        assert_eq!(takes.id_again(TakeId(4), folder.path()), TakeId(6));
+        assert_eq!(Takes::read(folder.path()).0, [entry(4)]);
     }
 
     #[test]

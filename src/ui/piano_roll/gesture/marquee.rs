@@ -51,10 +51,7 @@ impl Marquee {
         match self.mode {
             MarqueeMode::Replace => touched.collect(),
             MarqueeMode::Add => self.base.iter().copied().chain(touched).collect(),
-            MarqueeMode::Toggle => {
-                let touched: Selection = touched.collect();
-                self.base.symmetric_difference(&touched).copied().collect()
-            }
+            MarqueeMode::Toggle => self.base.toggled(&touched.collect()),
         }
     }
 }

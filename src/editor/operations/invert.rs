@@ -1,0 +1,19 @@
+//! Turning notes upside down.
+
+use super::{Change, chosen};
+use crate::editor::Selection;
+use crate::music::{Note, Pitch, Score};
+
+/// Turns the selected notes upside down about the middle between the lowest and the highest.
+pub fn invert(score: &Score, selection: &Selection) -> Option<Change> {
+    let notes = chosen(score, selection);
+    let lowest = notes.iter().map(|note| note.pitch.number()).min()?;
+    let highest = notes.iter().map(|note| note.pitch.number()).max()?;
+    let turned = |note: &Note| {
+        // Between the lowest and the highest, like the pitch it comes from.
+        let number = lowest + (highest - note.pitch.number());
+        Note { pitch: Pitch::new(number).unwrap_or(note.pitch), ..*note }
+    };
+    let after: Vec<Note> = notes.iter().map(turned).collect();
+    Change::pairing(&notes, &after, "Invert")
+}

@@ -1,0 +1,19 @@
+//! Playing notes backwards.
+
+use super::{Change, chosen};
+use crate::editor::Selection;
+use crate::music::{Note, Score};
+
+/// Turns the selected notes round in time, between where the first begins and the last ends.
+pub fn reverse(score: &Score, selection: &Selection) -> Option<Change> {
+    let notes = chosen(score, selection);
+    let start = notes.first()?.start;
+    let end = notes.iter().map(Note::end).max()?;
+    let turned = |note: &Note| Note {
+        // As far from the start as its end was from the end.
+        start: start.saturating_add(end.saturating_sub(note.end())),
+        ..*note
+    };
+    let after: Vec<Note> = notes.iter().map(turned).collect();
+    Change::pairing(&notes, &after, "Reverse")
+}
