@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use common::window::Window;
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
-use etude::editor::{Project, backup_path};
+use etude::editor::{Grid, GridStep, NoteValue, Project, backup_path};
 use etude::music::{Note, Pitch, Score, TempoMap, Tick, Velocity, smf};
 use etude::ui::App;
 
@@ -203,12 +203,13 @@ fn recent_files_are_opened_from_the_menu_and_missing_ones_leave_it() {
 fn a_project_keeps_how_it_was_looked_at() {
     let mut window = Window::open(None);
     let path = file(window.folder.path(), "long.etude", 2_000);
+    let grid = serde_json::to_value(Grid::Fixed(GridStep::straight(NoteValue::Eighth))).unwrap();
     let view = serde_json::json!({
         "key": { "tonic": 2, "mode": "minor" },
         "loop_range": [960, 1920],
         "look": {
             "left": 4800.0, "ticks_per_point": 3.0, "middle_pitch": 66.0, "row_height": 11.0,
-            "grid": { "Fixed": "Eighth" }, "follows": false,
+            "grid": grid, "follows": false,
         },
     });
     let mut project = Project::new(piece(2_000));
@@ -226,7 +227,7 @@ fn a_project_keeps_how_it_was_looked_at() {
     assert!((number("left") - 4800.0).abs() < 1.0, "{view}");
     assert!((number("ticks_per_point") - 3.0).abs() < 1e-6, "{view}");
     assert!((number("middle_pitch") - 66.0).abs() < 0.1, "{view}");
-    assert_eq!(view["look"]["grid"]["Fixed"], "Eighth");
+    assert_eq!(view["look"]["grid"], grid);
     assert_eq!(view["look"]["follows"], false);
     assert_eq!(view["loop_range"], serde_json::json!([960, 1920]));
 }
