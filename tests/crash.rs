@@ -256,7 +256,7 @@ impl Screen {
             }
         }
         let mut server = Command::new("Xvfb")
-            .args(["-displayfd", "1", "-screen", "0", "1280x720x24"])
+            .args(["-displayfd", "1", "-noreset", "-screen", "0", "1280x720x24"])
             .stdout(Stdio::piped())
             .stderr(Stdio::null())
             .spawn()
