@@ -47,6 +47,15 @@ impl App {
         self.replace_score(ctx, Question::Revert);
     }
 
+    /// Whether there are new edits since another score was asked for: what was answered before
+    /// they were made doesn't count for them.
+    pub(super) fn has_edited_meanwhile(&mut self) -> bool {
+        let score = self.state.document.history.score();
+        let before = self.replaced.take();
+        self.state.document.is_unsaved()
+            && before.is_some_and(|before| !Arc::ptr_eq(&before, score))
+    }
+
     /// Something serious: shown until it is read.
     pub(super) fn alert(&mut self, error: String) {
         self.state.alert = Some(error.clone());
@@ -115,6 +124,10 @@ impl App {
                 return self.alert(error);
             }
         };
+        if self.has_edited_meanwhile() {
+            self.state.question = Some(Question::Open(path));
+            return;
+        }
         let mut opened = opened;
         if opened.score.title.is_empty() {
             let stem = path.file_stem().unwrap_or_default();
@@ -256,6 +269,7 @@ impl App {
 
     /// What was asked about is done.
     fn go_on(&mut self, ctx: &egui::Context, question: Question) {
+        self.replaced = Some(Arc::clone(self.state.document.history.score()));
         match question {
             Question::Close => self.close(ctx),
             Question::Open(path) => self.read_score(path),

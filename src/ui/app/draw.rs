@@ -123,7 +123,7 @@ impl App {
         let panel = match curves::has_something_to_draw(&self.state) {
             true => Panel::bottom("curves")
                 .resizable(true)
-                .default_size(CURVES_HEIGHT)
+                .default_size(CURVES_HEIGHT.max(ui.ctx().content_rect().height() * 0.25))
                 .size_range(MIN_CURVES_HEIGHT..=MAX_CURVES_HEIGHT),
             false => Panel::bottom("no curves yet").exact_size(NO_CURVES_HEIGHT),
         };

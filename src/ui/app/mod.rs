@@ -83,6 +83,8 @@ pub struct App {
     is_closing: bool,
     /// What goes on once the score is saved.
     after_saving: Option<super::state::Question>,
+    /// The score that was there when another was asked for, which is still being read.
+    replaced: Option<Arc<Score>>,
     /// What the system's file dialog answered, to be applied with this frame's actions.
     chosen_outside: Option<(super::dialogs::Purpose, Vec<PathBuf>)>,
     pub state: State,
@@ -125,6 +127,7 @@ impl App {
             devices_job,
             is_closing: false,
             after_saving: None,
+            replaced: None,
             chosen_outside: None,
             state,
         };

@@ -68,8 +68,12 @@ impl Viewport {
         }
     }
 
-    /// Where on the screen it lies, in points. The top left stays what it was.
+    /// Where on the screen it lies, in points. What is at the left and at half the height stays
+    /// there: a panel that opens must not push the music out of sight.
     pub fn place(&mut self, rect: Rect) {
+        if self.rect.height() >= 1.0 {
+            self.top += f64::from((self.rect.height() - rect.height()) / 2.0 / self.row_height);
+        }
         self.rect = rect;
         self.keep_in_bounds();
     }
@@ -416,6 +420,16 @@ mod tests {
         assert!(viewport.ticks().1 >= 100_000);
         let seen = viewport.visible_pitches();
         assert!(seen.contains(&30) && seen.contains(&90), "{seen:?}");
+    }
+
+    #[test]
+    fn what_is_in_the_middle_stays_there_when_a_panel_opens() {
+        let mut viewport = viewport();
+        viewport.center_pitch(60.0);
+        viewport.place(Rect::from_min_size(pos2(60.0, 24.0), vec2(900.0, 260.0)));
+        assert_eq!(viewport.pitch_from_y(154.0).number(), 60);
+        viewport.place(Rect::from_min_size(pos2(60.0, 24.0), vec2(900.0, 500.0)));
+        assert_eq!(viewport.pitch_from_y(274.0).number(), 60);
     }
 
     #[test]
