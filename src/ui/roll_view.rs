@@ -8,7 +8,7 @@ use super::command::Command;
 use super::piano_roll::{Fold, Follow};
 use super::state::State;
 use super::theme::SPACE;
-use super::widgets::{command_button, typed_accidentals};
+use super::widgets::command_button;
 use crate::music::{KeyScale, Scale};
 
 /// The interface can be this large or small, in percent.
@@ -82,12 +82,12 @@ fn scale_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
 pub fn key_button(ui: &mut Ui, state: &State, actions: &mut Actions) {
     let (set, estimated) = (state.document.key, state.estimated_key());
     let now = set.or(estimated);
-    let words = now.map_or_else(|| "Key".to_owned(), |key| typed_accidentals(&key.to_string()));
+    let words = now.map_or_else(|| "Key".to_owned(), |key| key.to_string());
     let text = RichText::new(format!("{words} ⏷"));
     let text = if set.is_none() { text.weak() } else { text };
     lasting_menu(ui, text, "Key and scale", |ui| {
         let detected = match estimated {
-            Some(key) => typed_accidentals(&format!("Detect: {key}")),
+            Some(key) => format!("Detect: {key}"),
             None => "Detect".to_owned(),
         };
         let tooltip = "The key it is most likely in, judged by how long each pitch sounds";
@@ -99,7 +99,7 @@ pub fn key_button(ui: &mut Ui, state: &State, actions: &mut Actions) {
         egui::Grid::new("tonics").show(ui, |ui| {
             for tonic in 0..12 {
                 let key = KeyScale::new(tonic, now.scale());
-                let name = typed_accidentals(key.spelling().pitch_class(tonic));
+                let name = key.spelling().pitch_class(tonic);
                 let is_set = set.is_some_and(|set| set.tonic() == tonic);
                 if ui.selectable_label(is_set, name).clicked() {
                     actions.push(AppAction::SetKey(Some(key)));

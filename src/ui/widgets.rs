@@ -24,11 +24,6 @@ pub fn problem(ui: &mut Ui, text: &str) -> Response {
     ui.add(egui::Label::new(RichText::new(text).small().color(color)).wrap())
 }
 
-/// Sharps and flats as they are typed: the typeface has no signs for them.
-pub fn typed_accidentals(name: &str) -> String {
-    name.replace('♯', "#").replace('♭', "b")
-}
-
 /// A name at the left and a control at the right of one line; both explain themselves.
 pub fn row(
     ui: &mut Ui,

@@ -9,7 +9,6 @@ use super::index::ScoreIndex;
 use super::{PianoRollEditor, RollFrame, RollResponse, paint, text};
 use crate::music::{HarmonicRhythm, HarmonySpan, Spelling, Tick, harmonies};
 use crate::ui::theme::HALF_SPACE;
-use crate::ui::widgets::typed_accidentals;
 
 /// Beats are named when they are at least so wide, in points; bars likewise.
 const MIN_BEAT: f64 = 44.0;
@@ -44,7 +43,7 @@ impl PianoRollEditor {
             if right - left < 2.0 {
                 continue;
             }
-            let name = typed_accidentals(&harmony.name(spelling));
+            let name = harmony.name(spelling);
             let place = Rect::from_x_y_ranges(left..=right - 1.0, rect.y_range());
             let place = place.shrink2(vec2(0.0, 2.0));
             painter.rect_filled(place, 2.0, theme.button);
