@@ -6,7 +6,7 @@ use super::command::Command;
 use super::dialogs::Purpose;
 use super::state::{ModelChoice, Question, TakeId};
 use super::theme::ThemeName;
-use crate::editor::{ScoreEdit, Selection};
+use crate::editor::{Change, ScoreEdit, Selection};
 use crate::music::{Pitch, Velocity};
 
 /// The actions of one frame, in order.
@@ -48,16 +48,21 @@ pub enum DocumentAction {
     /// The built-in piece with this place in the list.
     OpenBuiltIn(usize),
     Edit(ScoreEdit),
+    /// An edit with what is selected once it is done.
+    Change(Change),
     Select(Selection),
+    /// What the system's clipboard holds is to be put where the playhead is.
+    Paste(String),
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum SoundAction {
     /// Seconds of what is shown.
     Seek(f64),
     Speed(f64),
     Volume(f32),
-    Audition(Pitch, Velocity),
+    /// Notes that were touched are to be heard for a moment, together.
+    Audition(Vec<(Pitch, Velocity)>),
 }
 
 /// Where "Use" puts a take.

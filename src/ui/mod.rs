@@ -4,9 +4,9 @@
 //! - `state`: what is shown, as plain data
 //! - `action`, `command`: what can be asked for
 //! - `menu`, `transport`, `library_panel`, `training_panel`, `settings_form`, `compose_panel`,
-//!   `take_list`, `curves`, `piano_roll`, `roll_header`, `status_bar`: what is drawn, each in one
-//!   place of the window
-//! - `dialogs`, `questions`, `palette`, `info`: what lies over it for a moment
+//!   `take_list`, `curves`, `piano_roll`, `roll_header`, `roll_toolbar`, `status_bar`: what is
+//!   drawn, each in one place of the window
+//! - `dialogs`, `edit_dialogs`, `questions`, `palette`, `info`: what lies over it for a moment
 //! - `file_picker`: choosing a path where the system has no dialog for it
 //! - `tasks`: short work on other threads
 //! - `sessions`: unsaved work on the disk
@@ -21,6 +21,7 @@ mod command;
 mod compose_panel;
 mod curves;
 mod dialogs;
+mod edit_dialogs;
 mod file_picker;
 mod info;
 mod library_panel;
@@ -30,6 +31,7 @@ mod palette;
 pub mod piano_roll;
 mod questions;
 mod roll_header;
+mod roll_toolbar;
 mod sessions;
 mod settings_form;
 mod state;

@@ -5,10 +5,11 @@ use std::sync::Arc;
 
 use super::App;
 use crate::assets;
-use crate::editor::{Project, ScoreEdit, Selection, operations};
+use crate::editor::{Project, ScoreEdit};
 use crate::music::{Score, smf};
 use crate::ui::action::{Choice, DocumentAction};
 use crate::ui::dialogs::Purpose;
+use crate::ui::piano_roll::PianoRollEditor;
 use crate::ui::state::{Document, ProjectView, Question, Shown, TakeEntry};
 use crate::ui::tasks::{Answer, Opened};
 use crate::ui::widgets::{counted, file_name};
@@ -21,6 +22,8 @@ impl App {
                 self.replace_score(ctx, Question::OpenBuiltIn(idx));
             }
             DocumentAction::Edit(edit) => self.edit(&edit),
+            DocumentAction::Change(change) => self.change(&change),
+            DocumentAction::Paste(text) => self.paste_text(&text),
             DocumentAction::Select(selection) => self.state.document.selection = selection,
         }
     }
@@ -70,26 +73,9 @@ impl App {
     }
 
     /// What undo changed must be seen; a playing score plays on.
-    fn show_score_at_once(&mut self) {
+    pub(super) fn show_score_at_once(&mut self) {
         if self.state.shown != Shown::Score {
             self.show_score();
-        }
-    }
-
-    pub(super) fn select_all(&mut self) {
-        self.show_score_at_once();
-        let document = &mut self.state.document;
-        document.selection = Selection::all(document.history.score());
-    }
-
-    pub(super) fn delete_selection(&mut self) {
-        // What is chosen in the score isn't seen now.
-        if self.state.shown != Shown::Score {
-            return self.refuse_editing();
-        }
-        let document = &self.state.document;
-        if let Some(change) = operations::delete(document.history.score(), &document.selection) {
-            self.edit(&change.edit);
         }
     }
 
@@ -167,7 +153,9 @@ impl App {
         self.sync_player();
         self.player.seek(0.0);
         self.read_clock();
-        self.roll = Default::default();
+        let tool = self.roll.tool;
+        self.roll = PianoRollEditor::default();
+        self.roll.tool = tool;
     }
 
     pub(super) fn save(&mut self) {

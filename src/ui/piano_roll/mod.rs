@@ -7,11 +7,17 @@
 //! - `index`: what is worked out once for a score
 //! - `hit`: what lies under the pointer
 //! - `gesture`: what a drag means, one file each, in ticks and pitches
+//! - `tools`: what a press and a drag mean
 //! - `pointer`, `wheel`, `keys`: from mouse and keyboard to gestures
+//! - `caret`: where Enter writes a note
+//! - `context_menu`: what can be done where the pointer is
 //! - `scrollbar`: where in the piece one is
 //! - `show`, `paint`: how it looks
-//! - `text`: notes in words
+//! - `text`, `accessibility`: notes in words, also for a screen reader
 
+mod accessibility;
+mod caret;
+pub mod context_menu;
 mod gesture;
 mod hit;
 mod index;
@@ -22,6 +28,7 @@ mod pointer;
 mod scrollbar;
 mod show;
 mod text;
+mod tools;
 mod viewport;
 mod wheel;
 
@@ -32,9 +39,12 @@ use egui::{Id, Rect, Sense, Ui, pos2};
 use crate::editor::{Grid, GridStep, ScoreEdit, Selection};
 use crate::music::{Note, Pitch, Score, Tick, Velocity};
 use crate::ui::theme::{ROW, SPACE, Theme};
+use caret::RollCaret;
+pub use context_menu::MenuPlace;
 use gesture::{Gesture, Surroundings};
 use index::ScoreIndex;
 pub use look::RollLook;
+pub use tools::Tool;
 pub use viewport::Viewport;
 
 /// Width of the keyboard, in points.
@@ -71,12 +81,18 @@ pub struct RollResponse {
     pub is_refused: bool,
     /// What is under the pointer or being done, in words for a status line.
     pub status: Option<String>,
+    /// Where the notes lie, for a menu over them.
+    pub canvas: Option<egui::Response>,
+    /// The other button was pressed here.
+    pub menu_place: Option<MenuPlace>,
 }
 
 /// The widget's own state: how the score is looked at, and what is being done to it.
 pub struct PianoRollEditor {
     /// What notes snap to.
     pub grid: Grid,
+    /// What a press and a drag mean.
+    pub tool: Tool,
     /// Whether the view follows the playhead, a page at a time.
     pub follows: bool,
     viewport: Viewport,
@@ -87,6 +103,17 @@ pub struct PianoRollEditor {
     /// after the frame.
     ended: Option<Gesture>,
     press: Option<pointer::Press>,
+    /// The last click was spent on something, so that a second one right after it isn't a
+    /// double-click on what is there now.
+    has_spent_click: bool,
+    /// Where Enter writes a note.
+    caret: RollCaret,
+    /// A note at the caret was asked for from outside.
+    wants_note: bool,
+    /// Whether the keys are the roll's.
+    has_focus: bool,
+    /// What the menu is about that was opened last.
+    menu_place: MenuPlace,
     /// What new notes are like: the note touched last.
     model: Option<Note>,
     /// The key that a drag has let sound last, so that it isn't struck in every frame.
@@ -118,6 +145,7 @@ impl Default for PianoRollEditor {
     fn default() -> Self {
         Self {
             grid: Grid::default(),
+            tool: Tool::default(),
             follows: true,
             viewport: Viewport::new(480),
             index: None,
@@ -125,6 +153,11 @@ impl Default for PianoRollEditor {
             gesture: None,
             ended: None,
             press: None,
+            has_spent_click: false,
+            caret: RollCaret::default(),
+            wants_note: false,
+            has_focus: false,
+            menu_place: MenuPlace::default(),
             model: None,
             heard: None,
             sought: None,
@@ -230,7 +263,9 @@ impl PianoRollEditor {
         let hovered = self.canvas_ui(ui, &frame, &mut out);
         self.paint(ui, &frame, held_key, hovered.as_ref(), &mut out);
         self.scrollbar_ui(ui, &frame);
-        self.tell_screen_reader(ui, &frame);
+        if let Some(canvas) = &out.canvas {
+            self.tell_screen_reader(ui, &frame, canvas);
+        }
         if out.edit.is_some() || out.selection.is_some() {
             ui.ctx().request_repaint();
         }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::ComposeForm;
+use super::{ComposeForm, EditForm};
 use crate::model::{DeviceChoice, TrainingSettings};
 use crate::ui::curves::CurveView;
 use crate::ui::theme::ThemeName;
@@ -20,6 +20,10 @@ pub struct Preferences {
     /// 0–1.
     pub volume: f32,
     pub repeats: bool,
+    /// Whether notes sound when they are clicked, added or moved.
+    pub hears_notes: bool,
+    /// What the dialogs of the Edit menu were given last.
+    pub edits: EditForm,
     /// Newest first.
     pub recent: Vec<PathBuf>,
     /// What is learned from; empty means the built-in pieces.
@@ -45,6 +49,8 @@ impl Default for Preferences {
             shows_curves: true,
             volume: 0.8,
             repeats: false,
+            hears_notes: true,
+            edits: EditForm::default(),
             recent: Vec::new(),
             library: Vec::new(),
             font: None,
