@@ -8,7 +8,7 @@ use std::sync::Arc;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use etude::editor::Selection;
-use etude::ui::piano_roll::{PianoRollEditor, RollView};
+use etude::ui::piano_roll::{Follow, PianoRollEditor, RollView};
 use etude::ui::theme::{Theme, ThemeName};
 
 fn main() {
@@ -36,7 +36,7 @@ struct Window {
 impl Window {
     fn new(n_notes: u32) -> Self {
         let mut roll = PianoRollEditor::default();
-        roll.follows = false;
+        roll.options.follow = Follow::Off;
         roll.fit_all();
         let mut window = Self {
             context: egui::Context::default(),

@@ -13,11 +13,7 @@ use tempfile::NamedTempFile;
 /// Whatever the file system says; `path` is then as it was and nothing stays beside it.
 pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let path = &behind_link(path);
-    check_size(bytes.len() as u64)?;
-    let mut aside = create_beside(path)?;
-    aside.write_all(bytes)?;
-    aside.as_file().sync_all()?;
-    aside.persist(path).map_err(|error| error.error)?;
+    write_beside(path, bytes)?.persist(path).map_err(|error| error.error)?;
     flush_folder(folder_of(path))
 }
 
@@ -28,10 +24,16 @@ pub fn write_atomically(path: &Path, bytes: &[u8]) -> io::Result<()> {
 /// Whatever the file system says; what was at `path` is then still there.
 pub fn write_keeping_backup(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let path = &behind_link(path);
+    replace_keeping_backup(write_beside(path, bytes)?, path)
+}
+
+/// A file in the folder of `path` with these bytes, safe on the disk.
+fn write_beside(path: &Path, bytes: &[u8]) -> io::Result<NamedTempFile> {
+    check_size(bytes.len() as u64)?;
     let mut aside = create_beside(path)?;
     aside.write_all(bytes)?;
     aside.as_file().sync_all()?;
-    replace_keeping_backup(aside, path)
+    Ok(aside)
 }
 
 /// Puts a file that is written and flushed in the place of `path`, whose earlier content stays as

@@ -9,78 +9,23 @@ use std::sync::{Arc, Once};
 use std::time::{Duration, Instant};
 
 use common::font::{sine_font, sine_font_of};
+use common::sound::{
+    BLOCK_FRAMES, CEILING, DELAY_FRAMES, RATE, amplitude, engine_at, listen, rms, score, sine,
+};
 use etude::audio::{
-    BitDepth, Engine, EngineControl, Font, FontError, FontSource, Player, PlayerEvent, RenderError,
-    RenderReport, RenderSettings, render,
+    BitDepth, Engine, Font, FontError, FontSource, Player, PlayerEvent, RenderError, RenderReport,
+    RenderSettings, render,
 };
 use etude::cancel::CancelToken;
-use etude::music::{
-    Note, Part, PedalSpan, Pitch, Score, TempoMap, Tick, TicksPerQuarter, Velocity,
-};
+use etude::music::{Part, PedalSpan, Pitch, Score, Tick, Velocity};
 use proptest::prelude::*;
-
-const RATE: u32 = 48_000;
-/// −1 dB of full scale.
-const CEILING: f32 = 0.891_251;
-/// The limiter looks 3 ms ahead; a SoundFont's shortest delay is 1 ms, of which rustysynth renders
-/// one whole block of 32 frames in silence; and voices start at the edges of these blocks.
-const DELAY_FRAMES: usize = 144 + BLOCK_FRAMES;
-const BLOCK_FRAMES: usize = 32;
-
-/// Notes as (start in ms, length in ms, key, velocity).
-fn score(notes: &[(u32, u32, u8, u8)]) -> Score {
-    let map = TempoMap::constant(TicksPerQuarter::new(500).unwrap(), 500_000);
-    let note = |&(start, length, key, velocity): &(u32, u32, u8, u8)| Note {
-        start: Tick(start),
-        length: Tick(length),
-        pitch: Pitch::new(key).unwrap(),
-        velocity: Velocity::new(velocity).unwrap(),
-        part: 0,
-    };
-    Score::piano(map, notes.iter().map(note).collect())
-}
-
-fn sine() -> Font {
-    Font::from_bytes(&sine_font(), "sine.sf2", &CancelToken::new()).unwrap()
-}
 
 fn built_in() -> Font {
     Font::load(&FontSource::BuiltIn, &CancelToken::new()).unwrap()
 }
 
-fn engine_at(rate: u32, font: &Font, score: &Score) -> (Engine, EngineControl) {
-    let (engine, mut control) = Engine::new(rate, 0.0);
-    control.set_font(font).unwrap();
-    control.set_score(score);
-    (engine, control)
-}
-
-/// The left channel of the next `secs` seconds; nothing is ever above the ceiling.
-fn listen(engine: &mut Engine, rate: u32, secs: f64) -> Vec<f32> {
-    let mut out = vec![0.0; 2 * (secs * f64::from(rate)).round() as usize];
-    engine.fill(&mut out);
-    assert!(out.iter().all(|x| x.is_finite() && x.abs() <= CEILING));
-    out.chunks(2).map(|pair| pair[0]).collect()
-}
-
-fn rms(samples: &[f32]) -> f64 {
-    let sum: f64 = samples.iter().map(|x| f64::from(*x) * f64::from(*x)).sum();
-    (sum / samples.len().max(1) as f64).sqrt()
-}
-
 fn db(amplitude: f64) -> f64 {
     20.0 * amplitude.max(1e-12).log10()
-}
-
-/// The amplitude of one frequency (Goertzel's sum, written plainly).
-fn amplitude(samples: &[f32], rate: u32, hertz: f64) -> f64 {
-    let (mut re, mut im) = (0.0, 0.0);
-    for (n, x) in samples.iter().enumerate() {
-        let phase = std::f64::consts::TAU * hertz * n as f64 / f64::from(rate);
-        re += f64::from(*x) * phase.cos();
-        im += f64::from(*x) * phase.sin();
-    }
-    2.0 * re.hypot(im) / samples.len() as f64
 }
 
 /// Hertz by counting upward zero crossings.
@@ -477,9 +422,10 @@ fn render_to(
     if result.is_ok() {
         assert!(shares.is_sorted() && shares.last() == Some(&1.0));
     }
-    // Nothing but the file itself is left behind.
+    // Nothing but the file itself is left behind, and the one that was there before.
     let n_files = std::fs::read_dir(folder.path()).unwrap().count();
-    assert_eq!(n_files, usize::from(out.exists()));
+    let n_backups = usize::from(etude::files::backup_path(&out).exists());
+    assert_eq!(n_files, usize::from(out.exists()) + n_backups);
     result.map(|report| (report, out))
 }
 

@@ -67,7 +67,7 @@ fn the_callback_never_allocates_whatever_it_is_told() {
     let (mut engine, mut control) = Engine::new(48_000, 0.02);
     let mut out = vec![0.0; 2 * 480];
     type Step = fn(&mut etude::audio::EngineControl, &Font);
-    let steps: [(&str, Step); 14] = [
+    let steps: [(&str, Step); 24] = [
         ("nothing", |_, _| {}),
         ("score", |control, _| control.set_score(&score(400))),
         ("play before the font", |control, _| control.play()),
@@ -82,6 +82,36 @@ fn the_callback_never_allocates_whatever_it_is_told() {
                 control.audition(Pitch::new(key).unwrap(), Velocity::MAX, 0.2);
             }
         }),
+        ("chord", |control, _| {
+            let notes: Vec<_> =
+                (40..90).map(|key| (Pitch::new(key).unwrap(), Velocity::MAX)).collect();
+            control.audition_chord(&notes, 0.05);
+        }),
+        ("keys", |control, _| {
+            for key in 40..100 {
+                control.key_down(Pitch::new(key).unwrap(), Velocity::MAX);
+            }
+            control.key_up(Pitch::new(99).unwrap());
+            control.key_drag(Pitch::new(30).unwrap(), Velocity::MAX);
+        }),
+        ("metronome", |control, _| control.set_metronome(true)),
+        ("loop", |control, _| {
+            control.seek(0.1);
+            control.set_loop(Some(0.1..0.2)).unwrap();
+        }),
+        ("score in a loop", |control, _| control.set_score(&score(1_000))),
+        ("scrub", |control, _| {
+            for step in 0..50 {
+                control.scrub(f64::from(step) * 0.4);
+            }
+        }),
+        ("scrub back", |control, _| control.scrub(0.0)),
+        ("end of a scrub", |control, _| control.end_scrub()),
+        ("count-in", |control, _| {
+            control.pause();
+            control.play_with_count_in(1);
+        }),
+        ("no loop", |control, _| control.set_loop(None).unwrap()),
         ("open end", |control, _| control.set_open_ended(true)),
         ("shorter score", |control, _| control.set_score(&score(3))),
         ("pause", |control, _| control.pause()),

@@ -6,11 +6,14 @@ mod common;
 use std::path::{Path, PathBuf};
 
 use common::window::Window;
-use egui::{Key, Modifiers, ViewportCommand};
+use egui::{Key, Modifiers};
 use egui_kittest::kittest::Queryable as _;
-use etude::editor::{Project, backup_path};
+use etude::editor::{Grid, GridStep, NoteValue, Project, backup_path};
 use etude::music::{Note, Pitch, Score, TempoMap, Tick, Velocity, smf};
 use etude::ui::App;
+
+/// Nothing here takes longer, on a busy machine either.
+const PATIENCE: std::time::Duration = std::time::Duration::from_secs(60);
 
 const ESCAPE: Key = Key::Escape;
 
@@ -52,20 +55,17 @@ fn clear(window: &mut Window) {
     assert!(window.state().document.is_unsaved());
 }
 
-/// The title that the window asked for, if it asked for one now.
-fn title(window: &Window) -> Option<String> {
-    let output = &window.harness.output().viewport_output[&egui::ViewportId::ROOT];
-    output.commands.iter().rev().find_map(|command| match command {
-        ViewportCommand::Title(title) => Some(title.clone()),
-        _ => None,
-    })
+/// The title that the window asked for last.
+fn title(window: &Window) -> String {
+    let id = egui::Id::unique("window title");
+    window.harness.ctx.data(|data| data.get_temp(id)).unwrap_or_default()
 }
 
 /// Sessions with work in them.
 fn kept(window: &Window) -> Vec<PathBuf> {
     let folders = std::fs::read_dir(window.folder.path().join("sessions"));
     let folders = folders.into_iter().flatten().map(|entry| entry.unwrap().path());
-    folders.filter(|folder| folder.join("project.etude").exists()).collect()
+    folders.filter(|folder| folder.join("about.json").exists()).collect()
 }
 
 /// The program ends without a word, and is started again on the same folder.
@@ -73,6 +73,15 @@ fn crash(window: Window) -> Window {
     let Window { harness, folder, .. } = window;
     drop(harness);
     Window::open_in(folder, None)
+}
+
+/// Draws frames until it is so.
+fn until(window: &mut Window, what: &str, is_so: impl Fn(&Window) -> bool) {
+    let start = std::time::Instant::now();
+    while !is_so(window) {
+        assert!(start.elapsed() < PATIENCE, "waited too long: {what}");
+        window.wait("a frame", |_| true);
+    }
 }
 
 fn press_starting_with(window: &mut Window, words: &str) {
@@ -124,18 +133,29 @@ fn new_open_save_and_revert_ask_before_work_is_lost() {
 }
 
 #[test]
+fn edits_made_while_another_piece_is_read_are_asked_about() {
+    let mut window = Window::open(None);
+    let first = file(window.folder.path(), "first.mid", 3);
+    // Long enough that reading takes longer than the frame in which the key is pressed.
+    let second = file(window.folder.path(), "second.etude", 30_000);
+    open(&mut window, &first, 3);
+    window.keys(Modifiers::COMMAND, Key::A);
+    window.drop_on_it(&second);
+    window.keys(Modifiers::NONE, Key::Delete);
+    assert_eq!(window.n_notes(), 0);
+    window.wait("it is asked about", |app| app.state.question.is_some());
+    window.press("Don't save");
+    window.wait("the other is opened", |app| n_notes(app) == 30_000);
+}
+
+#[test]
 fn closing_asks_and_the_title_tells_what_is_unsaved() {
     let mut window = Window::open(None);
     let project = file(window.folder.path(), "waltz.etude", 5);
     open(&mut window, &project, 5);
-    window.keys(Modifiers::COMMAND, Key::A);
-    window.harness.key_press_modifiers(Modifiers::NONE, Key::Delete);
-    let mut titles = Vec::new();
-    for _ in 0..4 {
-        window.harness.step();
-        titles.extend(title(&window));
-    }
-    assert_eq!(titles, ["• waltz.etude – Etude"]);
+    assert_eq!(title(&window), "waltz.etude – Etude");
+    clear(&mut window);
+    assert_eq!(title(&window), "• waltz.etude – Etude");
 
     let close = |window: &mut Window| {
         let info = window.harness.input_mut().viewports.entry(egui::ViewportId::ROOT).or_default();
@@ -153,6 +173,8 @@ fn closing_asks_and_the_title_tells_what_is_unsaved() {
     window.keys(Modifiers::NONE, Key::Enter);
     window.wait("it is saved", |app| !app.state.document.is_unsaved());
     assert!(Project::read(&project).unwrap().score.notes().is_empty());
+    window.harness.run_steps(2);
+    assert_eq!(title(&window), "waltz.etude – Etude");
 }
 
 #[test]
@@ -181,12 +203,13 @@ fn recent_files_are_opened_from_the_menu_and_missing_ones_leave_it() {
 fn a_project_keeps_how_it_was_looked_at() {
     let mut window = Window::open(None);
     let path = file(window.folder.path(), "long.etude", 2_000);
+    let grid = serde_json::to_value(Grid::Fixed(GridStep::straight(NoteValue::Eighth))).unwrap();
     let view = serde_json::json!({
         "key": { "tonic": 2, "mode": "minor" },
         "loop_range": [960, 1920],
         "look": {
             "left": 4800.0, "ticks_per_point": 3.0, "middle_pitch": 66.0, "row_height": 11.0,
-            "grid": { "Fixed": "Eighth" }, "follows": false,
+            "grid": grid, "follows": false,
         },
     });
     let mut project = Project::new(piece(2_000));
@@ -204,7 +227,7 @@ fn a_project_keeps_how_it_was_looked_at() {
     assert!((number("left") - 4800.0).abs() < 1.0, "{view}");
     assert!((number("ticks_per_point") - 3.0).abs() < 1e-6, "{view}");
     assert!((number("middle_pitch") - 66.0).abs() < 0.1, "{view}");
-    assert_eq!(view["look"]["grid"]["Fixed"], "Eighth");
+    assert_eq!(view["look"]["grid"], grid);
     assert_eq!(view["look"]["follows"], false);
     assert_eq!(view["loop_range"], serde_json::json!([960, 1920]));
 }
@@ -215,10 +238,7 @@ fn unsaved_work_is_offered_after_a_crash_and_gone_once_saved() {
     let project = file(window.folder.path(), "waltz.etude", 5);
     open(&mut window, &project, 5);
     clear(&mut window);
-    window.wait("unsaved work is kept", |_| true);
-    while kept(&window).is_empty() {
-        window.wait("a frame", |_| true);
-    }
+    until(&mut window, "a frame", |window| !kept(window).is_empty());
 
     let mut window = crash(window);
     window.wait("it is offered", |app| !app.state.unfinished.is_empty());
@@ -236,9 +256,7 @@ fn unsaved_work_is_offered_after_a_crash_and_gone_once_saved() {
     assert_eq!(kept(&window).len(), 1);
     window.keys(Modifiers::COMMAND, Key::S);
     window.wait("the work is saved", |app| !app.state.document.is_unsaved());
-    while !kept(&window).is_empty() {
-        window.wait("what was kept is gone", |_| true);
-    }
+    until(&mut window, "what was kept is gone", |window| kept(window).is_empty());
     assert!(Project::read(&project).unwrap().score.notes().is_empty());
 }
 
@@ -250,9 +268,7 @@ fn several_pieces_are_offered_one_by_one_and_stay_until_answered() {
         let window = &mut window;
         open(window, &path, count as usize);
         clear(window);
-        while kept(window).is_empty() {
-            window.wait("unsaved work is kept", |_| true);
-        }
+        until(window, "unsaved work is kept", |window| !kept(window).is_empty());
         // As if another window had left it.
         let from = kept(window).remove(0);
         let to = window.folder.path().join(format!("{name} aside"));
@@ -303,9 +319,7 @@ fn work_is_kept_while_one_edits_without_a_pause_and_before_a_risk() {
     while window.state().document.is_unsaved() {
         window.keys(Modifiers::COMMAND, Key::Z);
     }
-    while !kept(&window).is_empty() {
-        window.wait("nothing is kept", |_| true);
-    }
+    until(&mut window, "nothing is kept", |window| kept(window).is_empty());
 
     // Exporting keeps the work at once: it is on the disk in the very frame.
     window.keys(Modifiers::COMMAND, Key::A);
@@ -385,24 +399,16 @@ fn the_picker_is_used_by_names_and_by_keys() {
     window.keys(Modifiers::NONE, Key::Enter);
     let sees = |window: &Window, text: &str| window.harness.query_by_label(text).is_some();
     let folder_row = format!("inside{}", std::path::MAIN_SEPARATOR);
-    while !sees(&window, &folder_row) {
-        window.wait("the folder is read", |_| true);
-    }
+    until(&mut window, "the folder is read", |window| sees(window, &folder_row));
     assert!(!sees(&window, "letter.txt"), "it is no music");
     press_starting_with(&mut window, "All files");
     assert!(sees(&window, "letter.txt"));
     window.press(&folder_row);
-    while !sees(&window, "deep.mid") {
-        window.wait("the folder is read", |_| true);
-    }
+    until(&mut window, "the folder is read", |window| sees(window, "deep.mid"));
     window.press("Up");
-    while !sees(&window, &folder_row) {
-        window.wait("the folder is read", |_| true);
-    }
+    until(&mut window, "the folder is read", |window| sees(window, &folder_row));
     window.press(&folder_row);
-    while !sees(&window, "deep.mid") {
-        window.wait("the folder is read", |_| true);
-    }
+    until(&mut window, "the folder is read", |window| sees(window, "deep.mid"));
     window.press("deep.mid");
     window.press("Open this");
     window.wait("it is opened", |app| n_notes(app) == 6);
@@ -410,9 +416,7 @@ fn the_picker_is_used_by_names_and_by_keys() {
     // By keys alone: the folder of the piece is gone to; the first row, then Enter.
     clear(&mut window);
     window.keys(Modifiers::COMMAND, Key::O);
-    while !sees(&window, "deep.mid") {
-        window.wait("the folder is read", |_| true);
-    }
+    until(&mut window, "the folder is read", |window| sees(window, "deep.mid"));
     window.keys(Modifiers::NONE, Key::ArrowDown);
     window.keys(Modifiers::NONE, Key::Enter);
     window.press("Don't save");
@@ -519,22 +523,26 @@ fn odd_scores_open_or_are_refused_within_seconds() {
 }
 
 #[test]
-fn half_a_million_notes_in_one_tick_open_within_seconds() {
+fn any_number_of_notes_in_one_tick_opens() {
+    // Half a million take half a minute without optimization.
+    let count = match common::slow_tests("500,000 notes in one tick instead of 20,000") {
+        true => 500_000_u32,
+        false => 20_000,
+    };
     let mut events = Vec::new();
-    for idx in 0..500_000_u32 {
-        events.extend([0, 0x90 | (idx % 9) as u8, (21 + idx % 88) as u8, (1 + idx % 127) as u8]);
+    for idx in 0..count {
+        events.extend([0, 0x90 | (idx % 8) as u8, (21 + idx % 88) as u8, (1 + idx % 127) as u8]);
     }
     events.push(0x60);
     let mut is_first = true;
-    for idx in 0..500_000_u32 {
+    for idx in 0..count {
         if !is_first {
             events.push(0);
         }
         is_first = false;
-        events.extend([0x80 | (idx % 9) as u8, (21 + idx % 88) as u8, 0]);
+        events.extend([0x80 | (idx % 8) as u8, (21 + idx % 88) as u8, 0]);
     }
-    match survives("dense.mid", &midi(&events)) {
-        Ok((_, count)) => assert!(count > 0),
-        Err(alert) => assert!(alert.contains("notes"), "{alert}"),
-    }
+    let (_, found) = survives("dense.mid", &midi(&events)).expect("so many notes are a piece");
+    // Those of channel 10 would be drums; there are none.
+    assert_eq!(found, count as usize);
 }

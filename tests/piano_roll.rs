@@ -6,7 +6,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use etude::editor::{History, NoteKey, Selection};
 use etude::music::{Note, Pitch, Score, TempoMap, Tick, Velocity};
-use etude::ui::piano_roll::{PianoRollEditor, RollView};
+use etude::ui::piano_roll::{KeyTouch, PianoRollEditor, RollView};
 use etude::ui::theme::{Theme, ThemeName};
 
 /// A window with nothing but the roll, which does what the roll asks for.
@@ -46,6 +46,12 @@ impl Desk {
             self.selection = selection;
         }
         self.seeks.extend(out.seek_secs);
+        self.seeks.extend(out.scrub_secs);
+        for touch in out.key_touches {
+            if let KeyTouch::Down(pitch, velocity) | KeyTouch::Drag(pitch, velocity) = touch {
+                self.heard.push((pitch.number(), velocity.number()));
+            }
+        }
         let heard =
             out.audition.iter().map(|(pitch, velocity)| (pitch.number(), velocity.number()));
         self.heard.extend(heard);
@@ -426,11 +432,12 @@ fn the_keyboard_plays_and_sliding_along_it_too() {
 fn the_ruler_seeks_to_the_grid() {
     let mut roll = two_quarters();
     let x = roll.at(960, "C4").x;
-    roll.click_at(pos2(x + 2.0, 10.0), Modifiers::NONE);
+    let y = roll.get_by_label("Ruler").rect().center().y;
+    roll.click_at(pos2(x + 2.0, y), Modifiers::NONE);
     // 120 quarters a minute: two quarters are a second.
     assert_eq!(roll.state().seeks, [1.0]);
-    let to = pos2(roll.at(1920, "C4").x, 10.0);
-    roll.drag(pos2(x, 10.0), to, Modifiers::NONE);
+    let to = pos2(roll.at(1920, "C4").x, y);
+    roll.drag(pos2(x, y), to, Modifiers::NONE);
     assert_eq!(roll.state().seeks.last(), Some(&2.0));
 }
 

@@ -49,6 +49,11 @@ fn train_compose_listen_export() {
     let take = &window.harness.state().state.takes.list[0];
     assert_eq!(import.score.notes().len(), take.score.notes().len());
 
+    // It can't be edited where it is, and says how it could be.
+    window.drag(egui::pos2(700.0, 300.0), egui::pos2(760.0, 320.0));
+    assert!(window.sees("This is a take. Use puts it into the score"));
+    window.press("Dismiss");
+
     // One press puts it into the score, one key takes it out again.
     let before = window.harness.state().state.document.history.score().notes().len();
     window.press("Use ⏷");
@@ -61,6 +66,7 @@ fn train_compose_listen_export() {
     let state = &window.harness.state().state;
     assert_eq!(state.document.history.score().notes().len(), before);
     assert!(!state.document.is_unsaved());
+    assert!(state.document.selection.is_empty(), "nobody chose the whole piece");
 
     // The run goes on with its own music, whatever the library holds by then.
     let other = window.folder.path().join("other");
@@ -80,6 +86,65 @@ fn train_compose_listen_export() {
     let state = &window.harness.state().state;
     assert_eq!(state.alert, None);
     assert!(state.library.paths.is_empty() && n_pieces(window.harness.state()) > Some(1));
+    starts_again_where_it_ended(window);
+}
+
+/// What eframe keeps between starts.
+#[derive(Default)]
+struct Kept(std::collections::HashMap<String, String>);
+
+impl eframe::Storage for Kept {
+    fn get_string(&self, key: &str) -> Option<String> {
+        self.0.get(key).cloned()
+    }
+
+    fn set_string(&mut self, key: &str, value: String) {
+        self.0.insert(key.to_owned(), value);
+    }
+
+    fn remove_string(&mut self, key: &str) {
+        self.0.remove(key);
+    }
+
+    fn flush(&mut self) {}
+}
+
+/// The run that was in training is chosen and shown, and what was dropped stays away.
+fn starts_again_where_it_ended(mut window: Window) {
+    let mut kept = Kept::default();
+    eframe::App::save(window.harness.state_mut(), &mut kept);
+    let run_dir = window.state().training.run_dir.clone().unwrap();
+    let choice = etude::ui::ModelChoice::Run(run_dir.clone());
+    let Window { harness, folder, .. } = window;
+    drop(harness);
+
+    let preferences = Preferences::load(Some(&kept));
+    assert_eq!(preferences.compose.model, choice);
+    let mut window = Window::open_with(folder, None, preferences);
+    window.wait("the runs are listed", |app| !app.state.runs.is_empty());
+    window.wait("the takes are read", |app| app.state.takes.is_read);
+    assert_eq!(window.state().preferences.compose.model, choice);
+    assert_eq!(window.state().training.run_dir, Some(run_dir));
+    assert_eq!(window.state().training.epochs.len(), 3);
+    assert!(window.sees("best: epoch"), "its curves are drawn");
+
+    let project = window.folder.path().join("piece.etude");
+    for n_takes in [1, 0] {
+        window.keys(Modifiers::COMMAND, Key::S);
+        if n_takes == 1 {
+            window.write(&project);
+            window.press("Save here");
+        }
+        let saved = project.clone();
+        window.wait("the project is saved", move |_| {
+            etude::editor::Project::read(&saved).is_ok_and(|read| read.takes.len() == n_takes)
+        });
+        if n_takes == 1 {
+            window.press("More for Take 1");
+            window.press("Drop");
+            assert!(window.state().takes.list.is_empty());
+        }
+    }
 }
 
 #[test]
@@ -136,6 +201,8 @@ fn a_bad_file_is_named_with_its_reason() {
     assert!(window.sees("letter.mid"));
     let alert = window.harness.state().state.alert.clone().unwrap();
     assert!(alert.contains('—'), "{alert}");
+    // What failed, why and what to do stand in lines of their own.
+    assert!(window.sees("Choose a .mid file"));
     window.press("OK");
     assert_eq!(window.harness.state().state.alert, None);
     // The piece that was there is still there.

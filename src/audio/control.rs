@@ -129,6 +129,8 @@ pub struct EngineControl {
     /// Seeks asked for, and where the last one went.
     seek_serial: u32,
     seek_secs: f64,
+    /// How many bars the last playback was to be counted in.
+    count_in_bars: u32,
     /// A command was lost because nobody renders any more.
     is_overrun: bool,
 }
@@ -147,6 +149,7 @@ impl EngineControl {
             status,
             seek_serial: 0,
             seek_secs: 0.0,
+            count_in_bars: 0,
             is_overrun: false,
         };
         (control, wires)
@@ -183,7 +186,15 @@ impl EngineControl {
     /// At most 16 bars.
     pub fn play_with_count_in(&mut self, n_bars: u32) {
         self.status.is_playing.store(true, Ordering::Release);
-        self.send(Command::Play { count_in_bars: n_bars.min(MAX_COUNT_IN_BARS) });
+        self.count_in_bars = n_bars.min(MAX_COUNT_IN_BARS);
+        self.send(Command::Play { count_in_bars: self.count_in_bars });
+    }
+
+    /// How many bars another engine must count in when it takes over from this one: all of them,
+    /// if the music hasn't begun.
+    pub(super) fn count_in_bars_due(&self) -> u32 {
+        let has_begun = self.frames_rendered() > 0 && self.count_in_beats_left().is_none();
+        if has_begun { 0 } else { self.count_in_bars }
     }
 
     pub fn pause(&mut self) {

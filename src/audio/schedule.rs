@@ -4,7 +4,7 @@
 //! is one pass over the notes: they come sorted and stay in ticks. What becomes seconds, and in what
 //! order keys and pedals move, the [`super::sequencer`] works out as it walks.
 
-use crate::music::{BarGrid, Note, Score, TempoMap, Tick};
+use crate::music::{BarGrid, Note, Score, TempoMap, Tick, Track};
 
 /// MIDI channels of the synthesizer.
 pub(crate) const N_CHANNELS: usize = 16;
@@ -24,17 +24,20 @@ const SHORTEST_NOTE_SECS: f64 = 0.001;
 pub(crate) const SAME_START_SECS: f64 = 1e-6;
 
 /// Which voices of a score are heard.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub(crate) struct Audible {
-    /// By part; parts that are not listed are heard.
-    pub parts: Vec<bool>,
-    pub drums: bool,
+struct Audible {
+    /// By part; notes of parts that there are not are heard.
+    parts: Vec<bool>,
+    drums: bool,
 }
 
 impl Audible {
-    /// What the score itself asks for.
-    pub(crate) fn of(score: &Score) -> Self {
-        Self { parts: vec![true; score.parts.len()], drums: true }
+    /// What the score itself asks for, by mute and solo.
+    fn of(score: &Score) -> Self {
+        let n_parts = score.parts.len().min(usize::from(u8::MAX)) as u8;
+        Self {
+            parts: (0..n_parts).map(|part| score.is_heard(Track::Part(part))).collect(),
+            drums: score.is_heard(Track::Drums),
+        }
     }
 
     fn part(&self, part: u8) -> bool {
@@ -110,15 +113,11 @@ impl Default for Schedule {
 }
 
 impl Schedule {
-    /// What the score asks to be heard. Parts that share a channel and a program of the file share
-    /// a channel here; a key struck again while it is down ends the earlier note.
+    /// What the score asks to be heard. What is muted still takes its time: the end is that of the
+    /// whole score. Parts that share a channel and a program of the file share a channel here; a
+    /// key struck again while it is down ends the earlier note.
     pub(crate) fn from_score(score: &Score) -> Self {
-        Self::with_audible(score, &Audible::of(score))
-    }
-
-    /// Only what `audible` lets through. What isn't heard still takes its time: the end is that of
-    /// the whole score.
-    pub(crate) fn with_audible(score: &Score, audible: &Audible) -> Self {
+        let audible = Audible::of(score);
         let (channels, programs) = channels_of_parts(score);
         let channel_of = |part: u8| channels.get(usize::from(part)).copied().unwrap_or(0);
         let drums: &[Note] = if audible.drums { &score.drums } else { &[] };
@@ -134,7 +133,7 @@ impl Schedule {
             strikes.sort_by_key(|strike| strike.start);
         }
 
-        let pedal = pedal_in_secs(score, audible, &channel_of);
+        let pedal = pedal_in_secs(score, &audible, &channel_of);
         let pedal_moves = moves_of_pedal(&pedal);
         let secs = |tick| score.tempo_map.secs_from_tick(tick);
         let last_start = strikes.last().map_or(0.0, |last| secs(last.start) + SHORTEST_NOTE_SECS);
@@ -437,9 +436,10 @@ mod tests {
         score.set_drums(vec![note(240, 10, 36, 0)]);
         let span = |part| PedalSpan { start: Tick(0), end: Tick(960), part };
         score.pedal = vec![span(0), span(1)];
-        let heard = |parts: [bool; 2], drums| {
-            let audible = Audible { parts: parts.to_vec(), drums };
-            let schedule = Schedule::with_audible(&score, &audible);
+        let mut heard = |parts: [bool; 2], drums: bool| {
+            (0..2).for_each(|part| score.parts[part].is_muted = !parts[part]);
+            score.drum_part.is_muted = !drums;
+            let schedule = Schedule::from_score(&score);
             assert_eq!(schedule.end_secs(), 1.0);
             let keys: Vec<u8> = schedule.strikes.iter().map(|strike| strike.key).collect();
             (keys, schedule.pedals_at(0.5))
@@ -455,8 +455,8 @@ mod tests {
         let mut score = Score::piano(TempoMap::default(), vec![note(0, 480, 60, 0)]);
         score.parts.push(score.parts[0].clone());
         score.pedal = vec![PedalSpan { start: Tick(0), end: Tick(960), part: 1 }];
-        let audible = Audible { parts: vec![true, false], drums: true };
-        assert_eq!(Schedule::with_audible(&score, &audible).pedals_at(0.5), 1);
+        score.parts[1].is_muted = true;
+        assert_eq!(Schedule::from_score(&score).pedals_at(0.5), 1);
     }
 
     #[test]

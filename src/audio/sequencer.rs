@@ -390,7 +390,9 @@ impl Sequencer {
     /// Finds the first events at this frame or later.
     fn find_next_frames(&mut self) {
         let here = self.frames;
-        let is_past = |secs: f64| self.frame_of(secs) < here;
+        // Frames don't count backwards from the anchor: what lies before it is past at any frame.
+        let is_past =
+            |secs: f64| secs < self.anchor_secs - SAME_START_SECS || self.frame_of(secs) < here;
         let strikes = self.schedule.strikes();
         let next_strike =
             strikes.partition_point(|strike| is_past(self.schedule.secs(strike.start)));
@@ -525,6 +527,18 @@ mod tests {
         assert_eq!(released, [64]);
         let lines = play(&mut sequencer, 1_000);
         assert_eq!(lines, ["50 +72", "100 -72", "150 -60", "200 +67", "300 -67"]);
+    }
+
+    #[test]
+    fn an_edit_where_the_playhead_was_put_plays_nothing_from_before() {
+        let piece = score(&[(0, 50, 60), (100, 50, 62), (200, 50, 64)]);
+        let mut sequencer = sequencer(&piece);
+        sequencer.seek(0.1);
+        sequencer.replace(Arc::new(Schedule::from_score(&piece)), |_, _| panic!("nothing sounds"));
+        assert_eq!(play(&mut sequencer, 500), ["0 +62", "50 -62", "100 +64", "150 -64"]);
+        sequencer.seek(9.0);
+        sequencer.replace(Arc::new(Schedule::from_score(&piece)), |_, _| panic!("nothing sounds"));
+        assert!(sequencer.is_at_end() && sequencer.position_secs() == 9.0);
     }
 
     #[test]

@@ -92,7 +92,7 @@ impl Shared {
             tracing::warn!("the font can't be used on this device: {error}");
         }
         if self.engine.is_playing() {
-            control.play();
+            control.play_with_count_in(self.engine.count_in_bars_due());
         }
         self.engine = control;
         self.n_ended_seen = 0;

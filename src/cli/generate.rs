@@ -68,9 +68,12 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<(), Failure> {
     let written = takes.iter().enumerate().map(|(idx, take)| write(args, idx, take));
     let takes = written.collect::<Result<Vec<_>, _>>()?;
     for take in takes.iter().filter(|take| take.notes == 0) {
+        // Only what is drawn depends on the seed.
+        let other = if args.strategy == StrategyWord::Sample { "another --seed or " } else { "" };
+        let limit = if args.longest_hold > 0.0 { "" } else { ", or leave --longest-hold 0 out" };
         output.note(&format!(
-            "{} has no notes: the model rested all the time — give another --seed, or a start \
-             (--prime-chord C4,E4,G4)",
+            "{} has no notes: the model rested all the time — give {other}a start (--prime-chord \
+             C4,E4,G4){limit}",
             take.path
         ));
     }

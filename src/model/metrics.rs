@@ -23,7 +23,7 @@ const MAX_ROWS: usize = 64;
 const MAX_STEPS: usize = 64;
 /// Frames × weights read between two looks: a fraction of a second on two slow cores. That is
 /// fewer frames for a larger network, and always as many for the same one.
-const MAX_PRODUCTS: usize = 1 << 33;
+const MAX_PRODUCTS: usize = 1 << 31;
 /// Most scores held at once.
 const MAX_SCORES: usize = 1 << 22;
 

@@ -102,7 +102,7 @@ impl Quality {
             Self::Major7 => "maj7",
             Self::Minor7 => "m7",
             Self::MinorMajor7 => "m(maj7)",
-            Self::HalfDiminished7 => "m7♭5",
+            Self::HalfDiminished7 => "m7b5",
             Self::Diminished7 => "dim7",
             Self::Dominant7Suspended4 => "7sus4",
             Self::Dominant9 => "9",
@@ -169,14 +169,17 @@ impl Weights {
 }
 
 /// The fit from which on a chord has a name.
-const CLEAR: f64 = 0.62;
+const CLEAR: f64 = 0.6;
+
+/// How much what sounds outside a chord speaks against it, next to what sounds in it.
+const OUTSIDE: f64 = 0.5;
 
 /// A tone of a chord that sounds for less than this share of the time isn't there.
 const AUDIBLE: f64 = 0.04;
 
 impl Harmony {
     /// How well the shares of the pitch classes fit, at most about 1: what sounds that belongs,
-    /// less what is missing, with something for a root in the bass. `None` when a tone that makes
+    /// less what doesn't and what is missing, with something for a root in the bass. `None` when a tone that makes
     /// the chord what it is doesn't sound.
     fn fit(&self, shares: &[f64; 12]) -> Option<f64> {
         let share = |interval: u8| shares[usize::from((self.root + interval) % 12)];
@@ -197,8 +200,11 @@ impl Harmony {
             _ if intervals.contains(&above_root) => 0.0,
             _ => -0.2,
         };
+        let outside: f64 =
+            (0..12).filter(|interval| !intervals.contains(interval)).map(share).sum();
         // More tones fit anything better.
-        Some(fit - 0.02 * (intervals.len() as f64 - 3.0).max(0.0))
+        let n_more = (intervals.len() as f64 - 3.0).max(0.0);
+        Some(fit - OUTSIDE * outside - 0.05 * n_more)
     }
 
     /// The chord of the notes that sound in a range of ticks, others don't matter. `None` when
@@ -328,8 +334,8 @@ mod tests {
             ("E3 G3 B3 C4", "Cmaj7/E"),
             ("C3 E3 G3 B3", "Cmaj7"),
             ("G2 B2 D3 F3", "G7"),
-            ("F#3 A3 C4", "F♯dim"),
-            ("B2 D3 F3 A3", "Bm7♭5"),
+            ("F#3 A3 C4", "F#dim"),
+            ("B2 D3 F3 A3", "Bm7b5"),
             ("C4 E4 G#4", "Caug"),
             ("D3 G3 A3", "Dsus4"),
             ("F3 Ab3 C4 D4", "Fm6"),

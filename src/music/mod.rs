@@ -28,6 +28,6 @@ pub use harmony::{HarmonicRhythm, Harmony, HarmonySpan, MAX_HARMONY_SPANS, Quali
 pub use key::{Key, Mode};
 pub use pitch::{ParsePitchError, Pitch, Velocity};
 pub use scale::{KeyScale, Scale, Spelling};
-pub(crate) use score::order;
 pub use score::{Note, Part, PedalSpan, Score, Track};
+pub(crate) use score::{order, shape};
 pub use time::{BarBeat, Meter, MeterChange, TempoChange, TempoMap, Tick, TicksPerQuarter};

@@ -101,18 +101,18 @@ impl Scale {
 pub enum Spelling {
     Sharps,
     Flats,
-    /// Each as it is met most often: C♯, E♭, F♯, A♭, B♭.
+    /// Each as it is met most often: C#, Eb, F#, Ab, Bb.
     #[default]
     Usual,
 }
 
 impl Spelling {
-    /// "F♯", "E♭". Only the class counts: 0 for C, 11 for B.
+    /// "F#", "Eb". Only the class counts: 0 for C, 11 for B.
     pub fn pitch_class(self, class: u8) -> &'static str {
         const SHARPS: [&str; 12] =
-            ["C", "C♯", "D", "D♯", "E", "F", "F♯", "G", "G♯", "A", "A♯", "B"];
-        const FLATS: [&str; 12] = ["C", "D♭", "D", "E♭", "E", "F", "G♭", "G", "A♭", "A", "B♭", "B"];
-        const USUAL: [&str; 12] = ["C", "C♯", "D", "E♭", "E", "F", "F♯", "G", "A♭", "A", "B♭", "B"];
+            ["C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B"];
+        const FLATS: [&str; 12] = ["C", "Db", "D", "Eb", "E", "F", "Gb", "G", "Ab", "A", "Bb", "B"];
+        const USUAL: [&str; 12] = ["C", "C#", "D", "Eb", "E", "F", "F#", "G", "Ab", "A", "Bb", "B"];
         let names = match self {
             Self::Sharps => SHARPS,
             Self::Flats => FLATS,
@@ -215,7 +215,7 @@ impl From<Key> for KeyScale {
     }
 }
 
-/// "C major", "E♭ dorian".
+/// "C major", "Eb dorian".
 impl fmt::Display for KeyScale {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} {}", self.spelling().pitch_class(self.tonic), self.scale.label())
@@ -250,8 +250,8 @@ mod tests {
         assert_eq!(c_minor.stepped(pitch("C4"), i32::MIN), None);
         assert_eq!(c_minor.nearest(pitch("E4")), pitch("Eb4"));
         assert_eq!(KeyScale::new(7, Scale::Major).to_string(), "G major");
-        assert_eq!(KeyScale::new(3, Scale::NaturalMinor).to_string(), "E♭ minor");
-        assert_eq!(KeyScale::new(10, Scale::Dorian).to_string(), "B♭ dorian");
+        assert_eq!(KeyScale::new(3, Scale::NaturalMinor).to_string(), "Eb minor");
+        assert_eq!(KeyScale::new(10, Scale::Dorian).to_string(), "Bb dorian");
     }
 
     proptest! {

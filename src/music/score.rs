@@ -251,9 +251,17 @@ fn sorted(mut notes: Vec<Note>) -> Vec<Note> {
     notes
 }
 
-/// By start, then pitch, then the rest of a note: the order of [`Score::notes`].
-pub(crate) fn order(note: &Note) -> (Tick, Pitch, Tick, Velocity, u8) {
-    (note.start, note.pitch, note.length, note.velocity, note.part)
+/// By start, pitch, length, velocity, part: the order of [`Score::notes`], as one number, which
+/// is compared several times faster than five.
+pub(crate) fn order(note: &Note) -> u128 {
+    shape(note) << 16 | u128::from(note.velocity.number()) << 8 | u128::from(note.part)
+}
+
+/// The first three of [`order`]: where a note lies in the roll.
+pub(crate) fn shape(note: &Note) -> u128 {
+    u128::from(note.start.0) << 40
+        | u128::from(note.pitch.number()) << 32
+        | u128::from(note.length.0)
 }
 
 #[cfg(test)]

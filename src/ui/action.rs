@@ -4,10 +4,11 @@ use std::path::PathBuf;
 
 use super::command::Command;
 use super::dialogs::Purpose;
+use super::piano_roll::{KeyTouch, RollOptions};
 use super::state::{ModelChoice, Question, TakeId};
 use super::theme::ThemeName;
 use crate::editor::{Change, ScoreEdit, Selection};
-use crate::music::{Pitch, Velocity};
+use crate::music::{KeyScale, Pitch, Tick, Velocity};
 
 /// The actions of one frame, in order.
 pub type Actions = Vec<AppAction>;
@@ -27,6 +28,12 @@ pub enum AppAction {
     ChooseModel(ModelChoice),
     Ask(Purpose),
     Theme(ThemeName),
+    /// How large everything is; 1 is the usual size.
+    UiScale(f32),
+    /// What of the roll is shown, and how.
+    Roll(RollOptions),
+    /// `None` estimates it.
+    SetKey(Option<KeyScale>),
     DismissNotice(usize),
     Resume(PathBuf),
     Answer(Question, Choice),
@@ -53,12 +60,21 @@ pub enum DocumentAction {
     Select(Selection),
     /// What the system's clipboard holds is to be put where the playhead is.
     Paste(String),
+    /// Undoes or redoes until so many steps are done.
+    JumpTo(usize),
 }
 
 #[derive(Clone, Debug)]
 pub enum SoundAction {
     /// Seconds of what is shown.
     Seek(f64),
+    /// The playhead is dragged to here.
+    Scrub(f64),
+    EndScrub,
+    /// What is played again and again from now on.
+    Loop(Option<(Tick, Tick)>),
+    /// The keyboard beside the roll is touched.
+    Key(KeyTouch),
     Speed(f64),
     Volume(f32),
     /// Notes that were touched are to be heard for a moment, together.

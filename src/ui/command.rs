@@ -52,6 +52,9 @@ pub enum Command {
     PlayPause,
     Stop,
     Repeat,
+    Loop,
+    Metronome,
+    CountIn,
     Compose,
     StopComposing,
     NextTake,
@@ -69,6 +72,10 @@ pub enum Command {
     ShowLibrary,
     ShowCompose,
     ShowCurves,
+    ShowParts,
+    ShowHistory,
+    FitAll,
+    FitSelection,
     NextTheme,
     ChooseSoundFont,
     UseBuiltInPiano,
@@ -127,6 +134,9 @@ impl Command {
         Self::PlayPause,
         Self::Stop,
         Self::Repeat,
+        Self::Loop,
+        Self::Metronome,
+        Self::CountIn,
         Self::Compose,
         Self::StopComposing,
         Self::NextTake,
@@ -144,6 +154,10 @@ impl Command {
         Self::ShowLibrary,
         Self::ShowCompose,
         Self::ShowCurves,
+        Self::ShowParts,
+        Self::ShowHistory,
+        Self::FitAll,
+        Self::FitSelection,
         Self::NextTheme,
         Self::ChooseSoundFont,
         Self::UseBuiltInPiano,
@@ -199,6 +213,9 @@ impl Command {
             Self::PlayPause => "Play or pause",
             Self::Stop => "Stop and go to the start",
             Self::Repeat => "Repeat",
+            Self::Loop => "Loop",
+            Self::Metronome => "Metronome",
+            Self::CountIn => "Count-in",
             Self::Compose => "Compose",
             Self::StopComposing => "Stop composing",
             Self::NextTake => "Next take",
@@ -216,6 +233,10 @@ impl Command {
             Self::ShowLibrary => "Library and training",
             Self::ShowCompose => "Compose panel",
             Self::ShowCurves => "Curves",
+            Self::ShowParts => "Parts",
+            Self::ShowHistory => "History",
+            Self::FitAll => "Fit the whole piece",
+            Self::FitSelection => "Fit the selection",
             Self::NextTheme => "Next theme",
             Self::ChooseSoundFont => "Choose a SoundFont…",
             Self::UseBuiltInPiano => "Use the built-in piano",
@@ -277,6 +298,9 @@ impl Command {
             Self::HearNotes => "Let notes sound when they are clicked, added or moved",
             Self::PlayPause => "Play from the playhead, or pause there",
             Self::Stop => "Stop, and go back to the start",
+            Self::Loop => "Play one stretch again and again: Shift-drag along the ruler to set it",
+            Self::Metronome => "Click on every beat",
+            Self::CountIn => "A bar of clicks before the music",
             Self::Repeat => "Start again whenever the end is reached",
             Self::Compose => "Write new music with the settings at the right, and hear it at once",
             Self::StopComposing => "Stop, and keep what was composed",
@@ -295,6 +319,10 @@ impl Command {
             Self::ShowLibrary => "Show or hide the panel at the left",
             Self::ShowCompose => "Show or hide the panel at the right",
             Self::ShowCurves => "Show or hide the panel at the bottom",
+            Self::ShowParts => "Show or hide the track list: names, mute, solo, colors",
+            Self::ShowHistory => "Show or hide the list of all steps that can be undone",
+            Self::FitAll => "Show the whole piece",
+            Self::FitSelection => "Show the chosen notes as large as they go",
             Self::NextTheme => "Dark, light, high contrast",
             Self::ChooseSoundFont => "Play with the instrument of an SF2 or SF3 file",
             Self::UseBuiltInPiano => "Play with the piano that comes with Etude",
@@ -350,6 +378,9 @@ impl Command {
             Self::PlayPause => (Modifiers::NONE, Key::Space),
             Self::Stop => (Modifiers::NONE, Key::Home),
             Self::Repeat => (CTRL, Key::L),
+            Self::Loop => (Modifiers::NONE, Key::L),
+            Self::Metronome => (Modifiers::NONE, Key::K),
+            Self::CountIn => (Modifiers::SHIFT, Key::K),
             Self::Compose => (CTRL, Key::Enter),
             Self::StopComposing => (CTRL, Key::Period),
             Self::NextTake => (CTRL, Key::ArrowDown),
@@ -361,6 +392,10 @@ impl Command {
             Self::ShowLibrary => (CTRL, Key::Num1),
             Self::ShowCompose => (CTRL, Key::Num2),
             Self::ShowCurves => (CTRL, Key::Num3),
+            Self::ShowParts => (CTRL, Key::Num4),
+            Self::ShowHistory => (CTRL, Key::Num5),
+            Self::FitAll => (Modifiers::NONE, Key::F),
+            Self::FitSelection => (Modifiers::SHIFT, Key::F),
             Self::CommandPalette => (CTRL, Key::P),
             Self::Shortcuts => (Modifiers::NONE, Key::F2),
             _ => return None,
@@ -368,7 +403,24 @@ impl Command {
         Some(KeyboardShortcut::new(modifiers, key))
     }
 
-    /// Whether it does something to the chosen notes.
+    /// Other keys that mean the same.
+    pub fn other_shortcuts(self) -> &'static [KeyboardShortcut] {
+        const REDO: &[KeyboardShortcut] = &[KeyboardShortcut::new(CTRL, Key::Y)];
+        const PALETTE: &[KeyboardShortcut] = &[KeyboardShortcut::new(Modifiers::NONE, Key::F1)];
+        const DELETE: &[KeyboardShortcut] =
+            &[KeyboardShortcut::new(Modifiers::NONE, Key::Backspace)];
+        const HELP: &[KeyboardShortcut] =
+            &[KeyboardShortcut::new(Modifiers::NONE, Key::Questionmark)];
+        match self {
+            Self::Redo => REDO,
+            Self::CommandPalette => PALETTE,
+            Self::DeleteSelection => DELETE,
+            Self::Shortcuts => HELP,
+            _ => &[],
+        }
+    }
+
+    /// Whether it is about the chosen notes.
     fn needs_selection(self) -> bool {
         matches!(
             self,
@@ -392,6 +444,7 @@ impl Command {
                 | Self::Invert
                 | Self::RemoveOverlaps
                 | Self::Humanize
+                | Self::FitSelection
         )
     }
 
@@ -473,17 +526,12 @@ impl Command {
     /// edit text.
     pub fn pressed(ctx: &egui::Context) -> Option<Self> {
         let writes = ctx.text_edit_focused();
-        let mut commands: Vec<(Self, KeyboardShortcut)> = Self::ALL
-            .iter()
-            .filter(|command| !command.belongs_to_roll())
-            .filter_map(|&command| Some((command, command.shortcut()?)))
-            .chain([
-                (Self::Redo, KeyboardShortcut::new(CTRL, Key::Y)),
-                (Self::CommandPalette, KeyboardShortcut::new(Modifiers::NONE, Key::F1)),
-                (Self::DeleteSelection, KeyboardShortcut::new(Modifiers::NONE, Key::Backspace)),
-                (Self::Shortcuts, KeyboardShortcut::new(Modifiers::NONE, Key::Questionmark)),
-            ])
-            .collect();
+        let keys = |&command: &Self| {
+            let other = command.other_shortcuts().iter().copied();
+            command.shortcut().into_iter().chain(other).map(move |keys| (command, keys))
+        };
+        let global = Self::ALL.iter().filter(|command| !command.belongs_to_roll());
+        let mut commands: Vec<(Self, KeyboardShortcut)> = global.flat_map(keys).collect();
         // Ctrl+Shift+Z before Ctrl+Z: egui lets a shortcut match with more modifiers held.
         commands.sort_by_key(|(_, shortcut)| {
             let modifiers = shortcut.modifiers;
@@ -531,7 +579,9 @@ mod tests {
 
     #[test]
     fn no_two_commands_share_keys_or_a_name() {
-        let shortcuts: Vec<_> = Command::ALL.iter().filter_map(|each| each.shortcut()).collect();
+        let first = Command::ALL.iter().filter_map(|each| each.shortcut());
+        let other = Command::ALL.iter().flat_map(|each| each.other_shortcuts().iter().copied());
+        let shortcuts: Vec<_> = first.chain(other).collect();
         let distinct: HashSet<_> = shortcuts.iter().collect();
         assert_eq!(shortcuts.len(), distinct.len());
         let labels: HashSet<_> = Command::ALL.iter().map(|each| each.label()).collect();

@@ -6,7 +6,7 @@
 //! thread; and an answer of `None` that comes faster than any hand is taken to mean "no dialog
 //! here". Who waits for one that doesn't come asks again and gets our own.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::action::{Actions, AppAction};
@@ -90,10 +90,19 @@ impl Purpose {
     }
 }
 
+/// Where a dialog begins.
+#[derive(Clone, Default)]
+pub struct Suggestion {
+    /// The folder of what is worked on; where a file was chosen last when there is none.
+    pub folder: Option<PathBuf>,
+    /// For a file that is to be written.
+    pub name: String,
+}
+
 /// The answer of the system's dialog.
 pub struct Picked {
     purpose: Purpose,
-    suggestion: PathBuf,
+    suggestion: Suggestion,
     paths: Option<Vec<PathBuf>>,
     took: Duration,
 }
@@ -134,8 +143,8 @@ impl Dialogs {
         self.prefers_own = is_own;
     }
 
-    /// Asks for a path; `suggestion` is a file name, with or without a folder.
-    pub fn ask(&mut self, purpose: Purpose, suggestion: PathBuf, tasks: &Tasks) {
+    /// Asks for a path.
+    pub fn ask(&mut self, purpose: Purpose, suggestion: Suggestion, tasks: &Tasks) {
         if self.kind == DialogKind::OwnPicker || self.prefers_own || self.is_waiting {
             // A dialog that never came back must not lock the user out.
             self.open_picker(purpose, suggestion);
@@ -167,10 +176,9 @@ impl Dialogs {
         None
     }
 
-    fn open_picker(&mut self, purpose: Purpose, suggestion: PathBuf) {
-        let named = suggestion.parent().filter(|folder| folder.is_dir()).map(PathBuf::from);
-        let folder = named.or_else(|| self.folder.clone()).or_else(std::env::home_dir);
-        let name = suggestion.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    fn open_picker(&mut self, purpose: Purpose, suggestion: Suggestion) {
+        let Suggestion { folder, name } = suggestion;
+        let folder = folder.or_else(|| self.folder.clone()).or_else(std::env::home_dir);
         self.picker = Some(FilePicker::new(purpose, folder.unwrap_or_default(), name));
     }
 
@@ -213,22 +221,19 @@ fn has_system_dialog() -> bool {
     is_set("DBUS_SESSION_BUS_ADDRESS") || has_bus() || has_zenity()
 }
 
-fn system_dialog(purpose: Purpose, suggestion: &Path) -> Option<Vec<PathBuf>> {
+fn system_dialog(purpose: Purpose, suggestion: &Suggestion) -> Option<Vec<PathBuf>> {
     let mut dialog = rfd::FileDialog::new().set_title(purpose.title());
     let (name, extensions) = purpose.extensions();
     if !extensions.is_empty() {
         dialog = dialog.add_filter(name, extensions);
     }
-    if let Some(folder) = suggestion.parent().filter(|folder| folder.is_dir()) {
+    if let Some(folder) = &suggestion.folder {
         dialog = dialog.set_directory(folder);
     }
     match purpose.form() {
         Form::OpenFile => dialog.pick_file().map(|path| vec![path]),
         Form::OpenFiles => dialog.pick_files(),
         Form::OpenFolder => dialog.pick_folder().map(|path| vec![path]),
-        Form::Save => {
-            let name = suggestion.file_name().unwrap_or_default().to_string_lossy();
-            dialog.set_file_name(name).save_file().map(|path| vec![path])
-        }
+        Form::Save => dialog.set_file_name(&suggestion.name).save_file().map(|path| vec![path]),
     }
 }

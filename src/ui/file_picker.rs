@@ -252,8 +252,12 @@ impl FilePicker {
             false => entry.name.clone(),
         };
         let is_chosen = self.chosen_row == Some(idx);
-        let button = egui::Button::selectable(is_chosen, text).truncate();
-        let row = ui.add_sized([ui.available_width(), ROW], button);
+        // What grows at the right keeps the name at the left.
+        let button = egui::Button::selectable(is_chosen, text)
+            .right_text(())
+            .min_size(egui::vec2(ui.available_width(), ROW))
+            .truncate();
+        let row = ui.add(button);
         if is_chosen {
             row.scroll_to_me(None);
         }

@@ -162,6 +162,8 @@ fn view_menu(ui: &mut Ui, state: &State, actions: &mut Actions) {
         (Command::ShowLibrary, preferences.shows_library),
         (Command::ShowCompose, preferences.shows_compose),
         (Command::ShowCurves, preferences.shows_curves),
+        (Command::ShowParts, preferences.shows_parts),
+        (Command::ShowHistory, preferences.shows_history),
     ] {
         let mut is_on = is_on;
         let keys = command.shortcut().map(|it| ui.ctx().format_shortcut(&it)).unwrap_or_default();
@@ -220,6 +222,9 @@ fn compose_menu(ui: &mut Ui, state: &State, actions: &mut Actions) {
         Command::PlayPause,
         Command::Stop,
         Command::Repeat,
+        Command::Loop,
+        Command::Metronome,
+        Command::CountIn,
         Command::PreviousTake,
         Command::NextTake,
         Command::PlayAllTakes,

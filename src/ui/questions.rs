@@ -23,7 +23,8 @@ pub fn alert_ui(ctx: &Context, state: &mut State) {
             ui.label(line);
         }
         ui.add_space(SPACE * 2.0);
-        let button = ui.add(egui::Button::new("OK").min_size(egui::vec2(SPACE * 10.0, ROW)));
+        let size = egui::vec2(SPACE * 10.0, ROW);
+        let button = ui.horizontal(|ui| ui.add(egui::Button::new("OK").min_size(size))).inner;
         if ui.memory(|memory| memory.focused().is_none()) {
             button.request_focus();
         }

@@ -42,7 +42,7 @@ pub fn ui(ui: &mut Ui, state: &State, library: Option<String>, actions: &mut Act
 }
 
 /// So many letters of a name leave room for what the line says.
-const MOST_OF_A_NAME: usize = 40;
+const MOST_OF_A_NAME: usize = 60;
 
 fn shortened(text: &str, n_letters: usize) -> String {
     match text.char_indices().nth(n_letters) {
@@ -65,7 +65,7 @@ pub fn notices_ui(
         return;
     }
     // The scrollbar below stays free.
-    let corner = roll.right_bottom() - Vec2::new(SPACE, SPACE * 1.5);
+    let corner = roll.right_bottom() - Vec2::new(SPACE * 2.0, SPACE * 1.5);
     let width = (roll.width() - SPACE * 4.0).clamp(SPACE * 24.0, SPACE * 50.0);
     let area = Area::new(egui::Id::unique("notices"))
         .order(Order::Middle)

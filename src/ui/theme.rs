@@ -117,6 +117,12 @@ pub struct RollTheme {
     pub grid_line: Color32,
     /// Between B and C.
     pub octave_line: Color32,
+    /// Under the tonic of the key.
+    pub tonic_line: Color32,
+    /// Where the sustain pedal is down.
+    pub pedal: Color32,
+    /// Parts, told apart also by those who see few colors; used round and round.
+    pub parts: [Color32; 8],
     pub ruler: Color32,
     pub ruler_text: Color32,
     pub key_white: Color32,
@@ -266,10 +272,23 @@ fn set_spacing(spacing: &mut egui::Spacing) {
     spacing.scroll = egui::style::ScrollStyle::thin();
 }
 
-fn rgb(hex: u32) -> Color32 {
+const fn rgb(hex: u32) -> Color32 {
     let [_, red, green, blue] = hex.to_be_bytes();
     Color32::from_rgb(red, green, blue)
 }
+
+/// The palette of Okabe and Ito 2008, "Color universal design", without its black: eight colors
+/// that remain apart for every common kind of color blindness; the last is a grey.
+const PART_COLORS: [Color32; 8] = [
+    rgb(0x56_b4e9),
+    rgb(0xe6_9f00),
+    rgb(0x00_9e73),
+    rgb(0xcc_79a7),
+    rgb(0xd5_5e00),
+    rgb(0xf0_e442),
+    rgb(0x3a_85c4),
+    rgb(0xa0_a0a0),
+];
 
 /// `alpha` is 0–255.
 fn rgba(hex: u32, alpha: u8) -> Color32 {
@@ -306,6 +325,9 @@ fn dark() -> Theme {
             beat_line: rgb(0x2a_2d33),
             grid_line: rgb(0x21_2429),
             octave_line: rgb(0x32_353c),
+            tonic_line: rgb(0x6b_5a35),
+            pedal: rgb(0x6f_8fb8),
+            parts: PART_COLORS,
             ruler: rgb(0x1f_2126),
             ruler_text: rgb(0x97_9ca7),
             key_white: rgb(0xd9_dade),
@@ -361,6 +383,9 @@ fn light() -> Theme {
             beat_line: rgb(0xdb_d8d2),
             grid_line: rgb(0xeb_e9e4),
             octave_line: rgb(0xd2_cfc8),
+            tonic_line: rgb(0xd9_a860),
+            pedal: rgb(0x5f_83b5),
+            parts: PART_COLORS,
             ruler: rgb(0xf3_f2ef),
             ruler_text: rgb(0x63_656c),
             key_white: rgb(0xff_ffff),
@@ -416,6 +441,9 @@ fn high_contrast() -> Theme {
             beat_line: rgb(0x55_5555),
             grid_line: rgb(0x30_3030),
             octave_line: rgb(0x77_7777),
+            tonic_line: rgb(0xff_d800),
+            pedal: rgb(0x6f_b6ff),
+            parts: PART_COLORS,
             ruler: rgb(0),
             ruler_text: rgb(0xff_ffff),
             key_white: rgb(0xff_ffff),

@@ -4,6 +4,7 @@ use egui::{Align, Button, DragValue, Layout, RichText, Slider, Ui, Vec2};
 
 use super::action::{Actions, AppAction, SoundAction};
 use super::command::Command;
+use super::roll_view;
 use super::state::{State, minutes_seconds};
 use super::theme::{ROW, SPACE, Theme};
 use super::widgets::command_widget;
@@ -11,10 +12,12 @@ use super::widgets::command_widget;
 pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
     ui.horizontal(|ui| {
         buttons(ui, theme, state, actions);
+        toggles(ui, state, actions);
         ui.add_space(SPACE);
         position(ui, state);
         ui.add_space(SPACE);
         tempo_and_speed(ui, state, actions);
+        roll_view::menu_button(ui, state, actions);
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| volume(ui, state, actions));
     });
 }
@@ -35,6 +38,26 @@ fn buttons(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
         let button = Button::new(icon).min_size(Vec2::new(SPACE * 4.0, ROW));
         let response = command_widget(ui, state, command, button);
         response.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, name));
+        if response.clicked() {
+            actions.push(AppAction::Run(command));
+        }
+    }
+}
+
+/// What is on or off while it plays.
+fn toggles(ui: &mut Ui, state: &State, actions: &mut Actions) {
+    let counting = state.sound.count_in_beats.map(|beats| format!("Count-in {beats}"));
+    let count_in = counting.unwrap_or_else(|| "Count-in".to_owned());
+    let is_looping = state.sound.is_looping && state.document.loop_range.is_some();
+    for (words, is_on, command) in [
+        ("Loop".to_owned(), is_looping, Command::Loop),
+        ("Click".to_owned(), state.preferences.metronome, Command::Metronome),
+        (count_in, state.preferences.count_in, Command::CountIn),
+    ] {
+        let button = Button::selectable(is_on, words).min_size(Vec2::new(0.0, ROW));
+        let response = command_widget(ui, state, command, button);
+        let name = command.label();
+        response.widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, is_on, name));
         if response.clicked() {
             actions.push(AppAction::Run(command));
         }
@@ -63,10 +86,7 @@ fn tempo_and_speed(ui: &mut Ui, state: &State, actions: &mut Actions) {
     let tempo = score.tempo_map.tempo_at(tick).quarters_per_minute();
     ui.label(RichText::new(format!("{tempo:.0} bpm")).weak())
         .on_hover_text("Tempo here: quarter notes a minute");
-    if let Some((_, Some(key))) = &state.key {
-        ui.label(RichText::new(key.to_string()).weak())
-            .on_hover_text("The key it is most likely in, judged by how long each pitch sounds");
-    }
+    roll_view::key_button(ui, state, actions);
     let mut percent = state.sound.speed * 100.0;
     let speed = DragValue::new(&mut percent).range(25.0..=200.0).speed(1.0).suffix(" %");
     let response = ui

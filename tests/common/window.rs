@@ -33,11 +33,19 @@ impl Window {
     }
 
     pub fn open_in(folder: tempfile::TempDir, file: Option<PathBuf>) -> Self {
+        Self::open_with(folder, file, preferences())
+    }
+
+    pub fn open_with(
+        folder: tempfile::TempDir,
+        file: Option<PathBuf>,
+        preferences: Preferences,
+    ) -> Self {
         let (sender, knocks) = unbounded();
         let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(move || {
             let _ = sender.send(());
         });
-        let harness = harness(folder.path(), file, INTERVAL, wake);
+        let harness = harness(folder.path(), file, preferences, INTERVAL, wake);
         Self { harness, knocks, folder }
     }
 
@@ -72,6 +80,17 @@ impl Window {
         self.harness.run_steps(3);
     }
 
+    pub fn drag(&mut self, from: egui::Pos2, to: egui::Pos2) {
+        self.harness.hover_at(from);
+        self.harness.run_steps(1);
+        self.harness.drag_at(from);
+        self.harness.run_steps(1);
+        self.harness.hover_at(to);
+        self.harness.run_steps(1);
+        self.harness.drop_at(to);
+        self.harness.run_steps(3);
+    }
+
     pub fn drop_on_it(&mut self, path: &Path) {
         self.harness.input_mut().dropped_files.push(Arc::new(Dropped(path.to_owned())));
         self.harness.run_steps(3);
@@ -94,6 +113,7 @@ impl Window {
 pub fn harness(
     data_dir: &Path,
     file: Option<PathBuf>,
+    preferences: Preferences,
     interval: Duration,
     wake: Arc<dyn Fn() + Send + Sync>,
 ) -> Harness<'static, App> {
@@ -106,7 +126,7 @@ pub fn harness(
             data_dir,
             clock: || UNIX_EPOCH + Duration::from_secs(1_795_363_512),
             dialogs: DialogKind::OwnPicker,
-            preferences: preferences(),
+            preferences,
             recovery_after: interval,
             file,
         };

@@ -6,17 +6,49 @@
 //! walk chunks.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
+use std::ops::Range;
 
 use crate::editor::selection::gallop;
-use crate::music::{Note, Pitch, Tick, order};
+use crate::music::{Note, order, shape};
 
 /// A list of notes after some went and others came.
 pub struct Exchange {
     pub after: Vec<Note>,
-    /// By their places before; ascending.
-    pub removed: Vec<usize>,
-    /// By their places after; ascending.
-    pub added: Vec<usize>,
+    /// By their places before.
+    pub removed: Places,
+    /// By their places after.
+    pub added: Places,
+}
+
+/// Places in a list, ascending, neighbors together: whoever changes everything changes one range.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub struct Places {
+    ranges: Vec<Range<usize>>,
+}
+
+impl Places {
+    /// Adds a range after all that are there.
+    fn push(&mut self, range: Range<usize>) {
+        match self.ranges.last_mut() {
+            _ if range.is_empty() => {}
+            Some(last) if last.end == range.start => last.end = range.end,
+            _ => self.ranges.push(range),
+        }
+    }
+
+    pub fn ranges(&self) -> &[Range<usize>] {
+        &self.ranges
+    }
+
+    /// The notes at these places.
+    pub fn of<'a>(&self, notes: &'a [Note]) -> Cow<'a, [Note]> {
+        match &*self.ranges {
+            [] => Cow::Borrowed(&[]),
+            [range] => Cow::Borrowed(&notes[range.clone()]),
+            ranges => ranges.iter().flat_map(|range| &notes[range.clone()]).copied().collect(),
+        }
+    }
 }
 
 impl Exchange {
@@ -24,6 +56,11 @@ impl Exchange {
     /// and come again nothing is said.
     pub fn new(before: &[Note], old: &[Note], new: &[Note]) -> Option<Self> {
         let (old, new) = (in_order(old), in_order(new));
+        if *old == *before {
+            let after = new.into_owned();
+            let (removed, added) = difference(before, &after);
+            return Some(Self { after, removed, added });
+        }
         let mut removed = places(before, &old)?;
         let hidden = hidden(before, &removed, &new);
         if !hidden.is_empty() {
@@ -32,16 +69,19 @@ impl Exchange {
         }
         let (removed, new) = without_common(before, removed, &new);
         let mut after = Vec::with_capacity(before.len() - removed.len() + new.len());
-        let mut added = Vec::with_capacity(new.len());
+        let mut added = Places::default();
         let mut kept = Kept { notes: before, gone: &removed, at: 0 };
         for note in new {
-            let to = gallop(before, kept.at, |it| order(it) <= order(&note));
+            let wanted = order(&note);
+            let to = gallop(before, kept.at, |it| order(it) <= wanted);
             kept.copy_to(to, &mut after);
-            added.push(after.len());
+            added.push(after.len()..after.len() + 1);
             after.push(note);
         }
         kept.copy_to(before.len(), &mut after);
-        Some(Self { after, removed, added })
+        let mut gone = Places::default();
+        removed.into_iter().for_each(|place| gone.push(place..place + 1));
+        Some(Self { after, removed: gone, added })
     }
 }
 
@@ -83,26 +123,24 @@ fn in_order(notes: &[Note]) -> Cow<'_, [Note]> {
 fn places(notes: &[Note], wanted: &[Note]) -> Option<Vec<usize>> {
     let mut at = 0;
     let place = |note: &Note| {
-        let place = gallop(notes, at, |it| order(it) < order(note));
+        let wanted = order(note);
+        let place = gallop(notes, at, |it| order(it) < wanted);
         at = place + 1;
         (notes.get(place) == Some(note)).then_some(place)
     };
     wanted.iter().map(place).collect()
 }
 
-fn shape(note: &Note) -> (Tick, Pitch, Tick) {
-    (note.start, note.pitch, note.length)
-}
-
 /// The places of notes that new ones would hide: alike but for their velocity.
 fn hidden(before: &[Note], removed: &[usize], new: &[Note]) -> Vec<usize> {
     let (mut at, mut hidden) = (0, Vec::new());
     for group in new.chunk_by(|a, b| shape(a) == shape(b)) {
-        at = gallop(before, at, |it| shape(it) < shape(&group[0]));
-        let to = gallop(before, at, |it| shape(it) <= shape(&group[0]));
-        if at == to {
+        let wanted = shape(&group[0]);
+        at = gallop(before, at, |it| shape(it) < wanted);
+        if before.get(at).is_none_or(|it| shape(it) != wanted) {
             continue;
         }
+        let to = gallop(before, at, |it| shape(it) <= wanted);
         let mut has_part = [false; 256];
         for note in group {
             has_part[usize::from(note.part)] = true;
@@ -135,22 +173,26 @@ fn without_common(before: &[Note], removed: Vec<usize>, new: &[Note]) -> (Vec<us
 
 /// Which notes must go from `before`, by their places, and which of `after` must come, to get
 /// from one to the other. Both are sorted alike, so one walk finds it.
-pub fn difference(before: &[Note], after: &[Note]) -> (Vec<usize>, Vec<usize>) {
-    let (mut removed, mut added) = (Vec::new(), Vec::new());
+pub fn difference(before: &[Note], after: &[Note]) -> (Places, Places) {
+    let (mut removed, mut added) = (Places::default(), Places::default());
     let (mut i, mut j) = (0, 0);
     while let (Some(old), Some(new)) = (before.get(i), after.get(j)) {
-        if old == new {
-            i += 1;
-            j += 1;
-        } else if order(old) <= order(new) {
-            removed.push(i);
-            i += 1;
-        } else {
-            added.push(j);
-            j += 1;
+        match order(old).cmp(&order(new)) {
+            Ordering::Equal => {
+                i += 1;
+                j += 1;
+            }
+            Ordering::Less => {
+                removed.push(i..i + 1);
+                i += 1;
+            }
+            Ordering::Greater => {
+                added.push(j..j + 1);
+                j += 1;
+            }
         }
     }
-    removed.extend(i..before.len());
-    added.extend(j..after.len());
+    removed.push(i..before.len());
+    added.push(j..after.len());
     (removed, added)
 }

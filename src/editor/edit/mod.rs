@@ -15,7 +15,8 @@ pub use pedal::PedalEdit;
 pub use tempo::TempoEdit;
 
 use crate::music::{Note, Part, Score, Tick};
-pub(super) use exchange::{Exchange, difference};
+pub(super) use exchange::Places;
+use exchange::{Exchange, difference};
 
 /// One change of a score, with the name undo shows.
 #[derive(Clone, PartialEq, Debug)]
@@ -148,10 +149,10 @@ impl ScoreEdit {
 /// A score after an edit.
 pub(super) struct Applied {
     pub score: Score,
-    /// Which notes went, by their places before; ascending.
-    pub removed: Vec<usize>,
-    /// Which notes came, by their places after; ascending.
-    pub added: Vec<usize>,
+    /// Which notes went, by their places before.
+    pub removed: Places,
+    /// Which notes came, by their places after.
+    pub added: Places,
     /// Whether what isn't a note may have changed too.
     pub may_differ_beside: bool,
 }
@@ -159,7 +160,12 @@ pub(super) struct Applied {
 impl Applied {
     /// Of an edit that leaves the notes alone.
     fn beside_notes(score: Score) -> Self {
-        Self { score, removed: Vec::new(), added: Vec::new(), may_differ_beside: true }
+        Self {
+            score,
+            removed: Places::default(),
+            added: Places::default(),
+            may_differ_beside: true,
+        }
     }
 
     /// Of an edit that may have changed anything.

@@ -1,10 +1,12 @@
 //! Edits of the sustain pedal, part by part.
 
+use std::collections::HashMap;
+
 use super::EditError;
 use crate::music::{PedalSpan, Score, Tick};
 
-/// A change of the sustain pedal. After it no two spans of the part overlap where it was changed;
-/// spans that only touch stay two, since the dampers fall between them.
+/// A change of the sustain pedal. Where spans are drawn, moved or resized, no two of that part
+/// overlap afterwards; spans that only touch stay two, since the dampers fall between them.
 #[derive(Clone, PartialEq, Debug)]
 pub enum PedalEdit {
     /// Down for a span, joined with those it overlaps.
@@ -35,60 +37,66 @@ impl PedalEdit {
     pub(super) fn apply(&self, score: &Score) -> Result<Score, EditError> {
         let mut spans = score.pedal.clone();
         match self {
-            Self::Draw(span) => draw(&mut spans, *span, score)?,
+            Self::Draw(span) => add(&mut spans, &[*span], score)?,
             Self::Erase(span) => erase(&mut spans, *span)?,
             Self::Replace { pairs, .. } => {
-                for (old, _) in pairs {
-                    take(&mut spans, old)?;
-                }
-                for (_, new) in pairs {
-                    draw(&mut spans, *new, score)?;
-                }
+                let (old, new): (Vec<PedalSpan>, Vec<PedalSpan>) = pairs.iter().copied().unzip();
+                take(&mut spans, &old)?;
+                add(&mut spans, &new, score)?;
             }
-            Self::Delete { spans: gone } => {
-                for span in gone {
-                    take(&mut spans, span)?;
-                }
-            }
+            Self::Delete { spans: gone } => take(&mut spans, gone)?,
         }
-        spans.sort_by_key(|span| (span.start, span.part, span.end));
         let mut after = score.clone();
         after.pedal = spans;
         Ok(after)
     }
 }
 
-fn take(spans: &mut Vec<PedalSpan>, gone: &PedalSpan) -> Result<(), EditError> {
-    let place = spans.iter().position(|span| span == gone);
-    spans.remove(place.ok_or(EditError::MissingPedal(gone.start))?);
-    Ok(())
+fn take(spans: &mut Vec<PedalSpan>, gone: &[PedalSpan]) -> Result<(), EditError> {
+    let mut wanted: HashMap<PedalSpan, usize> = HashMap::with_capacity(gone.len());
+    for span in gone {
+        *wanted.entry(*span).or_default() += 1;
+    }
+    spans.retain(|span| match wanted.get_mut(span) {
+        Some(n) if *n > 0 => {
+            *n -= 1;
+            false
+        }
+        _ => true,
+    });
+    let missing = wanted.into_iter().filter(|(_, n)| *n > 0).map(|(span, _)| span.start).min();
+    missing.map_or(Ok(()), |start| Err(EditError::MissingPedal(start)))
 }
 
-fn draw(spans: &mut Vec<PedalSpan>, span: PedalSpan, score: &Score) -> Result<(), EditError> {
-    if span.start >= span.end {
-        return Err(EditError::NoSpan);
+/// Adds spans, and joins those of their parts that overlap.
+fn add(spans: &mut Vec<PedalSpan>, new: &[PedalSpan], score: &Score) -> Result<(), EditError> {
+    let mut is_touched = [false; 256];
+    for span in new {
+        if span.start >= span.end {
+            return Err(EditError::NoSpan);
+        }
+        if usize::from(span.part) >= score.parts.len() {
+            return Err(EditError::NoPart(span.part));
+        }
+        is_touched[usize::from(span.part)] = true;
     }
-    if usize::from(span.part) >= score.parts.len() {
-        return Err(EditError::NoPart(span.part));
-    }
-    let mut joined = span;
-    // Those it overlaps may, in a file from elsewhere, overlap others in turn.
-    loop {
-        let n_before = spans.len();
-        spans.retain(|other| {
-            let overlaps =
-                other.part == joined.part && other.start < joined.end && joined.start < other.end;
-            if overlaps {
-                joined.start = joined.start.min(other.start);
-                joined.end = joined.end.max(other.end);
+    spans.extend_from_slice(new);
+    spans.sort_by_key(|span| (span.part, span.start, span.end));
+    let mut joined: Vec<PedalSpan> = Vec::with_capacity(spans.len());
+    for span in spans.drain(..) {
+        match joined.last_mut() {
+            Some(last)
+                if is_touched[usize::from(span.part)]
+                    && last.part == span.part
+                    && span.start < last.end =>
+            {
+                last.end = last.end.max(span.end);
             }
-            !overlaps
-        });
-        if spans.len() == n_before {
-            break;
+            _ => joined.push(span),
         }
     }
-    spans.push(joined);
+    joined.sort_by_key(|span| (span.start, span.part, span.end));
+    *spans = joined;
     Ok(())
 }
 
@@ -109,5 +117,6 @@ fn erase(spans: &mut Vec<PedalSpan>, gone: PedalSpan) -> Result<(), EditError> {
         pieces.into_iter().filter(|piece| piece.start < piece.end)
     };
     *spans = spans.iter().flat_map(cut).collect();
+    spans.sort_by_key(|span| (span.start, span.part, span.end));
     Ok(())
 }

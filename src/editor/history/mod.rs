@@ -100,8 +100,10 @@ impl History {
         gesture: Option<GestureId>,
     ) -> Result<(), EditError> {
         let applied = edit.applied(&self.score)?;
-        if let Some(done) = self.open_gesture(gesture) {
-            self.merge(&done, applied.score, edit, after);
+        if let Some(done) = self.open_gesture(gesture)
+            && let Some(first) = done.gone(&self.score, Way::Back)
+        {
+            self.merge(&done, &first, applied.score, edit, after);
             return Ok(());
         }
         let mut step = Step::new(&self.score, &applied, edit, gesture, self.next_state);
@@ -127,17 +129,17 @@ impl History {
         (self.n_done == self.steps.len() && last.gesture == gesture).then(|| Arc::clone(last))
     }
 
-    /// The last step also does what the edit did.
+    /// The last step, which began at `first`, also does what the edit did.
     fn merge(
         &mut self,
         done: &Step,
+        first: &Score,
         after: Score,
         edit: &ScoreEdit,
         selection: Option<&Selection>,
     ) {
-        let Some(before) = done.gone(&self.score, Way::Back) else { return };
-        let applied = Applied::compared(&before, after);
-        let mut step = Step::new(&before, &applied, edit, done.gesture, self.next_state);
+        let applied = Applied::compared(first, after);
+        let mut step = Step::new(first, &applied, edit, done.gesture, self.next_state);
         step.before = done.before.clone();
         let score = Arc::new(applied.score);
         self.select_after(&mut step, &score, selection, false);

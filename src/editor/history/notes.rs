@@ -7,6 +7,7 @@
 use std::mem::size_of;
 
 use super::runs::{Runs, push_number, take_number};
+use crate::editor::edit::Places;
 use crate::music::{Note, Pitch, Tick, Velocity};
 
 /// The way between the notes before and after a step.
@@ -36,13 +37,11 @@ impl Default for Values {
 }
 
 impl NoteChange {
-    /// `removed` are places in `before`, `added` in `after`; both ascending.
-    pub fn new(before: &[Note], after: &[Note], removed: &[usize], added: &[usize]) -> Self {
-        let gone: Vec<Note> = removed.iter().map(|place| before[*place]).collect();
-        let come: Vec<Note> = added.iter().map(|place| after[*place]).collect();
-        let removed = Runs::of_places(removed.iter().copied());
-        let added = Runs::of_places(added.iter().copied());
-        Self { removed, added, values: Values::new(gone, come) }
+    /// `removed` are places in `before`, `added` in `after`.
+    pub fn new(before: &[Note], after: &[Note], removed: &Places, added: &Places) -> Self {
+        let values = Values::new(&removed.of(before), &added.of(after));
+        let runs = |places: &Places| Runs::of_ranges(places.ranges().iter().cloned());
+        Self { removed: runs(removed), added: runs(added), values }
     }
 
     pub fn is_empty(&self) -> bool {
@@ -76,9 +75,9 @@ impl NoteChange {
 }
 
 impl Values {
-    fn new(removed: Vec<Note>, added: Vec<Note>) -> Self {
+    fn new(removed: &[Note], added: &[Note]) -> Self {
         if removed.len() == added.len() {
-            let bytes = differences(&removed, &added);
+            let bytes = differences(removed, added);
             if bytes.len() < (removed.len() + added.len()) * size_of::<Note>() {
                 return Self::Differences(bytes.into());
             }
@@ -137,15 +136,16 @@ fn differences(from: &[Note], to: &[Note]) -> Vec<u8> {
 }
 
 fn push_column(bytes: &mut Vec<u8>, from: &[Note], to: &[Note], field: impl Fn(&Note) -> i64) {
-    let mut pairs = from.iter().zip(to).map(|(from, to)| field(to) - field(from)).peekable();
-    while let Some(difference) = pairs.next() {
-        let mut n_alike = 1;
-        while pairs.next_if_eq(&difference).is_some() {
-            n_alike += 1;
-        }
-        push_number(bytes, n_alike);
+    let mut rest = (from, to);
+    while let ([from, ..], [to, ..]) = rest {
+        let difference = field(to) - field(from);
+        let mut pairs = rest.0.iter().zip(rest.1);
+        let n_alike = pairs.position(|(from, to)| field(to) - field(from) != difference);
+        let n_alike = n_alike.unwrap_or(rest.0.len().min(rest.1.len()));
+        push_number(bytes, n_alike as u64);
         // Small ones of either sign become small numbers.
         push_number(bytes, ((difference << 1) ^ (difference >> 63)) as u64);
+        rest = (&rest.0[n_alike..], &rest.1[n_alike..]);
     }
 }
 

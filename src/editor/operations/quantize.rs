@@ -106,7 +106,7 @@ impl Lines {
     /// Where a line is with swing: every second of a bar is late.
     fn swung(&self, line: Tick) -> Tick {
         let (bars, quarter) = (&self.bars, self.ticks_per_quarter);
-        if self.step.number_in_bar(line, bars, quarter) % 2 == 0 {
+        if self.step.number_in_bar(line, bars, quarter).is_multiple_of(2) {
             return line;
         }
         let step = f64::from(self.step.ticks(quarter, bars.at(line)));

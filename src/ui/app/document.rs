@@ -9,7 +9,6 @@ use crate::editor::{Project, ScoreEdit};
 use crate::music::{Score, smf};
 use crate::ui::action::{Choice, DocumentAction};
 use crate::ui::dialogs::Purpose;
-use crate::ui::piano_roll::PianoRollEditor;
 use crate::ui::state::{Document, ProjectView, Question, Shown, TakeEntry};
 use crate::ui::tasks::{Answer, Opened};
 use crate::ui::widgets::{counted, file_name};
@@ -25,6 +24,10 @@ impl App {
             DocumentAction::Change(change) => self.change(&change),
             DocumentAction::Paste(text) => self.paste_text(&text),
             DocumentAction::Select(selection) => self.state.document.selection = selection,
+            DocumentAction::JumpTo(n_done) => {
+                self.state.document.jump_to(n_done);
+                self.show_score_at_once();
+            }
         }
     }
 
@@ -44,6 +47,15 @@ impl App {
     /// changed since is asked about: without changes there is nothing to go back on.
     pub(super) fn revert(&mut self, ctx: &egui::Context) {
         self.replace_score(ctx, Question::Revert);
+    }
+
+    /// Whether there are new edits since another score was asked for: what was answered before
+    /// they were made doesn't count for them.
+    pub(super) fn has_edited_meanwhile(&mut self) -> bool {
+        let score = self.state.document.history.score();
+        let before = self.replaced.take();
+        self.state.document.is_unsaved()
+            && before.is_some_and(|before| !Arc::ptr_eq(&before, score))
     }
 
     /// Something serious: shown until it is read.
@@ -97,6 +109,10 @@ impl App {
                 return self.alert(error);
             }
         };
+        if self.has_edited_meanwhile() {
+            self.state.question = Some(Question::Open(path));
+            return;
+        }
         let mut opened = opened;
         if opened.score.title.is_empty() {
             let stem = path.file_stem().unwrap_or_default();
@@ -153,9 +169,7 @@ impl App {
         self.sync_player();
         self.player.seek(0.0);
         self.read_clock();
-        let tool = self.roll.tool;
-        self.roll = PianoRollEditor::default();
-        self.roll.tool = tool;
+        self.roll = self.roll.for_another_piece();
     }
 
     pub(super) fn save(&mut self) {
@@ -240,6 +254,7 @@ impl App {
 
     /// What was asked about is done.
     fn go_on(&mut self, ctx: &egui::Context, question: Question) {
+        self.replaced = Some(Arc::clone(self.state.document.history.score()));
         match question {
             Question::Close => self.close(ctx),
             Question::Open(path) => self.read_score(path),

@@ -6,18 +6,19 @@ use super::App;
 use crate::editor::Change;
 use crate::ui::action::{Actions, AppAction, DocumentAction, SoundAction};
 use crate::ui::command::Command;
-use crate::ui::piano_roll::{RollView, context_menu};
+use crate::ui::piano_roll::{RollMarks, RollView, context_menu};
 use crate::ui::state::Shown;
 use crate::ui::theme::{HALF_SPACE, SPACE};
 use crate::ui::{
-    compose_panel, curves, library_panel, menu, questions, roll_header, roll_toolbar, status_bar,
-    training_panel, transport,
+    compose_panel, curves, history_panel, library_panel, menu, parts_panel, questions, roll_header,
+    roll_toolbar, status_bar, training_panel, transport,
 };
 
 /// The widths of the panels at the sides and the height of the curves, in points.
 const SIDE_WIDTH: f32 = SPACE * 37.0;
 const MIN_SIDE_WIDTH: f32 = SPACE * 34.0;
 const MAX_SIDE_WIDTH: f32 = SPACE * 60.0;
+const DOCUMENT_WIDTH: f32 = SPACE * 31.0;
 const CURVES_HEIGHT: f32 = SPACE * 30.0;
 const NO_CURVES_HEIGHT: f32 = SPACE * 9.0;
 const MIN_CURVES_HEIGHT: f32 = SPACE * 16.0;
@@ -31,6 +32,7 @@ impl App {
             return actions;
         }
         self.clipboard_events(ctx, &mut actions);
+        self.roll.take_keys(ctx);
         actions.extend(Command::pressed(ctx).map(AppAction::Run));
         let dropped: Vec<_> = ctx.input(|input| {
             input.raw.dropped_files.iter().map(|file| file.path().to_owned()).collect()
@@ -61,6 +63,7 @@ impl App {
             status_bar::ui(ui, &self.state, self.library_line(), actions);
         });
         self.compose_side(ui, actions);
+        self.document_side(ui, actions);
         self.curves_panel(ui, actions);
         self.library_side(ui, actions);
         let roll = CentralPanel::default()
@@ -97,13 +100,33 @@ impl App {
         self.state.preferences.shows_compose = is_open;
     }
 
+    /// Parts and history share one panel.
+    fn document_side(&mut self, ui: &mut Ui, actions: &mut Actions) {
+        let preferences = &self.state.preferences;
+        let (parts, history) = (preferences.shows_parts, preferences.shows_history);
+        if !parts && !history {
+            return;
+        }
+        let panel = Panel::right("document").frame(panel_frame(ui, SPACE));
+        let panel = panel.default_size(DOCUMENT_WIDTH).size_range(DOCUMENT_WIDTH..=MAX_SIDE_WIDTH);
+        panel.show(ui, |ui| {
+            if parts {
+                parts_panel::ui(ui, &self.theme, &self.state, actions);
+                ui.add_space(SPACE);
+            }
+            if history {
+                history_panel::ui(ui, &self.state, actions);
+            }
+        });
+    }
+
     fn curves_panel(&mut self, ui: &mut Ui, actions: &mut Actions) {
         let mut is_open = self.state.preferences.shows_curves;
         // Before there is a curve the roll has the room; a height the user chose is for curves.
         let panel = match curves::has_something_to_draw(&self.state) {
             true => Panel::bottom("curves")
                 .resizable(true)
-                .default_size(CURVES_HEIGHT)
+                .default_size(CURVES_HEIGHT.max(ui.ctx().content_rect().height() * 0.25))
                 .size_range(MIN_CURVES_HEIGHT..=MAX_CURVES_HEIGHT),
             false => Panel::bottom("no curves yet").exact_size(NO_CURVES_HEIGHT),
         };
@@ -120,6 +143,7 @@ impl App {
         roll_header::ui(ui, &self.theme, &self.state, actions);
         roll_toolbar::ui(ui, &self.theme, &self.state, &mut self.roll, actions);
         let streaming = (self.state.shown != Shown::Score).then(|| self.state.shown_score());
+        let marks = self.roll_marks();
         let view = RollView {
             score: self.state.document.history.score(),
             streaming,
@@ -128,7 +152,9 @@ impl App {
             playing: self.state.sound.is_playing,
             theme: &self.theme,
         };
+        self.roll.marks = marks;
         let mut response = self.roll.ui(ui, view);
+        self.state.preferences.roll = self.roll.options;
         if response.status != self.state.roll_status {
             self.state.roll_status = response.status.take();
             // The line that shows it has been drawn already.
@@ -146,9 +172,25 @@ impl App {
         if response.is_refused {
             self.refuse_editing();
         }
-        actions.extend(response.seek_secs.map(|secs| AppAction::Sound(SoundAction::Seek(secs))));
+        let sound = |action| AppAction::Sound(action);
+        actions.extend(response.seek_secs.map(SoundAction::Seek).map(sound));
+        actions.extend(response.scrub_secs.map(SoundAction::Scrub).map(sound));
+        actions.extend(response.ends_scrub.then_some(SoundAction::EndScrub).map(sound));
+        actions.extend(response.loop_range.map(SoundAction::Loop).map(sound));
+        actions.extend(response.key_touches.into_iter().map(SoundAction::Key).map(sound));
         if !response.audition.is_empty() {
-            actions.push(AppAction::Sound(SoundAction::Audition(response.audition)));
+            actions.push(sound(SoundAction::Audition(response.audition)));
+        }
+    }
+
+    fn roll_marks(&self) -> RollMarks {
+        let (state, document) = (&self.state, &self.state.document);
+        let is_score = state.shown == Shown::Score;
+        RollMarks {
+            loop_range: document.loop_range.filter(|_| is_score),
+            is_looping: state.sound.is_looping,
+            sounding: self.player.sounding_keys(),
+            key: document.key.filter(|_| is_score).or(state.estimated_key()),
         }
     }
 

@@ -202,6 +202,9 @@ impl App {
         }
         if self.state.sound.is_playing {
             ctx.request_repaint();
+        } else if self.player.sounding_keys() != 0 {
+            // The keys that are lit go out when the sound ends.
+            ctx.request_repaint_after(std::time::Duration::from_millis(40));
         }
     }
 

@@ -13,7 +13,7 @@ use crate::music::{Score, smf};
 use crate::studio::Request;
 use crate::ui::action::DocumentAction;
 use crate::ui::curves;
-use crate::ui::dialogs::Purpose;
+use crate::ui::dialogs::{Purpose, Suggestion};
 use crate::ui::state::{PrimeKind, TakeId};
 use crate::ui::tasks::{Answer, WavExport};
 use crate::ui::widgets::duration;
@@ -67,10 +67,11 @@ impl App {
         self.state.takes.get(id).map(|entry| Arc::clone(&entry.score))
     }
 
-    /// The file name a dialog begins with, in the folder of the file that is worked on.
-    pub(super) fn suggestion(&self, purpose: Purpose) -> PathBuf {
+    /// What a dialog begins with: the folder of the file that is worked on, and a name.
+    pub(super) fn suggestion(&self, purpose: Purpose) -> Suggestion {
         let folder = self.state.document.source.as_ref().and_then(|path| path.parent());
-        folder.unwrap_or(Path::new("")).join(self.suggested_name(purpose))
+        let folder = folder.filter(|folder| folder.is_absolute()).map(Path::to_owned);
+        Suggestion { folder, name: self.suggested_name(purpose) }
     }
 
     fn suggested_name(&self, purpose: Purpose) -> String {

@@ -77,6 +77,7 @@ pub struct App {
     theme: Theme,
     /// What the player was given last, to tell when it must be given something else.
     sent_score: Option<Arc<Score>>,
+    sent_loop: Option<std::ops::Range<f64>>,
     /// The key of a score is being worked out.
     is_estimating_key: bool,
     recovery: Recovery,
@@ -91,6 +92,8 @@ pub struct App {
     is_closing: bool,
     /// What goes on once the score is saved.
     after_saving: Option<super::state::Question>,
+    /// The score that was there when another was asked for, which is still being read.
+    replaced: Option<Arc<Score>>,
     /// What the system's file dialog answered, to be applied with this frame's actions.
     chosen_outside: Option<(super::dialogs::Purpose, Vec<PathBuf>)>,
     pub state: State,
@@ -103,6 +106,7 @@ impl App {
         let Setup { studio, player, wake, data_dir, clock, dialogs, preferences, .. } = setup;
         let theme = preferences.theme.theme();
         theme.apply(ctx);
+        ctx.set_zoom_factor(preferences.ui_scale.clamp(0.5, 3.0));
         let devices_job = studio.submit(Request::ListDevices);
         let mut state = State::new(assets::first_score(), preferences);
         state.library.paths.clone_from(&state.preferences.library);
@@ -125,6 +129,7 @@ impl App {
             clock,
             theme,
             sent_score: None,
+            sent_loop: None,
             is_estimating_key: false,
             recovery,
             export_font: None,
@@ -134,9 +139,11 @@ impl App {
             devices_job,
             is_closing: false,
             after_saving: None,
+            replaced: None,
             chosen_outside: None,
             state,
         };
+        app.roll.options = app.state.preferences.roll;
         if own_file_dialog {
             app.dialogs.prefer_own(true);
         }
@@ -147,6 +154,8 @@ impl App {
     /// What is done once, when everything is in place.
     fn begin(&mut self, file: Option<PathBuf>) {
         self.player.set_volume(self.state.preferences.volume);
+        self.player.set_metronome(self.state.preferences.metronome);
+        self.state.sound.is_looping = true;
         if let Some(font) = self.state.preferences.font.clone() {
             self.player.load_font(crate::audio::FontSource::File(font));
         }
@@ -195,6 +204,9 @@ impl App {
                 AppAction::ChooseModel(choice) => self.choose_model(choice),
                 AppAction::Ask(purpose) => self.ask(purpose),
                 AppAction::Theme(name) => self.set_theme(ctx, name),
+                AppAction::UiScale(scale) => ctx.set_zoom_factor(scale),
+                AppAction::Roll(options) => self.roll.options = options,
+                AppAction::SetKey(key) => self.state.document.key = key,
                 AppAction::DismissNotice(idx) => {
                     self.state.notices.shown.remove(idx);
                 }
@@ -270,6 +282,9 @@ impl App {
             Command::PlayPause => self.play_or_pause(),
             Command::Stop => self.stop(),
             Command::Repeat => self.state.preferences.repeats ^= true,
+            Command::Loop => self.toggle_loop(),
+            Command::Metronome => self.toggle_metronome(),
+            Command::CountIn => self.state.preferences.count_in ^= true,
             Command::Compose => self.compose(),
             Command::StopComposing => self.stop_composing(),
             Command::NextTake => self.step_take(1),
@@ -287,6 +302,10 @@ impl App {
             Command::ShowLibrary => self.state.preferences.shows_library ^= true,
             Command::ShowCompose => self.state.preferences.shows_compose ^= true,
             Command::ShowCurves => self.state.preferences.shows_curves ^= true,
+            Command::ShowParts => self.state.preferences.shows_parts ^= true,
+            Command::ShowHistory => self.state.preferences.shows_history ^= true,
+            Command::FitAll => self.roll.fit_all(),
+            Command::FitSelection => self.roll.fit_selection(),
             Command::NextTheme => self.next_theme(ctx),
             Command::ChooseSoundFont => self.ask(Purpose::SoundFont),
             Command::UseBuiltInPiano => self.use_built_in_piano(),
@@ -338,6 +357,8 @@ impl eframe::App for App {
         if let Some((purpose, paths)) = self.chosen_outside.take() {
             actions.push(AppAction::PathsChosen(purpose, paths));
         }
+        // Ctrl with plus and minus changes it too.
+        self.state.preferences.ui_scale = ctx.zoom_factor();
         self.draw(ui, &mut actions);
         self.apply(&ctx, actions);
         self.sync_player();

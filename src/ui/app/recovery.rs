@@ -119,6 +119,10 @@ impl App {
             Ok(opened) => opened,
             Err(error) => return self.alert(error),
         };
+        if self.has_edited_meanwhile() {
+            self.state.question = Some(Question::Restore(name.to_owned()));
+            return;
+        }
         let Some(found) = self.take_unfinished(name) else { return };
         let path = opened.view.path.clone();
         self.forget_recovery();

@@ -4,8 +4,9 @@ use std::sync::Arc;
 
 use super::App;
 use crate::audio::FontSource;
-use crate::music::{Key, Pitch, Score, Velocity};
+use crate::music::{Key, Pitch, Score, Tick, Velocity};
 use crate::ui::action::SoundAction;
+use crate::ui::piano_roll::KeyTouch;
 use crate::ui::state::Shown;
 use crate::ui::tasks::Answer;
 
@@ -18,6 +19,22 @@ impl App {
     pub(super) fn sound_action(&mut self, action: SoundAction) {
         match action {
             SoundAction::Seek(secs) => self.seek(secs),
+            SoundAction::Scrub(secs) => {
+                self.player.scrub(secs);
+                self.state.sound.playhead_secs = secs;
+            }
+            SoundAction::EndScrub => self.player.end_scrub(),
+            SoundAction::Loop(range) => {
+                self.state.document.loop_range = range;
+                self.state.sound.is_looping = true;
+            }
+            SoundAction::Key(KeyTouch::Down(pitch, velocity)) => {
+                self.player.key_down(pitch, velocity);
+            }
+            SoundAction::Key(KeyTouch::Drag(pitch, velocity)) => {
+                self.player.key_drag(pitch, velocity);
+            }
+            SoundAction::Key(KeyTouch::Up) => self.player.all_keys_up(),
             SoundAction::Speed(speed) => {
                 self.state.sound.speed = speed;
                 self.player.set_speed(speed);
@@ -52,9 +69,56 @@ impl App {
             if self.state.sound.playhead_secs >= score.duration_secs() - 0.01 {
                 self.seek(0.0);
             }
-            self.play();
+            self.sync_player();
+            match self.state.preferences.count_in {
+                true => self.player.play_with_count_in(1),
+                false => self.player.play(),
+            }
         }
         self.read_clock();
+    }
+
+    /// Plays what lies between the loop's ends again and again, or no longer. Without a loop the
+    /// bars of the selected notes become one, or the whole piece.
+    pub(super) fn toggle_loop(&mut self) {
+        let document = &mut self.state.document;
+        if document.loop_range.is_some() {
+            self.state.sound.is_looping ^= true;
+            return;
+        }
+        let score = document.history.score();
+        let notes = document.selection.notes(score);
+        let selected = notes.fold(None, |range: Option<(Tick, Tick)>, note| {
+            let (start, end) = range.unwrap_or((note.start, note.end()));
+            Some((start.min(note.start), end.max(note.end())))
+        });
+        let (start, end) = selected.unwrap_or((Tick::ZERO, score.end()));
+        let grid = score.bar_grid();
+        let last = grid.bar_at(Tick(end.0.saturating_sub(1).max(start.0)));
+        document.loop_range = Some((grid.bar_at(start).start, last.end));
+        self.state.sound.is_looping = true;
+    }
+
+    pub(super) fn toggle_metronome(&mut self) {
+        self.state.preferences.metronome ^= true;
+        self.player.set_metronome(self.state.preferences.metronome);
+    }
+
+    /// Gives the player the loop of what is shown, if that has changed. A take has none.
+    fn sync_loop(&mut self) {
+        let is_on = self.state.sound.is_looping && self.state.shown == Shown::Score;
+        let range = self.state.document.loop_range.filter(|_| is_on);
+        let tempo_map = &self.state.document.history.score().tempo_map;
+        let secs = |tick: Tick| tempo_map.secs_from_tick(tick);
+        let wanted = range.map(|(start, end)| secs(start)..secs(end));
+        if wanted == self.sent_loop {
+            return;
+        }
+        if let Err(error) = self.player.set_loop(wanted.clone()) {
+            self.state.notices.error(error.to_string());
+            self.state.document.loop_range = None;
+        }
+        self.sent_loop = wanted;
     }
 
     pub(super) fn play(&mut self) {
@@ -73,6 +137,7 @@ impl App {
     pub(super) fn read_clock(&mut self) {
         self.state.sound.is_playing = self.player.is_playing();
         self.state.sound.playhead_secs = self.player.playhead_secs();
+        self.state.sound.count_in_beats = self.player.count_in_beats_left();
     }
 
     /// Gives the player what is shown, if that has changed since it was given something.
@@ -84,6 +149,7 @@ impl App {
             self.sent_score = Some(Arc::clone(score));
             self.estimate_key();
         }
+        self.sync_loop();
     }
 
     /// Works out the key of what is shown on another thread, one score at a time.

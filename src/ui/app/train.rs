@@ -156,9 +156,11 @@ impl App {
     }
 
     pub(super) fn resume_last(&mut self) {
-        let last = self.state.training.run_dir.clone();
+        // Not the one that is only looked at.
+        let training = &self.state.training;
+        let last = training.prepared.as_ref().and(training.run_dir.clone());
         let newest = || self.state.runs.first().map(|run| run.path.clone());
-        if let Some(run) = last.or_else(newest) {
+        if let Some(run) = last.or_else(newest).or_else(|| training.run_dir.clone()) {
             self.resume(run);
         }
     }
@@ -288,11 +290,11 @@ impl App {
         let shown = &mut self.state.preferences.curves.runs;
         let runs = &self.state.runs;
         shown.retain(|path| runs.iter().any(|run| run.path == *path));
-        // Before anything is trained here, the newest run is worth a look.
+        // Before anything is trained here, the newest run with a curve is worth a look.
         let training = &mut self.state.training;
         if training.run_dir.is_none()
             && training.job.is_none()
-            && let Some(run) = runs.first()
+            && let Some(run) = runs.iter().find(|run| !run.metrics.is_empty())
         {
             training.show_earlier(run);
         }

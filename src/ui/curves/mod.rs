@@ -3,6 +3,7 @@
 mod export;
 mod lines;
 mod plot;
+mod ticks;
 
 use std::path::PathBuf;
 
@@ -74,7 +75,7 @@ impl Default for CurveView {
         Self {
             measure: Measure::default(),
             is_log: true,
-            smoothing: 0.6,
+            smoothing: 0.9,
             shows_baselines: true,
             runs: Vec::new(),
         }

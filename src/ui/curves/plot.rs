@@ -13,6 +13,7 @@ use egui_plot::{
 
 use super::Measure;
 use super::lines::{self, Line, Side};
+use super::ticks;
 use crate::model::Run;
 use crate::ui::state::{State, best_epoch};
 use crate::ui::theme::{SPACE, Theme};
@@ -49,6 +50,16 @@ impl Scale {
             false => mark.step_size,
         };
         self.with_unit(exact(value, step))
+    }
+
+    /// The marks of an axis that shows these heights.
+    fn marks(self, (low, high): (f64, f64)) -> Vec<GridMark> {
+        let ticks = match self.is_log {
+            true => ticks::logarithmic(&(low..=high)),
+            false => ticks::straight(&(low..=high)),
+        };
+        let mark = |tick: ticks::Tick| GridMark { value: tick.height, step_size: tick.step };
+        ticks.into_iter().map(mark).collect()
     }
 
     fn with_unit(self, text: String) -> String {
@@ -148,7 +159,15 @@ impl Curves {
             })
         };
         match pane {
-            Pane::Learned => lines::range(learned),
+            Pane::Learned => match (lines::range([&self.train]), lines::range(learned)) {
+                // Single steps scatter more than a slow run moves: they may go out of sight.
+                (Some(train), Some(all)) if self.train.len() > 2 => {
+                    let span = lines::width(&train);
+                    let (low, high) = (train.start() - span, train.end() + span);
+                    Some(all.start().max(low)..=all.end().min(high))
+                }
+                (_, all) => all,
+            },
             Pane::HeldOut => held_out(),
             Pane::Both => {
                 let earlier = self.earlier.iter().map(|(.., line)| line);
@@ -211,6 +230,7 @@ fn pane_ui(ui: &mut Ui, theme: &Theme, state: &State, curves: &Curves, pane: Pan
         .allow_zoom([true, false])
         .set_margin_fraction(egui::vec2(0.02, 0.0))
         .grid_color(theme.line)
+        .y_grid_spacer(move |grid| scale.marks(grid.bounds))
         .x_axis_formatter(|mark, _| whole_epochs(mark))
         .custom_y_axes(vec![y_axis])
         .label_formatter(move |position| hover_text(position, scale))
@@ -287,7 +307,7 @@ fn draw(
     scale: Scale,
 ) {
     let training = &state.training;
-    let range = curves.range(pane).unwrap_or(0.0..=1.0);
+    let range = curves.range(pane).or_else(|| curves.range(Pane::HeldOut)).unwrap_or(0.0..=1.0);
     let is_held_out = pane != Pane::Learned;
     let marks: Vec<f64> = curves.baselines.iter().map(|(_, height)| *height).collect();
     let least = scale.least(*range.end());
@@ -327,6 +347,11 @@ fn draw(
     }
 }
 
+/// Names of lines nearer than this would stand on each other.
+fn near_names(shown: &RangeInclusive<f64>) -> f64 {
+    lines::width(shown) * 0.25
+}
+
 /// What counting reaches: a line where the axis has room for it, words at the edge where not.
 fn draw_baselines(
     plot: &mut PlotUi<'_>,
@@ -336,26 +361,39 @@ fn draw_baselines(
     scale: Scale,
 ) {
     let color = theme.curves.baseline;
-    // The two lie close together: one is named above its line, the other below.
-    let highest = baselines.iter().map(|(_, height)| *height).fold(f64::MIN, f64::max);
+    // Near an edge a line is named on its inner side. Two that lie close together are named
+    // outwards, one above its line, the other below.
+    let middle = (shown.start() + shown.end()) / 2.0;
+    let heights = || baselines.iter().map(|(_, height)| *height);
+    let are_close = |height: f64| {
+        let near = |other: f64| other != height && (other - height).abs() < near_names(shown);
+        heights().any(near)
+    };
+    let highest = heights().fold(f64::MIN, f64::max);
     let (mut above, mut below) = (Vec::new(), Vec::new());
     for (name, height) in baselines {
         if height > shown.end() {
-            above.push(format!("above: {name}, {}", scale.text(*height)));
+            above.push(format!("{name}, {}", scale.text(*height)));
         } else if height < shown.start() {
-            below.push(format!("below: {name}, {}", scale.text(*height)));
+            below.push(format!("{name}, {}", scale.text(*height)));
         } else {
             let line = HLine::new(*name, *height).stroke(Stroke::new(1.0, color));
             plot.hline(line.style(LineStyle::dashed_dense()));
             let at = PlotPoint::new(0.0, *height);
-            let side = if *height < highest { Align2::LEFT_TOP } else { Align2::LEFT_BOTTOM };
+            let is_below = if are_close(*height) { *height < highest } else { *height > middle };
+            let side = if is_below { Align2::LEFT_TOP } else { Align2::LEFT_BOTTOM };
             plot.text(Text::new("", at, RichText::new(*name).small().color(color)).anchor(side));
         }
     }
-    for (words, edge, side) in
-        [(above, shown.end(), Align2::LEFT_TOP), (below, shown.start(), Align2::LEFT_BOTTOM)]
-    {
-        let words = RichText::new(words.join(" · ")).small().color(color);
+    for (place, words, edge, side) in [
+        ("above", above, shown.end(), Align2::LEFT_TOP),
+        ("below", below, shown.start(), Align2::LEFT_BOTTOM),
+    ] {
+        if words.is_empty() {
+            continue;
+        }
+        let words = format!("{place}: {}", words.join(" · "));
+        let words = RichText::new(words).small().color(color);
         plot.text(Text::new("", PlotPoint::new(0.0, *edge), words).anchor(side));
     }
 }

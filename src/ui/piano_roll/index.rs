@@ -2,8 +2,9 @@
 //! and where its bars begin.
 
 use std::ops::RangeInclusive;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
+use super::summary::Summary;
 use crate::editor::Bars;
 use crate::music::{Note, Pitch, Score, Tick};
 
@@ -20,7 +21,11 @@ pub struct ScoreIndex {
     /// even when one long note at the start of the piece still sounds.
     block_ends: Vec<Tick>,
     pitches: Option<RangeInclusive<u8>>,
+    /// Which pitches have notes, a bit for each.
+    used: u128,
     end: Tick,
+    /// The piece from farther and farther away: the grain of the k-th is 2^k ticks.
+    summaries: [OnceLock<Summary>; 32],
 }
 
 impl ScoreIndex {
@@ -32,7 +37,9 @@ impl ScoreIndex {
             bars: Bars::new(score),
             block_ends: notes.chunks(BLOCK).map(latest).collect(),
             pitches: numbers().min().zip(numbers().max()).map(|(low, high)| low..=high),
+            used: numbers().fold(0, |used, number| used | 1 << number),
             end: score.end(),
+            summaries: Default::default(),
             score: Arc::clone(score),
         }
     }
@@ -59,6 +66,25 @@ impl ScoreIndex {
         self.pitches.clone()
     }
 
+    /// Which pitches have notes, a bit for each.
+    pub fn used(&self) -> u128 {
+        self.used
+    }
+
+    /// The piece in runs whose gaps are too small to be seen where a pixel is so many ticks wide.
+    pub fn summary(&self, ticks_per_pixel: f64) -> &Summary {
+        // A float to integer cast saturates.
+        let power = (ticks_per_pixel.max(1.0).log2().floor() as usize).min(31);
+        self.summaries[power].get_or_init(|| Summary::new(self.score.notes(), 1 << power))
+    }
+
+    /// How many notes start between two ticks.
+    pub fn n_starting(&self, from: u32, to: u32) -> usize {
+        let notes = self.score.notes();
+        let before = |tick: u32| notes.partition_point(|note| note.start.0 < tick);
+        before(to).saturating_sub(before(from))
+    }
+
     /// The rows to show: the piano's, and all of MIDI's when a note lies outside them.
     pub fn rows(&self) -> RangeInclusive<u8> {
         let piano = Pitch::PIANO_LOWEST.number()..=Pitch::PIANO_HIGHEST.number();
@@ -78,11 +104,6 @@ impl ScoreIndex {
             .filter(move |(_, end)| end.0 > from)
             .flat_map(|(block, _)| block)
             .filter(move |note| note.end().0 > from)
-    }
-
-    /// The notes that sound at a tick.
-    pub fn sounding_at(&self, tick: Tick) -> impl Iterator<Item = &Note> {
-        self.notes_between(tick.0, tick.0.saturating_add(1))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{PianoRollEditor, ViewRequest};
+use super::{Follow, PianoRollEditor, ViewRequest};
 use crate::editor::Grid;
 
 /// What of the piece is seen and how, without what is being done to it.
@@ -32,14 +32,19 @@ impl PianoRollEditor {
             middle_pitch: viewport.middle_pitch(),
             row_height: viewport.row_height(),
             grid: self.grid,
-            follows: self.follows,
+            follows: self.options.follow != Follow::Off,
         })
     }
 
     /// Looks at the piece that comes next as it was looked at before.
     pub fn set_look(&mut self, look: RollLook) {
         self.grid = look.grid;
-        self.follows = look.follows;
+        let was_off = self.options.follow == Follow::Off;
+        self.options.follow = match look.follows {
+            false => Follow::Off,
+            true if was_off => Follow::Page,
+            true => self.options.follow,
+        };
         self.request = Some(ViewRequest::Look(look));
     }
 }

@@ -11,22 +11,36 @@
 //! - `pointer`, `wheel`, `keys`: from mouse and keyboard to gestures
 //! - `caret`: where Enter writes a note
 //! - `context_menu`: what can be done where the pointer is
-//! - `scrollbar`: where in the piece one is
+//! - `regions`, `options`: where the parts of the roll lie, and which are shown
+//! - `ruler`, `flags`, `chord_strip`: over the notes: loop, tempo and meter, harmonies
+//! - `lanes`: under them: velocities and pedal
+//! - `keyboard`: at their left
+//! - `minimap`, `follow`: where in the piece one is
+//! - `summary`: the piece from far away
 //! - `show`, `paint`: how it looks
 //! - `text`, `accessibility`: notes in words, also for a screen reader
 
 mod accessibility;
 mod caret;
+mod chord_strip;
 pub mod context_menu;
+mod flags;
+mod follow;
 mod gesture;
 mod hit;
 mod index;
+mod keyboard;
 mod keys;
+mod lanes;
 mod look;
+mod minimap;
+mod options;
 mod paint;
 mod pointer;
-mod scrollbar;
+mod regions;
+mod ruler;
 mod show;
+mod summary;
 mod text;
 mod tools;
 mod viewport;
@@ -34,21 +48,27 @@ mod wheel;
 
 use std::sync::Arc;
 
-use egui::{Id, Rect, Sense, Ui, pos2};
+use egui::{Id, Sense, Ui};
 
 use crate::editor::{Grid, GridStep, ScoreEdit, Selection};
 use crate::music::{Note, Pitch, Score, Tick, Velocity};
-use crate::ui::theme::{ROW, SPACE, Theme};
+use crate::ui::theme::Theme;
 use caret::RollCaret;
+use chord_strip::Chords;
 pub use context_menu::MenuPlace;
+use flags::Flags;
 use gesture::{Gesture, Surroundings};
 use index::ScoreIndex;
+pub use keyboard::KeyTouch;
+use lanes::Lanes;
 pub use look::RollLook;
+use minimap::Minimap;
+pub use options::{Fold, Follow, RollMarks, RollOptions};
+use regions::Regions;
+use ruler::RulerDrag;
 pub use tools::Tool;
 pub use viewport::Viewport;
 
-/// Width of the keyboard, in points.
-const KEYBOARD_WIDTH: f32 = SPACE * 8.0;
 /// Lines that notes snap to are at least so far apart when the grid follows the zoom, in points.
 const MIN_GRID: f64 = 12.0;
 
@@ -75,6 +95,14 @@ pub struct RollResponse {
     pub selection: Option<Selection>,
     /// Where the music is to go on.
     pub seek_secs: Option<f64>,
+    /// The playhead is dragged to here, and what it passes is to be heard.
+    pub scrub_secs: Option<f64>,
+    /// The playhead was let go.
+    pub ends_scrub: bool,
+    /// The loop from now on; `Some(None)` takes it away.
+    pub loop_range: Option<Option<(Tick, Tick)>>,
+    /// What the mouse did to the keys of the keyboard, in order.
+    pub key_touches: Vec<KeyTouch>,
     /// Keys to be heard for a moment.
     pub audition: Vec<(Pitch, Velocity)>,
     /// A take is shown, which can't be changed, and the user tried to.
@@ -93,8 +121,10 @@ pub struct PianoRollEditor {
     pub grid: Grid,
     /// What a press and a drag mean.
     pub tool: Tool,
-    /// Whether the view follows the playhead, a page at a time.
-    pub follows: bool,
+    /// What is shown, and how.
+    pub options: RollOptions,
+    /// What the window knows of the piece besides the score.
+    pub marks: RollMarks,
     viewport: Viewport,
     index: Option<Arc<ScoreIndex>>,
     request: Option<ViewRequest>,
@@ -118,8 +148,13 @@ pub struct PianoRollEditor {
     model: Option<Note>,
     /// The key that a drag has let sound last, so that it isn't struck in every frame.
     heard: Option<Pitch>,
-    /// What the ruler was last dragged to.
-    sought: Option<Tick>,
+    /// The key of the keyboard that the mouse holds down.
+    held_key: Option<Pitch>,
+    ruler_drag: Option<RulerDrag>,
+    flags: Flags,
+    lanes: Lanes,
+    chords: Option<Chords>,
+    minimap: Option<Minimap>,
     /// Whether the user has looked elsewhere while the music played or a take was written.
     looked_away: bool,
     /// While a take is shown: how the score was looked at before, and how far the take went.
@@ -136,6 +171,7 @@ struct BehindTake {
 enum ViewRequest {
     Start,
     All,
+    Selection,
     Look(RollLook),
     /// A take from its start, all of its pitches to be seen.
     Take,
@@ -146,7 +182,8 @@ impl Default for PianoRollEditor {
         Self {
             grid: Grid::default(),
             tool: Tool::default(),
-            follows: true,
+            options: RollOptions::default(),
+            marks: RollMarks::default(),
             viewport: Viewport::new(480),
             index: None,
             request: Some(ViewRequest::Start),
@@ -160,7 +197,12 @@ impl Default for PianoRollEditor {
             menu_place: MenuPlace::default(),
             model: None,
             heard: None,
-            sought: None,
+            held_key: None,
+            ruler_drag: None,
+            flags: Flags::default(),
+            lanes: Lanes::default(),
+            chords: None,
+            minimap: None,
             looked_away: false,
             behind_take: None,
         }
@@ -183,37 +225,31 @@ impl RollFrame<'_> {
     }
 }
 
-/// Where the parts of the roll lie.
-#[derive(Clone, Copy)]
-struct Regions {
-    whole: Rect,
-    keyboard: Rect,
-    ruler: Rect,
-    canvas: Rect,
-}
-
-impl Regions {
-    fn split(whole: Rect) -> Self {
-        let left = (whole.left() + KEYBOARD_WIDTH).min(whole.right());
-        let top = (whole.top() + ROW).min(whole.bottom());
-        Self {
-            whole,
-            keyboard: Rect::from_min_max(pos2(whole.left(), top), pos2(left, whole.bottom())),
-            ruler: Rect::from_min_max(pos2(left, whole.top()), pos2(whole.right(), top)),
-            canvas: Rect::from_min_max(pos2(left, top), whole.max),
-        }
-    }
-}
-
 impl PianoRollEditor {
     /// Shows the piece from its start, at a size at which one can work: for a piece just opened.
     pub fn show_start(&mut self) {
         self.request = Some(ViewRequest::Start);
     }
 
+    /// A roll for another piece, with the same options.
+    pub fn for_another_piece(&self) -> Self {
+        Self { options: self.options, tool: self.tool, ..Self::default() }
+    }
+
     /// Shows the whole piece.
     pub fn fit_all(&mut self) {
         self.request = Some(ViewRequest::All);
+    }
+
+    /// Shows the selected notes as large as they go; changes nothing without any.
+    pub fn fit_selection(&mut self) {
+        self.request = Some(ViewRequest::Selection);
+    }
+
+    /// Takes the keys that mean something to what is open in the roll, before the commands of the
+    /// window see them.
+    pub fn take_keys(&mut self, ctx: &egui::Context) {
+        self.flags.take_keys(ctx);
     }
 
     /// Shows a take from its start, with all its pitches: for one just chosen or just finished.
@@ -234,7 +270,7 @@ impl PianoRollEditor {
 
     /// Fills the space there is, and says what the user did.
     pub fn ui(&mut self, ui: &mut Ui, view: RollView<'_>) -> RollResponse {
-        let regions = Regions::split(ui.available_rect_before_wrap());
+        let regions = Regions::split(ui.available_rect_before_wrap(), &self.options);
         let id = ui.scope_id().with("piano roll");
         ui.allocate_rect(regions.whole, Sense::hover());
         let mut out = RollResponse::default();
@@ -258,11 +294,15 @@ impl PianoRollEditor {
 
         self.wheel(ui, &frame, &mut out);
         self.follow(ui, &frame);
+        self.flags.take_keys(ui.ctx());
         self.ruler_ui(ui, &frame, &mut out);
+        self.chords_ui(ui, &frame, &mut out);
+        self.lanes_ui(ui, &frame, &mut out);
         let held_key = self.keyboard_ui(ui, &frame, &mut out);
         let hovered = self.canvas_ui(ui, &frame, &mut out);
         self.paint(ui, &frame, held_key, hovered.as_ref(), &mut out);
-        self.scrollbar_ui(ui, &frame);
+        self.flags_ui(ui, &frame, &mut out);
+        self.minimap_ui(ui, &frame);
         if let Some(canvas) = &out.canvas {
             self.tell_screen_reader(ui, &frame, canvas);
         }
@@ -280,6 +320,8 @@ impl PianoRollEditor {
         // Whatever was being done was done to notes that may be gone.
         self.gesture = None;
         self.press = None;
+        self.lanes.reset();
+        self.flags.reset();
         let index = Arc::new(ScoreIndex::new(score));
         let ticks_per_quarter = |index: &ScoreIndex| index.score().tempo_map.ticks_per_quarter();
         let was = self.index.as_deref().map(ticks_per_quarter);
@@ -294,11 +336,24 @@ impl PianoRollEditor {
     fn arrange(&mut self, regions: &Regions, view: &RollView<'_>, index: &ScoreIndex) {
         self.viewport.place(regions.canvas);
         self.viewport.set_content(f64::from(index.end().0), index.rows());
+        self.viewport.unfold(self.unfolded(index));
         let pitches = index.pitches().unwrap_or(48..=84);
         match self.request.take() {
             None => {}
             Some(ViewRequest::All) => self.viewport.fit((0, index.end().0), pitches),
             Some(ViewRequest::Look(look)) => self.viewport.look_as(&look),
+            Some(ViewRequest::Selection) => {
+                let (mut ticks, mut seen) = ((u32::MAX, 0), None);
+                for note in view.selection.notes(index.score()) {
+                    let number = note.pitch.number();
+                    let (low, high) = seen.unwrap_or((number, number));
+                    seen = Some((low.min(number), high.max(number)));
+                    ticks = (ticks.0.min(note.start.0), ticks.1.max(note.end().0));
+                }
+                if let Some((low, high)) = seen {
+                    self.viewport.fit(ticks, low..=high);
+                }
+            }
             Some(ViewRequest::Start) => self.viewport.show_start(pitches),
             Some(ViewRequest::Take) => {
                 self.viewport.fit_pitches(pitches);
@@ -307,6 +362,19 @@ impl PianoRollEditor {
                     self.viewport.set_left(0.0);
                 }
             }
+        }
+    }
+
+    /// The pitches that have a row, a bit for each.
+    fn unfolded(&self, index: &ScoreIndex) -> u128 {
+        let of_scale = |contains: &dyn Fn(Pitch) -> bool| {
+            let pitches = (0..=127).filter_map(Pitch::new).filter(|pitch| contains(*pitch));
+            pitches.fold(0, |all, pitch| all | 1u128 << pitch.number())
+        };
+        match (self.options.fold, self.marks.key) {
+            (Fold::AllPitches, _) | (Fold::Scale, None) => u128::MAX,
+            (Fold::Scale, Some(key)) => of_scale(&|pitch| key.contains(pitch)) | index.used(),
+            (Fold::UsedPitches, _) => index.used(),
         }
     }
 
@@ -344,22 +412,6 @@ impl PianoRollEditor {
             if !playing {
                 self.viewport.reveal(f64::from(index.end().0), last.pitch.number());
             }
-        }
-    }
-
-    /// Turns the page when the playhead leaves it, unless the user looks elsewhere.
-    fn follow(&mut self, ui: &Ui, frame: &RollFrame<'_>) {
-        let (first, last) = self.viewport.ticks();
-        if !frame.view.playing {
-            self.looked_away &= frame.view.streaming.is_some();
-            return;
-        }
-        ui.ctx().request_repaint();
-        let is_seen = (first..last).contains(&frame.playhead.0);
-        if is_seen {
-            self.looked_away = false;
-        } else if self.follows && !self.looked_away && self.gesture.is_none() {
-            self.viewport.scroll_to(f64::from(frame.playhead.0));
         }
     }
 

@@ -10,10 +10,8 @@ use super::gesture::{
 use super::hit::{Hit, Zone, hit, note_rect};
 use super::{MenuPlace, PianoRollEditor, RollFrame, RollResponse, Tool, paint, text};
 use crate::editor::{NoteKey, ScoreEdit, Selection, operations, selected_notes};
-use crate::music::{Note, Pitch, Tick, Velocity};
+use crate::music::{Note, Pitch, Tick};
 
-/// How hard a key of the keyboard is struck by the mouse.
-const KEY_VELOCITY: i32 = 90;
 /// Notes of a chord that are let sound at once while it is dragged.
 const MAX_HEARD: usize = 10;
 
@@ -450,69 +448,6 @@ impl PianoRollEditor {
         }
         response.clone().on_hover_text_at_pointer(text::hint(&note, &frame.index));
         Some(note)
-    }
-
-    /// The keyboard at the left: pressing and sliding along it plays. Returns the key held.
-    pub(super) fn keyboard_ui(
-        &mut self,
-        ui: &Ui,
-        frame: &RollFrame<'_>,
-        out: &mut RollResponse,
-    ) -> Option<Pitch> {
-        let rect = frame.regions.keyboard;
-        let response = ui.interact(rect, frame.id.with("keyboard"), Sense::click_and_drag());
-        response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, "Keyboard"));
-        let (pos, pressed, down) = ui.input(|input| {
-            let pointer = &input.pointer;
-            (pointer.interact_pos(), pointer.primary_pressed(), pointer.primary_down())
-        });
-        // A press and its release may come in the same frame.
-        let is_held = response.is_pointer_button_down_on() && (down || pressed);
-        let clicked = response.clicked_by(PointerButton::Primary);
-        if !is_held && !clicked {
-            return None;
-        }
-        let key = paint::key_at(rect, &self.viewport, pos?)?;
-        if (pressed && is_held) || (self.heard != Some(key) && !clicked) {
-            out.audition.push((key, Velocity::saturating(KEY_VELOCITY)));
-            self.heard = Some(key);
-        }
-        is_held.then_some(key)
-    }
-
-    /// The ruler: pressing and dragging places the playhead.
-    pub(super) fn ruler_ui(&mut self, ui: &Ui, frame: &RollFrame<'_>, out: &mut RollResponse) {
-        let rect = frame.regions.ruler;
-        let response = ui.interact(rect, frame.id.with("ruler"), Sense::click_and_drag());
-        response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, "Ruler"));
-        let (pos, pressed, down) = ui.input(|input| {
-            let pointer = &input.pointer;
-            (pointer.interact_pos(), pointer.primary_pressed(), pointer.primary_down())
-        });
-        if response.is_pointer_button_down_on()
-            && (down || pressed)
-            && let Some(pos) = pos
-        {
-            let tick = self.viewport.tick_from_x(pos.x.clamp(rect.left(), rect.right()));
-            let free = Tick(tick.max(0.0).round() as u32);
-            let surroundings = self.surroundings(ui, &frame.index);
-            let tempo_map = &frame.index.score().tempo_map;
-            let tick = surroundings.snap.map_or(free, |step| {
-                step.nearest(free, frame.index.bars(), tempo_map.ticks_per_quarter())
-            });
-            if pressed || self.sought != Some(tick) {
-                self.sought = Some(tick);
-                out.seek_secs = Some(tempo_map.secs_from_tick(tick));
-            }
-        }
-        if response.hovered()
-            && let Some(pos) = response.hover_pos()
-        {
-            let tick = Tick(self.viewport.tick_from_x(pos.x).max(0.0) as u32);
-            let secs = frame.index.score().tempo_map.secs_from_tick(tick);
-            let place = text::place(tick, &frame.index);
-            out.status = Some(format!("{place} · {}", text::clock(secs)));
-        }
     }
 
     fn point(&self, pos: Pos2) -> RollPoint {

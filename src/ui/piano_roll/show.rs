@@ -23,7 +23,8 @@ impl PianoRollEditor {
         let painter = ui.painter_at(regions.canvas);
         let gesture = self.gesture.as_ref().or(self.ended.as_ref());
         let step = self.step_at(index, Tick(self.viewport.ticks().0));
-        paint::paint_back(&painter, &self.viewport, index, step, theme);
+        let key = self.marks.key.filter(|_| self.options.tints_scale);
+        paint::paint_back(&painter, &self.viewport, index, step, key, theme);
 
         let nothing = Selection::new();
         let band = match gesture {
@@ -66,24 +67,22 @@ impl PianoRollEditor {
 
     fn paint_margins(&self, ui: &Ui, frame: &RollFrame<'_>, held_key: Option<Pitch>) {
         let (theme, regions) = (frame.view.theme, &frame.regions);
-        let mut sounding = [false; 128];
-        if frame.view.playing {
-            for note in frame.index.sounding_at(frame.playhead) {
-                sounding[usize::from(note.pitch.number())] = true;
-            }
-        }
-        if let Some(key) = held_key {
-            sounding[usize::from(key.number())] = true;
-        }
+        let held = held_key.map_or(0, |key| 1 << key.number());
+        let sounding = self.marks.sounding | held;
         let pointer = ui.input(|input| input.pointer.hover_pos());
         let pointed =
             pointer.filter(|pos| regions.canvas.contains(*pos) || regions.keyboard.contains(*pos));
         let pointed = pointed.map(|pos| self.viewport.pitch_from_y(pos.y));
         let keys = ui.painter_at(regions.keyboard);
-        paint::paint_keyboard(&keys, regions.keyboard, &self.viewport, &sounding, pointed, theme);
+        paint::paint_keyboard(&keys, regions.keyboard, &self.viewport, sounding, pointed, theme);
         let top = ui.painter_at(regions.whole.with_max_y(regions.ruler.bottom()));
-        let playhead = f64::from(frame.playhead.0);
-        paint::paint_ruler(&top, regions.ruler, &self.viewport, &frame.index, playhead, theme);
+        let look = paint::RulerLook {
+            playhead_tick: f64::from(frame.playhead.0),
+            loop_range: self.loop_now().map(|range| (range, self.marks.is_looping)),
+            selected: self.time_range_now(),
+        };
+        let in_ruler = top.with_clip_rect(regions.ruler);
+        paint::paint_ruler(&in_ruler, regions.ruler, &self.viewport, &frame.index, &look, theme);
         let corner = Rect::from_min_max(regions.whole.min, regions.keyboard.right_top());
         top.rect_filled(corner, 0.0, theme.roll.ruler);
         let line = corner.with_min_y(corner.bottom() - 1.0 / ui.pixels_per_point());

@@ -39,8 +39,12 @@ pub struct Viewport {
     /// Rows above the top edge; row 0 is the highest pitch.
     top: f64,
     row_height: f32,
-    /// What rows there are.
+    /// Between what pitches there are rows.
     pitches: RangeInclusive<u8>,
+    /// Which of them have a row when rows are folded away, a bit for each.
+    unfolded: u128,
+    /// The pitch of each row, from the highest down. Never empty.
+    rows: Vec<u8>,
     /// Where the piece ends, which bounds scrolling and zooming out.
     end: f64,
 }
@@ -49,6 +53,7 @@ impl Viewport {
     /// The start of a piece with so many ticks in a quarter, at a size at which one can work.
     pub fn new(ticks_per_quarter: u32) -> Self {
         let ticks_per_quarter = f64::from(ticks_per_quarter);
+        let pitches = Pitch::PIANO_LOWEST.number()..=Pitch::PIANO_HIGHEST.number();
         Self {
             rect: Rect::ZERO,
             ticks_per_quarter,
@@ -56,25 +61,69 @@ impl Viewport {
             ticks_per_point: ticks_per_quarter / 48.0,
             top: 0.0,
             row_height: 12.0,
-            pitches: Pitch::PIANO_LOWEST.number()..=Pitch::PIANO_HIGHEST.number(),
+            unfolded: u128::MAX,
+            rows: pitches.clone().rev().collect(),
+            pitches,
             end: 0.0,
         }
     }
 
-    /// Where on the screen it lies, in points. The top left stays what it was.
+    /// Where on the screen it lies, in points. What is at the left and at half the height stays
+    /// there: a panel that opens must not push the music out of sight.
     pub fn place(&mut self, rect: Rect) {
+        if self.rect.height() >= 1.0 {
+            self.top += f64::from((self.rect.height() - rect.height()) / 2.0 / self.row_height);
+        }
         self.rect = rect;
         self.keep_in_bounds();
     }
 
-    /// What there is to see: up to which tick, and which rows.
+    /// What there is to see: up to which tick, and between which pitches.
     pub fn set_content(&mut self, end_tick: f64, pitches: RangeInclusive<u8>) {
-        // The rows are counted from the top, which must not move what is seen.
-        let shift = i32::from(*pitches.end()) - i32::from(*self.pitches.end());
-        self.top += f64::from(shift);
         self.end = end_tick;
-        self.pitches = pitches;
+        if pitches != self.pitches {
+            self.pitches = pitches;
+            self.lay_rows();
+        }
         self.keep_in_bounds();
+    }
+
+    /// Which pitches have a row, a bit for each; without any of them all have one.
+    pub fn unfold(&mut self, pitches: u128) {
+        if pitches != self.unfolded {
+            self.unfolded = pitches;
+            self.lay_rows();
+            self.keep_in_bounds();
+        }
+    }
+
+    /// Counts the rows anew; what is in the middle stays there.
+    fn lay_rows(&mut self) {
+        let middle = self.middle_pitch();
+        let is_shown = |pitch: &u8| self.unfolded >> pitch & 1 == 1;
+        let all = || self.pitches.clone().rev();
+        let rows: Vec<u8> = all().filter(is_shown).collect();
+        self.rows = if rows.is_empty() { all().collect() } else { rows };
+        let rows_seen = f64::from(self.rect.height() / self.row_height);
+        self.top = self.row_from_middle(middle) - rows_seen / 2.0;
+    }
+
+    /// Whether the pitch has a row of its own.
+    pub fn has_row(&self, pitch: u8) -> bool {
+        self.rows.binary_search_by(|row| pitch.cmp(row)).is_ok()
+    }
+
+    /// The pitches whose rows are seen, in part at least, from the highest down.
+    pub fn seen_rows(&self) -> impl DoubleEndedIterator<Item = Pitch> + '_ {
+        let first = self.row_at(self.rect.top());
+        let last = self.row_at(self.rect.bottom() - 0.1);
+        self.rows[first..=last].iter().filter_map(|pitch| Pitch::new(*pitch))
+    }
+
+    /// The place of the row at a height: the nearest one outside the rows there are.
+    fn row_at(&self, y: f32) -> usize {
+        // Casts from float saturate, and NaN becomes 0.
+        (self.row_from_y(y).floor().max(0.0) as usize).min(self.rows.len() - 1)
     }
 
     pub fn rect(&self) -> Rect {
@@ -103,17 +152,14 @@ impl Viewport {
         self.left + f64::from(x - self.rect.left()) * self.ticks_per_point
     }
 
-    /// The upper edge of a pitch's row.
+    /// The upper edge of a pitch's row; for a pitch without one, that of the next lower row.
     pub fn y_from_pitch(&self, pitch: u8) -> f32 {
-        self.y_from_row(f64::from(i16::from(*self.pitches.end()) - i16::from(pitch)))
+        self.y_from_row(self.row_from_pitch(pitch))
     }
 
     /// The pitch whose row is at a height: the nearest one outside the rows there are.
     pub fn pitch_from_y(&self, y: f32) -> Pitch {
-        let (lowest, highest) = (f64::from(*self.pitches.start()), f64::from(*self.pitches.end()));
-        let number = (highest - self.row_from_y(y).floor()).clamp(lowest, highest);
-        // In range by the clamp, and 0 for NaN.
-        Pitch::new(number as u8).unwrap_or(Pitch::MIDDLE_C)
+        Pitch::new(self.rows[self.row_at(y)]).unwrap_or(Pitch::MIDDLE_C)
     }
 
     /// Rows from the highest pitch down, fractional.
@@ -125,9 +171,15 @@ impl Viewport {
         self.rect.top() + ((row - self.top) * f64::from(self.row_height)) as f32
     }
 
-    /// The row of a pitch, from the highest one down.
+    /// The row of a pitch, from the highest one down; of one without a row the next lower one.
     pub fn row_from_pitch(&self, pitch: u8) -> f64 {
-        f64::from(*self.pitches.end()) - f64::from(pitch)
+        self.rows.partition_point(|row| *row > pitch).min(self.rows.len() - 1) as f64
+    }
+
+    /// The row, fractional, where a fractional pitch has its middle.
+    fn row_from_middle(&self, pitch: f64) -> f64 {
+        let whole = pitch.round().clamp(0.0, 127.0);
+        self.row_from_pitch(whole as u8) + (whole - pitch).clamp(-0.5, 0.5) + 0.5
     }
 
     /// How many ticks are seen at once.
@@ -203,7 +255,7 @@ impl Viewport {
     pub fn fit(&mut self, ticks: (u32, u32), pitches: RangeInclusive<u8>) {
         let length = f64::from(ticks.1.saturating_sub(ticks.0)).max(self.ticks_per_quarter * 4.0);
         self.ticks_per_point = length * 1.04 / f64::from(self.rect.width().max(1.0));
-        let n_rows = f32::from(*pitches.end() - *pitches.start().min(pitches.end())) + 5.0;
+        let n_rows = self.n_rows_between(&pitches) as f32 + 5.0;
         self.row_height = self.rect.height() / n_rows;
         self.limit_zoom();
         self.left = f64::from(ticks.0);
@@ -214,7 +266,8 @@ impl Viewport {
     pub fn show_start(&mut self, pitches: RangeInclusive<u8>) {
         let (lowest, highest) = (f64::from(*pitches.start()), f64::from(*pitches.end()));
         self.ticks_per_point = self.ticks_per_quarter / 48.0;
-        self.row_height = (self.rect.height() / (highest - lowest + 6.0) as f32).clamp(9.0, 16.0);
+        let n_rows = self.n_rows_between(&pitches) as f32 + 6.0;
+        self.row_height = (self.rect.height() / n_rows).clamp(9.0, 16.0);
         self.left = 0.0;
         self.center_pitch((lowest + highest) / 2.0);
     }
@@ -235,13 +288,19 @@ impl Viewport {
     /// The pitch whose row's middle is at half the height, fractional.
     pub fn middle_pitch(&self) -> f64 {
         let row = self.row_from_y(self.rect.center().y);
-        f64::from(*self.pitches.end()) + 0.5 - row
+        let place = self.row_at(self.rect.center().y);
+        f64::from(self.rows[place]) + 0.5 - (row - place as f64)
+    }
+
+    /// How many rows lie between the first and the last of some pitches.
+    fn n_rows_between(&self, pitches: &RangeInclusive<u8>) -> f64 {
+        (self.row_from_pitch(*pitches.start()) - self.row_from_pitch(*pitches.end())).max(0.0)
     }
 
     /// Brings pitches to the middle, in lower rows where they would not all be seen.
     pub fn fit_pitches(&mut self, pitches: RangeInclusive<u8>) {
         let (lowest, highest) = (f64::from(*pitches.start()), f64::from(*pitches.end()));
-        let most = self.rect.height() / (highest - lowest + 3.0) as f32;
+        let most = self.rect.height() / (self.n_rows_between(&pitches) as f32 + 3.0);
         self.row_height = self.row_height.min(most);
         self.limit_zoom();
         self.center_pitch((lowest + highest) / 2.0);
@@ -250,7 +309,7 @@ impl Viewport {
     /// Brings the middle of a pitch's row to half the height.
     pub fn center_pitch(&mut self, pitch: f64) {
         let rows_seen = f64::from(self.rect.height() / self.row_height);
-        self.top = f64::from(*self.pitches.end()) - pitch + 0.5 - rows_seen / 2.0;
+        self.top = self.row_from_middle(pitch) - rows_seen / 2.0;
         self.keep_in_bounds();
     }
 
@@ -296,7 +355,7 @@ impl Viewport {
     /// room to write on; and up and down until the last row.
     fn keep_in_bounds(&mut self) {
         self.left = self.left.clamp(0.0, self.furthest());
-        let n_rows = f64::from(*self.pitches.end() - *self.pitches.start()) + 1.0;
+        let n_rows = self.rows.len() as f64;
         let rows_seen = f64::from(self.rect.height() / self.row_height);
         self.top = match n_rows > rows_seen {
             true => self.top.clamp(0.0, n_rows - rows_seen),
@@ -364,6 +423,16 @@ mod tests {
     }
 
     #[test]
+    fn what_is_in_the_middle_stays_there_when_a_panel_opens() {
+        let mut viewport = viewport();
+        viewport.center_pitch(60.0);
+        viewport.place(Rect::from_min_size(pos2(60.0, 24.0), vec2(900.0, 260.0)));
+        assert_eq!(viewport.pitch_from_y(154.0).number(), 60);
+        viewport.place(Rect::from_min_size(pos2(60.0, 24.0), vec2(900.0, 500.0)));
+        assert_eq!(viewport.pitch_from_y(274.0).number(), 60);
+    }
+
+    #[test]
     fn pitches_that_fit_keep_their_rows_and_others_get_lower_ones() {
         let mut viewport = viewport();
         let before = viewport.row_height();
@@ -396,6 +465,23 @@ mod tests {
         let tick = viewport.tick_from_x(700.0);
         viewport.zoom_time(4.0, 700.0);
         assert!((viewport.tick_from_x(700.0) - tick).abs() < 0.1);
+    }
+
+    #[test]
+    fn folded_rows_are_gone_and_the_middle_stays() {
+        let mut viewport = viewport();
+        viewport.center_pitch(60.0);
+        let c_major = (0..128u32).filter(|pitch| [0, 2, 4, 5, 7, 9, 11].contains(&(pitch % 12)));
+        viewport.unfold(c_major.map(|pitch| 1u128 << pitch).sum());
+        assert!(!viewport.has_row(61) && viewport.has_row(62));
+        assert!(viewport.seen_rows().all(|pitch| !pitch.is_black_key()));
+        let middle = viewport.rect().center().y;
+        assert!(viewport.pitch_from_y(middle).number().abs_diff(60) <= 1);
+        let step = viewport.y_from_pitch(60) - viewport.y_from_pitch(62);
+        assert!((step - viewport.row_height()).abs() < 0.01, "neighbors in the scale touch");
+        // Nothing to show means everything, not an empty roll.
+        viewport.unfold(0);
+        assert!(viewport.has_row(61));
     }
 
     #[test]

@@ -7,6 +7,9 @@ use super::hit::{Hit, hit};
 use super::{PianoRollEditor, RollFrame, RollResponse};
 use crate::editor::{NoteKey, selected_notes};
 
+/// Notches over the velocity lane that come so soon after one another are one step, in seconds.
+const WHEEL_STEP_SECS: f64 = 0.6;
+
 /// By how much one notch of the wheel changes a velocity.
 const VELOCITY_NOTCH: f32 = 4.0;
 
@@ -15,12 +18,13 @@ impl PianoRollEditor {
     /// under it.
     pub(super) fn wheel(&mut self, ui: &Ui, frame: &RollFrame<'_>, out: &mut RollResponse) {
         let (pos, modifiers) = ui.input(|input| (input.pointer.hover_pos(), input.modifiers));
-        if matches!(self.gesture, Some(Gesture::Velocity(_))) && !modifiers.alt {
+        let is_in_lane = pos.is_some_and(|pos| self.turns_velocity(ui, frame, pos));
+        if matches!(self.gesture, Some(Gesture::Velocity(_))) && !modifiers.alt && !is_in_lane {
             self.finish(frame, out);
         }
         let whole = frame.regions.whole;
         let Some(pos) = pos.filter(|_| ui.rect_contains_pointer(whole)) else { return };
-        if modifiers.alt {
+        if modifiers.alt || is_in_lane {
             self.turn_velocity(ui, frame, pos);
             return;
         }
@@ -38,6 +42,29 @@ impl PianoRollEditor {
         self.looked_away |= zoom != 1.0 || scroll.x != 0.0;
     }
 
+    /// Whether the wheel changes a velocity because the pointer is over a bar of the velocity lane:
+    /// while it is being turned, and until a moment later or until the pointer moves on.
+    fn turns_velocity(&mut self, ui: &Ui, frame: &RollFrame<'_>, pos: Pos2) -> bool {
+        let (now, moves, zooms, turns, down) = ui.input(|input| {
+            let turns = input.events.iter().any(|event| wheel_notches(event) != 0.0);
+            let moves = input.pointer.delta() != Vec2::ZERO;
+            (input.time, moves, input.modifiers.command, turns, input.pointer.any_down())
+        });
+        if zooms || down || self.lanes.is_busy() || self.bar_at(frame, pos).is_none() {
+            return false;
+        }
+        if turns {
+            self.lanes.wheel_time = now;
+        }
+        let left = WHEEL_STEP_SECS - (now - self.lanes.wheel_time);
+        let is_turning = matches!(self.gesture, Some(Gesture::Velocity(_)));
+        if is_turning && !moves && left > 0.0 {
+            ui.ctx().request_repaint_after_secs(left as f32);
+            return true;
+        }
+        turns
+    }
+
     fn turn_velocity(&mut self, ui: &Ui, frame: &RollFrame<'_>, pos: Pos2) {
         let notches: f32 = ui.input(|input| input.events.iter().map(wheel_notches).sum());
         if notches == 0.0 || !frame.is_editable() {
@@ -49,8 +76,9 @@ impl PianoRollEditor {
             return;
         }
         let selection = frame.view.selection;
-        let hit = hit(&frame.index, &self.viewport, selection, pos);
-        let Some(Hit { note, .. }) = hit.filter(|_| self.gesture.is_none()) else { return };
+        let hit = hit(&frame.index, &self.viewport, selection, pos).map(|Hit { note, .. }| note);
+        let hit = hit.or_else(|| self.bar_at(frame, pos));
+        let Some(note) = hit.filter(|_| self.gesture.is_none()) else { return };
         let notes = if selection.contains(&NoteKey::from(&note)) {
             selected_notes(frame.index.score(), selection).copied().collect()
         } else {

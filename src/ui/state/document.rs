@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::editor::{Change, EditError, History, ScoreEdit, Selection};
-use crate::music::{Key, Score, Tick};
+use crate::music::{Key, KeyScale, Score, Tick};
 use crate::tokens::{FrameRate, Playback, score_from_roll};
 use crate::ui::piano_roll::RollLook;
 
@@ -21,7 +21,7 @@ pub struct ProjectView {
     /// Where the project was saved: for one that is recovered.
     pub path: Option<PathBuf>,
     /// See [`Document::key`].
-    pub key: Option<Key>,
+    pub key: Option<KeyScale>,
     /// See [`Document::loop_range`].
     pub loop_range: Option<(Tick, Tick)>,
     /// How the roll was looked at.
@@ -37,7 +37,8 @@ impl ProjectView {
         Self {
             composed_rate: field(view, "composed_rate"),
             path: field(view, "path"),
-            key: field(view, "key"),
+            // A key by itself is a scale too.
+            key: field(view, "key").or_else(|| field::<Key>(view, "key").map(KeyScale::from)),
             loop_range: field(view, "loop_range"),
             look: field(view, "look"),
         }
@@ -52,7 +53,7 @@ pub struct Document {
     /// The file that it was read from or last saved to: a project or a MIDI file.
     pub source: Option<PathBuf>,
     /// The key that the user set; `None` where it is estimated.
-    pub key: Option<Key>,
+    pub key: Option<KeyScale>,
     /// The part that is played again and again, if there is one.
     pub loop_range: Option<(Tick, Tick)>,
     /// What is on disk; `None` for work that was recovered.
@@ -153,6 +154,13 @@ impl Document {
         self.selection = self.history.selection().clone();
         self.compare();
         label
+    }
+
+    /// Goes back or forth until so many steps are done.
+    pub fn jump_to(&mut self, n_done: usize) {
+        self.history.jump_to(n_done);
+        self.selection = self.history.selection().clone();
+        self.compare();
     }
 
     /// `score` has reached the disk at `path`.

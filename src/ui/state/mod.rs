@@ -49,6 +49,10 @@ pub struct Sound {
     pub font: String,
     pub is_playing: bool,
     pub playhead_secs: f64,
+    /// Whether the loop is played, when there is one.
+    pub is_looping: bool,
+    /// While it is counted in: the beats left.
+    pub count_in_beats: Option<u32>,
     pub speed: f64,
     /// Where the playhead of the score was left when a take was chosen.
     pub score_playhead_secs: f64,
@@ -140,6 +144,12 @@ impl State {
         other.unwrap_or_else(|| self.document.history.score())
     }
 
+    /// The key that what is shown is most likely in, once it is known.
+    pub fn estimated_key(&self) -> Option<KeyScale> {
+        let (_, key) = self.key.as_ref()?;
+        key.map(KeyScale::from)
+    }
+
     /// Where the playhead stands in the score, even while a take is heard.
     pub fn score_playhead_secs(&self) -> f64 {
         match self.shown {
@@ -157,9 +167,8 @@ impl State {
     /// The scale that notes are moved within: of the key that was set, else of the one that was
     /// estimated, else C major.
     pub fn edit_scale(&self) -> KeyScale {
-        let estimated = self.key.as_ref().and_then(|(_, key)| *key);
-        let key = self.document.key.or(estimated);
-        key.map_or(KeyScale::new(0, Scale::Major), KeyScale::from)
+        let key = self.document.key.or(self.estimated_key());
+        key.unwrap_or(KeyScale::new(0, Scale::Major))
     }
 
     /// The kind of device that training will use, as far as it is known.

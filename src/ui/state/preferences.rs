@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{ComposeForm, EditForm};
 use crate::model::{DeviceChoice, TrainingSettings};
 use crate::ui::curves::CurveView;
+use crate::ui::piano_roll::RollOptions;
 use crate::ui::theme::ThemeName;
 
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -24,6 +25,14 @@ pub struct Preferences {
     pub hears_notes: bool,
     /// What the dialogs of the Edit menu were given last.
     pub edits: EditForm,
+    pub metronome: bool,
+    /// A bar of clicks goes before the music.
+    pub count_in: bool,
+    /// How large everything is; 1 is the usual size.
+    pub ui_scale: f32,
+    pub roll: RollOptions,
+    pub shows_history: bool,
+    pub shows_parts: bool,
     /// Newest first.
     pub recent: Vec<PathBuf>,
     /// What is learned from; empty means the built-in pieces.
@@ -51,6 +60,12 @@ impl Default for Preferences {
             repeats: false,
             hears_notes: true,
             edits: EditForm::default(),
+            metronome: false,
+            count_in: false,
+            ui_scale: 1.0,
+            roll: RollOptions::default(),
+            shows_history: false,
+            shows_parts: false,
             recent: Vec::new(),
             library: Vec::new(),
             font: None,

@@ -96,9 +96,10 @@ impl Training {
     }
 
     fn add_step(&mut self, point: StepPoint) {
-        let per_epoch = self.prepared.as_ref().map_or(1, |prepared| prepared.steps_per_epoch);
-        let in_epoch = (point.step.saturating_sub(1) % per_epoch.max(1) + 1) as f64;
-        let x = point.epoch.saturating_sub(1) as f64 + in_epoch / per_epoch.max(1) as f64;
+        // Where sequences are cut anew for each epoch, one may have a step more than another.
+        let per_epoch = (point.total_steps / self.settings.epochs.max(1)).max(1);
+        let in_epoch = (point.step.saturating_sub(1) % per_epoch + 1) as f64;
+        let x = point.epoch.saturating_sub(1) as f64 + in_epoch / per_epoch as f64;
         if point.loss.is_finite() {
             self.live.push([x, point.loss]);
         }
@@ -221,8 +222,29 @@ mod tests {
     }
 
     #[test]
+    fn the_live_curve_runs_forward_though_epochs_differ_in_steps() {
+        let mut training = Training::default();
+        training.settings.epochs = 2;
+        for (epoch, steps_before, per_epoch) in [(1, 0, 9), (2, 8, 8)] {
+            for step in 1..=per_epoch {
+                training.take_in(TrainEvent::Step(StepPoint {
+                    epoch,
+                    step: steps_before + step,
+                    total_steps: 2 * per_epoch,
+                    loss: 1.0,
+                    frames_per_second: 1.0,
+                    secs_left: 0.0,
+                }));
+            }
+        }
+        assert!(training.live.is_sorted_by(|one, other| one[0] < other[0]), "{:?}", training.live);
+        assert_eq!(training.live.last().unwrap()[0], 2.0);
+    }
+
+    #[test]
     fn the_live_curve_stays_small_and_keeps_its_end() {
         let mut training = Training::default();
+        training.settings.epochs = 3 * MAX_LIVE_POINTS;
         for step in 1..=3 * MAX_LIVE_POINTS {
             let point = StepPoint {
                 epoch: step,

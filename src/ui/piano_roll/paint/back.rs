@@ -4,7 +4,7 @@ use egui::{Painter, Rect, pos2};
 
 use super::Quads;
 use crate::editor::{Bar, GridStep};
-use crate::music::{Pitch, Tick};
+use crate::music::{KeyScale, Tick};
 use crate::ui::piano_roll::index::ScoreIndex;
 use crate::ui::piano_roll::viewport::Viewport;
 use crate::ui::theme::Theme;
@@ -25,12 +25,13 @@ pub fn paint_back(
     viewport: &Viewport,
     index: &ScoreIndex,
     step: GridStep,
+    key: Option<KeyScale>,
     theme: &Theme,
 ) {
     let rect = viewport.rect();
     let mut quads = Quads::new(painter);
     quads.add(rect, theme.roll.background);
-    add_rows(&mut quads, viewport, theme);
+    add_rows(&mut quads, viewport, key, theme);
     add_lines(&mut quads, viewport, index, step, theme);
     let end = quads.align(viewport.x_from_tick(f64::from(index.end().0))).max(rect.left());
     if end < rect.right() {
@@ -39,16 +40,23 @@ pub fn paint_back(
     quads.paint(painter);
 }
 
-fn add_rows(quads: &mut Quads, viewport: &Viewport, theme: &Theme) {
+/// Without a key the rows of black keys are shaded, with one those outside its scale; its tonic
+/// has a line of its own.
+fn add_rows(quads: &mut Quads, viewport: &Viewport, key: Option<KeyScale>, theme: &Theme) {
     let rect = viewport.rect();
-    for pitch in viewport.visible_pitches().filter_map(Pitch::new) {
+    for pitch in viewport.seen_rows() {
         let top = viewport.y_from_pitch(pitch.number());
         let row = Rect::from_min_max(
             pos2(rect.left(), top),
             pos2(rect.right(), top + viewport.row_height()),
         );
-        if pitch.is_black_key() {
+        let is_shaded = key.map_or(pitch.is_black_key(), |key| !key.contains(pitch));
+        if is_shaded {
             quads.add(quads.align_rect(row), theme.roll.black_row);
+        }
+        if key.is_some_and(|key| key.is_tonic(pitch)) {
+            quads.hline(row.bottom(), rect, theme.roll.tonic_line);
+            continue;
         }
         // The line under C parts octaves; the one under F parts the two groups of black keys.
         match pitch.class() {

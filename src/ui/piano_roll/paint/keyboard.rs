@@ -11,19 +11,19 @@ use crate::ui::theme::{HALF_SPACE, Theme};
 /// How long black keys are, as a share of the white ones.
 pub const BLACK_SHARE: f32 = 0.6;
 
-/// Paints the keys. `sounding` are lit, `hovered` is a little lighter.
+/// Paints the keys. `sounding` are lit, a bit for each; `hovered` is a little lighter.
 pub fn paint_keyboard(
     painter: &Painter,
     rect: Rect,
     viewport: &Viewport,
-    sounding: &[bool; 128],
+    sounding: u128,
     hovered: Option<Pitch>,
     theme: &Theme,
 ) {
     let mut quads = Quads::new(painter);
     quads.add(rect, theme.roll.key_white);
     let color = |pitch: Pitch, at_rest: Color32| {
-        if sounding[usize::from(pitch.number())] {
+        if sounding >> pitch.number() & 1 == 1 {
             theme.roll.key_sounding
         } else if hovered == Some(pitch) {
             at_rest.lerp_to_gamma(theme.roll.key_sounding, 0.35)
@@ -31,13 +31,14 @@ pub fn paint_keyboard(
             at_rest
         }
     };
-    let seen = || viewport.visible_pitches().filter_map(Pitch::new);
+    let seen = || viewport.seen_rows();
     // The white keys under black ones at the edges of what is seen reach into it.
     let around = seen()
         .next()
         .into_iter()
         .chain(seen().next_back())
-        .flat_map(|pitch| [pitch.transposed(-1), pitch.transposed(1)].into_iter().flatten());
+        .flat_map(|pitch| [pitch.transposed(-1), pitch.transposed(1)].into_iter().flatten())
+        .filter(|pitch| viewport.has_row(pitch.number()));
     for pitch in seen().chain(around).filter(|pitch| !pitch.is_black_key()) {
         let key = quads.align_rect(white_key(rect, viewport, pitch));
         quads.add(key, color(pitch, theme.roll.key_white));
@@ -65,7 +66,7 @@ fn paint_names(
     theme: &Theme,
 ) {
     let has_room = viewport.row_height() >= 15.0;
-    for pitch in viewport.visible_pitches().filter_map(Pitch::new) {
+    for pitch in viewport.seen_rows() {
         let is_pointed_at = hovered == Some(pitch);
         let is_named = pitch.class() == 0 || has_room || is_pointed_at;
         if !is_named || pitch.is_black_key() {
@@ -86,7 +87,7 @@ fn paint_names(
 fn white_key(rect: Rect, viewport: &Viewport, pitch: Pitch) -> Rect {
     let half = viewport.row_height() / 2.0;
     let reach = |neighbor: Option<Pitch>| match neighbor {
-        Some(neighbor) if neighbor.is_black_key() => half,
+        Some(neighbor) if neighbor.is_black_key() && viewport.has_row(neighbor.number()) => half,
         _ => 0.0,
     };
     let top = viewport.y_from_pitch(pitch.number());
@@ -108,5 +109,6 @@ pub fn key_at(rect: Rect, viewport: &Viewport, pos: egui::Pos2) -> Option<Pitch>
     }
     // In front of a black key the two white ones beside it meet in its middle.
     let middle = viewport.y_from_pitch(pitch.number()) + viewport.row_height() / 2.0;
-    pitch.transposed(if pos.y < middle { 1 } else { -1 })
+    let white = pitch.transposed(if pos.y < middle { 1 } else { -1 });
+    white.filter(|white| viewport.has_row(white.number())).or(Some(pitch))
 }

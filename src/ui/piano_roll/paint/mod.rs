@@ -11,7 +11,7 @@ pub use back::paint_back;
 pub use caret::{paint_caret, paint_cut};
 pub use keyboard::{key_at, paint_keyboard};
 pub use notes::{NoteLayers, paint_notes};
-pub use ruler::paint_ruler;
+pub use ruler::{RulerLook, paint_ruler};
 
 use egui::{Align2, Color32, CornerRadius, FontId, Mesh, Painter, Pos2, Rect, Stroke, pos2, vec2};
 
@@ -79,6 +79,10 @@ impl Quads {
         let y = self.align(y);
         let ends = (pos2(rect.left(), y), pos2(rect.right(), y + self.pixel()));
         self.add(Rect::from_min_max(ends.0, ends.1), color);
+    }
+
+    pub fn into_mesh(self) -> Mesh {
+        self.mesh
     }
 
     pub fn paint(self, painter: &Painter) {

@@ -13,13 +13,22 @@ use crate::ui::theme::{HALF_SPACE, Theme};
 /// Numbered beats are at least so far apart, in points: room for "128.3".
 const MIN_NUMBERED_BEAT: f64 = 56.0;
 
+/// What the ruler shows besides bars.
+pub struct RulerLook {
+    pub playhead_tick: f64,
+    /// The loop, and whether it is on.
+    pub loop_range: Option<((Tick, Tick), bool)>,
+    /// A stretch that is being selected.
+    pub selected: Option<(Tick, Tick)>,
+}
+
 /// Paints bars with their numbers, beats when there is room, and where the music is.
 pub fn paint_ruler(
     painter: &Painter,
     rect: Rect,
     viewport: &Viewport,
     index: &ScoreIndex,
-    playhead_tick: f64,
+    look: &RulerLook,
     theme: &Theme,
 ) {
     let mut quads = Quads::new(painter);
@@ -33,6 +42,12 @@ pub fn paint_ruler(
             .spaced(Tick(first), min_points * per_point)
             .take_while(|bar| bar.start.0 <= last)
     };
+    if let Some(range) = look.selected {
+        quads.add(stretch(rect, viewport, range), theme.roll.selection_fill);
+    }
+    if let Some((range, is_on)) = look.loop_range {
+        add_loop(&mut quads, stretch(rect, viewport, range), is_on, theme);
+    }
     // Words are painted after what lies under them.
     let mut labels: Vec<Label> = Vec::new();
     let lower = |share: f32| rect.with_min_y(rect.bottom() - rect.height() * share);
@@ -52,8 +67,29 @@ pub fn paint_ruler(
         label(painter, rect, x, words, opacity, theme);
     }
     // In the middle of the line under it.
-    let x = Quads::new(painter).align(viewport.x_from_tick(playhead_tick)) + PLAYHEAD_WIDTH / 2.0;
+    let x =
+        Quads::new(painter).align(viewport.x_from_tick(look.playhead_tick)) + PLAYHEAD_WIDTH / 2.0;
     paint_handle(painter, rect, x, theme);
+}
+
+/// A stretch of time, inside the ruler.
+fn stretch(rect: Rect, viewport: &Viewport, range: (Tick, Tick)) -> Rect {
+    let x = |tick: Tick| {
+        let x = viewport.x_from_tick(f64::from(tick.0));
+        x.clamp(rect.left() - 8.0, rect.right() + 8.0)
+    };
+    Rect::from_x_y_ranges(x(range.0)..=x(range.1), rect.y_range())
+}
+
+/// A band with a handle at either end; grey while the loop is off.
+fn add_loop(quads: &mut Quads, band: Rect, is_on: bool, theme: &Theme) {
+    let color = if is_on { theme.accent } else { theme.text_weak };
+    let band = quads.align_rect(band);
+    quads.add(band, color.gamma_multiply(0.25));
+    quads.add(band.with_max_y(band.top() + 3.0), color);
+    for x in [band.left(), band.right() - 3.0] {
+        quads.add(Rect::from_min_max(pos2(x, band.top()), pos2(x + 3.0, band.bottom())), color);
+    }
 }
 
 /// Where words stand, what they are, and how strongly they show, 0–1.

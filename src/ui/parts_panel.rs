@@ -1,0 +1,117 @@
+//! The track list: what each part is called, whether it is heard, and its color.
+
+use egui::{Button, Color32, Response, RichText, Sense, TextEdit, Ui, Vec2, WidgetInfo};
+
+use super::action::{Actions, AppAction, DocumentAction};
+use super::state::State;
+use super::theme::{ROW, SPACE, Theme};
+use super::widgets::title;
+use crate::editor::{PartEdit, ScoreEdit, Selection};
+use crate::music::{Part, Track};
+
+pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
+    title(ui, "Parts");
+    let score = state.document.history.score();
+    for (idx, part) in score.parts.iter().enumerate() {
+        // A score has 255 parts at most.
+        let Ok(idx) = u8::try_from(idx) else { return };
+        row_ui(ui, theme, state, Track::Part(idx), part, actions);
+    }
+    if !score.drums.is_empty() {
+        row_ui(ui, theme, state, Track::Drums, &score.drum_part, actions);
+    }
+    if score.parts.is_empty() && score.drums.is_empty() {
+        ui.label(RichText::new("The first note brings one").weak());
+    }
+}
+
+/// The color of a part: the one that was chosen, or that of its place.
+pub fn color(theme: &Theme, part: &Part, idx: usize) -> Color32 {
+    let colors = &theme.roll.parts;
+    colors[part.color.map_or(idx, usize::from) % colors.len()]
+}
+
+fn row_ui(
+    ui: &mut Ui,
+    theme: &Theme,
+    state: &State,
+    track: Track,
+    part: &Part,
+    actions: &mut Actions,
+) {
+    let name = shown_name(track, part);
+    let mut edits = Vec::new();
+    ui.horizontal(|ui| {
+        let place = match track {
+            Track::Part(idx) => usize::from(idx),
+            Track::Drums => theme.roll.parts.len() - 1,
+        };
+        if swatch(ui, color(theme, part, place), &name).clicked() {
+            let now = part.color.map_or(place, usize::from);
+            let next = (now + 1) % theme.roll.parts.len();
+            edits.push(PartEdit::SetColor { track, color: u8::try_from(next).ok() });
+        }
+        if let Some(name) = name_ui(ui, track, &name) {
+            edits.push(PartEdit::Rename { track, name });
+        }
+        let mute = toggle(ui, part.is_muted, "M", &format!("Mute {name}"));
+        if mute.clicked() {
+            edits.push(PartEdit::Mute { track, is_muted: !part.is_muted });
+        }
+        let solo = toggle(ui, part.is_solo, "S", &format!("Solo {name}"));
+        if solo.clicked() {
+            edits.push(PartEdit::Solo { track, is_solo: !part.is_solo });
+        }
+        let Track::Part(idx) = track else { return };
+        let select = ui.add(Button::new("⏵").min_size(Vec2::new(ROW, ROW)));
+        let words = format!("Select the notes of {name}");
+        select.widget_info(|| WidgetInfo::labeled(egui::Role::Button, true, &words));
+        if select.on_hover_text(&words).clicked() {
+            let selection = Selection::of_part(state.document.history.score(), idx);
+            actions.push(AppAction::Document(DocumentAction::Select(selection)));
+        }
+    });
+    let edits = edits.into_iter().map(ScoreEdit::Part).map(DocumentAction::Edit);
+    actions.extend(edits.map(AppAction::Document));
+}
+
+fn shown_name(track: Track, part: &Part) -> String {
+    match track {
+        _ if !part.name.is_empty() => part.name.clone(),
+        Track::Part(idx) => format!("Part {}", u32::from(idx) + 1),
+        Track::Drums => "Drums".to_owned(),
+    }
+}
+
+fn swatch(ui: &mut Ui, color: Color32, name: &str) -> Response {
+    let (rect, response) = ui.allocate_exact_size(Vec2::splat(SPACE * 2.0), Sense::click());
+    ui.painter().rect_filled(rect, 2.0, color);
+    let words = format!("Color of {name}");
+    response.widget_info(|| WidgetInfo::labeled(egui::Role::Button, true, &words));
+    response.on_hover_text("The next color")
+}
+
+fn toggle(ui: &mut Ui, is_on: bool, letter: &str, name: &str) -> Response {
+    let button = Button::selectable(is_on, letter).min_size(Vec2::new(ROW, ROW));
+    let response = ui.add(button);
+    response.widget_info(|| WidgetInfo::selected(egui::Role::Button, true, is_on, name));
+    response.on_hover_text(name)
+}
+
+/// The name as a field; what was written once it is left.
+fn name_ui(ui: &mut Ui, track: Track, name: &str) -> Option<String> {
+    let id = ui.make_persistent_id(("part name", track));
+    let mut written: String = ui.data(|data| data.get_temp(id)).unwrap_or_else(|| name.to_owned());
+    let field = TextEdit::singleline(&mut written).desired_width(SPACE * 13.0).id(id.with("field"));
+    let response = ui.add(field);
+    response.widget_info(|| {
+        WidgetInfo::labeled(egui::Role::TextInput, true, format!("Name of {name}"))
+    });
+    if response.has_focus() {
+        ui.data_mut(|data| data.insert_temp(id, written));
+        return None;
+    }
+    let was_written = ui.data_mut(|data| data.remove_temp::<String>(id)).is_some();
+    let is_kept = was_written && !ui.input(|input| input.key_pressed(egui::Key::Escape));
+    (is_kept && written != name && !written.trim().is_empty()).then_some(written)
+}

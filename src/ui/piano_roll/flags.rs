@@ -1,0 +1,393 @@
+//! Tempos and meters as flags over the ruler: clicking one changes it, dragging moves it, Delete
+//! deletes it, a right-click sets another.
+
+use egui::{
+    Align2, Area, CornerRadius, CursorIcon, DragValue, Frame, Key, Modifiers, Order, Pos2, Rect,
+    Response, Role, Sense, Ui, WidgetInfo, pos2, vec2,
+};
+
+use super::{PianoRollEditor, RollFrame, RollResponse, paint, text};
+use crate::editor::{MeterEdit, ScoreEdit, TempoEdit};
+use crate::music::{Meter, MeterChange, TempoChange, Tick};
+use crate::ui::theme::{HALF_SPACE, SPACE, Theme};
+
+/// Quarter notes a minute that can be written: what a MIDI file can hold.
+const TEMPOS: std::ops::RangeInclusive<f64> = 4.0..=6000.0;
+/// The denominators that can be chosen, as powers of two.
+const DENOMINATORS: std::ops::RangeInclusive<u8> = 0..=Meter::MAX_DENOMINATOR_POWER;
+
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub enum Flag {
+    Tempo(TempoChange),
+    Meter(MeterChange),
+}
+
+impl Flag {
+    fn tick(self) -> Tick {
+        match self {
+            Self::Tempo(change) => change.tick,
+            Self::Meter(change) => change.tick,
+        }
+    }
+
+    fn at(self, tick: Tick) -> Self {
+        match self {
+            Self::Tempo(change) => Self::Tempo(TempoChange { tick, ..change }),
+            Self::Meter(change) => Self::Meter(MeterChange { tick, ..change }),
+        }
+    }
+
+    fn words(self) -> String {
+        match self {
+            Self::Tempo(change) => {
+                let tempo = (change.quarters_per_minute() * 10.0).round() / 10.0;
+                format!("{tempo} bpm")
+            }
+            Self::Meter(MeterChange { meter, .. }) => {
+                format!("{}/{}", meter.numerator, 1u32 << meter.denominator_power.min(31))
+            }
+        }
+    }
+
+    fn kind(self) -> &'static str {
+        match self {
+            Self::Tempo(_) => "tempo",
+            Self::Meter(_) => "meter",
+        }
+    }
+
+    fn set(self) -> ScoreEdit {
+        match self {
+            Self::Tempo(change) => ScoreEdit::Tempo(TempoEdit::Set(change)),
+            Self::Meter(change) => ScoreEdit::Meter(MeterEdit::Set(change)),
+        }
+    }
+
+    fn moved(self, to: Tick) -> ScoreEdit {
+        let from = self.tick();
+        match self {
+            Self::Tempo(_) => ScoreEdit::Tempo(TempoEdit::Move { from, to }),
+            Self::Meter(_) => ScoreEdit::Meter(MeterEdit::Move { from, to }),
+        }
+    }
+
+    /// `None` for those that begin the piece: there is always a tempo and a meter.
+    fn deleted(self) -> Option<ScoreEdit> {
+        let tick = self.tick();
+        (tick > Tick::ZERO).then(|| match self {
+            Self::Tempo(_) => ScoreEdit::Tempo(TempoEdit::Delete(tick)),
+            Self::Meter(_) => ScoreEdit::Meter(MeterEdit::Delete(tick)),
+        })
+    }
+}
+
+/// What is being done to the flags.
+#[derive(Default)]
+pub struct Flags {
+    /// A flag that is dragged, and where to.
+    drag: Option<(Flag, Tick)>,
+    /// The one whose numbers are shown.
+    open: Option<OpenFlag>,
+    /// Where the menu of the ruler was asked for.
+    menu_tick: Tick,
+    deletes: bool,
+}
+
+#[derive(Clone, Copy)]
+struct OpenFlag {
+    flag: Flag,
+    pos: Pos2,
+    /// Not drawn yet: the click that opened it isn't one beside it.
+    is_fresh: bool,
+}
+
+/// A flag where it stands on the screen.
+struct Placed {
+    flag: Flag,
+    rect: Rect,
+}
+
+impl Flags {
+    /// Takes Delete while a flag is open, before the commands of the window see it.
+    pub fn take_keys(&mut self, ctx: &egui::Context) {
+        if self.open.is_some() && !ctx.text_edit_focused() {
+            let delete = |key| ctx.input_mut(|input| input.consume_key(Modifiers::NONE, key));
+            self.deletes |= delete(Key::Delete) || delete(Key::Backspace);
+        }
+    }
+
+    /// Forgets what was being done: the score is another.
+    pub fn reset(&mut self) {
+        self.drag = None;
+        self.open = None;
+    }
+}
+
+impl PianoRollEditor {
+    pub(super) fn flags_ui(&mut self, ui: &Ui, frame: &RollFrame<'_>, out: &mut RollResponse) {
+        let rect = frame.regions.flags;
+        if !rect.is_positive() {
+            return;
+        }
+        let painter = ui.painter_at(rect);
+        let theme = frame.view.theme;
+        painter.rect_filled(rect, CornerRadius::ZERO, theme.roll.ruler);
+        let back = ui.interact(rect, frame.id.with("flags"), Sense::click());
+        self.time_menu(&back, ui, frame, out);
+        for Placed { flag, rect } in self.placed(ui, frame) {
+            let id = frame.id.with(("flag", flag.kind(), flag.tick().0));
+            let response = ui.interact(rect, id, Sense::click_and_drag());
+            let words = self.dragged(flag).words();
+            let place = text::place(flag.tick(), &frame.index);
+            let name = format!("{} {words} at {place}", capital(flag.kind()));
+            response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
+            if frame.is_editable() {
+                self.touch_flag(ui, frame, &response, flag, out);
+            }
+            paint_flag(&painter, rect, &words, response.hovered(), theme);
+            response.on_hover_text("Click to change it, drag to move it, Delete to delete it");
+        }
+        self.open_flag_ui(ui, frame, out);
+    }
+
+    /// The flags in view that there is room for. Those that would lie over another are left out
+    /// until one looks closer.
+    fn placed(&self, ui: &Ui, frame: &RollFrame<'_>) -> Vec<Placed> {
+        let (rect, score) = (frame.regions.flags, frame.index.score());
+        let (first, last) = self.viewport.ticks();
+        let first_meter = MeterChange { tick: Tick::ZERO, meter: score.meter_at(Tick::ZERO) };
+        let meters = score.meters.iter().copied().filter(|change| change.tick > Tick::ZERO);
+        let meters = std::iter::once(first_meter).chain(meters).map(Flag::Meter);
+        let tempos = score.tempo_map.changes();
+        let from = tempos.partition_point(|change| change.tick.0 < first.saturating_sub(1));
+        let to = tempos.partition_point(|change| change.tick.0 <= last);
+        let tempos = tempos[from..to].iter().copied().map(Flag::Tempo);
+        let mut flags: Vec<Flag> =
+            meters.filter(|flag| (first..=last).contains(&flag.tick().0)).chain(tempos).collect();
+        flags.sort_by_key(|flag| (flag.tick(), matches!(flag, Flag::Tempo(_))));
+        let mut placed: Vec<Placed> = Vec::new();
+        let mut free = f32::NEG_INFINITY;
+        for flag in flags {
+            let tick = self.dragged(flag).tick();
+            let x = self.viewport.x_from_tick(f64::from(tick.0)).max(rect.left());
+            let is_beside = placed.last().is_some_and(|last| last.flag.tick() == flag.tick());
+            let is_dragged = self.flags.drag.is_some_and(|(dragged, _)| dragged == flag);
+            let x = if is_beside && !is_dragged { x.max(free) } else { x };
+            if x < free && !is_dragged {
+                continue;
+            }
+            let width = flag_width(ui, &flag.words());
+            free = x + width + 2.0;
+            let min = pos2(x, rect.top());
+            placed
+                .push(Placed { flag, rect: Rect::from_min_size(min, vec2(width, rect.height())) });
+        }
+        placed
+    }
+
+    /// The flag as the drag would leave it.
+    fn dragged(&self, flag: Flag) -> Flag {
+        match self.flags.drag {
+            Some((dragged, to)) if dragged == flag => flag.at(to),
+            _ => flag,
+        }
+    }
+
+    fn touch_flag(
+        &mut self,
+        ui: &Ui,
+        frame: &RollFrame<'_>,
+        response: &Response,
+        flag: Flag,
+        out: &mut RollResponse,
+    ) {
+        if response.hovered() {
+            ui.ctx().set_cursor_icon(CursorIcon::PointingHand);
+        }
+        if response.clicked() {
+            let pos = response.rect.left_bottom();
+            self.flags.open = Some(OpenFlag { flag, pos, is_fresh: true });
+        }
+        // Those that begin the piece stay there.
+        if response.drag_started() && flag.tick() > Tick::ZERO {
+            self.flags.drag = Some((flag, flag.tick()));
+        }
+        let Some((dragged, to)) = self.flags.drag.filter(|(dragged, _)| *dragged == flag) else {
+            return;
+        };
+        if ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape)) {
+            self.flags.drag = None;
+            return;
+        }
+        let to = match response.interact_pointer_pos() {
+            Some(pos) => self.flag_rest(ui, frame, dragged, pos.x),
+            None => to,
+        };
+        self.flags.drag = Some((dragged, to));
+        if response.drag_stopped() {
+            self.flags.drag = None;
+            if to != dragged.tick() && to > Tick::ZERO {
+                out.edit = Some(dragged.moved(to));
+            }
+        }
+    }
+
+    /// Where a dragged flag comes to rest: a meter on a bar line, a tempo on the grid.
+    fn flag_rest(&self, ui: &Ui, frame: &RollFrame<'_>, flag: Flag, x: f32) -> Tick {
+        let snapped = self.snapped_x(ui, frame, x);
+        if matches!(flag, Flag::Tempo(_)) {
+            return snapped.max(Tick(1));
+        }
+        let bar = frame.index.bars().at(snapped);
+        let middle = bar.start.0 + (bar.end.0 - bar.start.0) / 2;
+        if snapped.0 > middle { bar.end } else { bar.start }
+    }
+
+    /// A right-click on the ruler: what can be set there.
+    pub(super) fn time_menu(
+        &mut self,
+        response: &Response,
+        ui: &Ui,
+        frame: &RollFrame<'_>,
+        out: &mut RollResponse,
+    ) {
+        if response.secondary_clicked()
+            && let Some(pos) = response.interact_pointer_pos()
+        {
+            self.flags.menu_tick = self.snapped_x(ui, frame, pos.x);
+        }
+        if !frame.is_editable() {
+            return;
+        }
+        let tick = self.flags.menu_tick;
+        response.context_menu(|ui| {
+            let score = frame.index.score();
+            let tempo = Flag::Tempo(score.tempo_map.tempo_at(tick)).at(tick);
+            let meter = Flag::Meter(MeterChange { tick, meter: score.meter_at(tick) });
+            for (words, flag) in
+                [("Insert tempo change…", tempo), ("Insert time signature…", meter)]
+            {
+                if ui.button(words).clicked() {
+                    let x = self.viewport.x_from_tick(f64::from(tick.0));
+                    let pos = pos2(x, frame.regions.ruler.bottom());
+                    self.flags.open = Some(OpenFlag { flag, pos, is_fresh: true });
+                    ui.close();
+                }
+            }
+            if self.marks.loop_range.is_some() && ui.button("Remove the loop").clicked() {
+                out.loop_range = Some(None);
+                ui.close();
+            }
+        });
+    }
+
+    /// The numbers of the open flag, in a small window under it.
+    fn open_flag_ui(&mut self, ui: &Ui, frame: &RollFrame<'_>, out: &mut RollResponse) {
+        let Some(mut open) = self.flags.open else { return };
+        if std::mem::take(&mut self.flags.deletes) {
+            self.flags.open = None;
+            out.edit = open.flag.deleted();
+            return;
+        }
+        let mut answer = None;
+        let area = Area::new(frame.id.with("open flag"))
+            .order(Order::Foreground)
+            .fixed_pos(open.pos + vec2(0.0, HALF_SPACE))
+            .constrain(true)
+            .show(ui.ctx(), |ui| {
+                Frame::popup(ui.style()).show(ui, |ui| {
+                    answer = form_ui(ui, &mut open);
+                });
+            });
+        let (enter, escape) =
+            ui.input(|input| (input.key_pressed(Key::Enter), input.key_pressed(Key::Escape)));
+        let is_elsewhere = area.response.clicked_elsewhere() && !open.is_fresh;
+        answer = match answer {
+            None if enter && !open.is_fresh => Some(Answer::Set),
+            None if escape || is_elsewhere => Some(Answer::Close),
+            answer => answer,
+        };
+        open.is_fresh = false;
+        self.flags.open = answer.is_none().then_some(open);
+        match answer {
+            Some(Answer::Set) => out.edit = Some(open.flag.set()),
+            Some(Answer::Delete) => out.edit = open.flag.deleted(),
+            Some(Answer::Close) | None => {}
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+enum Answer {
+    Set,
+    Delete,
+    Close,
+}
+
+fn form_ui(ui: &mut Ui, open: &mut OpenFlag) -> Option<Answer> {
+    let mut answer = None;
+    ui.horizontal(|ui| {
+        match &mut open.flag {
+            Flag::Tempo(change) => tempo_ui(ui, change, open.is_fresh),
+            Flag::Meter(change) => meter_ui(ui, change, open.is_fresh),
+        }
+        if ui.button("Set").on_hover_text("Enter").clicked() {
+            answer = Some(Answer::Set);
+        }
+        let can_delete = open.flag.tick() > Tick::ZERO;
+        let delete = ui.add_enabled(can_delete, egui::Button::new("Delete"));
+        let why = "A piece begins with a tempo and a meter, which can be changed only";
+        if delete.on_disabled_hover_text(why).on_hover_text("Delete").clicked() {
+            answer = Some(Answer::Delete);
+        }
+    });
+    answer
+}
+
+fn tempo_ui(ui: &mut Ui, change: &mut TempoChange, is_fresh: bool) {
+    let mut tempo = (change.quarters_per_minute() * 100.0).round() / 100.0;
+    let field = DragValue::new(&mut tempo).range(TEMPOS).max_decimals(2).suffix(" bpm");
+    let response = ui.add(field.update_while_editing(false));
+    response.widget_info(|| WidgetInfo::slider(true, tempo, "Tempo"));
+    if is_fresh {
+        response.request_focus();
+    }
+    if response.changed() {
+        *change = TempoChange::from_quarters_per_minute(change.tick, tempo);
+    }
+}
+
+fn meter_ui(ui: &mut Ui, change: &mut MeterChange, is_fresh: bool) {
+    let meter = &mut change.meter;
+    let field = DragValue::new(&mut meter.numerator).range(1..=64).update_while_editing(false);
+    let response = ui.add(field);
+    let beats = f64::from(meter.numerator);
+    response.widget_info(|| WidgetInfo::slider(true, beats, "Beats in a bar"));
+    if is_fresh {
+        response.request_focus();
+    }
+    ui.label("/");
+    for power in DENOMINATORS {
+        ui.selectable_value(&mut meter.denominator_power, power, (1u32 << power).to_string());
+    }
+}
+
+fn flag_width(ui: &Ui, words: &str) -> f32 {
+    let color = ui.visuals().text_color();
+    let galley = ui.painter().layout_no_wrap(words.to_owned(), paint::small_font(), color);
+    galley.size().x + SPACE
+}
+
+fn paint_flag(painter: &egui::Painter, rect: Rect, words: &str, is_hovered: bool, theme: &Theme) {
+    let fill = if is_hovered { theme.button_hovered } else { theme.button };
+    let pole = rect.with_max_x(rect.left() + 1.0);
+    painter.rect_filled(rect.shrink2(vec2(0.0, 1.0)), CornerRadius::same(2), fill);
+    painter.rect_filled(pole, CornerRadius::ZERO, theme.text_weak);
+    let at = pos2(rect.left() + HALF_SPACE, rect.center().y);
+    painter.text(at, Align2::LEFT_CENTER, words, paint::small_font(), theme.text);
+}
+
+fn capital(word: &str) -> String {
+    let mut chars = word.chars();
+    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
+}

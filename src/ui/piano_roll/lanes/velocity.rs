@@ -1,0 +1,386 @@
+//! How hard notes are struck: a bar for each. Dragging draws, Shift-dragging draws a straight
+//! line, the wheel changes the note under the pointer, a field takes a number.
+//!
+//! While notes are selected only those are changed; the others are faint.
+
+use std::collections::BTreeMap;
+
+use egui::{
+    Align2, CursorIcon, DragValue, Key, Modifiers, Pos2, Rect, Role, Sense, Stroke, Ui, WidgetInfo,
+    pos2, vec2,
+};
+
+use super::lane_title;
+use crate::editor::{NoteKey, operations};
+use crate::music::{Note, Velocity};
+use crate::ui::piano_roll::paint::{self, Quads};
+use crate::ui::piano_roll::{PianoRollEditor, RollFrame, RollResponse, text};
+use crate::ui::theme::{HALF_SPACE, ROW, Theme};
+
+/// A note is met by a pointer so far from its start, in points.
+const REACH: f32 = 4.0;
+const BAR_WIDTH: f32 = 4.0;
+/// With more notes than this in view they are told apart by pixels, not by notes.
+const MAX_BARS: usize = 4_000;
+
+/// Where the pointer is in the lane: ticks, and velocity not yet rounded.
+type Point = (f64, f32);
+
+/// Velocities that are being drawn.
+pub struct VelocityDrag {
+    from: Point,
+    last: Point,
+    is_line: bool,
+    /// By place in the score, so that what was drawn over stays drawn.
+    drawn: BTreeMap<usize, Velocity>,
+}
+
+impl VelocityDrag {
+    fn new(at: Point, is_line: bool) -> Self {
+        Self { from: at, last: at, is_line, drawn: BTreeMap::new() }
+    }
+
+    /// The pointer went to a place. `reach` is in ticks.
+    fn draw_to(&mut self, to: Point, reach: f64, notes: &[Note], is_meant: impl Fn(&Note) -> bool) {
+        let from = if self.is_line { self.from } else { self.last };
+        if self.is_line {
+            self.drawn.clear();
+        }
+        self.last = to;
+        let (left, right) = if from.0 <= to.0 { (from, to) } else { (to, from) };
+        let first = notes.partition_point(|note| f64::from(note.start.0) < left.0 - reach);
+        let end = notes.partition_point(|note| f64::from(note.start.0) <= right.0 + reach);
+        for (idx, note) in notes.iter().enumerate().take(end).skip(first) {
+            if is_meant(note) {
+                self.drawn.insert(idx, between(left, right, to, f64::from(note.start.0)));
+            }
+        }
+    }
+}
+
+/// The velocity at a tick on the line between two places; `at` where the line has no length.
+fn between(left: Point, right: Point, at: Point, tick: f64) -> Velocity {
+    let length = right.0 - left.0;
+    let number = match length > 0.0 {
+        true => {
+            let way = ((tick - left.0) / length).clamp(0.0, 1.0) as f32;
+            left.1 + (right.1 - left.1) * way
+        }
+        false => at.1,
+    };
+    // A float to integer cast saturates.
+    Velocity::saturating(number.round() as i32)
+}
+
+impl PianoRollEditor {
+    pub(super) fn velocity_lane(
+        &mut self,
+        ui: &mut Ui,
+        frame: &RollFrame<'_>,
+        out: &mut RollResponse,
+    ) {
+        let lane = frame.regions.velocities;
+        let is_open = self.options.shows_velocities;
+        if lane_title(ui, frame, lane, "Velocity", is_open) {
+            self.options.shows_velocities ^= true;
+            ui.ctx().request_repaint();
+        }
+        if !is_open {
+            return;
+        }
+        let rect = frame.regions.in_time(lane);
+        let response = ui.interact(rect, frame.id.with("velocities"), Sense::click_and_drag());
+        response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, "Velocities"));
+        let (pos, pressed, down, modifiers) = ui.input(|input| {
+            let pointer = &input.pointer;
+            let (pressed, down) = (pointer.primary_pressed(), pointer.primary_down());
+            (pointer.interact_pos(), pressed, down, input.modifiers)
+        });
+        if pressed
+            && response.is_pointer_button_down_on()
+            && let Some(pos) = pos
+        {
+            match frame.is_editable() {
+                true => {
+                    self.finish(frame, out);
+                    let point = self.velocity_point(rect, pos);
+                    self.lanes.velocity = Some(VelocityDrag::new(point, modifiers.shift));
+                }
+                false => out.is_refused = true,
+            }
+        }
+        self.draw_velocities(ui, frame, rect, pos, down, out);
+        if response.hovered() && frame.is_editable() {
+            ui.ctx().set_cursor_icon(CursorIcon::Crosshair);
+        }
+        self.paint_velocities(ui, frame, rect);
+        if let Some(pos) = response.hover_pos() {
+            self.say_velocity(ui, frame, rect, pos, out);
+        }
+        if frame.is_editable() {
+            self.velocity_field(ui, frame, lane, out);
+        }
+    }
+
+    fn draw_velocities(
+        &mut self,
+        ui: &Ui,
+        frame: &RollFrame<'_>,
+        rect: Rect,
+        pos: Option<Pos2>,
+        is_down: bool,
+        out: &mut RollResponse,
+    ) {
+        let point = pos.map(|pos| self.velocity_point(rect, pos));
+        let reach = f64::from(REACH) * self.viewport.ticks_per_point();
+        let Some(drag) = &mut self.lanes.velocity else { return };
+        if ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape)) {
+            self.lanes.velocity = None;
+            return;
+        }
+        let selection = frame.view.selection;
+        let is_meant =
+            |note: &Note| selection.is_empty() || selection.contains(&NoteKey::from(note));
+        let notes = frame.index.score().notes();
+        if let Some(point) = point {
+            drag.draw_to(point, reach, notes, is_meant);
+        }
+        if is_down {
+            return;
+        }
+        let drawn: Vec<(Note, Velocity)> =
+            drag.drawn.iter().map(|(idx, velocity)| (notes[*idx], *velocity)).collect();
+        self.lanes.velocity = None;
+        let change = operations::set_velocities(frame.index.score(), selection, &drawn);
+        if let Some(change) = change {
+            out.edit = Some(change.edit);
+            self.model = drawn.last().map(|(note, velocity)| Note { velocity: *velocity, ..*note });
+        }
+    }
+
+    fn velocity_point(&self, rect: Rect, pos: Pos2) -> Point {
+        let share = ((rect.bottom() - pos.y) / rect.height()).clamp(0.0, 1.0);
+        (self.viewport.tick_from_x(pos.x), 1.0 + share * 126.0)
+    }
+
+    fn paint_velocities(&self, ui: &Ui, frame: &RollFrame<'_>, rect: Rect) {
+        let painter = ui.painter_at(rect);
+        let mut quads = Quads::new(&painter);
+        let theme = frame.view.theme;
+        quads.add(rect, theme.roll.background);
+        for share in [0.25, 0.5, 0.75] {
+            quads.hline(rect.bottom() - rect.height() * share, rect, theme.roll.grid_line);
+        }
+        let (first, last) = self.viewport.ticks();
+        match frame.index.n_starting(first, last) > MAX_BARS && self.lanes.velocity.is_none() {
+            true => self.add_columns(&mut quads, frame, rect),
+            false => self.add_bars(&mut quads, frame, rect),
+        }
+        quads.paint(&painter);
+        if let Some(drag) = self.lanes.velocity.as_ref().filter(|drag| drag.is_line) {
+            let at = |point: Point| {
+                let share = (point.1 - 1.0) / 126.0;
+                pos2(self.viewport.x_from_tick(point.0), rect.bottom() - rect.height() * share)
+            };
+            let stroke = Stroke::new(1.0, theme.roll.selection);
+            painter.line_segment([at(drag.from), at(drag.last)], stroke);
+        }
+    }
+
+    /// A bar for each note; selected ones over the others.
+    fn add_bars(&self, quads: &mut Quads, frame: &RollFrame<'_>, rect: Rect) {
+        let (theme, selection) = (frame.view.theme, frame.view.selection);
+        let notes = frame.index.score().notes();
+        let reach = (f64::from(BAR_WIDTH) * self.viewport.ticks_per_point()).ceil() as u32;
+        let (first, last) = self.viewport.ticks();
+        let from = notes.partition_point(|note| note.start.0 < first.saturating_sub(reach));
+        let to = notes.partition_point(|note| note.start.0 <= last);
+        let drawn = self.lanes.velocity.as_ref().map(|drag| &drag.drawn);
+        let mut on_top = Vec::new();
+        for (idx, note) in notes.iter().enumerate().take(to).skip(from) {
+            let changed = drawn.and_then(|drawn| drawn.get(&idx)).copied();
+            let velocity = changed.unwrap_or(note.velocity);
+            let bar = self.bar(quads, rect, note, velocity);
+            let color = theme.velocity_color(velocity);
+            let is_strong = selection.is_empty() || selection.contains(&NoteKey::from(note));
+            match is_strong {
+                true => on_top.push((bar, color, !selection.is_empty() || changed.is_some())),
+                false => quads.add(bar, Theme::faint(color)),
+            }
+        }
+        for (bar, color, is_chosen) in on_top {
+            quads.add(bar, color);
+            let head = bar.with_max_y((bar.top() + 2.0).min(bar.bottom()));
+            quads.add(head, if is_chosen { theme.roll.selection } else { color });
+        }
+    }
+
+    fn bar(&self, quads: &Quads, rect: Rect, note: &Note, velocity: Velocity) -> Rect {
+        let x = self.viewport.x_from_tick(f64::from(note.start.0));
+        let height = rect.height() * f32::from(velocity.number()) / 127.0;
+        let min = pos2(x, rect.bottom() - height);
+        quads.align_rect(Rect::from_min_max(min, pos2(x + BAR_WIDTH, rect.bottom())))
+    }
+
+    /// From far away: the loudest of each column of pixels.
+    fn add_columns(&self, quads: &mut Quads, frame: &RollFrame<'_>, rect: Rect) {
+        let (theme, pixel) = (frame.view.theme, quads.pixel());
+        let n_columns = (rect.width() / pixel).ceil().max(1.0) as usize;
+        let mut loudest = vec![0u8; n_columns];
+        let (first, last) = self.viewport.ticks();
+        let summary = frame.index.summary(self.viewport.ticks_per_point() * f64::from(pixel));
+        for pitch in 0..128 {
+            for run in summary.between(pitch, first, last) {
+                let x = self.viewport.x_from_tick(f64::from(run.start)) - rect.left();
+                let column = (x / pixel).max(0.0) as usize;
+                if let Some(loudest) = loudest.get_mut(column) {
+                    *loudest = (*loudest).max(run.velocity.number());
+                }
+            }
+        }
+        for (column, number) in loudest.into_iter().enumerate().filter(|(_, number)| *number > 0) {
+            let left = rect.left() + column as f32 * pixel;
+            let top = rect.bottom() - rect.height() * f32::from(number) / 127.0;
+            let bar = Rect::from_min_max(pos2(left, top), pos2(left + pixel, rect.bottom()));
+            quads.add(bar, theme.velocity_color(Velocity::saturating(i32::from(number))));
+        }
+    }
+
+    /// The note whose bar is under a point of the lane: selected ones first, then the nearest.
+    pub(in crate::ui::piano_roll) fn bar_at(
+        &self,
+        frame: &RollFrame<'_>,
+        pos: Pos2,
+    ) -> Option<Note> {
+        let rect = frame.regions.in_time(frame.regions.velocities);
+        if !self.options.shows_velocities || !rect.contains(pos) {
+            return None;
+        }
+        let notes = frame.index.score().notes();
+        let tick = |x: f32| self.viewport.tick_from_x(x);
+        let from =
+            notes.partition_point(|note| f64::from(note.start.0) < tick(pos.x - BAR_WIDTH - REACH));
+        let to = notes.partition_point(|note| f64::from(note.start.0) <= tick(pos.x + REACH));
+        let (_, wanted) = self.velocity_point(rect, pos);
+        let rank = |note: &&Note| {
+            let is_selected = frame.view.selection.contains(&NoteKey::from(*note));
+            let middle = self.viewport.x_from_tick(f64::from(note.start.0)) + BAR_WIDTH / 2.0;
+            let beside =
+                (middle - pos.x).abs() + (f32::from(note.velocity.number()) - wanted).abs() * 0.05;
+            (!is_selected, (beside * 100.0) as u32)
+        };
+        notes.get(from..to)?.iter().min_by_key(rank).copied()
+    }
+
+    fn say_velocity(
+        &self,
+        ui: &Ui,
+        frame: &RollFrame<'_>,
+        rect: Rect,
+        pos: Pos2,
+        out: &mut RollResponse,
+    ) {
+        let painter = ui.painter_at(rect);
+        let words = match &self.lanes.velocity {
+            Some(drag) => {
+                let number = drag.last.1.round() as u32;
+                let n_notes = text::n_notes(drag.drawn.len());
+                let from = drag.from.1.round() as u32;
+                match drag.is_line {
+                    true => format!("Velocity {from} to {number}, {n_notes}"),
+                    false => format!("Velocity {number}, {n_notes}"),
+                }
+            }
+            None => match self.bar_at(frame, pos) {
+                Some(note) => text::hint(&note, &frame.index),
+                None => return,
+            },
+        };
+        if self.lanes.velocity.is_some() {
+            let theme = frame.view.theme;
+            let at = rect.left_top() + vec2(HALF_SPACE, HALF_SPACE);
+            painter.text(at, Align2::LEFT_TOP, &words, paint::small_font(), theme.text_strong);
+        }
+        out.status = Some(words);
+    }
+
+    /// The velocity of the selected notes as a number, to be written or dragged: one step.
+    fn velocity_field(
+        &mut self,
+        ui: &mut Ui,
+        frame: &RollFrame<'_>,
+        lane: Rect,
+        out: &mut RollResponse,
+    ) {
+        let (score, selection) = (frame.index.score(), frame.view.selection);
+        // The first one speaks for all: counting many in every frame would cost too much.
+        let Some(first) = selection.notes(score).next() else {
+            self.lanes.typed = None;
+            return;
+        };
+        let mut number = self.lanes.typed.unwrap_or(first.velocity.number());
+        let bottom = lane.bottom() - HALF_SPACE;
+        let rect = Rect::from_min_max(
+            pos2(lane.left() + HALF_SPACE, bottom - ROW),
+            pos2(frame.regions.left - HALF_SPACE, bottom),
+        );
+        let field = DragValue::new(&mut number).range(1..=127).update_while_editing(false);
+        let response = ui.put(rect, field);
+        response.widget_info(|| WidgetInfo::slider(true, f64::from(number), "Velocity"));
+        if response.changed() {
+            self.lanes.typed = Some(number);
+        }
+        if let Some(number) = self.lanes.typed
+            && !response.dragged()
+            && !response.has_focus()
+        {
+            self.lanes.typed = None;
+            let velocity = Velocity::saturating(i32::from(number));
+            let change = operations::set_velocity(score, selection, velocity);
+            out.edit = change.map(|change| change.edit).or(out.edit.take());
+        }
+        response.on_hover_text("Velocity of the selected notes, 1–127");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::music::{Pitch, Tick};
+
+    fn notes() -> Vec<Note> {
+        let note = |beat: u32| Note {
+            start: Tick(beat * 100),
+            length: Tick(50),
+            pitch: Pitch::MIDDLE_C,
+            velocity: Velocity::COMPOSED,
+            part: 0,
+        };
+        (0..5).map(note).collect()
+    }
+
+    fn drawn(drag: &VelocityDrag) -> Vec<(usize, u8)> {
+        drag.drawn.iter().map(|(idx, velocity)| (*idx, velocity.number())).collect()
+    }
+
+    #[test]
+    fn a_fast_pointer_leaves_no_note_out() {
+        let notes = notes();
+        let mut drag = VelocityDrag::new((-5.0, 20.0), false);
+        drag.draw_to((-5.0, 20.0), 10.0, &notes, |_| true);
+        drag.draw_to((405.0, 102.0), 10.0, &notes, |_| true);
+        assert_eq!(drawn(&drag), [(0, 21), (1, 41), (2, 61), (3, 81), (4, 101)]);
+        // Going back draws over.
+        drag.draw_to((205.0, 10.0), 1.0, &notes, |note| note.start != Tick(300));
+        assert_eq!(drawn(&drag)[3..], [(3, 81), (4, 100)]);
+    }
+
+    #[test]
+    fn a_line_forgets_where_it_was_before() {
+        let notes = notes();
+        let mut drag = VelocityDrag::new((0.0, 1.0), true);
+        drag.draw_to((400.0, 127.0), 1.0, &notes, |_| true);
+        drag.draw_to((100.0, 51.0), 1.0, &notes, |_| true);
+        assert_eq!(drawn(&drag), [(0, 1), (1, 51)]);
+    }
+}
