@@ -25,12 +25,6 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
     }
 }
 
-/// The color of a part: the one that was chosen, or that of its place.
-pub fn color(theme: &Theme, part: &Part, idx: usize) -> Color32 {
-    let colors = &theme.roll.parts;
-    colors[part.color.map_or(idx, usize::from) % colors.len()]
-}
-
 fn row_ui(
     ui: &mut Ui,
     theme: &Theme,
@@ -46,7 +40,7 @@ fn row_ui(
             Track::Part(idx) => usize::from(idx),
             Track::Drums => theme.roll.parts.len() - 1,
         };
-        if swatch(ui, color(theme, part, place), &name).clicked() {
+        if swatch(ui, theme.part_color(part.color, place), &name).clicked() {
             let now = part.color.map_or(place, usize::from);
             let next = (now + 1) % theme.roll.parts.len();
             edits.push(PartEdit::SetColor { track, color: u8::try_from(next).ok() });

@@ -33,7 +33,14 @@ impl PianoRollEditor {
         };
         let banded = band.map(|marquee| marquee.selection(index));
         let selection = if frame.is_editable() { frame.view.selection } else { &nothing };
+        let parts = match self.options.colors_parts {
+            true => index.score().parts.iter().enumerate().collect(),
+            false => Vec::new(),
+        };
+        let parts = parts.into_iter().map(|(idx, part)| theme.part_color(part.color, idx));
+        let parts: Vec<_> = parts.collect();
         let layers = NoteLayers {
+            parts: &parts,
             selection: banded.as_ref().or(out.selection.as_ref()).unwrap_or(selection),
             preview: &gesture.map(Gesture::preview).unwrap_or_default(),
             selected_are_ghosts: gesture.is_some_and(|gesture| !gesture.keeps_originals()),

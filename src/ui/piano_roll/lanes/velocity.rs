@@ -204,14 +204,15 @@ impl PianoRollEditor {
             let color = theme.velocity_color(velocity);
             let is_strong = selection.is_empty() || selection.contains(&NoteKey::from(note));
             match is_strong {
-                true => on_top.push((bar, color, !selection.is_empty() || changed.is_some())),
+                true if selection.is_empty() && changed.is_none() => quads.add(bar, color),
+                true => on_top.push((bar, color)),
                 false => quads.add(bar, Theme::faint(color)),
             }
         }
-        for (bar, color, is_chosen) in on_top {
+        for (bar, color) in on_top {
             quads.add(bar, color);
             let head = bar.with_max_y((bar.top() + 2.0).min(bar.bottom()));
-            quads.add(head, if is_chosen { theme.roll.selection } else { color });
+            quads.add(head, theme.roll.selection);
         }
     }
 
