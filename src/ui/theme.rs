@@ -4,7 +4,10 @@
 //! never for a color, so that a fourth theme is one more table here and nothing else.
 
 use egui::style::{HandleShape, Selection, WidgetVisuals, Widgets};
-use egui::{Color32, CornerRadius, FontFamily, FontId, Margin, Shadow, Stroke, TextStyle, Visuals};
+use egui::{
+    Color32, CornerRadius, FontDefinitions, FontFamily, FontId, Margin, Shadow, Stroke, TextStyle,
+    Visuals,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::music::Velocity;
@@ -24,6 +27,17 @@ pub const TEXT_SIZE: f32 = 14.0;
 pub const SMALL_SIZE: f32 = 12.0;
 /// How round the corners of buttons and fields are, in points.
 pub const ROUNDING: u8 = 4;
+
+/// egui's fonts; what the proportional ones lack, arrows above all, comes from the monospace one.
+fn fonts() -> FontDefinitions {
+    let mut fonts = FontDefinitions::default();
+    let monospace = fonts.families.get(&FontFamily::Monospace).cloned().unwrap_or_default();
+    let proportional = fonts.families.entry(FontFamily::Proportional).or_default();
+    let missing: Vec<_> =
+        monospace.into_iter().filter(|name| !proportional.contains(name)).collect();
+    proportional.extend(missing);
+    fonts
+}
 
 /// Which theme the user chose.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
@@ -166,6 +180,7 @@ impl Theme {
     pub fn apply(&self, ctx: &egui::Context) {
         let base = if self.is_dark() { egui::Theme::Dark } else { egui::Theme::Light };
         ctx.set_theme(base);
+        ctx.set_fonts(fonts());
         ctx.all_styles_mut(|style| {
             style.visuals = self.visuals();
             style.text_styles = text_styles();

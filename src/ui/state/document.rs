@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::editor::{EditError, History, ScoreEdit, Selection};
+use crate::editor::{Change, EditError, History, ScoreEdit, Selection};
 use crate::music::{Key, KeyScale, Score, Tick};
 use crate::tokens::{FrameRate, Playback, score_from_roll};
 use crate::ui::piano_roll::RollLook;
@@ -98,8 +98,21 @@ impl Document {
 
     /// Commits an edit; what was composed stays composed when it is edited.
     pub fn commit(&mut self, edit: &ScoreEdit) -> Result<(), EditError> {
+        self.commit_selected(edit, None)
+    }
+
+    /// Commits an edit with what is selected once it is done: redo selects that again.
+    pub fn commit_change(&mut self, change: &Change) -> Result<(), EditError> {
+        self.commit_selected(&change.edit, Some(&change.selection))
+    }
+
+    fn commit_selected(
+        &mut self,
+        edit: &ScoreEdit,
+        after: Option<&Selection>,
+    ) -> Result<(), EditError> {
         let rate = self.composed_rate();
-        self.history.commit_selected(edit, Some(&self.selection), None, None)?;
+        self.history.commit_selected(edit, Some(&self.selection), after, None)?;
         self.selection = self.history.selection().clone();
         self.set_composed_rate(rate);
         self.compare();

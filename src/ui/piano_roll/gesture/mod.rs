@@ -1,11 +1,15 @@
 //! What a press, a drag and a release mean. Each gesture is a file; they see ticks and pitches,
 //! never points of the screen, and yield one edit when they end.
 
+mod draw_note;
+mod erase;
 mod marquee;
 mod move_notes;
 mod resize_notes;
 mod velocity;
 
+pub use draw_note::DrawNote;
+pub use erase::EraseNotes;
 pub use marquee::{Marquee, MarqueeMode};
 pub use move_notes::{MoveMode, MoveNotes};
 pub use resize_notes::{Edge, ResizeNotes};
@@ -56,6 +60,8 @@ pub enum Gesture {
     Resize(ResizeNotes),
     Marquee(Marquee),
     Velocity(ChangeVelocity),
+    Draw(DrawNote),
+    Erase(EraseNotes),
 }
 
 impl Gesture {
@@ -65,6 +71,8 @@ impl Gesture {
             Self::Move(gesture) => gesture.update(point, surroundings),
             Self::Resize(gesture) => gesture.update(point, surroundings),
             Self::Marquee(gesture) => gesture.update(point),
+            Self::Draw(gesture) => gesture.update(point, surroundings),
+            Self::Erase(gesture) => gesture.update(point, surroundings.index),
             // The wheel drives it, not the pointer.
             Self::Velocity(_) => {}
         }
@@ -76,7 +84,8 @@ impl Gesture {
             Self::Move(gesture) => gesture.preview(),
             Self::Resize(gesture) => gesture.preview(),
             Self::Velocity(gesture) => gesture.preview(),
-            Self::Marquee(_) => Vec::new(),
+            Self::Draw(gesture) => vec![gesture.note()],
+            Self::Marquee(_) | Self::Erase(_) => Vec::new(),
         }
     }
 
@@ -84,8 +93,8 @@ impl Gesture {
     pub fn keeps_originals(&self) -> bool {
         match self {
             Self::Move(gesture) => gesture.mode == MoveMode::Copy,
-            Self::Marquee(_) => true,
-            Self::Resize(_) | Self::Velocity(_) => false,
+            Self::Marquee(_) | Self::Draw(_) => true,
+            Self::Resize(_) | Self::Velocity(_) | Self::Erase(_) => false,
         }
     }
 
@@ -95,6 +104,8 @@ impl Gesture {
             Self::Move(gesture) => gesture.status(index),
             Self::Resize(gesture) => gesture.status(index),
             Self::Velocity(gesture) => gesture.status(),
+            Self::Draw(gesture) => gesture.status(index),
+            Self::Erase(gesture) => gesture.status(),
             Self::Marquee(_) => String::new(),
         }
     }
@@ -105,6 +116,8 @@ impl Gesture {
             Self::Move(gesture) => gesture.edit(),
             Self::Resize(gesture) => gesture.edit(),
             Self::Velocity(gesture) => gesture.edit(),
+            Self::Draw(gesture) => Some(gesture.edit()),
+            Self::Erase(gesture) => gesture.edit(),
             Self::Marquee(_) => None,
         }
     }

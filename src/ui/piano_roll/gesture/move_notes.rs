@@ -95,12 +95,12 @@ impl MoveNotes {
         }
     }
 
-    /// "C4 to E4, +1 beat".
+    /// "C4 → E4, +1 beat".
     pub fn status(&self, index: &ScoreIndex) -> String {
         let mut words = Vec::new();
         let now = self.moved(&self.grabbed).pitch;
         if self.semitones != 0 {
-            words.push(format!("{} to {}", pitch(self.grabbed.pitch), pitch(now)));
+            words.push(format!("{} → {}", pitch(self.grabbed.pitch), pitch(now)));
         }
         if self.ticks != 0 {
             words.push(text::signed_beats(self.ticks, index, self.grabbed.start));
