@@ -51,7 +51,7 @@ use std::sync::Arc;
 use egui::{Id, Sense, Ui};
 
 use crate::editor::{Grid, GridStep, ScoreEdit, Selection};
-use crate::music::{Note, Pitch, Score, Tick, Velocity};
+use crate::music::{KeyScale, Note, Pitch, Score, Tick, Velocity};
 use crate::ui::theme::Theme;
 use caret::RollCaret;
 use chord_strip::Chords;
@@ -422,6 +422,11 @@ impl PianoRollEditor {
         self.grid.step(ticks_per_quarter, index.bars().at(tick), min_ticks)
     }
 
+    /// The scale that notes are written and moved on, when there is one.
+    fn snap_scale(&self) -> Option<KeyScale> {
+        self.marks.key.filter(|_| self.options.snaps_to_scale)
+    }
+
     fn surroundings<'a>(&self, ui: &Ui, index: &'a ScoreIndex) -> Surroundings<'a> {
         let is_free = ui.input(|input| input.modifiers.alt);
         let step = self.step_at(index, Tick(self.viewport.ticks().0));
@@ -430,6 +435,7 @@ impl PianoRollEditor {
             index,
             snap: (!is_free).then_some(step),
             pitches: (*rows.start(), *rows.end()),
+            scale: self.snap_scale().filter(|_| !is_free),
         }
     }
 }

@@ -226,6 +226,8 @@ impl PianoRollEditor {
                 let selection = frame.view.selection.iter();
                 selection.filter(|key| !erased.keys().contains(key)).copied().collect()
             }
+            // Notes are known by everything but their velocity.
+            Gesture::Velocity(_) => frame.view.selection.clone(),
             _ => gesture.preview().iter().map(NoteKey::from).collect(),
         });
         out.edit = Some(edit);
@@ -368,6 +370,8 @@ impl PianoRollEditor {
     fn note_at(&self, frame: &RollFrame<'_>, point: RollPoint, modifiers: Modifiers) -> Note {
         let start = self.cell(frame, point, modifiers.alt);
         let pitch = Pitch::new(point.pitch).unwrap_or(Pitch::MIDDLE_C);
+        let scale = self.snap_scale().filter(|_| !modifiers.alt);
+        let pitch = scale.map_or(pitch, |scale| scale.nearest(pitch));
         self.note_like_the_last(frame, start, pitch)
     }
 

@@ -19,7 +19,7 @@ use std::ops::RangeInclusive;
 
 use super::index::ScoreIndex;
 use crate::editor::{GridStep, ScoreEdit};
-use crate::music::{Note, Tick};
+use crate::music::{KeyScale, Note, Tick};
 
 /// Where the pointer is in the piece.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -37,6 +37,8 @@ pub struct Surroundings<'a> {
     pub snap: Option<GridStep>,
     /// Rows a note can be moved to.
     pub pitches: (u8, u8),
+    /// What notes that change their pitch come to lie on; `None` for any pitch.
+    pub scale: Option<KeyScale>,
 }
 
 impl Surroundings<'_> {

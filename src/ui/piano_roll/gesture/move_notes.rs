@@ -2,7 +2,7 @@
 
 use super::{RollPoint, Surroundings, pitch_range, replacement};
 use crate::editor::ScoreEdit;
-use crate::music::{Note, Pitch, Tick};
+use crate::music::{KeyScale, Note, Pitch, Tick};
 use crate::ui::piano_roll::index::ScoreIndex;
 use crate::ui::piano_roll::text;
 
@@ -44,8 +44,22 @@ impl MoveNotes {
         let start = f64::from(self.grabbed.start.0) + point.tick - self.origin.tick;
         let rest = surroundings.rest(start, self.grabbed.start);
         self.ticks = i64::from(rest.0) - i64::from(self.grabbed.start.0);
-        self.semitones = i32::from(point.pitch) - i32::from(self.origin.pitch);
+        self.semitones = self
+            .on_scale(i32::from(point.pitch) - i32::from(self.origin.pitch), surroundings.scale);
         self.keep_in_bounds(surroundings.pitches);
+    }
+
+    /// The grabbed note comes to lie on the scale and the others keep their distance to it, so
+    /// that no two of them can fall on one another.
+    fn on_scale(&self, semitones: i32, scale: Option<KeyScale>) -> i32 {
+        let wanted = self.grabbed.pitch.transposed(semitones).filter(|_| semitones != 0);
+        match (scale, wanted) {
+            (Some(scale), Some(wanted)) => {
+                let fitting = scale.nearest(wanted).number();
+                i32::from(fitting) - i32::from(self.grabbed.pitch.number())
+            }
+            _ => semitones,
+        }
     }
 
     /// No note may leave the piece or the rows, so that the whole group stops when one of its
@@ -100,7 +114,7 @@ impl MoveNotes {
         let mut words = Vec::new();
         let now = self.moved(&self.grabbed).pitch;
         if self.semitones != 0 {
-            words.push(format!("{} → {}", pitch(self.grabbed.pitch), pitch(now)));
+            words.push(format!("{} ➡ {}", pitch(self.grabbed.pitch), pitch(now)));
         }
         if self.ticks != 0 {
             words.push(text::signed_beats(self.ticks, index, self.grabbed.start));
