@@ -51,7 +51,7 @@ use std::sync::Arc;
 use egui::{Id, Sense, Ui};
 
 use crate::editor::{Grid, GridStep, ScoreEdit, Selection};
-use crate::music::{Note, Pitch, Score, Tick, Velocity};
+use crate::music::{KeyScale, Note, Pitch, Score, Tick, Velocity};
 use crate::ui::theme::Theme;
 use caret::RollCaret;
 use chord_strip::Chords;
@@ -422,6 +422,11 @@ impl PianoRollEditor {
         self.grid.step(ticks_per_quarter, index.bars().at(tick), min_ticks)
     }
 
+    /// The scale that notes are written and moved in, if the user wants that.
+    fn snap_scale(&self, is_free: bool) -> Option<KeyScale> {
+        self.marks.key.filter(|_| self.options.snaps_to_scale && !is_free)
+    }
+
     fn surroundings<'a>(&self, ui: &Ui, index: &'a ScoreIndex) -> Surroundings<'a> {
         let is_free = ui.input(|input| input.modifiers.alt);
         let step = self.step_at(index, Tick(self.viewport.ticks().0));
@@ -429,6 +434,7 @@ impl PianoRollEditor {
         Surroundings {
             index,
             snap: (!is_free).then_some(step),
+            scale: self.snap_scale(is_free),
             pitches: (*rows.start(), *rows.end()),
         }
     }

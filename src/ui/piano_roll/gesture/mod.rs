@@ -19,7 +19,7 @@ use std::ops::RangeInclusive;
 
 use super::index::ScoreIndex;
 use crate::editor::{GridStep, ScoreEdit};
-use crate::music::{Note, Tick};
+use crate::music::{KeyScale, Note, Tick};
 
 /// Where the pointer is in the piece.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -35,6 +35,8 @@ pub struct Surroundings<'a> {
     pub index: &'a ScoreIndex,
     /// `None` while the user asks for free movement.
     pub snap: Option<GridStep>,
+    /// The scale that notes moved in pitch come to lie in; `None` for any pitch.
+    pub scale: Option<KeyScale>,
     /// Rows a note can be moved to.
     pub pitches: (u8, u8),
 }

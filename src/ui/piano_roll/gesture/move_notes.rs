@@ -2,7 +2,7 @@
 
 use super::{RollPoint, Surroundings, pitch_range, replacement};
 use crate::editor::ScoreEdit;
-use crate::music::{Note, Pitch, Tick};
+use crate::music::{KeyScale, Note, Pitch, Tick};
 use crate::ui::piano_roll::index::ScoreIndex;
 use crate::ui::piano_roll::text;
 
@@ -21,12 +21,14 @@ pub struct MoveNotes {
     origin: RollPoint,
     ticks: i64,
     semitones: i32,
+    /// Where moved pitches come to lie; `None` for anywhere.
+    scale: Option<KeyScale>,
 }
 
 impl MoveNotes {
     /// `notes` holds `grabbed`, and is not empty.
     pub fn new(grabbed: Note, notes: Vec<Note>, origin: RollPoint, mode: MoveMode) -> Self {
-        Self { mode, grabbed, notes, origin, ticks: 0, semitones: 0 }
+        Self { mode, grabbed, notes, origin, ticks: 0, semitones: 0, scale: None }
     }
 
     /// Notes moved by a fixed amount: what the arrow keys do.
@@ -45,6 +47,7 @@ impl MoveNotes {
         let rest = surroundings.rest(start, self.grabbed.start);
         self.ticks = i64::from(rest.0) - i64::from(self.grabbed.start.0);
         self.semitones = i32::from(point.pitch) - i32::from(self.origin.pitch);
+        self.scale = surroundings.scale;
         self.keep_in_bounds(surroundings.pitches);
     }
 
@@ -77,10 +80,12 @@ impl MoveNotes {
 
     fn moved(&self, note: &Note) -> Note {
         let start = i64::from(note.start.0) + self.ticks;
+        let pitch = note.pitch.transposed(self.semitones).unwrap_or(note.pitch);
+        let scale = self.scale.filter(|_| self.semitones != 0);
         Note {
             // In bounds by `keep_in_bounds`; were it not, the note would better stay.
             start: u32::try_from(start).map_or(note.start, Tick),
-            pitch: note.pitch.transposed(self.semitones).unwrap_or(note.pitch),
+            pitch: scale.map_or(pitch, |scale| scale.nearest(pitch)),
             ..*note
         }
     }
