@@ -7,7 +7,7 @@ use common::window::Window;
 use egui::accesskit::Role;
 use egui::{Event, Key, Modifiers, PointerButton, Pos2, pos2};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use etude::editor::Clipboard;
+use etude::editor::{Clipboard, Selection};
 use etude::music::{Note, Score, TempoMap, Tick, Velocity, smf};
 
 fn note(start: u32, length: u32, pitch: &str) -> Note {
@@ -23,6 +23,11 @@ fn open(notes: &[Note]) -> Window {
     let score = Score::piano(TempoMap::default(), notes.to_vec());
     std::fs::write(&path, smf::write(&score)).unwrap();
     let mut window = Window::open_in(folder, Some(path));
+    // The roll alone, which makes frames quicker.
+    let preferences = &mut window.harness.state_mut().state.preferences;
+    preferences.shows_library = false;
+    preferences.shows_compose = false;
+    preferences.shows_curves = false;
     let n_notes = notes.len();
     window.wait("the file is read", move |app| {
         app.state.document.source.is_some()
@@ -44,34 +49,54 @@ fn selected(window: &Window) -> Vec<(u32, u8)> {
     window.state().document.selection.iter().map(|key| (key.start, key.pitch)).collect()
 }
 
+/// These notes take the place of those there are, the first at the start, all of them chosen.
+fn set(window: &mut Window, notes: &[Note]) {
+    window.keys(Modifiers::COMMAND, Key::A);
+    window.keys(Modifiers::NONE, Key::Delete);
+    let score = Score::piano(TempoMap::default(), notes.to_vec());
+    let clipboard = Clipboard::copy(&score, &Selection::all(&score)).unwrap();
+    window.harness.event(Event::Paste(clipboard.to_text()));
+    window.harness.run_steps(2);
+    assert_eq!(self::notes(window), notes);
+}
+
 /// A key does this to the notes, as one step with this name; undo brings them back, chosen.
-fn check(before: &[Note], modifiers: Modifiers, key: Key, label: &str, after: &[Note]) {
-    let mut window = open(before);
-    let chosen = selected(&window);
+fn check(
+    window: &mut Window,
+    before: &[Note],
+    (modifiers, key): (Modifiers, Key),
+    label: &str,
+    after: &[Note],
+) {
+    set(window, before);
+    let (chosen, n_steps) = (selected(window), labels(window).len());
     window.keys(modifiers, key);
-    assert_eq!(notes(&window), after, "{label}");
-    assert_eq!(labels(&window), [label]);
+    assert_eq!(notes(window), after, "{label}");
+    assert_eq!(labels(window)[n_steps..], [label]);
     window.keys(Modifiers::COMMAND, Key::Z);
-    assert_eq!(notes(&window), before, "{label}");
-    assert_eq!(selected(&window), chosen, "{label}");
+    assert_eq!(notes(window), before, "{label}");
+    assert_eq!(selected(window), chosen, "{label}");
     window.keys(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z);
-    assert_eq!(notes(&window), after, "{label}");
+    assert_eq!(notes(window), after, "{label}");
 }
 
 #[test]
 fn operations_have_keys_and_are_one_step_each() {
     let three = [note(0, 240, "C4"), note(480, 240, "E4"), note(960, 480, "C4")];
-    let shift = Modifiers::SHIFT;
+    let shift = |key| (Modifiers::SHIFT, key);
+    let ctrl = |key| (Modifiers::COMMAND, key);
+    let plain = |key| (Modifiers::NONE, key);
+    let w = &mut open(&three);
     let (legato, joined) = (
         [note(0, 480, "C4"), note(480, 480, "E4"), note(960, 480, "C4")],
         [note(0, 1440, "C4"), note(480, 240, "E4")],
     );
-    check(&three, shift, Key::L, "Legato on 2 notes", &legato);
-    check(&three, shift, Key::J, "Join 2 notes", &joined);
+    check(w, &three, shift(Key::L), "Legato on 2 notes", &legato);
+    check(w, &three, shift(Key::J), "Join 2 notes", &joined);
     let reversed = [note(0, 480, "C4"), note(720, 240, "E4"), note(1200, 240, "C4")];
-    check(&three, shift, Key::R, "Reverse 3 notes", &reversed);
+    check(w, &three, shift(Key::R), "Reverse 3 notes", &reversed);
     let inverted = [note(0, 240, "E4"), note(480, 240, "C4"), note(960, 480, "E4")];
-    check(&three, shift, Key::I, "Invert 3 notes", &inverted);
+    check(w, &three, shift(Key::I), "Invert 3 notes", &inverted);
     let doubled = [
         three[0],
         three[1],
@@ -80,15 +105,17 @@ fn operations_have_keys_and_are_one_step_each() {
         note(1920, 240, "E4"),
         note(2400, 480, "C4"),
     ];
-    check(&three, Modifiers::COMMAND, Key::D, "Duplicate 3 notes", &doubled);
-    check(&three, Modifiers::NONE, Key::Delete, "Delete 3 notes", &[]);
-    check(&three, Modifiers::COMMAND, Key::X, "Cut 3 notes", &[]);
+    check(w, &three, ctrl(Key::D), "Duplicate 3 notes", &doubled);
+    check(w, &three, plain(Key::Delete), "Delete 3 notes", &[]);
+    check(w, &three, ctrl(Key::X), "Cut 3 notes", &[]);
     let up = [note(0, 240, "D4"), note(480, 240, "F4"), note(960, 480, "D4")];
-    check(&three, Modifiers::ALT, Key::ArrowUp, "Transpose 3 notes", &up);
+    check(w, &three, (Modifiers::ALT, Key::ArrowUp), "Transpose 3 notes", &up);
     let overlapping = [note(0, 960, "C4"), note(480, 480, "C4")];
     let apart = [note(0, 480, "C4"), note(480, 480, "C4")];
-    check(&overlapping, shift, Key::O, "Remove overlaps of 2 notes", &apart);
-    check(&[note(5, 480, "C4")], Modifiers::NONE, Key::Q, "Quantize note", &[note(0, 480, "C4")]);
+    check(w, &overlapping, shift(Key::O), "Remove overlaps of 2 notes", &apart);
+    let off = [note(0, 480, "C4"), note(485, 480, "C4")];
+    let on = [note(0, 480, "C4"), note(480, 480, "C4")];
+    check(w, &off, plain(Key::Q), "Quantize note", &on);
 }
 
 #[test]
@@ -163,44 +190,54 @@ fn notes_go_through_the_clipboard_as_text() {
     assert_eq!(notes(&window), before);
 }
 
-fn dialog(before: &[Note], open_with: Key, fields: &[(&str, &str)]) -> (Window, Vec<Note>) {
-    let mut window = open(before);
+/// What a dialog makes of the notes, with these numbers in its fields.
+fn dialog(
+    window: &mut Window,
+    before: &[Note],
+    open_with: Key,
+    fields: &[(&str, &str)],
+) -> Vec<Note> {
+    set(window, before);
     window.keys(Modifiers::SHIFT, open_with);
     for (name, text) in fields {
-        let field = window.harness.get_by_role_and_label(Role::SpinButton, name);
-        field.focus();
+        window.harness.get_by_role_and_label(Role::SpinButton, name).focus();
         window.harness.run_steps(2);
         window.keys(Modifiers::COMMAND, Key::A);
         window.harness.event(Event::Text((*text).to_owned()));
         window.harness.run_steps(2);
     }
     window.keys(Modifiers::NONE, Key::Enter);
-    assert!(!window.sees("Apply"), "Enter applies and closes");
-    let after = notes(&window);
-    (window, after)
+    assert!(!window.sees("Apply"), "{open_with:?}: Enter applies and closes");
+    let after = notes(window);
+    window.keys(Modifiers::COMMAND, Key::Z);
+    assert_eq!(notes(window), before);
+    after
 }
 
 #[test]
 fn dialogs_are_applied_by_enter_and_remembered() {
     let two = [note(0, 480, "C4"), note(480, 480, "E4")];
-    let (mut window, after) = dialog(&two, Key::T, &[("Up by", "-5")]);
+    let w = &mut open(&two);
+    let after = dialog(w, &two, Key::T, &[("Up by", "-5")]);
     assert_eq!(after, [note(0, 480, "G3"), note(480, 480, "B3")]);
-    assert_eq!(window.state().preferences.edits.transpose, -5);
-    window.keys(Modifiers::COMMAND, Key::Z);
-    assert_eq!(notes(&window), two);
+    assert_eq!(w.state().preferences.edits.transpose, -5);
+    let after = dialog(w, &two, Key::T, &[]);
+    assert_eq!(after, [note(0, 480, "G3"), note(480, 480, "B3")]);
 
-    let (_, after) = dialog(&two, Key::X, &[("Length in percent", "50")]);
+    let after = dialog(w, &two, Key::X, &[("Length in percent", "50")]);
     assert_eq!(after, [note(0, 240, "C4"), note(480, 240, "E4")]);
-    let (_, after) = dialog(&two, Key::V, &[("Velocity", "33")]);
+    let after = dialog(w, &two, Key::V, &[("Velocity", "33")]);
     assert!(after.iter().all(|note| note.velocity.number() == 33));
-    let (_, after) = dialog(&two, Key::G, &[]);
+    let after = dialog(w, &two, Key::G, &[]);
     assert!(after.iter().all(|note| note.length == Tick(240)), "an eighth by default");
-    let off = [note(20, 480, "C4"), note(500, 480, "E4")];
-    let (_, after) = dialog(&off, Key::Q, &[("Strength in percent", "50")]);
-    assert_eq!(after, [note(10, 480, "C4"), note(490, 480, "E4")]);
-    let seeded = |seed: &str| dialog(&two, Key::H, &[("Seed", seed)]).1;
-    assert_eq!(seeded("7"), seeded("7"));
-    assert_ne!(seeded("7"), seeded("8"));
+    let off = [note(0, 480, "C4"), note(500, 480, "E4")];
+    let after = dialog(w, &off, Key::Q, &[("Strength in percent", "50")]);
+    assert_eq!(after, [note(0, 480, "C4"), note(490, 480, "E4")]);
+    let mut seeded = |seed: &str| dialog(w, &two, Key::H, &[("Seed", seed)]);
+    let seven = seeded("7");
+    assert_ne!(seven, two);
+    assert_ne!(seven, seeded("8"));
+    assert_eq!(seven, seeded("7"));
 }
 
 #[test]
@@ -218,6 +255,12 @@ fn escape_closes_a_dialog_and_changes_nothing() {
     assert!(labels(&window).is_empty());
 }
 
+/// A line of a menu, whose name ends with its keys.
+fn press_item(window: &mut Window, name: &str) {
+    window.harness.get_by_label_contains(name).click();
+    window.harness.run_steps(4);
+}
+
 #[test]
 fn the_other_button_shows_what_can_be_done_there() {
     let two = [note(0, 1920, "C4"), note(1920, 480, "E4")];
@@ -225,12 +268,12 @@ fn the_other_button_shows_what_can_be_done_there() {
     let on_note = window.harness.get_by_label_contains("bar 1 beat 1, ").rect().center();
     click(&mut window, on_note, PointerButton::Secondary);
     assert!(window.sees("2 notes"));
-    window.press("Invert pitches");
+    press_item(&mut window, "Invert pitches");
     assert_eq!(labels(&window), ["Invert 2 notes"]);
     // An empty place: a note can be written there.
     let canvas = window.harness.get_by_label_contains("Piano roll").rect();
     click(&mut window, canvas.right_bottom() - egui::vec2(30.0, 60.0), PointerButton::Secondary);
-    window.press("Add a note at the caret");
+    press_item(&mut window, "Add a note at the caret");
     assert_eq!(notes(&window).len(), 3);
     assert_eq!(labels(&window).last().map(String::as_str), Some("Add note"));
 }

@@ -1,6 +1,6 @@
 //! Every key and gesture in one list: the window shows it, and the README has the same table.
 
-use egui::{KeyboardShortcut, ModifierNames};
+use egui::{Key, KeyboardShortcut, ModifierNames};
 
 use super::command::Command;
 
@@ -90,9 +90,13 @@ fn command_rows() -> Vec<KeyRow> {
     Command::ALL.iter().filter_map(keys).collect()
 }
 
-/// "Ctrl+Shift+Z", alike on every system.
+/// "Ctrl+Shift+Z", alike on every system; signs as they stand on the keys.
 fn name(keys: &KeyboardShortcut) -> String {
-    keys.format(&ModifierNames::NAMES, false)
+    let name = keys.format(&ModifierNames::NAMES, false);
+    match keys.logical_key {
+        key @ (Key::Questionmark | Key::Period) => name.replace(key.name(), key.symbol_or_name()),
+        _ => name,
+    }
 }
 
 /// The table as it stands in the README.
