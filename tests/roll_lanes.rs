@@ -204,6 +204,7 @@ fn dragging_along_the_velocities_draws_them_as_one_step() {
     let found = roll.velocities();
     assert!(are_about(&found, &[20, 60, 100, 80]), "{found:?}");
     assert_eq!(roll.state().labels, ["Set velocity of 3 notes"]);
+    assert!(roll.state().selection.is_empty(), "the next drag draws on all notes again");
     assert_eq!(roll.undone(), four_quarters());
 }
 

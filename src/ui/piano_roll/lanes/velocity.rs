@@ -153,7 +153,9 @@ impl PianoRollEditor {
         self.lanes.velocity = None;
         let change = operations::set_velocities(frame.index.score(), selection, &drawn);
         if let Some(change) = change {
+            // The selection says what is drawn on: drawing must not change it.
             out.edit = Some(change.edit);
+            out.selection = Some(change.selection);
             self.model = drawn.last().map(|(note, velocity)| Note { velocity: *velocity, ..*note });
         }
     }
@@ -338,7 +340,10 @@ impl PianoRollEditor {
             self.lanes.typed = None;
             let velocity = Velocity::saturating(i32::from(number));
             let change = operations::set_velocity(score, selection, velocity);
-            out.edit = change.map(|change| change.edit).or(out.edit.take());
+            if let Some(change) = change {
+                out.edit = Some(change.edit);
+                out.selection = Some(change.selection);
+            }
         }
         response.on_hover_text("Velocity of the selected notes, 1–127");
     }
