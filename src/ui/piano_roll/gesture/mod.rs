@@ -37,7 +37,7 @@ pub struct Surroundings<'a> {
     pub snap: Option<GridStep>,
     /// Rows a note can be moved to.
     pub pitches: (u8, u8),
-    /// What notes that change their pitch come to lie on; `None` for any pitch.
+    /// The scale on which a note comes to lie whose pitch is changed; `None` for any pitch.
     pub scale: Option<KeyScale>,
 }
 

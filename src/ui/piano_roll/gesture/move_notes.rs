@@ -91,10 +91,11 @@ impl MoveNotes {
 
     fn moved(&self, note: &Note) -> Note {
         let start = i64::from(note.start.0) + self.ticks;
+        let pitch = note.pitch.transposed(self.semitones).unwrap_or(note.pitch);
         Note {
             // In bounds by `keep_in_bounds`; were it not, the note would better stay.
             start: u32::try_from(start).map_or(note.start, Tick),
-            pitch: note.pitch.transposed(self.semitones).unwrap_or(note.pitch),
+            pitch,
             ..*note
         }
     }
