@@ -60,7 +60,7 @@ fn a_key_is_set_by_tonic_and_scale_and_detected_again() {
     let mut window = open();
     window.wait("the key is known", |app| app.state.key.is_some());
     let detected = window.state().estimated_key().unwrap();
-    press_exact(&mut window, "Key and scale");
+    press_exact(&mut window, &format!("Key and scale: {detected}"));
     press_exact(&mut window, "F#");
     press_exact(&mut window, "dorian");
     assert_eq!(window.state().document.key, Some(KeyScale::new(6, Scale::Dorian)));

@@ -96,7 +96,10 @@ fn toggle(ui: &mut Ui, is_on: bool, letter: &str, name: &str) -> Response {
 fn name_ui(ui: &mut Ui, track: Track, name: &str) -> Option<String> {
     let id = ui.make_persistent_id(("part name", track));
     let mut written: String = ui.data(|data| data.get_temp(id)).unwrap_or_else(|| name.to_owned());
-    let field = TextEdit::singleline(&mut written).desired_width(SPACE * 13.0).id(id.with("field"));
+    let field = TextEdit::singleline(&mut written)
+        .align(egui::Align2::LEFT_CENTER)
+        .desired_width(SPACE * 13.0)
+        .id(id.with("field"));
     let response = ui.add(field);
     response.widget_info(|| {
         WidgetInfo::labeled(egui::Role::TextInput, true, format!("Name of {name}"))

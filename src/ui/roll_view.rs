@@ -82,10 +82,10 @@ fn scale_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
 pub fn key_button(ui: &mut Ui, state: &State, actions: &mut Actions) {
     let (set, estimated) = (state.document.key, state.estimated_key());
     let now = set.or(estimated);
-    let words = now.map_or_else(|| "Key".to_owned(), |key| key.to_string());
-    let text = RichText::new(format!("{words} ⏷"));
+    let words = now.map_or_else(|| "none".to_owned(), |key| key.to_string());
+    let text = RichText::new(format!("{} ⏷", if now.is_some() { &words } else { "Key" }));
     let text = if set.is_none() { text.weak() } else { text };
-    lasting_menu(ui, text, "Key and scale", |ui| {
+    lasting_menu(ui, text, &format!("Key and scale: {words}"), |ui| {
         let detected = match estimated {
             Some(key) => format!("Detect: {key}"),
             None => "Detect".to_owned(),

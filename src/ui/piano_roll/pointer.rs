@@ -229,6 +229,8 @@ impl PianoRollEditor {
                 let selection = frame.view.selection.iter();
                 selection.filter(|key| !erased.keys().contains(key)).copied().collect()
             }
+            // Notes are known by everything but their velocity.
+            Gesture::Velocity(_) => frame.view.selection.clone(),
             _ => gesture.preview().iter().map(NoteKey::from).collect(),
         });
         out.edit = Some(edit);
