@@ -62,6 +62,9 @@ impl App {
         library.corpus = Some(corpus);
         library.coverage = None;
         library.counting = None;
+        if let Some(line) = self.library_line() {
+            self.state.notices.done_quietly(line);
+        }
         if std::mem::take(&mut self.state.training.is_waiting_for_library) {
             match self.state.training.waiting_to_resume.take() {
                 Some(run) => self.resume_read(run),
@@ -357,7 +360,19 @@ impl App {
         preferences
     }
 
-    pub(super) fn library_line(&self) -> Option<String> {
+    /// What goes on, or else what there is to learn from.
+    pub(super) fn standing_line(&self) -> Option<String> {
+        let (training, library) = (&self.state.training, &self.state.library);
+        if training.job.is_some() {
+            return Some(training.line());
+        }
+        if library.job.is_some() {
+            return Some(format!("Reading {}", library.label()));
+        }
+        self.library_line()
+    }
+
+    fn library_line(&self) -> Option<String> {
         let corpus = self.state.library.corpus.as_ref()?;
         Some(format!(
             "Read {}, {}, {}, {}",

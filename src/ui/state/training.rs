@@ -9,6 +9,7 @@ use crate::model::{
     TrainingSettings,
 };
 use crate::studio::JobId;
+use crate::ui::widgets::{duration, grouped};
 
 /// Weights and the run they belong to: until a new run has its first, they are the last run's.
 pub struct Newest {
@@ -117,6 +118,26 @@ impl Training {
     /// The epoch with the smallest held-out loss.
     pub fn best(&self) -> Option<&EpochPoint> {
         best_epoch(&self.epochs)
+    }
+
+    /// How far the run in training is, in one line.
+    pub fn line(&self) -> String {
+        let step = match self.last_step {
+            _ if self.is_stopping => {
+                return "Stopping at the end of this step, and keeping what was learned…"
+                    .to_owned();
+            }
+            None if self.prepared.is_none() => return "Preparing…".to_owned(),
+            None => return "The first step is being made…".to_owned(),
+            Some(step) => step,
+        };
+        format!(
+            "Epoch {} of {} · {} frames/s · {} left",
+            step.epoch,
+            self.settings.epochs,
+            grouped(step.frames_per_second),
+            duration(step.secs_left)
+        )
     }
 
     /// The share of the run that is done, 0–1.
