@@ -114,14 +114,15 @@ pub fn ui(ctx: &Context, dialog: EditDialog, form: &mut EditForm, scale: KeyScal
         let fields = dialog.fields(ui, form, scale);
         ui.add_space(SPACE);
         let (apply, cancel) = ui.horizontal(|ui| (ui.button("Apply"), ui.button("Cancel"))).inner;
+        // The keyboard begins at the first number; where there is only a list, Enter applies.
+        let first = match dialog {
+            EditDialog::SetLength => &apply,
+            _ => fields.first().unwrap_or(&apply),
+        };
         let ids: Vec<_> = fields.iter().chain([&apply, &cancel]).map(|it| it.id).collect();
-        let is_new = before.is_none_or(|id| !ids.contains(&id));
-        let lost_number = fields.iter().any(Response::lost_focus);
-        if let Some(first) = fields.first()
-            && is_new
-            && !lost_number
-            && !egui::Popup::is_any_open(ui.ctx())
-        {
+        let is_elsewhere = before.is_none_or(|id| !ids.contains(&id));
+        let has_left_number = fields.iter().any(Response::lost_focus);
+        if is_elsewhere && !has_left_number && !egui::Popup::is_any_open(ui.ctx()) {
             first.request_focus();
         }
         // Enter in a number ends writing it and applies; on Cancel it cancels.

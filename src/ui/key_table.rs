@@ -1,6 +1,6 @@
 //! Every key and gesture in one list: the window shows it, and the README has the same table.
 
-use egui::{KeyboardShortcut, ModifierNames};
+use egui::{Key, KeyboardShortcut, ModifierNames};
 
 use super::command::Command;
 
@@ -34,7 +34,20 @@ const MOUSE: &[(&str, &str)] = &[
     ("Ctrl+Shift+wheel", "Zoom in pitch to the pointer"),
     ("Middle-drag", "Move the view"),
     ("Click or drag along the keyboard", "Play"),
-    ("Click or drag along the ruler", "Place the playhead"),
+];
+
+/// Around the notes' area.
+const AROUND: &[(&str, &str)] = &[
+    ("Ruler: click, drag", "Place the playhead; go through the piece with sound"),
+    ("Ruler: Shift-drag", "Set the stretch that is played again and again; drag its ends"),
+    ("Ruler: Ctrl-drag", "Choose the notes that begin in a stretch of time"),
+    ("Tempo and meter: click, drag, Delete", "Change a flag, move it, delete it"),
+    ("Tempo and meter: right-click", "Set another tempo or meter there"),
+    ("Velocities: drag, Shift-drag", "Draw them; draw a straight line"),
+    ("Velocities: wheel", "Strike a note harder or softer"),
+    ("Pedal: drag, Ctrl-drag", "Draw a stretch; erase"),
+    ("Pedal: drag an end, double-click", "Move the end; delete the stretch"),
+    ("Overview: drag", "Go elsewhere in the piece"),
 ];
 
 /// In the notes' area, once it was clicked or reached by Tab.
@@ -61,6 +74,7 @@ pub fn key_table() -> Vec<KeySection> {
     };
     vec![
         KeySection { title: "In the roll, with the mouse", rows: written(MOUSE) },
+        KeySection { title: "Around the roll, with the mouse", rows: written(AROUND) },
         KeySection { title: "In the roll, with the keyboard", rows: written(ROLL_KEYS) },
         KeySection { title: "Commands", rows: command_rows() },
         KeySection { title: "Everywhere", rows: written(ELSEWHERE) },
@@ -76,9 +90,13 @@ fn command_rows() -> Vec<KeyRow> {
     Command::ALL.iter().filter_map(keys).collect()
 }
 
-/// "Ctrl+Shift+Z", alike on every system.
+/// "Ctrl+Shift+Z", alike on every system; signs as they stand on the keys.
 fn name(keys: &KeyboardShortcut) -> String {
-    keys.format(&ModifierNames::NAMES, false)
+    let name = keys.format(&ModifierNames::NAMES, false);
+    match keys.logical_key {
+        key @ (Key::Questionmark | Key::Period) => name.replace(key.name(), key.symbol_or_name()),
+        _ => name,
+    }
 }
 
 /// The table as it stands in the README.

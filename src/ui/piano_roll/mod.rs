@@ -422,9 +422,9 @@ impl PianoRollEditor {
         self.grid.step(ticks_per_quarter, index.bars().at(tick), min_ticks)
     }
 
-    /// The scale that notes are written and moved on, when there is one.
-    fn snap_scale(&self) -> Option<KeyScale> {
-        self.marks.key.filter(|_| self.options.snaps_to_scale)
+    /// The scale that notes are written and moved in, if the user wants that.
+    fn snap_scale(&self, is_free: bool) -> Option<KeyScale> {
+        self.marks.key.filter(|_| self.options.snaps_to_scale && !is_free)
     }
 
     fn surroundings<'a>(&self, ui: &Ui, index: &'a ScoreIndex) -> Surroundings<'a> {
@@ -434,8 +434,8 @@ impl PianoRollEditor {
         Surroundings {
             index,
             snap: (!is_free).then_some(step),
+            scale: self.snap_scale(is_free),
             pitches: (*rows.start(), *rows.end()),
-            scale: self.snap_scale().filter(|_| !is_free),
         }
     }
 }

@@ -366,12 +366,12 @@ impl PianoRollEditor {
         out.edit = Some(ScoreEdit::Add { notes: vec![note] });
     }
 
-    /// A note like the last one, in the cell of a point; with Alt right at the point.
+    /// A note like the last one, in the cell of a point; with Alt right at the point, whatever
+    /// the grid and the scale.
     fn note_at(&self, frame: &RollFrame<'_>, point: RollPoint, modifiers: Modifiers) -> Note {
         let start = self.cell(frame, point, modifiers.alt);
         let pitch = Pitch::new(point.pitch).unwrap_or(Pitch::MIDDLE_C);
-        let scale = self.snap_scale().filter(|_| !modifiers.alt);
-        let pitch = scale.map_or(pitch, |scale| scale.nearest(pitch));
+        let pitch = self.snap_scale(modifiers.alt).map_or(pitch, |scale| scale.nearest(pitch));
         self.note_like_the_last(frame, start, pitch)
     }
 
