@@ -172,11 +172,17 @@ fn notes_go_through_the_clipboard_as_text() {
     assert_eq!(Clipboard::from_text(&text).unwrap().len(), 2);
     window.keys(Modifiers::NONE, Key::Delete);
     assert_eq!(notes(&window), []);
-    window.harness.event(Event::Paste(text));
+    window.harness.event(Event::Paste(text.clone()));
     window.harness.run_steps(3);
     assert_eq!(notes(&window), before);
     assert_eq!(selected(&window), [(0, 60), (480, 64)]);
     assert_eq!(labels(&window), ["Delete 2 notes", "Paste 2 notes"]);
+    // Pasted over themselves they are chosen, though nothing changes.
+    window.keys(Modifiers::COMMAND | Modifiers::SHIFT, Key::A);
+    window.harness.event(Event::Paste(text));
+    window.harness.run_steps(3);
+    assert_eq!(selected(&window), [(0, 60), (480, 64)]);
+    assert_eq!(labels(&window).len(), 2);
     // What isn't notes is refused in words, and nothing is lost.
     window.harness.event(Event::Paste("a shopping list".to_owned()));
     window.harness.run_steps(3);

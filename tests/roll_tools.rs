@@ -342,3 +342,21 @@ fn moved_and_written_notes_snap_to_the_scale_when_asked() {
     roll.click_later(pos, Modifiers::NONE);
     assert_eq!(roll.notes()[1].pitch.to_string(), "F4");
 }
+
+#[test]
+fn a_click_within_a_frame_counts() {
+    let mut roll = Roll::open(Tool::Draw, Vec::new());
+    let pos = roll.at(500, "C4");
+    roll.0.hover_at(pos);
+    roll.0.run_steps(2);
+    for pressed in [true, false] {
+        let (button, modifiers) = (PointerButton::Primary, Modifiers::NONE);
+        let event = Event::PointerButton { pos, button, pressed, modifiers };
+        roll.0.input_mut().events.push(event);
+    }
+    roll.0.run_steps(3);
+    assert_eq!(roll.notes().len(), 1);
+    roll.key(Modifiers::NONE, Key::ArrowUp);
+    assert_eq!(roll.notes()[0].pitch.to_string(), "C#4");
+    roll.check_undo(&[]);
+}

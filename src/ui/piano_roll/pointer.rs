@@ -45,8 +45,11 @@ impl PianoRollEditor {
             let pointer = &input.pointer;
             (pointer.interact_pos(), pointer.primary_pressed(), input.modifiers)
         });
+        // A press and its release may come in the same frame.
+        let is_pressed =
+            response.is_pointer_button_down_on() || response.clicked_by(PointerButton::Primary);
         if pressed
-            && response.is_pointer_button_down_on()
+            && is_pressed
             && let Some(pos) = pos
         {
             response.request_focus();

@@ -111,8 +111,13 @@ impl Document {
         edit: &ScoreEdit,
         after: Option<&Selection>,
     ) -> Result<(), EditError> {
-        let rate = self.composed_rate();
+        let (rate, state) = (self.composed_rate(), self.history.state());
         self.history.commit_selected(edit, Some(&self.selection), after, None)?;
+        if self.history.state() == state {
+            // Nothing has changed, and so the history remembers no selection.
+            self.selection = after.unwrap_or(&self.selection).clone();
+            return Ok(());
+        }
         self.selection = self.history.selection().clone();
         self.set_composed_rate(rate);
         self.compare();

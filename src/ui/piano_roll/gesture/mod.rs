@@ -35,10 +35,10 @@ pub struct Surroundings<'a> {
     pub index: &'a ScoreIndex,
     /// `None` while the user asks for free movement.
     pub snap: Option<GridStep>,
-    /// The scale that notes moved in pitch come to lie in; `None` for any pitch.
-    pub scale: Option<KeyScale>,
     /// Rows a note can be moved to.
     pub pitches: (u8, u8),
+    /// The scale on which a note comes to lie whose pitch is changed; `None` for any pitch.
+    pub scale: Option<KeyScale>,
 }
 
 impl Surroundings<'_> {

@@ -21,14 +21,12 @@ pub struct MoveNotes {
     origin: RollPoint,
     ticks: i64,
     semitones: i32,
-    /// Where moved pitches come to lie; `None` for anywhere.
-    scale: Option<KeyScale>,
 }
 
 impl MoveNotes {
     /// `notes` holds `grabbed`, and is not empty.
     pub fn new(grabbed: Note, notes: Vec<Note>, origin: RollPoint, mode: MoveMode) -> Self {
-        Self { mode, grabbed, notes, origin, ticks: 0, semitones: 0, scale: None }
+        Self { mode, grabbed, notes, origin, ticks: 0, semitones: 0 }
     }
 
     /// Notes moved by a fixed amount: what the arrow keys do.
@@ -46,9 +44,22 @@ impl MoveNotes {
         let start = f64::from(self.grabbed.start.0) + point.tick - self.origin.tick;
         let rest = surroundings.rest(start, self.grabbed.start);
         self.ticks = i64::from(rest.0) - i64::from(self.grabbed.start.0);
-        self.semitones = i32::from(point.pitch) - i32::from(self.origin.pitch);
-        self.scale = surroundings.scale;
+        self.semitones = self
+            .on_scale(i32::from(point.pitch) - i32::from(self.origin.pitch), surroundings.scale);
         self.keep_in_bounds(surroundings.pitches);
+    }
+
+    /// The grabbed note comes to lie on the scale and the others keep their distance to it, so
+    /// that no two of them can fall on one another.
+    fn on_scale(&self, semitones: i32, scale: Option<KeyScale>) -> i32 {
+        let wanted = self.grabbed.pitch.transposed(semitones).filter(|_| semitones != 0);
+        match (scale, wanted) {
+            (Some(scale), Some(wanted)) => {
+                let fitting = scale.nearest(wanted).number();
+                i32::from(fitting) - i32::from(self.grabbed.pitch.number())
+            }
+            _ => semitones,
+        }
     }
 
     /// No note may leave the piece or the rows, so that the whole group stops when one of its
@@ -81,11 +92,10 @@ impl MoveNotes {
     fn moved(&self, note: &Note) -> Note {
         let start = i64::from(note.start.0) + self.ticks;
         let pitch = note.pitch.transposed(self.semitones).unwrap_or(note.pitch);
-        let scale = self.scale.filter(|_| self.semitones != 0);
         Note {
             // In bounds by `keep_in_bounds`; were it not, the note would better stay.
             start: u32::try_from(start).map_or(note.start, Tick),
-            pitch: scale.map_or(pitch, |scale| scale.nearest(pitch)),
+            pitch,
             ..*note
         }
     }
