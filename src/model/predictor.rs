@@ -5,6 +5,7 @@ use burn::backend::Flex;
 use burn::tensor::Tensor;
 
 use super::NextChord;
+use super::kernels::Kernels;
 use super::loss::token_tensor;
 use super::network::Network;
 use super::recurrent::LayerState;
@@ -16,12 +17,13 @@ pub struct Predictor {
     network: Network<Flex>,
     state: Vec<LayerState<Flex>>,
     scores: Vec<f32>,
+    kernels: Kernels<Flex>,
 }
 
 impl Predictor {
     pub(super) fn new(network: Network<Flex>) -> Self {
         let state = network.zero_state(1);
-        Self { network, state, scores: Vec::new() }
+        Self { network, state, scores: Vec::new(), kernels: Kernels::new() }
     }
 
     /// Every hypothesis reads a token; the top layer's outputs, `[n, H]`.
@@ -31,7 +33,8 @@ impl Predictor {
         let tokens: Vec<i32> =
             tokens.iter().map(|&token| (token as usize).min(n_chords) as i32).collect();
         let tokens = token_tensor(&tokens, &self.network.device());
-        let (hidden, state) = self.network.read(tokens, std::mem::take(&mut self.state));
+        let state = std::mem::take(&mut self.state);
+        let (hidden, state) = self.network.read(tokens, state, &mut self.kernels);
         self.state = state;
         hidden
     }
