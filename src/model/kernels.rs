@@ -18,11 +18,12 @@ use burn_flex::FlexTensor;
 use super::ModelKind;
 use super::fused::adam;
 use super::fused::decoder::{self, Decoder, Frames};
+use super::fused::reader::Reader;
 use super::fused::recurrent::{self, Shape, State, Weights, Workspace};
 use super::fused::simd::Level;
 use super::fused::threads::Threads;
 use super::loss::{Batch, Decoded};
-use super::network::Network;
+use super::network::{Network, NetworkConfig};
 use super::recurrent::{LayerGradients, LayerState, RecurrentLayer};
 use crate::cancel::CancelToken;
 
@@ -45,7 +46,7 @@ pub struct Fused {
 }
 
 /// A tensor's numbers, borrowed from it; copied only if they don't lie in one piece.
-struct Numbers(FlexTensor);
+pub struct Numbers(FlexTensor);
 
 /// The weights of a layer as numbers.
 struct LayerNumbers {
@@ -81,6 +82,18 @@ impl<B: Backend> Kernels<B> {
     pub fn fused_for_tests() -> Self {
         assert!(is_flex::<B>());
         Self { fused: Some(Fused::new()), backend: PhantomData }
+    }
+
+    /// The network packed for reading step by step; none where that is left to burn.
+    pub fn reader(&self, network: &Network<B>) -> Option<Reader> {
+        self.fused.as_ref()?;
+        let layers: Vec<_> = network.layers.iter().map(LayerNumbers::of).collect();
+        let weights: Vec<_> = layers.iter().map(LayerNumbers::borrow).collect();
+        // Composing never asks for the escape, which is the last output.
+        let NetworkConfig { kind, hidden, vocabulary, .. } = network.config;
+        let (embedding, bias) = (Numbers::of(&network.embedding), network.output_bias());
+        let (embedding, bias) = (&embedding[..vocabulary * hidden], Numbers::of(&bias));
+        Some(Reader::new(kind, hidden, &weights, embedding, &bias[..vocabulary]))
     }
 
     pub fn fused(&mut self) -> Option<&mut Fused> {
@@ -179,11 +192,8 @@ impl Fused {
     ) -> Option<Decoded<B>> {
         let shapes = [hidden, &network.embedding, &network.decoder_bias].map(|t| t.dims());
         let [mut dh, mut embedding, mut bias] = shapes.map(zeros);
-        let gradients = decoder::Gradients {
-            hidden: &mut dh,
-            embedding: &mut embedding,
-            bias: &mut bias,
-        };
+        let gradients =
+            decoder::Gradients { hidden: &mut dh, embedding: &mut embedding, bias: &mut bias };
         let hidden_numbers = Numbers::of(hidden);
         let frames = Frames {
             hidden: &hidden_numbers,
@@ -231,7 +241,9 @@ impl Fused {
 }
 
 impl Numbers {
-    fn of<B: Backend>(tensor: &Tensor<B, 2>) -> Self {
+    /// # Panics
+    /// If `B` isn't Flex.
+    pub fn of<B: Backend>(tensor: &Tensor<B, 2>) -> Self {
         let tensor = (tensor as &dyn Any).downcast_ref::<Tensor<Flex, 2>>();
         let tensor = tensor.expect("there are fused kernels only where the backend is Flex");
         Self(in_one_piece(tensor.clone()))
@@ -299,7 +311,7 @@ mod tests {
     use rand_chacha::ChaCha8Rng;
     use rand_chacha::rand_core::SeedableRng as _;
 
-    use super::super::network::{NetworkConfig, Start};
+    use super::super::network::Start;
     use super::super::weights::numbers;
     use super::*;
 
@@ -403,8 +415,7 @@ mod tests {
         let (cancelled, device) = (CancelToken::new(), Default::default());
         cancelled.cancel();
         for kind in [ModelKind::Lstm, ModelKind::Gru] {
-            let Case { layer, x, state, output_gradient } =
-                Case::new(&mut rng, kind, [5, 3, 4, 6]);
+            let Case { layer, x, state, output_gradient } = Case::new(&mut rng, kind, [5, 3, 4, 6]);
             let kernels = &mut Kernels::fused_for_tests();
             let going = CancelToken::new();
             assert!(layer.remember(x.clone(), state.clone(), kernels, &cancelled).is_none());

@@ -100,9 +100,9 @@ mod tests {
 
     /// Evenly over `±to` and at every scale down to 10⁻³⁰.
     fn numbers(to: f32) -> Vec<f32> {
-        let n = 400_000;
+        let n = 100_000;
         let even = (-n..=n).map(|idx| to * idx as f32 / n as f32);
-        let scales = (0..40_000).map(|idx| to * (-(idx as f32) / 500.0).exp());
+        let scales = (0..20_000).map(|idx| to * (-(idx as f32) / 250.0).exp());
         even.chain(scales.flat_map(|x| [x, -x])).collect()
     }
 

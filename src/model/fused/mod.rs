@@ -1,5 +1,5 @@
-//! Kernels for training on the CPU: matrix products of packed panels, recurrent layers over whole
-//! sequences, the output layer with its loss, and the optimizer.
+//! Kernels for the CPU: matrix products of packed panels, recurrent layers over whole sequences, the
+//! output layer with its loss, the optimizer, and single time steps for composing.
 //!
 //! Slices in and out; nothing here knows burn, which is what `kernels` of the model is for. The
 //! same numbers come out bit for bit whatever the number of threads. Only [`simd`] has `unsafe` in
@@ -10,6 +10,7 @@ pub mod cells;
 pub mod decoder;
 pub mod functions;
 pub mod product;
+pub mod reader;
 pub mod recurrent;
 pub mod simd;
 pub mod threads;

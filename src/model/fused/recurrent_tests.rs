@@ -61,8 +61,7 @@ impl Case {
         let mut dx = dirty(&self.x);
         let (mut dw, mut du, mut db) =
             (dirty(&self.input), dirty(&self.recurrent), dirty(&self.bias));
-        let gradients =
-            Gradients { x: &mut dx, input: &mut dw, recurrent: &mut du, bias: &mut db };
+        let gradients = Gradients { x: &mut dx, input: &mut dw, recurrent: &mut du, bias: &mut db };
         let dy = &self.output_gradient;
         workspace.backward(&self.x, self.weights(), memory, dy, gradients, &cancel).unwrap();
         if self.kind == ModelKind::Lstm {
@@ -226,7 +225,7 @@ fn distance(found: &[f32], expected: &[f64]) -> f64 {
 fn check_case(case: &Case, level: Level) {
     let expected = case.naive();
     let mut first: Option<Results<f32>> = None;
-    for threads in [1, 2, 5] {
+    for threads in [1, 3] {
         let mut workspace = Workspace::new(Threads::new(threads), level);
         let mut memory = Memory::new(case.kind);
         let found = case.computed(&mut workspace, &mut memory);
@@ -252,11 +251,11 @@ fn random_layers_are_those_of_the_definition() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
     for kind in [ModelKind::Lstm, ModelKind::Gru] {
         for level in Level::all() {
-            for dims in [[1, 1, 1, 1], [2, 1, 3, 5], [3, 17, 33, 32], [5, 30, 7, 70]] {
+            for dims in [[1, 1, 1, 1], [2, 1, 3, 5], [3, 17, 33, 32], [2, 30, 7, 40]] {
                 check_case(&Case::new(&mut rng, kind, shape(dims)), level);
             }
-            for _ in 0..6 {
-                let dims = [(1, 12), (1, 40), (1, 50), (1, 80)];
+            for _ in 0..3 {
+                let dims = [(1, 6), (1, 20), (1, 20), (1, 40)];
                 let dims = dims.map(|(from, to)| rng.random_range(from..=to));
                 check_case(&Case::new(&mut rng, kind, shape(dims)), level);
             }
@@ -268,7 +267,7 @@ fn random_layers_are_those_of_the_definition() {
 fn long_and_wide_layers_are_those_of_the_definition() {
     let mut rng = ChaCha8Rng::seed_from_u64(2);
     for kind in [ModelKind::Lstm, ModelKind::Gru] {
-        for dims in [[300, 3, 10, 20], [3, 256, 20, 16], [4, 5, 8, 600], [2, 3, 1030, 40]] {
+        for dims in [[300, 2, 5, 8], [2, 256, 8, 10], [2, 2, 3, 530], [2, 2, 1030, 10]] {
             check_case(&Case::new(&mut rng, kind, shape(dims)), Level::detect());
         }
     }

@@ -12,7 +12,6 @@ use std::sync::{Mutex, PoisonError};
 pub struct Threads(pub NonZeroUsize);
 
 impl Threads {
-    #[cfg(test)]
     pub const ONE: Self = Self(NonZeroUsize::MIN);
 
     pub fn new(n: usize) -> Self {
