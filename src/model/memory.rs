@@ -2,12 +2,15 @@
 
 use super::DeviceKind;
 use super::batches::Layout;
+use super::fused::decoder;
 use super::network::NetworkConfig;
 use super::train::TrainError;
 
 /// Scores that the loss holds at once (see `loss`), and how many tensors of that size.
 const N_SCORES: u64 = 1 << 22;
 const N_SCORE_TENSORS: u64 = 4;
+/// Frames whose scores the fused kernels hold at once, in one tensor (see `fused::decoder`).
+const FUSED_SCORE_FRAMES: u64 = decoder::CHUNK as u64;
 
 /// Frames × weights that a processor computes at a time: every weight is used about once a frame,
 /// so this is the number of products forward; backward there are twice as many. Two slow cores
@@ -19,19 +22,26 @@ const MAX_PART_FRAMES: usize = 1 << 14;
 /// Bytes that training needs with `batch` sequences of `sequence` frames at a time.
 ///
 /// Counted are weights, their mean, gradient, both moments and two passing copies; for each layer and frame
-/// the values that the backward pass needs; and the largest passing tensors of one layer and of
-/// the loss. What allocators keep beyond that is not.
+/// the values that the backward pass needs; the largest passing tensors of one layer and of the
+/// loss; and the weights that the fused kernels have packed at one time. Where burn's operations
+/// and the fused kernels differ, the larger number counts. What allocators keep beyond that is not
+/// counted.
 pub fn estimate(config: &NetworkConfig, batch: usize, sequence: usize) -> u64 {
     let frames = batch as u64 * sequence as u64;
     let hidden = config.hidden as u64;
     let layers = config.layers as u64;
     let weights = 7 * config.n_parameters() as u64;
-    // Input, h before, three gates, candidate, cell before, its tanh, and the output.
+    // Input, h before, three gates, candidate, cell before, its tanh, and the output; one less
+    // fused, which computes the tanh again.
     let kept = frames * hidden * 9 * layers;
     // The projection and the gates' gradients, which exist once in parts and once joined.
     let passing = frames * hidden * 14;
-    let scores = N_SCORE_TENSORS * (frames * config.n_outputs() as u64).min(N_SCORES);
-    4 * (weights + kept + passing + scores)
+    let outputs = config.n_outputs() as u64;
+    let scores = N_SCORE_TENSORS * (frames * outputs).min(N_SCORES);
+    let scores = scores.max(frames.min(FUSED_SCORE_FRAMES) * outputs);
+    // Both matrices of a layer, the recurrent one also transposed; the embedding, both ways.
+    let packed = 12 * hidden * hidden + 2 * outputs * hidden;
+    4 * (weights + kept + passing + scores + packed)
 }
 
 /// Rows of a batch that are computed at a time, with gradients gathered over the parts.
