@@ -326,8 +326,8 @@ fn draw(
     let shown = lines::axis(range, if is_held_out { &marks } else { &[] }, least);
     plot.set_plot_bounds_y(shown.clone());
     if let Some(range) = lines::overfitting(&training.epochs) {
-        let span =
-            Span::new("overfitting", range).fill(theme.curves.overfitting).border(Stroke::NONE);
+        // Its name would be cut to the width of the band; the legend has it.
+        let span = Span::new("", range).fill(theme.curves.overfitting).border(Stroke::NONE);
         plot.span(span);
     }
     if is_held_out {
