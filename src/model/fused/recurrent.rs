@@ -540,5 +540,4 @@ fn check(kind: ModelKind, shape: Shape, x: &[f32], weights: Weights<'_>) {
 }
 
 #[cfg(test)]
-#[path = "recurrent_tests.rs"]
 mod tests;
