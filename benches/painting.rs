@@ -15,12 +15,31 @@ fn main() {
     divan::main();
 }
 
-#[divan::bench(args = [2_000, 20_000, 100_000])]
-fn paint_every_note(bencher: Bencher, n_notes: u32) {
-    bencher.counter(ItemsCount::new(n_notes)).bench_local({
-        let mut window = Window::new(n_notes);
-        move || window.frame()
-    });
+/// Every note in view, one rectangle each at least.
+#[divan::bench]
+fn ten_thousand_notes_in_view(bencher: Bencher) {
+    let mut window = Window::new(10_000);
+    bencher.counter(ItemsCount::new(10_000u32)).bench_local(move || window.frame());
+}
+
+/// A long piece: whole, a few minutes of it, and a few bars. The zoom is by how much closer one
+/// looks than at the whole.
+#[divan::bench(args = [1.0, 12.0, 400.0])]
+fn of_200_000_notes(bencher: Bencher, zoom: f32) {
+    let mut window = Window::new(200_000);
+    window.roll.zoom(zoom);
+    // What is worked out once for a distance is no part of a frame.
+    window.frame();
+    bencher.bench_local(move || window.frame());
+}
+
+/// The same with everything selected.
+#[divan::bench]
+fn of_200_000_selected_notes(bencher: Bencher) {
+    let mut window = Window::new(200_000);
+    window.selection = Selection::all(&window.score);
+    window.frame();
+    bencher.bench_local(move || window.frame());
 }
 
 /// A window without a screen, 1,920 × 1,080 points.

@@ -85,6 +85,7 @@ fn open(notes: Vec<Note>) -> Roll {
     };
     let builder = Harness::builder().with_size(vec2(1000.0, 600.0)).with_step_dt(0.05);
     let mut roll = builder.build_ui_state(|ui, desk: &mut Desk| desk.ui(ui), desk);
+    roll.state().theme.apply(&roll.ctx);
     roll.run();
     roll
 }
@@ -348,7 +349,7 @@ fn escape_cancels_a_drag_and_then_the_selection() {
     roll.run_steps(1);
     roll.hover_at(to);
     roll.run_steps(2);
-    assert_eq!(roll.state().status, "C4 to G4, +2 beats");
+    assert_eq!(roll.state().status, "C4 → G4, +2 beats");
     roll.key_press(Key::Escape);
     roll.run_steps(2);
     roll.hover_at(to + vec2(30.0, 0.0));
@@ -540,7 +541,7 @@ fn selected_notes_have_names() {
     let key = NoteKey::from(&roll.notes()[0]);
     roll.state_mut().selection = Selection::from([key]);
     roll.run_steps(2);
-    let name = "C sharp 4, bar 3 beat 2, length 1/8, velocity 80";
+    let name = "C sharp 4, bar 3 beat 2, eighth, velocity 80";
     let rect = roll.get_by_label(name).rect();
     let pos = roll.at(480 * 9 + 120, "C#4");
     assert!(rect.contains(pos), "{rect:?} {pos:?}");

@@ -7,7 +7,7 @@ use super::dialogs::Purpose;
 use super::piano_roll::{KeyTouch, RollOptions};
 use super::state::{ModelChoice, Question, TakeId};
 use super::theme::ThemeName;
-use crate::editor::{ScoreEdit, Selection};
+use crate::editor::{Change, ScoreEdit, Selection};
 use crate::music::{KeyScale, Pitch, Tick, Velocity};
 
 /// The actions of one frame, in order.
@@ -55,12 +55,16 @@ pub enum DocumentAction {
     /// The built-in piece with this place in the list.
     OpenBuiltIn(usize),
     Edit(ScoreEdit),
+    /// An edit with what is selected once it is done.
+    Change(Change),
     Select(Selection),
+    /// What the system's clipboard holds is to be put where the playhead is.
+    Paste(String),
     /// Undoes or redoes until so many steps are done.
     JumpTo(usize),
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum SoundAction {
     /// Seconds of what is shown.
     Seek(f64),
@@ -73,7 +77,8 @@ pub enum SoundAction {
     Key(KeyTouch),
     Speed(f64),
     Volume(f32),
-    Audition(Pitch, Velocity),
+    /// Notes that were touched are to be heard for a moment, together.
+    Audition(Vec<(Pitch, Velocity)>),
 }
 
 /// Where "Use" puts a take.

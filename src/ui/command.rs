@@ -20,6 +20,35 @@ pub enum Command {
     Redo,
     SelectAll,
     DeleteSelection,
+    Cut,
+    Copy,
+    Paste,
+    Duplicate,
+    AddNote,
+    SelectNone,
+    InvertSelection,
+    SelectSamePitch,
+    SelectFromPlayhead,
+    SelectTool,
+    DrawTool,
+    EraseTool,
+    SplitTool,
+    QuickQuantize,
+    Quantize,
+    Transpose,
+    StepUp,
+    StepDown,
+    Legato,
+    Join,
+    SplitAtPlayhead,
+    SetLength,
+    ScaleLength,
+    SetVelocity,
+    Reverse,
+    Invert,
+    RemoveOverlaps,
+    Humanize,
+    HearNotes,
     PlayPause,
     Stop,
     Repeat,
@@ -73,6 +102,35 @@ impl Command {
         Self::Redo,
         Self::SelectAll,
         Self::DeleteSelection,
+        Self::Cut,
+        Self::Copy,
+        Self::Paste,
+        Self::Duplicate,
+        Self::AddNote,
+        Self::SelectNone,
+        Self::InvertSelection,
+        Self::SelectSamePitch,
+        Self::SelectFromPlayhead,
+        Self::SelectTool,
+        Self::DrawTool,
+        Self::EraseTool,
+        Self::SplitTool,
+        Self::QuickQuantize,
+        Self::Quantize,
+        Self::Transpose,
+        Self::StepUp,
+        Self::StepDown,
+        Self::Legato,
+        Self::Join,
+        Self::SplitAtPlayhead,
+        Self::SetLength,
+        Self::ScaleLength,
+        Self::SetVelocity,
+        Self::Reverse,
+        Self::Invert,
+        Self::RemoveOverlaps,
+        Self::Humanize,
+        Self::HearNotes,
         Self::PlayPause,
         Self::Stop,
         Self::Repeat,
@@ -123,6 +181,35 @@ impl Command {
             Self::Redo => "Redo",
             Self::SelectAll => "Select all notes",
             Self::DeleteSelection => "Delete notes",
+            Self::Cut => "Cut",
+            Self::Copy => "Copy",
+            Self::Paste => "Paste at the playhead",
+            Self::Duplicate => "Duplicate",
+            Self::AddNote => "Add a note at the caret",
+            Self::SelectNone => "Select nothing",
+            Self::InvertSelection => "Select the other notes",
+            Self::SelectSamePitch => "Select the same pitches",
+            Self::SelectFromPlayhead => "Select from the playhead on",
+            Self::SelectTool => "Select tool",
+            Self::DrawTool => "Draw tool",
+            Self::EraseTool => "Erase tool",
+            Self::SplitTool => "Split tool",
+            Self::QuickQuantize => "Quantize to the grid",
+            Self::Quantize => "Quantize…",
+            Self::Transpose => "Transpose…",
+            Self::StepUp => "Up within the scale",
+            Self::StepDown => "Down within the scale",
+            Self::Legato => "Legato",
+            Self::Join => "Join",
+            Self::SplitAtPlayhead => "Split at the playhead",
+            Self::SetLength => "Set length…",
+            Self::ScaleLength => "Scale length…",
+            Self::SetVelocity => "Set velocity…",
+            Self::Reverse => "Reverse",
+            Self::Invert => "Invert pitches",
+            Self::RemoveOverlaps => "Remove overlaps",
+            Self::Humanize => "Humanize…",
+            Self::HearNotes => "Hear notes while editing",
             Self::PlayPause => "Play or pause",
             Self::Stop => "Stop and go to the start",
             Self::Repeat => "Repeat",
@@ -174,6 +261,41 @@ impl Command {
             Self::Redo => "Make the change that was taken back again",
             Self::SelectAll => "Choose every note of the score",
             Self::DeleteSelection => "Remove the notes that are chosen",
+            Self::Cut => "Take the chosen notes away, to be pasted elsewhere",
+            Self::Copy => "Keep the chosen notes, to be pasted elsewhere",
+            Self::Paste => "Put the notes that were copied or cut where the playhead is",
+            Self::Duplicate => "Repeat the chosen notes right after themselves",
+            Self::AddNote => {
+                "Write a note where the caret is, like the last one, and go on after it"
+            }
+            Self::SelectNone => "Choose no note",
+            Self::InvertSelection => {
+                "Choose the notes that aren't chosen, and let go of those that are"
+            }
+            Self::SelectSamePitch => "Choose every note that has the pitch of a chosen one",
+            Self::SelectFromPlayhead => "Choose every note that begins at the playhead or after it",
+            Self::SelectTool => "Click chooses, drag moves, an empty place begins a rubber band",
+            Self::DrawTool => "Press and drag writes a note, a click one as long as the last",
+            Self::EraseTool => "Click a note or drag across several to remove them",
+            Self::SplitTool => "Click cuts a note in two; with Shift all that are chosen",
+            Self::QuickQuantize => "Bring the starts of the chosen notes to the grid that is shown",
+            Self::Quantize => {
+                "Bring starts or ends of the chosen notes to a grid, wholly or partly, with swing"
+            }
+            Self::Transpose => "Move the chosen notes up or down, by semitones or within the scale",
+            Self::StepUp => "Move the chosen notes to the next degree of the scale",
+            Self::StepDown => "Move the chosen notes to the degree of the scale before",
+            Self::Legato => "Let each chosen note last until the next one begins",
+            Self::Join => "Make one note of the chosen ones of each pitch",
+            Self::SplitAtPlayhead => "Cut the chosen notes in two where the playhead is",
+            Self::SetLength => "Make the chosen notes equally long",
+            Self::ScaleLength => "Make the chosen notes longer or shorter in proportion",
+            Self::SetVelocity => "How hard the chosen notes are struck",
+            Self::Reverse => "Turn the chosen notes round in time",
+            Self::Invert => "Turn the chosen notes upside down between the lowest and the highest",
+            Self::RemoveOverlaps => "End each chosen note where the next one of its pitch begins",
+            Self::Humanize => "Make times and velocities a little irregular, as a hand does",
+            Self::HearNotes => "Let notes sound when they are clicked, added or moved",
             Self::PlayPause => "Play from the playhead, or pause there",
             Self::Stop => "Stop, and go back to the start",
             Self::Loop => "Play one stretch again and again: Shift-drag along the ruler to set it",
@@ -225,6 +347,34 @@ impl Command {
             Self::Redo => (CTRL_SHIFT, Key::Z),
             Self::SelectAll => (CTRL, Key::A),
             Self::DeleteSelection => (Modifiers::NONE, Key::Delete),
+            Self::Cut => (CTRL, Key::X),
+            Self::Copy => (CTRL, Key::C),
+            Self::Paste => (CTRL, Key::V),
+            Self::Duplicate => (CTRL, Key::D),
+            Self::AddNote => (Modifiers::NONE, Key::Enter),
+            Self::SelectNone => (CTRL_SHIFT, Key::A),
+            Self::InvertSelection => (CTRL, Key::I),
+            Self::SelectSamePitch => (CTRL_SHIFT, Key::P),
+            Self::SelectFromPlayhead => (CTRL_SHIFT, Key::F),
+            Self::SelectTool => (Modifiers::NONE, Key::Num1),
+            Self::DrawTool => (Modifiers::NONE, Key::Num2),
+            Self::EraseTool => (Modifiers::NONE, Key::Num3),
+            Self::SplitTool => (Modifiers::NONE, Key::Num4),
+            Self::QuickQuantize => (Modifiers::NONE, Key::Q),
+            Self::Quantize => (Modifiers::SHIFT, Key::Q),
+            Self::Transpose => (Modifiers::SHIFT, Key::T),
+            Self::StepUp => (Modifiers::ALT, Key::ArrowUp),
+            Self::StepDown => (Modifiers::ALT, Key::ArrowDown),
+            Self::Legato => (Modifiers::SHIFT, Key::L),
+            Self::Join => (Modifiers::SHIFT, Key::J),
+            Self::SplitAtPlayhead => (Modifiers::SHIFT, Key::S),
+            Self::SetLength => (Modifiers::SHIFT, Key::G),
+            Self::ScaleLength => (Modifiers::SHIFT, Key::X),
+            Self::SetVelocity => (Modifiers::SHIFT, Key::V),
+            Self::Reverse => (Modifiers::SHIFT, Key::R),
+            Self::Invert => (Modifiers::SHIFT, Key::I),
+            Self::RemoveOverlaps => (Modifiers::SHIFT, Key::O),
+            Self::Humanize => (Modifiers::SHIFT, Key::H),
             Self::PlayPause => (Modifiers::NONE, Key::Space),
             Self::Stop => (Modifiers::NONE, Key::Home),
             Self::Repeat => (CTRL, Key::L),
@@ -253,11 +403,63 @@ impl Command {
         Some(KeyboardShortcut::new(modifiers, key))
     }
 
+    /// Other keys that mean the same.
+    pub fn other_shortcuts(self) -> &'static [KeyboardShortcut] {
+        const REDO: &[KeyboardShortcut] = &[KeyboardShortcut::new(CTRL, Key::Y)];
+        const PALETTE: &[KeyboardShortcut] = &[KeyboardShortcut::new(Modifiers::NONE, Key::F1)];
+        const DELETE: &[KeyboardShortcut] =
+            &[KeyboardShortcut::new(Modifiers::NONE, Key::Backspace)];
+        const HELP: &[KeyboardShortcut] =
+            &[KeyboardShortcut::new(Modifiers::NONE, Key::Questionmark)];
+        match self {
+            Self::Redo => REDO,
+            Self::CommandPalette => PALETTE,
+            Self::DeleteSelection => DELETE,
+            Self::Shortcuts => HELP,
+            _ => &[],
+        }
+    }
+
+    /// Whether it is about the chosen notes.
+    fn needs_selection(self) -> bool {
+        matches!(
+            self,
+            Self::DeleteSelection
+                | Self::Cut
+                | Self::Copy
+                | Self::Duplicate
+                | Self::SelectSamePitch
+                | Self::QuickQuantize
+                | Self::Quantize
+                | Self::Transpose
+                | Self::StepUp
+                | Self::StepDown
+                | Self::Legato
+                | Self::Join
+                | Self::SplitAtPlayhead
+                | Self::SetLength
+                | Self::ScaleLength
+                | Self::SetVelocity
+                | Self::Reverse
+                | Self::Invert
+                | Self::RemoveOverlaps
+                | Self::Humanize
+                | Self::FitSelection
+        )
+    }
+
+    /// Whether its keys mean this only while the roll was touched last; the roll hears them
+    /// itself. Enter presses buttons everywhere else.
+    fn belongs_to_roll(self) -> bool {
+        self == Self::AddNote
+    }
+
     /// Why it can't be done now, in words; `Ok` if it can.
     pub fn enabled(self, state: &State) -> Result<(), &'static str> {
         let training = state.training.job.is_some() || state.training.is_waiting_for_library;
         let ok = |can: bool, why: &'static str| if can { Ok(()) } else { Err(why) };
         let has_notes = !state.shown_score().notes().is_empty();
+        let score = state.document.history.score();
         match self {
             Self::Undo => ok(state.document.history.undo_label().is_some(), "Nothing to undo"),
             Self::Redo => ok(state.document.history.redo_label().is_some(), "Nothing to redo"),
@@ -266,8 +468,10 @@ impl Command {
                 ok(state.document.source.is_some(), "It is in no file yet")?;
                 ok(state.document.is_unsaved(), "Nothing has changed since it was saved")
             }
-            Self::FitSelection => ok(!state.document.selection.is_empty(), "No notes are chosen"),
-            Self::DeleteSelection => {
+            Self::SelectNone | Self::InvertSelection | Self::SelectFromPlayhead => {
+                ok(!score.notes().is_empty(), "There are no notes")
+            }
+            _ if self.needs_selection() => {
                 ok(!state.document.selection.is_empty(), "No notes are chosen")
             }
             Self::ExportWav => {
@@ -318,23 +522,33 @@ impl Command {
     }
 
     /// The command whose keys are pressed, taken from the input so that no widget sees them.
-    /// Keys without Ctrl belong to a text field while one is being written into.
+    /// Keys without Ctrl belong to a text field while one is being written into, as do those that
+    /// edit text.
     pub fn pressed(ctx: &egui::Context) -> Option<Self> {
         let writes = ctx.text_edit_focused();
-        let mut commands: Vec<(Self, KeyboardShortcut)> = Self::ALL
-            .iter()
-            .filter_map(|&command| Some((command, command.shortcut()?)))
-            .chain([
-                (Self::Redo, KeyboardShortcut::new(CTRL, Key::Y)),
-                (Self::CommandPalette, KeyboardShortcut::new(Modifiers::NONE, Key::F1)),
-                (Self::DeleteSelection, KeyboardShortcut::new(Modifiers::NONE, Key::Backspace)),
-            ])
-            .collect();
+        let keys = |&command: &Self| {
+            let other = command.other_shortcuts().iter().copied();
+            command.shortcut().into_iter().chain(other).map(move |keys| (command, keys))
+        };
+        let global = Self::ALL.iter().filter(|command| !command.belongs_to_roll());
+        let mut commands: Vec<(Self, KeyboardShortcut)> = global.flat_map(keys).collect();
         // Ctrl+Shift+Z before Ctrl+Z: egui lets a shortcut match with more modifiers held.
-        commands.sort_by_key(|(_, shortcut)| !shortcut.modifiers.shift);
+        commands.sort_by_key(|(_, shortcut)| {
+            let modifiers = shortcut.modifiers;
+            !(modifiers.shift || modifiers.alt)
+        });
         let belongs_to_text = |command: Self, shortcut: &KeyboardShortcut| {
-            let edits = matches!(command, Self::Undo | Self::Redo | Self::SelectAll);
-            writes && (shortcut.modifiers.is_none() || edits)
+            let edits = matches!(
+                command,
+                Self::Undo
+                    | Self::Redo
+                    | Self::SelectAll
+                    | Self::Cut
+                    | Self::Copy
+                    | Self::Paste
+                    | Self::SelectNone
+            );
+            writes && (!shortcut.modifiers.command || edits)
         };
         let mut found = None;
         for (command, shortcut) in commands {
@@ -365,7 +579,9 @@ mod tests {
 
     #[test]
     fn no_two_commands_share_keys_or_a_name() {
-        let shortcuts: Vec<_> = Command::ALL.iter().filter_map(|each| each.shortcut()).collect();
+        let first = Command::ALL.iter().filter_map(|each| each.shortcut());
+        let other = Command::ALL.iter().flat_map(|each| each.other_shortcuts().iter().copied());
+        let shortcuts: Vec<_> = first.chain(other).collect();
         let distinct: HashSet<_> = shortcuts.iter().collect();
         assert_eq!(shortcuts.len(), distinct.len());
         let labels: HashSet<_> = Command::ALL.iter().map(|each| each.label()).collect();

@@ -2,9 +2,9 @@
 
 use egui::{Context, Grid, RichText, ScrollArea, Ui};
 
-use super::command::Command;
+use super::key_table;
 use super::state::State;
-use super::theme::SPACE;
+use super::theme::{HALF_SPACE, SPACE};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Info {
@@ -16,7 +16,7 @@ impl Info {
     /// Returns whether it shall close.
     pub fn ui(self, ctx: &Context, state: &State) -> bool {
         let response = super::widgets::modal(ctx, "info").show(ctx, |ui| {
-            ui.set_width(SPACE * 56.0);
+            ui.set_width(SPACE * 80.0);
             match self {
                 Self::Shortcuts => shortcuts_ui(ui),
                 Self::About => about_ui(ui, state),
@@ -29,26 +29,20 @@ impl Info {
 }
 
 fn shortcuts_ui(ui: &mut Ui) {
-    ui.label(RichText::new("Keyboard shortcuts").strong());
-    ui.add_space(SPACE);
-    ScrollArea::vertical().max_height(SPACE * 50.0).show(ui, |ui| {
-        Grid::new("shortcuts").num_columns(2).spacing([SPACE * 3.0, SPACE / 2.0]).show(ui, |ui| {
-            for &command in Command::ALL {
-                if let Some(shortcut) = command.shortcut() {
-                    ui.label(RichText::new(ui.ctx().format_shortcut(&shortcut)).monospace());
-                    ui.label(command.label()).on_hover_text(command.tooltip());
+    ScrollArea::vertical().max_height(SPACE * 60.0).show(ui, |ui| {
+        for section in key_table::key_table() {
+            ui.label(RichText::new(section.title).strong());
+            ui.add_space(HALF_SPACE);
+            let grid = Grid::new(section.title).num_columns(2);
+            grid.spacing([SPACE * 3.0, HALF_SPACE]).show(ui, |ui| {
+                for (keys, what) in section.rows {
+                    ui.label(RichText::new(keys).monospace());
+                    ui.add(egui::Label::new(what).wrap());
                     ui.end_row();
                 }
-            }
-            for (keys, what) in [
-                ("Tab", "To the next control; Enter presses it"),
-                ("Ctrl+plus, Ctrl+minus", "Everything larger or smaller"),
-            ] {
-                ui.label(RichText::new(keys).monospace());
-                ui.label(what);
-                ui.end_row();
-            }
-        });
+            });
+            ui.add_space(SPACE * 2.0);
+        }
     });
 }
 

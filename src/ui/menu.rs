@@ -6,6 +6,7 @@ use egui::{Align, Button, Layout, RichText, Ui};
 use super::action::{Actions, AppAction, DocumentAction};
 use super::command::Command;
 use super::dialogs::Purpose;
+use super::roll_view;
 use super::state::State;
 use super::theme::ThemeName;
 use super::widgets::file_name;
@@ -14,13 +15,8 @@ use crate::assets;
 pub fn ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
     MenuBar::new().ui(ui, |ui| {
         ui.menu_button("File", |ui| file_menu(ui, state, actions));
-        ui.menu_button("Edit", |ui| {
-            for command in
-                [Command::Undo, Command::Redo, Command::SelectAll, Command::DeleteSelection]
-            {
-                item(ui, state, command, actions);
-            }
-        });
+        ui.menu_button("Edit", |ui| edit_menu(ui, state, actions));
+        ui.menu_button("Notes", |ui| notes_menu(ui, state, actions));
         ui.menu_button("View", |ui| view_menu(ui, state, actions));
         ui.menu_button("Compose", |ui| compose_menu(ui, state, actions));
         ui.menu_button("Train", |ui| train_menu(ui, state, actions));
@@ -47,6 +43,69 @@ fn item(ui: &mut Ui, state: &State, command: Command, actions: &mut Actions) {
         actions.push(AppAction::Run(command));
         ui.close();
     }
+}
+
+/// Groups of commands, with lines between them.
+pub fn groups(ui: &mut Ui, state: &State, groups: &[&[Command]], actions: &mut Actions) {
+    for (idx, group) in groups.iter().enumerate() {
+        if idx > 0 {
+            ui.separator();
+        }
+        for &command in *group {
+            item(ui, state, command, actions);
+        }
+    }
+}
+
+fn edit_menu(ui: &mut Ui, state: &State, actions: &mut Actions) {
+    groups(
+        ui,
+        state,
+        &[
+            &[Command::Undo, Command::Redo],
+            &[
+                Command::Cut,
+                Command::Copy,
+                Command::Paste,
+                Command::Duplicate,
+                Command::DeleteSelection,
+                Command::AddNote,
+            ],
+            &[
+                Command::SelectAll,
+                Command::SelectNone,
+                Command::InvertSelection,
+                Command::SelectSamePitch,
+                Command::SelectFromPlayhead,
+            ],
+            &[Command::SelectTool, Command::DrawTool, Command::EraseTool, Command::SplitTool],
+        ],
+        actions,
+    );
+    ui.separator();
+    let mut hears = state.preferences.hears_notes;
+    let check = ui.checkbox(&mut hears, Command::HearNotes.label());
+    if check.on_hover_text(Command::HearNotes.tooltip()).clicked() {
+        actions.push(AppAction::Run(Command::HearNotes));
+        ui.close();
+    }
+}
+
+/// What can be done to the chosen notes.
+fn notes_menu(ui: &mut Ui, state: &State, actions: &mut Actions) {
+    groups(
+        ui,
+        state,
+        &[
+            &[Command::QuickQuantize, Command::Quantize, Command::Humanize],
+            &[Command::Transpose, Command::StepUp, Command::StepDown],
+            &[Command::SetLength, Command::ScaleLength, Command::Legato],
+            &[Command::Join, Command::SplitAtPlayhead, Command::RemoveOverlaps],
+            &[Command::SetVelocity],
+            &[Command::Reverse, Command::Invert],
+        ],
+        actions,
+    );
 }
 
 fn file_menu(ui: &mut Ui, state: &State, actions: &mut Actions) {
@@ -123,6 +182,7 @@ fn view_menu(ui: &mut Ui, state: &State, actions: &mut Actions) {
         }
     }
     ui.separator();
+    ui.menu_button("Size of everything", |ui| roll_view::scale_ui(ui, state, actions));
     let mut is_own = preferences.own_file_dialog;
     let hint = "For a desktop whose own dialog is missing or doesn't answer";
     if ui.checkbox(&mut is_own, "Etude's own file dialog").on_hover_text(hint).clicked() {

@@ -4,9 +4,10 @@
 //! - `state`: what is shown, as plain data
 //! - `action`, `command`: what can be asked for
 //! - `menu`, `transport`, `library_panel`, `training_panel`, `settings_form`, `compose_panel`,
-//!   `take_list`, `curves`, `piano_roll`, `roll_header`, `status_bar`: what is drawn, each in one
-//!   place of the window
-//! - `dialogs`, `questions`, `palette`, `info`: what lies over it for a moment
+//!   `take_list`, `curves`, `piano_roll`, `roll_header`, `roll_toolbar`, `status_bar`: what is
+//!   drawn, each in one place of the window
+//! - `dialogs`, `edit_dialogs`, `questions`, `palette`, `info`: what lies over it for a moment
+//! - `key_table`: every key and gesture, for the window and the README
 //! - `file_picker`: choosing a path where the system has no dialog for it
 //! - `tasks`: short work on other threads
 //! - `sessions`: unsaved work on the disk
@@ -21,9 +22,11 @@ mod command;
 mod compose_panel;
 mod curves;
 mod dialogs;
+mod edit_dialogs;
 mod file_picker;
 mod history_panel;
 mod info;
+mod key_table;
 mod library_panel;
 mod menu;
 mod native;
@@ -32,6 +35,7 @@ mod parts_panel;
 pub mod piano_roll;
 mod questions;
 mod roll_header;
+mod roll_toolbar;
 mod roll_view;
 mod sessions;
 mod settings_form;
@@ -48,6 +52,7 @@ pub use app::{App, Setup};
 pub use command::Command;
 pub use curves::{CurveView, Measure};
 pub use dialogs::DialogKind;
+pub use key_table::key_table_markdown;
 pub use state::{
     ComposeForm, Library, ModelChoice, Preferences, Shown, State, TakeEntry, Training,
 };

@@ -25,12 +25,6 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
     }
 }
 
-/// The color of a part: the one that was chosen, or that of its place.
-pub fn color(theme: &Theme, part: &Part, idx: usize) -> Color32 {
-    let colors = &theme.roll.parts;
-    colors[part.color.map_or(idx, usize::from) % colors.len()]
-}
-
 fn row_ui(
     ui: &mut Ui,
     theme: &Theme,
@@ -46,7 +40,7 @@ fn row_ui(
             Track::Part(idx) => usize::from(idx),
             Track::Drums => theme.roll.parts.len() - 1,
         };
-        if swatch(ui, color(theme, part, place), &name).clicked() {
+        if swatch(ui, theme.part_color(part.color, place), &name).clicked() {
             let now = part.color.map_or(place, usize::from);
             let next = (now + 1) % theme.roll.parts.len();
             edits.push(PartEdit::SetColor { track, color: u8::try_from(next).ok() });
@@ -102,7 +96,10 @@ fn toggle(ui: &mut Ui, is_on: bool, letter: &str, name: &str) -> Response {
 fn name_ui(ui: &mut Ui, track: Track, name: &str) -> Option<String> {
     let id = ui.make_persistent_id(("part name", track));
     let mut written: String = ui.data(|data| data.get_temp(id)).unwrap_or_else(|| name.to_owned());
-    let field = TextEdit::singleline(&mut written).desired_width(SPACE * 13.0).id(id.with("field"));
+    let field = TextEdit::singleline(&mut written)
+        .align(egui::Align2::LEFT_CENTER)
+        .desired_width(SPACE * 13.0)
+        .id(id.with("field"));
     let response = ui.add(field);
     response.widget_info(|| {
         WidgetInfo::labeled(egui::Role::TextInput, true, format!("Name of {name}"))

@@ -24,7 +24,7 @@ fn lasting_menu(ui: &mut Ui, text: RichText, name: &str, contents: impl FnOnce(&
 
 /// What of the roll is shown, how it follows, and how large everything is.
 pub fn menu_button(ui: &mut Ui, state: &State, actions: &mut Actions) {
-    lasting_menu(ui, RichText::new("View ⏷"), "How the roll is shown", |ui| {
+    lasting_menu(ui, RichText::new("Roll ⏷"), "How the roll is shown", |ui| {
         options_ui(ui, state, actions);
     });
 }
@@ -65,7 +65,8 @@ pub fn options_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
     }
 }
 
-fn scale_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
+/// How large everything is.
+pub fn scale_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
     // A float to integer cast saturates.
     let now = (state.preferences.ui_scale * 100.0).round() as u32;
     ui.horizontal_wrapped(|ui| {
@@ -82,10 +83,10 @@ fn scale_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
 pub fn key_button(ui: &mut Ui, state: &State, actions: &mut Actions) {
     let (set, estimated) = (state.document.key, state.estimated_key());
     let now = set.or(estimated);
-    let words = now.map_or_else(|| "Key".to_owned(), |key| key.to_string());
-    let text = RichText::new(format!("{words} ⏷"));
+    let words = now.map_or_else(|| "none".to_owned(), |key| key.to_string());
+    let text = RichText::new(format!("{} ⏷", if now.is_some() { &words } else { "Key" }));
     let text = if set.is_none() { text.weak() } else { text };
-    lasting_menu(ui, text, "Key and scale", |ui| {
+    lasting_menu(ui, text, &format!("Key and scale: {words}"), |ui| {
         let detected = match estimated {
             Some(key) => format!("Detect: {key}"),
             None => "Detect".to_owned(),

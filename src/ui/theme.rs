@@ -4,7 +4,10 @@
 //! never for a color, so that a fourth theme is one more table here and nothing else.
 
 use egui::style::{HandleShape, Selection, WidgetVisuals, Widgets};
-use egui::{Color32, CornerRadius, FontFamily, FontId, Margin, Shadow, Stroke, TextStyle, Visuals};
+use egui::{
+    Color32, CornerRadius, FontDefinitions, FontFamily, FontId, Margin, Shadow, Stroke, TextStyle,
+    Visuals,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::music::Velocity;
@@ -24,6 +27,17 @@ pub const TEXT_SIZE: f32 = 14.0;
 pub const SMALL_SIZE: f32 = 12.0;
 /// How round the corners of buttons and fields are, in points.
 pub const ROUNDING: u8 = 4;
+
+/// egui's fonts; what the proportional ones lack, arrows above all, comes from the monospace one.
+fn fonts() -> FontDefinitions {
+    let mut fonts = FontDefinitions::default();
+    let monospace = fonts.families.get(&FontFamily::Monospace).cloned().unwrap_or_default();
+    let proportional = fonts.families.entry(FontFamily::Proportional).or_default();
+    let missing: Vec<_> =
+        monospace.into_iter().filter(|name| !proportional.contains(name)).collect();
+    proportional.extend(missing);
+    fonts
+}
 
 /// Which theme the user chose.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
@@ -123,7 +137,10 @@ pub struct RollTheme {
     pub selection_fill: Color32,
     pub note_outline: Color32,
     pub note_text: Color32,
-    /// From the softest velocity through the middle to the loudest.
+    /// From the softest velocity through the middle to the loudest: blue, grey and yellow, after
+    /// cividis (Nuñez, Anderton and Renslow 2018, "Optimizing colormaps with consideration for
+    /// color vision deficiency"). Lightness alone tells soft from loud, so that it is read with
+    /// any kind of color blindness, and in print.
     pub velocity_ramp: [Color32; 3],
 }
 
@@ -142,7 +159,7 @@ pub struct CurveTheme {
 }
 
 impl Theme {
-    /// The color of a note by how hard it is struck: soft is cool and dark, loud warm and bright.
+    /// The color of a note by how hard it is struck: the louder, the farther from the background.
     pub fn velocity_color(&self, velocity: Velocity) -> Color32 {
         let share = f32::from(velocity.number() - 1) / 126.0;
         let [soft, middle, loud] = self.roll.velocity_ramp;
@@ -153,10 +170,17 @@ impl Theme {
         }
     }
 
+    /// The color of a part: the one that was chosen for it, or that of its place.
+    pub fn part_color(&self, chosen: Option<u8>, place: usize) -> Color32 {
+        let colors = &self.roll.parts;
+        colors[chosen.map_or(place, usize::from) % colors.len()]
+    }
+
     /// Sets the style of everything egui draws itself.
     pub fn apply(&self, ctx: &egui::Context) {
         let base = if self.is_dark() { egui::Theme::Dark } else { egui::Theme::Light };
         ctx.set_theme(base);
+        ctx.set_fonts(fonts());
         ctx.all_styles_mut(|style| {
             style.visuals = self.visuals();
             style.text_styles = text_styles();
@@ -325,7 +349,7 @@ fn dark() -> Theme {
             selection_fill: rgba(0xff_ffff, 24),
             note_outline: rgba(0, 120),
             note_text: rgb(0x17_181c),
-            velocity_ramp: [rgb(0x45_5b86), rgb(0x57_a6a1), rgb(0xf2_c879)],
+            velocity_ramp: [rgb(0x4a_5a86), rgb(0x9a_968a), rgb(0xfe_e05a)],
         },
         curves: CurveTheme {
             train: rgb(0x7f_9cc7),
@@ -383,7 +407,7 @@ fn light() -> Theme {
             selection_fill: rgba(0x0d_0e11, 20),
             note_outline: rgba(0, 90),
             note_text: rgb(0x0d_0e11),
-            velocity_ramp: [rgb(0x9f_b4d8), rgb(0x49_9b94), rgb(0xd9_7a1e)],
+            velocity_ramp: [rgb(0xd8_cf9c), rgb(0x93_a6b8), rgb(0x3f_72c4)],
         },
         curves: CurveTheme {
             train: rgb(0x3f_64a0),
@@ -441,7 +465,7 @@ fn high_contrast() -> Theme {
             selection_fill: rgba(0xff_ffff, 50),
             note_outline: rgb(0),
             note_text: rgb(0),
-            velocity_ramp: [rgb(0x4d_8dff), rgb(0x37_e0c8), rgb(0xff_f07a)],
+            velocity_ramp: [rgb(0x4d_7dff), rgb(0xb0_b0a8), rgb(0xff_f07a)],
         },
         curves: CurveTheme {
             train: rgb(0x6f_b6ff),
@@ -489,6 +513,50 @@ mod tests {
             }
             // The large button needs 3 to 1.
             assert!(contrast(theme.on_accent, theme.accent) >= 3.0, "{name:?}");
+        }
+    }
+
+    /// How a color looks to the color-blind: Machado, Oliveira and Fernandes 2009, "A
+    /// physiologically-based model for simulation of color vision deficiency", at full severity.
+    fn seen_by(matrix: [[f32; 3]; 3], color: Color32) -> f32 {
+        let linear = egui::Rgba::from(color);
+        let mix = |row: [f32; 3]| {
+            let sum = row[0] * linear.r() + row[1] * linear.g() + row[2] * linear.b();
+            sum.clamp(0.0, 1.0)
+        };
+        0.2126 * mix(matrix[0]) + 0.7152 * mix(matrix[1]) + 0.0722 * mix(matrix[2])
+    }
+
+    #[test]
+    fn velocities_can_be_told_by_the_color_blind() {
+        const PROTAN: [[f32; 3]; 3] = [
+            [0.152_286, 1.052_583, -0.204_868],
+            [0.114_503, 0.786_281, 0.099_216],
+            [-0.003_882, -0.048_116, 1.051_998],
+        ];
+        const DEUTAN: [[f32; 3]; 3] = [
+            [0.367_322, 0.860_646, -0.227_968],
+            [0.280_085, 0.672_501, 0.047_413],
+            [-0.011_82, 0.042_94, 0.968_881],
+        ];
+        const TRITAN: [[f32; 3]; 3] = [
+            [1.255_528, -0.076_749, -0.178_779],
+            [-0.078_411, 0.930_809, 0.147_602],
+            [0.004_733, 0.691_367, 0.303_9],
+        ];
+        for name in ThemeName::ALL {
+            let theme = name.theme();
+            for matrix in [PROTAN, DEUTAN, TRITAN] {
+                let light =
+                    |number| seen_by(matrix, theme.velocity_color(Velocity::saturating(number)));
+                let steps: Vec<f32> = [1, 32, 64, 96, 127].map(light).to_vec();
+                let is_rising = steps[0] < steps[4];
+                for pair in steps.windows(2) {
+                    let (low, high) =
+                        if is_rising { (pair[0], pair[1]) } else { (pair[1], pair[0]) };
+                    assert!((high + 0.05) / (low + 0.05) > 1.1, "{name:?} {steps:?}");
+                }
+            }
         }
     }
 

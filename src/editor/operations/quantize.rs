@@ -1,12 +1,15 @@
 //! Bringing notes to the grid.
 
+use serde::{Deserialize, Serialize};
+
 use super::Change;
 use super::resize::with_ends;
 use crate::editor::{Bars, GridStep, Selection};
 use crate::music::{Note, Score, Tick, TicksPerQuarter};
 
 /// What is brought to the grid.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum QuantizeEdges {
     /// Where notes begin; their lengths stay.
     #[default]

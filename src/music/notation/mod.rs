@@ -29,7 +29,7 @@
 //! - **Voices**: each line is one voice of a part in one bar, read from its start. `C#4,E4:q` is
 //!   a chord, `r:e` a rest; a duration stays until the next one in the line, a velocity (`v80`)
 //!   until the next one in the voice (100 at first). A voice needn't fill its bar. `~` ties a
-//!   note to the next of its voice. `drums` is the label of percussion.
+//!   note to the next of its voice. `drums` is the label of all percussion.
 //! - **Durations**: `w h q e s t x` for whole to sixty-fourth, `.` dots, `/3` for triplets (`/5`,
 //!   `/7`: so many in the time of four), a number for plain ticks, `+` adds.
 //!

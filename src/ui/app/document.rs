@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::App;
 use crate::assets;
-use crate::editor::{Project, ScoreEdit, Selection, operations};
+use crate::editor::{Project, ScoreEdit};
 use crate::music::{Score, smf};
 use crate::ui::action::{Choice, DocumentAction};
 use crate::ui::dialogs::Purpose;
@@ -21,6 +21,8 @@ impl App {
                 self.replace_score(ctx, Question::OpenBuiltIn(idx));
             }
             DocumentAction::Edit(edit) => self.edit(&edit),
+            DocumentAction::Change(change) => self.change(&change),
+            DocumentAction::Paste(text) => self.paste_text(&text),
             DocumentAction::Select(selection) => self.state.document.selection = selection,
             DocumentAction::JumpTo(n_done) => {
                 self.state.document.jump_to(n_done);
@@ -83,26 +85,9 @@ impl App {
     }
 
     /// What undo changed must be seen; a playing score plays on.
-    fn show_score_at_once(&mut self) {
+    pub(super) fn show_score_at_once(&mut self) {
         if self.state.shown != Shown::Score {
             self.show_score();
-        }
-    }
-
-    pub(super) fn select_all(&mut self) {
-        self.show_score_at_once();
-        let document = &mut self.state.document;
-        document.selection = Selection::all(document.history.score());
-    }
-
-    pub(super) fn delete_selection(&mut self) {
-        // What is chosen in the score isn't seen now.
-        if self.state.shown != Shown::Score {
-            return self.refuse_editing();
-        }
-        let document = &self.state.document;
-        if let Some(change) = operations::delete(document.history.score(), &document.selection) {
-            self.edit(&change.edit);
         }
     }
 

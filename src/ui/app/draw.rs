@@ -3,14 +3,15 @@
 use egui::{CentralPanel, Frame, Margin, Panel, Rect, Ui};
 
 use super::App;
+use crate::editor::Change;
 use crate::ui::action::{Actions, AppAction, DocumentAction, SoundAction};
 use crate::ui::command::Command;
-use crate::ui::piano_roll::{RollMarks, RollView};
+use crate::ui::piano_roll::{RollMarks, RollView, context_menu};
 use crate::ui::state::Shown;
 use crate::ui::theme::{HALF_SPACE, SPACE};
 use crate::ui::{
     compose_panel, curves, history_panel, library_panel, menu, parts_panel, questions, roll_header,
-    status_bar, training_panel, transport,
+    roll_toolbar, status_bar, training_panel, transport,
 };
 
 /// The widths of the panels at the sides and the height of the curves, in points.
@@ -30,6 +31,7 @@ impl App {
         if self.is_modal_open() {
             return actions;
         }
+        self.clipboard_events(ctx, &mut actions);
         self.roll.take_keys(ctx);
         actions.extend(Command::pressed(ctx).map(AppAction::Run));
         let dropped: Vec<_> = ctx.input(|input| {
@@ -46,6 +48,7 @@ impl App {
         self.dialogs.is_open()
             || self.palette.is_open()
             || self.info.is_some()
+            || self.edit_dialog.is_some()
             || state.alert.is_some()
             || state.question.is_some()
     }
@@ -138,6 +141,7 @@ impl App {
 
     fn roll_ui(&mut self, ui: &mut Ui, actions: &mut Actions) {
         roll_header::ui(ui, &self.theme, &self.state, actions);
+        roll_toolbar::ui(ui, &self.theme, &self.state, &mut self.roll, actions);
         let streaming = (self.state.shown != Shown::Score).then(|| self.state.shown_score());
         let marks = self.roll_marks();
         let view = RollView {
@@ -149,16 +153,22 @@ impl App {
             theme: &self.theme,
         };
         self.roll.marks = marks;
-        let response = self.roll.ui(ui, view);
+        let mut response = self.roll.ui(ui, view);
         self.state.preferences.roll = self.roll.options;
         if response.status != self.state.roll_status {
-            self.state.roll_status = response.status;
+            self.state.roll_status = response.status.take();
             // The line that shows it has been drawn already.
             ui.ctx().request_repaint();
         }
-        let document = |action| AppAction::Document(action);
-        actions.extend(response.edit.map(DocumentAction::Edit).map(document));
-        actions.extend(response.selection.map(DocumentAction::Select).map(document));
+        context_menu::ui(&response, &self.state, actions);
+        let document = match (response.edit, response.selection) {
+            (Some(edit), Some(selection)) => {
+                Some(DocumentAction::Change(Change { edit, selection }))
+            }
+            (Some(edit), None) => Some(DocumentAction::Edit(edit)),
+            (None, selection) => selection.map(DocumentAction::Select),
+        };
+        actions.extend(document.map(AppAction::Document));
         if response.is_refused {
             self.refuse_editing();
         }
@@ -168,8 +178,8 @@ impl App {
         actions.extend(response.ends_scrub.then_some(SoundAction::EndScrub).map(sound));
         actions.extend(response.loop_range.map(SoundAction::Loop).map(sound));
         actions.extend(response.key_touches.into_iter().map(SoundAction::Key).map(sound));
-        for (pitch, velocity) in response.audition {
-            actions.push(AppAction::Sound(SoundAction::Audition(pitch, velocity)));
+        if !response.audition.is_empty() {
+            actions.push(sound(SoundAction::Audition(response.audition)));
         }
     }
 
@@ -193,6 +203,7 @@ impl App {
         questions::question_ui(&ctx, &self.state, actions);
         self.dialogs.ui(&ctx, actions);
         self.palette.ui(&ctx, &self.state, actions);
+        self.edit_dialog_ui(&ctx);
         if let Some(info) = self.info
             && info.ui(&ctx, &self.state)
         {

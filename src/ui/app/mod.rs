@@ -7,6 +7,7 @@
 mod compose;
 mod document;
 mod draw;
+mod editing;
 mod events;
 mod export;
 mod recovery;
@@ -22,14 +23,16 @@ use super::action::{Actions, AppAction};
 use super::command::Command;
 use super::curves::Picture;
 use super::dialogs::{DialogKind, Dialogs};
+use super::edit_dialogs::EditDialog;
 use super::info::Info;
 use super::palette::Palette;
-use super::piano_roll::PianoRollEditor;
+use super::piano_roll::{PianoRollEditor, Tool};
 use super::state::{ModelChoice, Preferences, State};
 use super::tasks::{Answer, Tasks};
 use super::theme::Theme;
 use crate::assets;
 use crate::audio::{Font, Player};
+use crate::editor::{Clipboard, Selection, operations};
 use crate::model::Run;
 use crate::music::Score;
 use crate::studio::{JobId, Request, Studio};
@@ -62,6 +65,12 @@ pub struct App {
     roll: PianoRollEditor,
     palette: Palette,
     info: Option<Info>,
+    /// The dialog of the Edit menu that is open.
+    edit_dialog: Option<EditDialog>,
+    /// What was copied or cut last: for systems without a clipboard.
+    clipboard: Option<Clipboard>,
+    /// The system was asked for what is in its clipboard, and may still answer in so many frames.
+    paste_frames: Option<u8>,
     picture: Picture,
     data_dir: PathBuf,
     clock: fn() -> SystemTime,
@@ -112,6 +121,9 @@ impl App {
             roll: PianoRollEditor::default(),
             palette: Palette::default(),
             info: None,
+            edit_dialog: None,
+            clipboard: None,
+            paste_frames: None,
             picture: Picture::default(),
             data_dir,
             clock,
@@ -234,8 +246,39 @@ impl App {
             Command::Quit => ctx.send_viewport_cmd(egui::ViewportCommand::Close),
             Command::Undo => self.undo(),
             Command::Redo => self.redo(),
-            Command::SelectAll => self.select_all(),
-            Command::DeleteSelection => self.delete_selection(),
+            Command::DeleteSelection => self.operate(command, operations::delete),
+            Command::Cut => self.cut(ctx),
+            Command::Copy => self.copy(ctx),
+            Command::Paste => self.ask_for_paste(ctx),
+            Command::Duplicate => self.duplicate(),
+            Command::AddNote => self.add_note(ctx),
+            Command::SelectAll => self.select(|score, _, _| Selection::all(score)),
+            Command::SelectNone => self.select(|_, _, _| Selection::new()),
+            Command::InvertSelection => self.select(|score, chosen, _| chosen.inverted(score)),
+            Command::SelectSamePitch => self.select(|score, chosen, _| chosen.same_pitch(score)),
+            Command::SelectFromPlayhead => {
+                self.select(|score, _, playhead| Selection::from_tick(score, playhead));
+            }
+            Command::SelectTool => self.roll.tool = Tool::Select,
+            Command::DrawTool => self.roll.tool = Tool::Draw,
+            Command::EraseTool => self.roll.tool = Tool::Erase,
+            Command::SplitTool => self.roll.tool = Tool::Split,
+            Command::QuickQuantize => self.quick_quantize(),
+            Command::StepUp => self.step_in_scale(command, 1),
+            Command::StepDown => self.step_in_scale(command, -1),
+            Command::Legato => self.operate(command, operations::legato),
+            Command::Join => self.operate(command, operations::join),
+            Command::SplitAtPlayhead => self.split_at_playhead(),
+            Command::Reverse => self.operate(command, operations::reverse),
+            Command::Invert => self.operate(command, operations::invert),
+            Command::RemoveOverlaps => self.operate(command, operations::remove_overlaps),
+            Command::Quantize => self.ask_how(EditDialog::Quantize),
+            Command::Transpose => self.ask_how(EditDialog::Transpose),
+            Command::SetLength => self.ask_how(EditDialog::SetLength),
+            Command::ScaleLength => self.ask_how(EditDialog::ScaleLength),
+            Command::SetVelocity => self.ask_how(EditDialog::SetVelocity),
+            Command::Humanize => self.ask_how(EditDialog::Humanize),
+            Command::HearNotes => self.state.preferences.hears_notes ^= true,
             Command::PlayPause => self.play_or_pause(),
             Command::Stop => self.stop(),
             Command::Repeat => self.state.preferences.repeats ^= true,

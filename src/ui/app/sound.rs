@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::App;
 use crate::audio::FontSource;
-use crate::music::{Key, Score, Tick};
+use crate::music::{Key, Pitch, Score, Tick, Velocity};
 use crate::ui::action::SoundAction;
 use crate::ui::piano_roll::KeyTouch;
 use crate::ui::state::Shown;
@@ -13,6 +13,8 @@ use crate::ui::tasks::Answer;
 impl App {
     /// How long a key that is clicked sounds, in seconds.
     const AUDITION_SECS: f32 = 0.5;
+    /// Notes of a chord that are let sound at once when they are touched.
+    pub(super) const MAX_HEARD: usize = 10;
 
     pub(super) fn sound_action(&mut self, action: SoundAction) {
         match action {
@@ -41,9 +43,14 @@ impl App {
                 self.state.preferences.volume = volume;
                 self.player.set_volume(volume);
             }
-            SoundAction::Audition(pitch, velocity) => {
-                self.player.audition(pitch, velocity, Self::AUDITION_SECS);
-            }
+            SoundAction::Audition(notes) => self.audition(&notes),
+        }
+    }
+
+    /// Lets notes that were touched sound together, unless the user wants them silent.
+    pub(super) fn audition(&self, notes: &[(Pitch, Velocity)]) {
+        if self.state.preferences.hears_notes {
+            self.player.audition_chord(notes, Self::AUDITION_SECS);
         }
     }
 

@@ -13,6 +13,8 @@ pub const MIN_WIDTH: f32 = 3.0;
 const GRAB_INSIDE: f32 = 7.0;
 /// And outside it.
 const GRAB_OUTSIDE: f32 = 4.0;
+/// What is left of a short note to move it by before its edges can be grabbed inside it.
+const MIN_BODY: f32 = 6.0;
 
 /// A part of a note.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,8 +39,9 @@ pub fn note_rect(viewport: &Viewport, note: &Note) -> Rect {
     Rect::from_min_max(pos2(left, top), pos2(right, top + viewport.row_height()))
 }
 
-/// The note at a point. Selected ones win, then those that truly hold the point, then the one
-/// that starts last, which is painted on top.
+/// The note at a point. A selected one wins, unless the point lies just outside it and inside a
+/// note so short that nothing else of it could be grabbed; then those that truly hold the point;
+/// then the one that starts last, which is painted on top.
 pub fn hit(
     index: &ScoreIndex,
     viewport: &Viewport,
@@ -53,24 +56,27 @@ pub fn hit(
     let reach = GRAB_OUTSIDE.max(MIN_WIDTH);
     let from = viewport.tick_from_x(pos.x - reach) as u32;
     let to = (viewport.tick_from_x(pos.x + reach) as u32).saturating_add(1);
-    let rank = |hit: &Hit| {
-        let is_selected = !selection.is_empty() && selection.contains(&NoteKey::from(&hit.note));
-        let rect = note_rect(viewport, &hit.note);
-        (is_selected, rect.x_range().contains(pos.x), hit.note.start)
-    };
-    index
-        .notes_between(from, to)
-        .filter(|note| note.pitch == pitch)
-        .filter_map(|note| {
-            zone(note_rect(viewport, note), pos.x).map(|zone| Hit { note: *note, zone })
+    let candidates = || {
+        let in_row = index.notes_between(from, to).filter(|note| note.pitch == pitch);
+        in_row.filter_map(|note| {
+            let rect = note_rect(viewport, note);
+            let holds = rect.x_range().contains(pos.x);
+            zone(rect, pos.x).map(|zone| (Hit { note: *note, zone }, rect.width(), holds))
         })
-        .max_by_key(rank)
+    };
+    let is_short = |width: f32| width < MIN_BODY + 2.0 * GRAB_OUTSIDE;
+    let holds_short = candidates().any(|(_, width, holds)| holds && is_short(width));
+    let rank = |(hit, _, holds): &(Hit, f32, bool)| {
+        let is_selected = !selection.is_empty() && selection.contains(&NoteKey::from(&hit.note));
+        (is_selected && (*holds || !holds_short), *holds, hit.note.start)
+    };
+    candidates().max_by_key(rank).map(|(hit, ..)| hit)
 }
 
-/// The part of a note at `x`. The edges give way in a short note, so that its middle half can
-/// always be grabbed to move it.
+/// The part of a note at `x`. The edges give way in a short note, so that it can always be grabbed
+/// to be moved.
 fn zone(rect: Rect, x: f32) -> Option<Zone> {
-    let inside = GRAB_INSIDE.min(rect.width() / 4.0);
+    let inside = ((rect.width() - MIN_BODY) / 2.0).clamp(0.0, GRAB_INSIDE);
     if x < rect.left() - GRAB_OUTSIDE || x > rect.right() + GRAB_OUTSIDE {
         None
     } else if x < rect.left() + inside {
@@ -101,7 +107,8 @@ mod tests {
     #[test]
     fn edges_reach_out_and_the_middle_always_moves() {
         assert_eq!(zones(32.0), "......lllllllllllbbbbbbbbbbbbbbbbbbrrrrrrrrrrr......");
-        assert_eq!(zones(8.0), "......llllllbbbbrrrrrr......");
-        assert_eq!(zones(4.0), "......lllllbbrrrrr......");
+        assert_eq!(zones(18.0), "......llllllllllbbbbbbrrrrrrrrrr......");
+        assert_eq!(zones(8.0), "......lllllbbbbbbrrrrr......");
+        assert_eq!(zones(4.0), "......llllbbbbrrrr......");
     }
 }

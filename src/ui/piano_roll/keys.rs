@@ -2,10 +2,11 @@
 
 use egui::{EventFilter, Key, Modifiers, Response, Ui};
 
+use super::caret::RollCaret;
 use super::gesture::{Gesture, MoveNotes, ResizeNotes};
-use super::{PianoRollEditor, RollFrame, RollResponse};
-use crate::editor::{NoteKey, ScoreEdit, Selection, selected_notes};
-use crate::music::Note;
+use super::{PianoRollEditor, RollFrame, RollResponse, text};
+use crate::editor::{ScoreEdit, Selection, selected_notes};
+use crate::music::{Note, Tick};
 
 /// What a key asks for.
 #[derive(Clone, Copy)]
@@ -19,13 +20,25 @@ enum Wish {
     MoveBars(i64),
     /// Grid steps.
     Lengthen(i64),
+    Walk(Way),
+    /// A note at the caret.
+    Write,
 }
 
-const KEYS: [(Modifiers, Key, Wish); 14] = [
+/// From note to note.
+#[derive(Clone, Copy)]
+enum Way {
+    On,
+    Back,
+}
+
+const KEYS: [(Modifiers, Key, Wish); 17] = [
     (Modifiers::NONE, Key::Escape, Wish::Cancel),
     (Modifiers::COMMAND, Key::A, Wish::SelectAll),
     (Modifiers::NONE, Key::Delete, Wish::Delete),
     (Modifiers::NONE, Key::Backspace, Wish::Delete),
+    (Modifiers::SHIFT, Key::Tab, Wish::Walk(Way::Back)),
+    (Modifiers::NONE, Key::Tab, Wish::Walk(Way::On)),
     (Modifiers::SHIFT, Key::ArrowUp, Wish::Move(0, 12)),
     (Modifiers::SHIFT, Key::ArrowDown, Wish::Move(0, -12)),
     (Modifiers::SHIFT, Key::ArrowLeft, Wish::Lengthen(-1)),
@@ -36,6 +49,7 @@ const KEYS: [(Modifiers, Key, Wish); 14] = [
     (Modifiers::NONE, Key::ArrowDown, Wish::Move(0, -1)),
     (Modifiers::NONE, Key::ArrowLeft, Wish::Move(-1, 0)),
     (Modifiers::NONE, Key::ArrowRight, Wish::Move(1, 0)),
+    (Modifiers::NONE, Key::Enter, Wish::Write),
 ];
 
 impl PianoRollEditor {
@@ -48,11 +62,21 @@ impl PianoRollEditor {
         frame: &RollFrame<'_>,
         out: &mut RollResponse,
     ) {
-        if !response.has_focus() && self.gesture.is_none() {
+        self.has_focus = response.has_focus();
+        if std::mem::take(&mut self.wants_note) {
+            response.request_focus();
+            self.fulfil(Wish::Write, frame, out);
             return;
         }
+        // An open menu takes the keys, Escape above all.
+        let is_mine = self.has_focus && !egui::Popup::is_any_open(ui.ctx());
+        if !is_mine && self.gesture.is_none() {
+            return;
+        }
+        // Where there is nothing to walk through, Tab goes on to the next control.
+        let has_notes = frame.is_editable() && !frame.index.score().notes().is_empty();
         let keeps = EventFilter {
-            tab: false,
+            tab: has_notes,
             horizontal_arrows: true,
             vertical_arrows: true,
             escape: true,
@@ -60,25 +84,38 @@ impl PianoRollEditor {
         ui.memory_mut(|memory| memory.set_focus_lock_filter(response.id, keeps));
         for (modifiers, key, wish) in KEYS {
             let is_possible = match wish {
-                Wish::Cancel | Wish::SelectAll => true,
-                _ => !frame.view.selection.is_empty(),
+                Wish::Cancel | Wish::SelectAll | Wish::Write => true,
+                Wish::Move(..) | Wish::MoveBars(_) => true,
+                Wish::Walk(_) => has_notes,
+                Wish::Delete | Wish::Lengthen(_) => !frame.view.selection.is_empty(),
             };
             // A key without a meaning now is left to others.
             if is_possible && ui.input_mut(|input| input.consume_key(modifiers, key)) {
-                self.fulfil(wish, frame, out);
+                match wish {
+                    Wish::Cancel => self.cancel(response, frame, out),
+                    wish => self.fulfil(wish, frame, out),
+                }
                 return;
             }
         }
     }
 
-    fn fulfil(&mut self, wish: Wish, frame: &RollFrame<'_>, out: &mut RollResponse) {
-        if let Wish::Cancel = wish {
-            if self.gesture.take().is_none() && !frame.view.selection.is_empty() {
-                out.selection = Some(Selection::new());
-            }
-            self.press = None;
+    /// Gives up the gesture; without one lets go of the selection; without that of the keyboard,
+    /// so that nobody is caught here.
+    fn cancel(&mut self, response: &Response, frame: &RollFrame<'_>, out: &mut RollResponse) {
+        self.press = None;
+        if self.gesture.take().is_some() {
             return;
         }
+        if frame.view.selection.is_empty() {
+            response.surrender_focus();
+            self.has_focus = false;
+        } else {
+            out.selection = Some(Selection::new());
+        }
+    }
+
+    fn fulfil(&mut self, wish: Wish, frame: &RollFrame<'_>, out: &mut RollResponse) {
         if !frame.is_editable() {
             out.is_refused = true;
             return;
@@ -87,16 +124,55 @@ impl PianoRollEditor {
         if self.gesture.is_some() {
             return;
         }
-        let score = frame.index.score();
-        if let Wish::SelectAll = wish {
-            out.selection = Some(score.notes().iter().map(NoteKey::from).collect());
-            return;
+        match wish {
+            Wish::Cancel => {}
+            Wish::SelectAll => out.selection = Some(Selection::all(frame.index.score())),
+            Wish::Walk(way) => self.walk(way, frame, out),
+            Wish::Write => self.write_at_caret(frame, out),
+            wish if frame.view.selection.is_empty() => self.step_caret(wish, frame),
+            wish => self.change_selected(wish, frame, out),
         }
-        let notes: Vec<Note> = selected_notes(score, frame.view.selection).copied().collect();
+    }
+
+    /// Selects the next note or the one before, lets it sound and brings it into view. At the
+    /// last one it stays there.
+    fn walk(&mut self, way: Way, frame: &RollFrame<'_>, out: &mut RollResponse) {
+        let (score, selection) = (frame.index.score(), frame.view.selection);
+        let note = match way {
+            Way::On => selection.next_note(score).or_else(|| score.notes().last().copied()),
+            Way::Back => selection.previous_note(score).or_else(|| score.notes().first().copied()),
+        };
+        let Some(note) = note else { return };
+        self.caret = RollCaret { tick: note.start, pitch: note.pitch };
+        self.model = Some(note);
+        self.viewport.reveal(f64::from(note.start.0), note.pitch.number());
+        out.audition.push((note.pitch, note.velocity));
+        out.selection = Some(Selection::of([&note]));
+        out.status = Some(text::hint(&note, &frame.index));
+    }
+
+    fn step_caret(&mut self, wish: Wish, frame: &RollFrame<'_>) {
+        let (step, bar) = self.steps(frame, self.caret.tick);
+        match wish {
+            Wish::Move(steps, semitones) => self.move_caret(steps * step, semitones),
+            Wish::MoveBars(bars) => self.move_caret(bars * bar, 0),
+            _ => {}
+        }
+    }
+
+    /// Ticks of a step of the grid and of a bar at a place.
+    fn steps(&self, frame: &RollFrame<'_>, at: Tick) -> (i64, i64) {
+        let bar = frame.index.bars().at(at);
+        let step = self.step_at(&frame.index, at);
+        let step = step.ticks(frame.index.score().tempo_map.ticks_per_quarter(), bar);
+        (i64::from(step), i64::from(bar.end.0 - bar.start.0))
+    }
+
+    fn change_selected(&mut self, wish: Wish, frame: &RollFrame<'_>, out: &mut RollResponse) {
+        let notes: Vec<Note> =
+            selected_notes(frame.index.score(), frame.view.selection).copied().collect();
         let Some(first) = notes.first().copied() else { return };
-        let bar = frame.index.bars().at(first.start);
-        let step = self.step_at(&frame.index, first.start);
-        let step = i64::from(step.ticks(score.tempo_map.ticks_per_quarter(), bar));
+        let (step, bar) = self.steps(frame, first.start);
         let rows = self.viewport.pitches();
         let rows = (*rows.start(), *rows.end());
         self.gesture = match wish {
@@ -108,12 +184,9 @@ impl PianoRollEditor {
             Wish::Move(steps, semitones) => {
                 MoveNotes::by(notes, steps * step, semitones, rows).map(Gesture::Move)
             }
-            Wish::MoveBars(bars) => {
-                let ticks = i64::from(bar.end.0 - bar.start.0);
-                MoveNotes::by(notes, bars * ticks, 0, rows).map(Gesture::Move)
-            }
+            Wish::MoveBars(bars) => MoveNotes::by(notes, bars * bar, 0, rows).map(Gesture::Move),
             Wish::Lengthen(steps) => ResizeNotes::by(notes, steps * step).map(Gesture::Resize),
-            Wish::Cancel | Wish::SelectAll => None,
+            Wish::Cancel | Wish::SelectAll | Wish::Walk(_) | Wish::Write => None,
         };
         self.hear_the_keys(first, out);
         self.finish(frame, out);
@@ -124,6 +197,7 @@ impl PianoRollEditor {
         let Some(Gesture::Move(moved)) = &self.gesture else { return };
         let now = moved.grabbed_now();
         self.viewport.reveal(f64::from(now.start.0), now.pitch.number());
+        self.caret = RollCaret { tick: now.start, pitch: now.pitch };
         if moved.semitones() != 0 {
             let with_first = |note: &Note| note.start == first.start;
             let chord = moved.preview().into_iter().filter(with_first).take(10);

@@ -7,7 +7,10 @@
 //! - `index`: what is worked out once for a score
 //! - `hit`: what lies under the pointer
 //! - `gesture`: what a drag means, one file each, in ticks and pitches
+//! - `tools`: what a press and a drag mean
 //! - `pointer`, `wheel`, `keys`: from mouse and keyboard to gestures
+//! - `caret`: where Enter writes a note
+//! - `context_menu`: what can be done where the pointer is
 //! - `regions`, `options`: where the parts of the roll lie, and which are shown
 //! - `ruler`, `flags`, `chord_strip`: over the notes: loop, tempo and meter, harmonies
 //! - `lanes`: under them: velocities and pedal
@@ -15,9 +18,12 @@
 //! - `minimap`, `follow`: where in the piece one is
 //! - `summary`: the piece from far away
 //! - `show`, `paint`: how it looks
-//! - `text`: notes in words
+//! - `text`, `accessibility`: notes in words, also for a screen reader
 
+mod accessibility;
+mod caret;
 mod chord_strip;
+pub mod context_menu;
 mod flags;
 mod follow;
 mod gesture;
@@ -36,6 +42,7 @@ mod ruler;
 mod show;
 mod summary;
 mod text;
+mod tools;
 mod viewport;
 mod wheel;
 
@@ -44,9 +51,11 @@ use std::sync::Arc;
 use egui::{Id, Sense, Ui};
 
 use crate::editor::{Grid, GridStep, ScoreEdit, Selection};
-use crate::music::{Note, Pitch, Score, Tick, Velocity};
+use crate::music::{KeyScale, Note, Pitch, Score, Tick, Velocity};
 use crate::ui::theme::Theme;
+use caret::RollCaret;
 use chord_strip::Chords;
+pub use context_menu::MenuPlace;
 use flags::Flags;
 use gesture::{Gesture, Surroundings};
 use index::ScoreIndex;
@@ -57,6 +66,7 @@ use minimap::Minimap;
 pub use options::{Fold, Follow, RollMarks, RollOptions};
 use regions::Regions;
 use ruler::RulerDrag;
+pub use tools::Tool;
 pub use viewport::Viewport;
 
 /// Lines that notes snap to are at least so far apart when the grid follows the zoom, in points.
@@ -99,12 +109,18 @@ pub struct RollResponse {
     pub is_refused: bool,
     /// What is under the pointer or being done, in words for a status line.
     pub status: Option<String>,
+    /// Where the notes lie, for a menu over them.
+    pub canvas: Option<egui::Response>,
+    /// The other button was pressed here.
+    pub menu_place: Option<MenuPlace>,
 }
 
 /// The widget's own state: how the score is looked at, and what is being done to it.
 pub struct PianoRollEditor {
     /// What notes snap to.
     pub grid: Grid,
+    /// What a press and a drag mean.
+    pub tool: Tool,
     /// What is shown, and how.
     pub options: RollOptions,
     /// What the window knows of the piece besides the score.
@@ -117,6 +133,17 @@ pub struct PianoRollEditor {
     /// after the frame.
     ended: Option<Gesture>,
     press: Option<pointer::Press>,
+    /// The last click was spent on something, so that a second one right after it isn't a
+    /// double-click on what is there now.
+    has_spent_click: bool,
+    /// Where Enter writes a note.
+    caret: RollCaret,
+    /// A note at the caret was asked for from outside.
+    wants_note: bool,
+    /// Whether the keys are the roll's.
+    has_focus: bool,
+    /// What the menu is about that was opened last.
+    menu_place: MenuPlace,
     /// What new notes are like: the note touched last.
     model: Option<Note>,
     /// The key that a drag has let sound last, so that it isn't struck in every frame.
@@ -154,6 +181,7 @@ impl Default for PianoRollEditor {
     fn default() -> Self {
         Self {
             grid: Grid::default(),
+            tool: Tool::default(),
             options: RollOptions::default(),
             marks: RollMarks::default(),
             viewport: Viewport::new(480),
@@ -162,6 +190,11 @@ impl Default for PianoRollEditor {
             gesture: None,
             ended: None,
             press: None,
+            has_spent_click: false,
+            caret: RollCaret::default(),
+            wants_note: false,
+            has_focus: false,
+            menu_place: MenuPlace::default(),
             model: None,
             heard: None,
             held_key: None,
@@ -200,7 +233,7 @@ impl PianoRollEditor {
 
     /// A roll for another piece, with the same options.
     pub fn for_another_piece(&self) -> Self {
-        Self { options: self.options, ..Self::default() }
+        Self { options: self.options, tool: self.tool, ..Self::default() }
     }
 
     /// Shows the whole piece.
@@ -270,7 +303,9 @@ impl PianoRollEditor {
         self.paint(ui, &frame, held_key, hovered.as_ref(), &mut out);
         self.flags_ui(ui, &frame, &mut out);
         self.minimap_ui(ui, &frame);
-        self.tell_screen_reader(ui, &frame);
+        if let Some(canvas) = &out.canvas {
+            self.tell_screen_reader(ui, &frame, canvas);
+        }
         if out.edit.is_some() || out.selection.is_some() {
             ui.ctx().request_repaint();
         }
@@ -387,6 +422,11 @@ impl PianoRollEditor {
         self.grid.step(ticks_per_quarter, index.bars().at(tick), min_ticks)
     }
 
+    /// The scale that notes are written and moved in, if the user wants that.
+    fn snap_scale(&self, is_free: bool) -> Option<KeyScale> {
+        self.marks.key.filter(|_| self.options.snaps_to_scale && !is_free)
+    }
+
     fn surroundings<'a>(&self, ui: &Ui, index: &'a ScoreIndex) -> Surroundings<'a> {
         let is_free = ui.input(|input| input.modifiers.alt);
         let step = self.step_at(index, Tick(self.viewport.ticks().0));
@@ -394,6 +434,7 @@ impl PianoRollEditor {
         Surroundings {
             index,
             snap: (!is_free).then_some(step),
+            scale: self.snap_scale(is_free),
             pitches: (*rows.start(), *rows.end()),
         }
     }

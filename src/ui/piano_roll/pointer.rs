@@ -4,12 +4,13 @@ use egui::WidgetInfo;
 use egui::{CursorIcon, Modifiers, PointerButton, Pos2, Response, Role, Sense, Ui, Vec2};
 
 use super::gesture::{
-    Edge, Gesture, Marquee, MarqueeMode, MoveMode, MoveNotes, ResizeNotes, RollPoint,
+    DrawNote, Edge, EraseNotes, Gesture, Marquee, MarqueeMode, MoveMode, MoveNotes, ResizeNotes,
+    RollPoint,
 };
-use super::hit::{Hit, Zone, hit};
-use super::{PianoRollEditor, RollFrame, RollResponse, text};
-use crate::editor::{NoteKey, ScoreEdit, Selection, selected_notes};
-use crate::music::{Note, Pitch, Tick, Velocity};
+use super::hit::{Hit, Zone, hit, note_rect};
+use super::{MenuPlace, PianoRollEditor, RollFrame, RollResponse, Tool, paint, text};
+use crate::editor::{NoteKey, ScoreEdit, Selection, operations, selected_notes};
+use crate::music::{Note, Pitch, Tick};
 
 /// Notes of a chord that are let sound at once while it is dragged.
 const MAX_HEARD: usize = 10;
@@ -20,6 +21,11 @@ pub struct Press {
     point: RollPoint,
     hit: Option<Hit>,
     modifiers: Modifiers,
+}
+
+/// Keys that begin a rubber band with any tool, over notes too.
+fn is_band(modifiers: Modifiers) -> bool {
+    modifiers.shift && modifiers.command
 }
 
 impl PianoRollEditor {
@@ -39,8 +45,11 @@ impl PianoRollEditor {
             let pointer = &input.pointer;
             (pointer.interact_pos(), pointer.primary_pressed(), input.modifiers)
         });
+        // A press and its release may come in the same frame.
+        let is_pressed =
+            response.is_pointer_button_down_on() || response.clicked_by(PointerButton::Primary);
         if pressed
-            && response.is_pointer_button_down_on()
+            && is_pressed
             && let Some(pos) = pos
         {
             response.request_focus();
@@ -55,12 +64,21 @@ impl PianoRollEditor {
         } else if response.clicked_by(button) {
             self.click(frame, modifiers, out);
         }
+        if response.secondary_clicked()
+            && let Some(pos) = pos
+        {
+            response.request_focus();
+            self.open_menu(frame, pos, out);
+        }
         if response.dragged_by(PointerButton::Middle) {
             self.viewport.scroll(response.drag_delta());
             self.looked_away = true;
         }
         self.keys(ui, &response, frame, out);
-        self.hover(ui, &response, frame)
+        let hovered = self.hover(ui, &response, frame);
+        out.menu_place = Some(self.menu_place);
+        out.canvas = Some(response);
+        hovered
     }
 
     fn press(
@@ -72,14 +90,42 @@ impl PianoRollEditor {
     ) {
         self.finish(frame, out);
         let hit = hit(&frame.index, &self.viewport, frame.view.selection, pos);
-        self.press = Some(Press { point: self.point(pos), hit, modifiers });
-        let Some(Hit { note, .. }) = hit else { return };
+        let point = self.point(pos);
+        self.press = Some(Press { point, hit, modifiers });
+        let is_plain = !modifiers.shift && !modifiers.command;
+        match hit {
+            Some(hit) => self.press_note(frame, hit.note, modifiers, out),
+            None if self.tool == Tool::Draw && is_plain && frame.is_editable() => {
+                let note = self.note_at(frame, point, modifiers);
+                out.audition.push((note.pitch, note.velocity));
+                self.gesture = Some(Gesture::Draw(DrawNote::new(note, point)));
+            }
+            None => {}
+        }
+    }
+
+    fn press_note(
+        &mut self,
+        frame: &RollFrame<'_>,
+        note: Note,
+        modifiers: Modifiers,
+        out: &mut RollResponse,
+    ) {
+        if is_band(modifiers) {
+            return;
+        }
+        let Some(press) = self.press else { return };
+        let is_plain = !modifiers.shift && !modifiers.command;
+        if self.tool == Tool::Erase && is_plain && frame.is_editable() {
+            self.gesture = Some(Gesture::Erase(EraseNotes::new(Some(note), press.point)));
+            return;
+        }
         out.audition.push((note.pitch, note.velocity));
         self.heard = Some(note.pitch);
         self.model = Some(note);
         let key = NoteKey::from(&note);
-        let is_plain = !modifiers.shift && !modifiers.command;
-        if frame.is_editable() && is_plain && !frame.view.selection.contains(&key) {
+        let chooses = matches!(self.tool, Tool::Select | Tool::Draw) && is_plain;
+        if frame.is_editable() && chooses && !frame.view.selection.contains(&key) {
             out.selection = Some(Selection::from([key]));
         }
     }
@@ -93,7 +139,7 @@ impl PianoRollEditor {
         out: &mut RollResponse,
     ) {
         let button = PointerButton::Primary;
-        if response.drag_started_by(button) {
+        if response.drag_started_by(button) && self.gesture.is_none() {
             if frame.is_editable() {
                 self.begin(frame, out);
             } else {
@@ -114,6 +160,12 @@ impl PianoRollEditor {
             self.hear_the_move(out);
         }
         if response.drag_stopped_by(button) {
+            if self.gesture.is_none()
+                && let Some(press) = self.press
+            {
+                // A hand that shook while it cut.
+                self.split(frame, press, out);
+            }
             self.finish(frame, out);
             self.press = None;
         }
@@ -123,16 +175,26 @@ impl PianoRollEditor {
     fn begin(&mut self, frame: &RollFrame<'_>, out: &mut RollResponse) {
         let Some(press) = self.press else { return };
         let selection = out.selection.as_ref().unwrap_or(frame.view.selection);
-        let Some(Hit { note, zone }) = press.hit else {
-            let mode = match press.modifiers {
-                modifiers if modifiers.shift => MarqueeMode::Add,
-                modifiers if modifiers.command => MarqueeMode::Toggle,
-                _ => MarqueeMode::Replace,
-            };
-            let marquee = Marquee::new(mode, selection.clone(), press.point);
-            self.gesture = Some(Gesture::Marquee(marquee));
+        let is_plain = !press.modifiers.shift && !press.modifiers.command;
+        let Some(Hit { note, zone }) = press.hit.filter(|_| !is_band(press.modifiers)) else {
+            self.gesture = Some(match self.tool {
+                Tool::Erase if is_plain => Gesture::Erase(EraseNotes::new(None, press.point)),
+                _ => {
+                    let mode = match press.modifiers {
+                        modifiers if is_band(modifiers) => MarqueeMode::Replace,
+                        modifiers if modifiers.shift => MarqueeMode::Add,
+                        modifiers if modifiers.command => MarqueeMode::Toggle,
+                        _ => MarqueeMode::Replace,
+                    };
+                    Gesture::Marquee(Marquee::new(mode, selection.clone(), press.point))
+                }
+            });
             return;
         };
+        if self.tool == Tool::Split && !press.modifiers.command {
+            // It cuts where it was pressed, once it is released.
+            return;
+        }
         let key = NoteKey::from(&note);
         let notes = if selection.contains(&key) {
             selected_notes(frame.index.score(), selection).copied().collect()
@@ -141,14 +203,16 @@ impl PianoRollEditor {
             vec![note]
         };
         let mode = if press.modifiers.command { MoveMode::Copy } else { MoveMode::Move };
-        self.gesture = Some(match zone {
-            Zone::Body => Gesture::Move(MoveNotes::new(note, notes, press.point, mode)),
-            Zone::LeftEdge => {
-                Gesture::Resize(ResizeNotes::new(Edge::Start, note, notes, press.point))
-            }
-            Zone::RightEdge => {
-                Gesture::Resize(ResizeNotes::new(Edge::End, note, notes, press.point))
-            }
+        let edge = match zone {
+            // A copy is made wherever the note is taken.
+            _ if mode == MoveMode::Copy => None,
+            Zone::Body => None,
+            Zone::LeftEdge => Some(Edge::Start),
+            Zone::RightEdge => Some(Edge::End),
+        };
+        self.gesture = Some(match edge {
+            None => Gesture::Move(MoveNotes::new(note, notes, press.point, mode)),
+            Some(edge) => Gesture::Resize(ResizeNotes::new(edge, note, notes, press.point)),
         });
     }
 
@@ -160,20 +224,39 @@ impl PianoRollEditor {
             return;
         }
         let Some(edit) = gesture.edit() else { return };
-        out.selection = Some(gesture.preview().iter().map(NoteKey::from).collect());
+        out.selection = Some(match &gesture {
+            Gesture::Erase(erased) => {
+                let selection = frame.view.selection.iter();
+                selection.filter(|key| !erased.keys().contains(key)).copied().collect()
+            }
+            // Notes are known by everything but their velocity.
+            Gesture::Velocity(_) => frame.view.selection.clone(),
+            _ => gesture.preview().iter().map(NoteKey::from).collect(),
+        });
         out.edit = Some(edit);
         self.model = match &gesture {
             Gesture::Resize(resize) => Some(resize.grabbed_now()),
             Gesture::Move(moved) => Some(moved.grabbed_now()),
             Gesture::Velocity(change) => Some(change.grabbed_now()),
-            Gesture::Marquee(_) => self.model,
+            Gesture::Draw(drawn) => Some(drawn.note()),
+            Gesture::Marquee(_) | Gesture::Erase(_) => self.model,
         };
         self.ended = Some(gesture);
     }
 
     fn click(&mut self, frame: &RollFrame<'_>, modifiers: Modifiers, out: &mut RollResponse) {
         let Some(press) = self.press.take() else { return };
+        self.has_spent_click = false;
         if !frame.is_editable() {
+            out.is_refused |= self.tool != Tool::Select;
+            return;
+        }
+        if self.gesture.is_some() {
+            self.has_spent_click = true;
+            return self.finish(frame, out);
+        }
+        if self.split(frame, press, out) {
+            self.has_spent_click = true;
             return;
         }
         let adds = modifiers.shift || modifiers.command;
@@ -188,10 +271,74 @@ impl PianoRollEditor {
             }
             Some(Hit { note, .. }) => Selection::from([NoteKey::from(&note)]),
             None if adds => return,
-            None => Selection::new(),
+            None => {
+                self.place_caret(frame, press.point, modifiers.alt);
+                Selection::new()
+            }
         };
         if selection != *frame.view.selection {
             out.selection = Some(selection);
+        }
+    }
+
+    /// With the Split tool, cuts the note that was pressed; with Shift all that are selected.
+    /// Whether the press was meant so.
+    fn split(&mut self, frame: &RollFrame<'_>, press: Press, out: &mut RollResponse) -> bool {
+        let (Tool::Split, Some(Hit { note, .. })) = (self.tool, press.hit) else { return false };
+        if press.modifiers.command || !frame.is_editable() {
+            return false;
+        }
+        let Some(tick) = self.cut_at(frame, &note, press.point, press.modifiers.alt) else {
+            return true;
+        };
+        let (score, selection) = (frame.index.score(), frame.view.selection);
+        let change = match press.modifiers.shift {
+            true => operations::split_at(score, selection, tick),
+            false => operations::split_note(score, selection, &note, tick),
+        };
+        if let Some(change) = change {
+            out.edit = Some(change.edit);
+            out.selection = Some(change.selection);
+        }
+        true
+    }
+
+    /// Where a note would be cut: at the line of the grid inside it that is nearest to a point;
+    /// at the point itself with Alt, or where the grid is too coarse for the note.
+    fn cut_at(
+        &self,
+        frame: &RollFrame<'_>,
+        note: &Note,
+        point: RollPoint,
+        is_free: bool,
+    ) -> Option<Tick> {
+        // Casts from float saturate.
+        let free = Tick(point.tick.round() as u32);
+        let step = self.step_at(&frame.index, free);
+        let bars = frame.index.bars();
+        let quarter = frame.index.score().tempo_map.ticks_per_quarter();
+        let lines = [step.line_before(free, bars, quarter), step.line_after(free, bars, quarter)];
+        let is_inside = |tick: &Tick| note.start < *tick && *tick < note.end();
+        let line = lines.into_iter().filter(is_inside).min_by_key(|line| line.0.abs_diff(free.0));
+        line.filter(|_| !is_free).or_else(|| Some(free).filter(is_inside))
+    }
+
+    /// The line at which the Split tool would cut, under the pointer.
+    pub(super) fn paint_cut(&self, ui: &Ui, frame: &RollFrame<'_>) {
+        let (pos, is_free) = ui.input(|input| (input.pointer.hover_pos(), input.modifiers.alt));
+        let canvas = frame.regions.canvas;
+        let is_cutting = self.tool == Tool::Split && self.gesture.is_none() && frame.is_editable();
+        let Some(pos) = pos.filter(|_| is_cutting && ui.rect_contains_pointer(canvas)) else {
+            return;
+        };
+        let selection = frame.view.selection;
+        let Some(Hit { note, .. }) = hit(&frame.index, &self.viewport, selection, pos) else {
+            return;
+        };
+        if let Some(tick) = self.cut_at(frame, &note, self.point(pos), is_free) {
+            let x = self.viewport.x_from_tick(f64::from(tick.0));
+            let row = note_rect(&self.viewport, &note);
+            paint::paint_cut(&ui.painter_at(canvas), x, row, frame.view.theme);
         }
     }
 
@@ -203,6 +350,10 @@ impl PianoRollEditor {
         modifiers: Modifiers,
         out: &mut RollResponse,
     ) {
+        if self.has_spent_click || self.gesture.is_some() {
+            // Two quick clicks with a tool are no double-click.
+            return self.click(frame, modifiers, out);
+        }
         self.press = None;
         if !frame.is_editable() {
             out.is_refused = true;
@@ -211,33 +362,43 @@ impl PianoRollEditor {
         if hit(&frame.index, &self.viewport, frame.view.selection, pos).is_some() {
             return;
         }
-        let note = self.new_note(frame, self.point(pos), modifiers);
+        let note = self.note_at(frame, self.point(pos), modifiers);
         self.model = Some(note);
         out.audition.push((note.pitch, note.velocity));
         out.selection = Some(Selection::from([NoteKey::from(&note)]));
         out.edit = Some(ScoreEdit::Add { notes: vec![note] });
     }
 
-    fn new_note(&self, frame: &RollFrame<'_>, point: RollPoint, modifiers: Modifiers) -> Note {
-        let score = frame.index.score();
-        let ticks_per_quarter = score.tempo_map.ticks_per_quarter();
-        // Casts from float saturate.
-        let free = Tick(point.tick as u32);
-        let step = self.step_at(&frame.index, free);
-        let start = match modifiers.alt {
-            true => free,
-            false => step.line_before(free, frame.index.bars(), ticks_per_quarter),
-        };
-        let length = self.model.map_or(Tick(ticks_per_quarter.get()), |model| model.length);
-        let last_part = score.parts.len().saturating_sub(1);
-        let part = self.model.map_or(0, |model| usize::from(model.part)).min(last_part);
-        Note {
-            start,
-            length: Tick(length.0.min(u32::MAX - start.0).max(1)),
-            pitch: Pitch::new(point.pitch).unwrap_or(Pitch::MIDDLE_C),
-            velocity: self.model.map_or(Velocity::COMPOSED, |model| model.velocity),
-            part: part as u8,
+    /// A note like the last one, in the cell of a point; with Alt right at the point, whatever
+    /// the grid and the scale.
+    fn note_at(&self, frame: &RollFrame<'_>, point: RollPoint, modifiers: Modifiers) -> Note {
+        let start = self.cell(frame, point, modifiers.alt);
+        let pitch = Pitch::new(point.pitch).unwrap_or(Pitch::MIDDLE_C);
+        let pitch = self.snap_scale(modifiers.alt).map_or(pitch, |scale| scale.nearest(pitch));
+        self.note_like_the_last(frame, start, pitch)
+    }
+
+    /// Makes what was pressed with the other button what the menu is about: a note gets selected,
+    /// an empty place gets the caret.
+    fn open_menu(&mut self, frame: &RollFrame<'_>, pos: Pos2, out: &mut RollResponse) {
+        if !frame.is_editable() || self.gesture.is_some() {
+            return;
         }
+        let selection = frame.view.selection;
+        let Some(Hit { note, .. }) = hit(&frame.index, &self.viewport, selection, pos) else {
+            self.place_caret(frame, self.point(pos), false);
+            self.menu_place = MenuPlace::Nothing;
+            return;
+        };
+        let key = NoteKey::from(&note);
+        self.model = Some(note);
+        if !selection.contains(&key) {
+            out.selection = Some(Selection::from([key]));
+        }
+        self.menu_place = match selection.contains(&key) && selection.len() > 1 {
+            true => MenuPlace::Selection,
+            false => MenuPlace::Note,
+        };
     }
 
     /// A note that is moved to another pitch is heard there, with those that sound along with it.
@@ -270,6 +431,8 @@ impl PianoRollEditor {
                 Gesture::Resize(_) => CursorIcon::ResizeHorizontal,
                 Gesture::Move(moved) if moved.mode == MoveMode::Copy => CursorIcon::Copy,
                 Gesture::Move(_) => CursorIcon::Grabbing,
+                Gesture::Draw(_) => Tool::Draw.cursor(),
+                Gesture::Erase(_) => Tool::Erase.cursor(),
                 Gesture::Marquee(_) | Gesture::Velocity(_) => CursorIcon::Default,
             };
             ui.ctx().set_cursor_icon(cursor);
@@ -277,12 +440,17 @@ impl PianoRollEditor {
         }
         let pos = response.hover_pos()?;
         let selection = frame.view.selection;
-        let Hit { note, zone } = hit(&frame.index, &self.viewport, selection, pos)?;
+        let Some(Hit { note, zone }) = hit(&frame.index, &self.viewport, selection, pos) else {
+            if frame.is_editable() {
+                ui.ctx().set_cursor_icon(self.tool.cursor());
+            }
+            return None;
+        };
         if frame.is_editable() {
-            let cursor = match zone {
+            let cursor = self.tool.cursor_on_note().unwrap_or(match zone {
                 Zone::Body => CursorIcon::Grab,
                 Zone::LeftEdge | Zone::RightEdge => CursorIcon::ResizeHorizontal,
-            };
+            });
             ui.ctx().set_cursor_icon(cursor);
         }
         response.clone().on_hover_text_at_pointer(text::hint(&note, &frame.index));

@@ -1,17 +1,14 @@
-//! What is shown of a frame, from the back to the front, and what a screen reader is told.
+//! What is shown of a frame, from the back to the front.
 
-use egui::{Rect, Role, Sense, Ui, WidgetInfo, pos2, vec2};
+use egui::{Rect, Ui, pos2, vec2};
 
 use super::gesture::Gesture;
 use super::paint::{self, NoteLayers};
 use super::viewport::Viewport;
-use super::{PianoRollEditor, RollFrame, RollResponse, hit, text};
-use crate::editor::{NoteKey, Selection, selected_notes};
+use super::{PianoRollEditor, RollFrame, RollResponse, text};
+use crate::editor::Selection;
 use crate::music::{Note, Pitch, Tick};
 use crate::ui::theme::SPACE;
-
-/// So many selected notes are told to a screen reader.
-const MAX_SPOKEN: usize = 64;
 
 impl PianoRollEditor {
     pub(super) fn paint(
@@ -36,7 +33,14 @@ impl PianoRollEditor {
         };
         let banded = band.map(|marquee| marquee.selection(index));
         let selection = if frame.is_editable() { frame.view.selection } else { &nothing };
+        let parts = match self.options.colors_parts {
+            true => index.score().parts.iter().enumerate().collect(),
+            false => Vec::new(),
+        };
+        let parts = parts.into_iter().map(|(idx, part)| theme.part_color(part.color, idx));
+        let parts: Vec<_> = parts.collect();
         let layers = NoteLayers {
+            parts: &parts,
             selection: banded.as_ref().or(out.selection.as_ref()).unwrap_or(selection),
             preview: &gesture.map(Gesture::preview).unwrap_or_default(),
             selected_are_ghosts: gesture.is_some_and(|gesture| !gesture.keeps_originals()),
@@ -45,6 +49,7 @@ impl PianoRollEditor {
         let layers = match gesture {
             // What moves is what was selected when it began.
             Some(Gesture::Marquee(_)) | None => layers,
+            Some(Gesture::Erase(erased)) => NoteLayers { selection: erased.keys(), ..layers },
             Some(_) => NoteLayers { selection, ..layers },
         };
         paint::paint_notes(&painter, &self.viewport, index, &layers, theme);
@@ -56,9 +61,11 @@ impl PianoRollEditor {
             );
         }
         if index.pitches().is_none() && frame.is_editable() && gesture.is_none() {
-            let words = "Double-click to write a note, or press Compose";
+            let words = "Double-click or press Enter to write a note, or press Compose";
             paint::paint_empty(&painter, regions.canvas, words, theme);
         }
+        self.paint_caret(ui, frame);
+        self.paint_cut(ui, frame);
         let playhead = f64::from(frame.playhead.0);
         paint::paint_playhead(&painter, &self.viewport, playhead, theme);
         self.paint_margins(ui, frame, held_key);
@@ -105,28 +112,6 @@ impl PianoRollEditor {
             out.status = Some(words);
         } else if let Some(note) = hovered {
             out.status = Some(text::hint(note, &frame.index));
-        }
-    }
-
-    /// A painted roll says nothing to a screen reader by itself: the selected notes get nodes.
-    pub(super) fn tell_screen_reader(&self, ui: &Ui, frame: &RollFrame<'_>) {
-        if !frame.is_editable() {
-            return;
-        }
-        let (first, last) = self.viewport.ticks();
-        let seen = selected_notes(frame.index.score(), frame.view.selection)
-            .filter(|note| note.start.0 <= last && note.end().0 > first)
-            .take(MAX_SPOKEN);
-        for note in seen {
-            let rect = hit::note_rect(&self.viewport, note).intersect(frame.regions.canvas);
-            if !rect.is_positive() {
-                continue;
-            }
-            let response = ui.interact(rect, frame.id.with(NoteKey::from(note)), Sense::empty());
-            let words = text::spoken_note(note, &frame.index);
-            response.widget_info(|| {
-                WidgetInfo::selected(Role::GraphicsObject, true, true, words.clone())
-            });
         }
     }
 }

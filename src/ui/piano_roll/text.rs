@@ -33,6 +33,35 @@ pub fn length(length: Tick, index: &ScoreIndex) -> String {
     }
 }
 
+/// A length as a musician says it: "eighth", "dotted quarter", "sixteenth triplet"; as
+/// [`length`] writes it when it has no such name.
+pub fn spoken_length(length: Tick, index: &ScoreIndex) -> String {
+    const NAMES: [(u64, &str); 7] = [
+        (1, "whole"),
+        (2, "half"),
+        (4, "quarter"),
+        (8, "eighth"),
+        (16, "sixteenth"),
+        (32, "thirty-second"),
+        (64, "sixty-fourth"),
+    ];
+    let whole = u64::from(index.score().tempo_map.ticks_per_quarter().get()) * 4;
+    let ticks = u64::from(length.0);
+    for (per_whole, name) in NAMES {
+        let parts = ticks * per_whole;
+        if parts == whole {
+            return name.to_owned();
+        }
+        if parts * 2 == whole * 3 {
+            return format!("dotted {name}");
+        }
+        if parts * 3 == whole * 2 {
+            return format!("{name} triplet");
+        }
+    }
+    format!("length {}", self::length(length, index))
+}
+
 /// "+1 beat", "−1.5 beats": a distance counted in the beats of the bar at `at`.
 pub fn signed_beats(ticks: i64, index: &ScoreIndex, at: Tick) -> String {
     let beats = ticks as f64 / f64::from(index.bars().at(at).ticks_per_beat);
@@ -68,19 +97,23 @@ pub fn clock(secs: f64) -> String {
     format!("{minutes}:{secs:04.1}")
 }
 
-/// "C sharp 4, bar 3 beat 2, length 1/8, velocity 84".
+/// "C sharp 4, bar 3 beat 2, eighth, velocity 84".
 pub fn spoken_note(note: &Note, index: &ScoreIndex) -> String {
-    let (bar, beat, ticks) = count(note.start, index);
-    let ticks = match ticks {
-        0 => String::new(),
-        n => format!(" tick {n}"),
-    };
     format!(
-        "{}, bar {bar} beat {beat}{ticks}, length {}, velocity {}",
+        "{}, {}, {}, velocity {}",
         spoken_pitch(note.pitch),
-        length(note.length, index),
+        spoken_place(note.start, index),
+        spoken_length(note.length, index),
         note.velocity.number()
     )
+}
+
+/// "bar 3 beat 2", "bar 3 beat 2 tick 7".
+pub fn spoken_place(tick: Tick, index: &ScoreIndex) -> String {
+    match count(tick, index) {
+        (bar, beat, 0) => format!("bar {bar} beat {beat}"),
+        (bar, beat, ticks) => format!("bar {bar} beat {beat} tick {ticks}"),
+    }
 }
 
 fn count(tick: Tick, index: &ScoreIndex) -> (u32, u32, u32) {
@@ -111,11 +144,15 @@ mod tests {
             part: 0,
         };
         assert_eq!(hint(&note, &index), "C#4 · 3:2:007 · 3/8 · velocity 84");
-        let spoken = "C sharp 4, bar 3 beat 2 tick 7, length 3/8, velocity 84";
+        let spoken = "C sharp 4, bar 3 beat 2 tick 7, dotted quarter, velocity 84";
         assert_eq!(spoken_note(&note, &index), spoken);
         assert_eq!(spoken_pitch(Pitch::new(0).unwrap()), "C minus 1");
         assert_eq!(length(Tick(137), &index), "137 ticks");
         assert_eq!(length(Tick(1920), &index), "1");
+        assert_eq!(spoken_length(Tick(240), &index), "eighth");
+        assert_eq!(spoken_length(Tick(1920), &index), "whole");
+        assert_eq!(spoken_length(Tick(160), &index), "eighth triplet");
+        assert_eq!(spoken_length(Tick(2400), &index), "length 5/4");
         assert_eq!(clock(64.16), "1:04.2");
         assert_eq!(clock(59.97), "1:00.0");
         assert_eq!(signed_beats(480, &index, Tick(0)), "+1 beat");

@@ -267,7 +267,7 @@ impl Viewport {
         let (lowest, highest) = (f64::from(*pitches.start()), f64::from(*pitches.end()));
         self.ticks_per_point = self.ticks_per_quarter / 48.0;
         let n_rows = self.n_rows_between(&pitches) as f32 + 6.0;
-        self.row_height = (self.rect.height() / n_rows).clamp(9.0, 16.0);
+        self.row_height = (self.rect.height() / n_rows).clamp(6.0, 16.0);
         self.left = 0.0;
         self.center_pitch((lowest + highest) / 2.0);
     }

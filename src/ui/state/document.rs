@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use crate::editor::{EditError, History, ScoreEdit, Selection};
+use crate::editor::{Change, EditError, History, ScoreEdit, Selection};
 use crate::music::{Key, KeyScale, Score, Tick};
 use crate::tokens::{FrameRate, Playback, score_from_roll};
 use crate::ui::piano_roll::RollLook;
@@ -98,8 +98,26 @@ impl Document {
 
     /// Commits an edit; what was composed stays composed when it is edited.
     pub fn commit(&mut self, edit: &ScoreEdit) -> Result<(), EditError> {
-        let rate = self.composed_rate();
-        self.history.commit_selected(edit, Some(&self.selection), None, None)?;
+        self.commit_selected(edit, None)
+    }
+
+    /// Commits an edit with what is selected once it is done: redo selects that again.
+    pub fn commit_change(&mut self, change: &Change) -> Result<(), EditError> {
+        self.commit_selected(&change.edit, Some(&change.selection))
+    }
+
+    fn commit_selected(
+        &mut self,
+        edit: &ScoreEdit,
+        after: Option<&Selection>,
+    ) -> Result<(), EditError> {
+        let (rate, state) = (self.composed_rate(), self.history.state());
+        self.history.commit_selected(edit, Some(&self.selection), after, None)?;
+        if self.history.state() == state {
+            // Nothing has changed, and so the history remembers no selection.
+            self.selection = after.unwrap_or(&self.selection).clone();
+            return Ok(());
+        }
         self.selection = self.history.selection().clone();
         self.set_composed_rate(rate);
         self.compare();

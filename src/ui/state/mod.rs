@@ -3,6 +3,7 @@
 
 mod composing;
 mod document;
+mod edit_form;
 mod insert;
 mod library;
 mod notices;
@@ -18,6 +19,7 @@ pub use composing::{
     minutes_seconds,
 };
 pub use document::{Document, ProjectView};
+pub use edit_form::{EditForm, TransposeBy};
 pub use insert::{Place, place_take};
 pub use library::{Coverage, CoverageFigures, CoverageKey, Library};
 pub use notices::{Notice, NoticeKind, Notices, Offer};
@@ -26,7 +28,7 @@ pub use takes::{Provenance, TakeEntry, TakeId, Takes};
 pub use training::{Training, best_epoch, run_name, universal_time};
 
 use crate::model::{DeviceChoice, DeviceKind, DeviceReport, Run};
-use crate::music::{Key, KeyScale, Score};
+use crate::music::{Key, KeyScale, Scale, Score, Tick};
 use crate::ui::sessions::Unfinished;
 
 /// Whose notes are in the roll and in the loudspeakers.
@@ -154,6 +156,19 @@ impl State {
             Shown::Score => self.sound.playhead_secs,
             _ => self.sound.score_playhead_secs,
         }
+    }
+
+    /// The tick of the score at which its playhead stands.
+    pub fn score_playhead(&self) -> Tick {
+        let tempo_map = &self.document.history.score().tempo_map;
+        tempo_map.tick_from_secs(self.score_playhead_secs())
+    }
+
+    /// The scale that notes are moved within: of the key that was set, else of the one that was
+    /// estimated, else C major.
+    pub fn edit_scale(&self) -> KeyScale {
+        let key = self.document.key.or(self.estimated_key());
+        key.unwrap_or(KeyScale::new(0, Scale::Major))
     }
 
     /// The kind of device that training will use, as far as it is known.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::ComposeForm;
+use super::{ComposeForm, EditForm};
 use crate::model::{DeviceChoice, TrainingSettings};
 use crate::ui::curves::CurveView;
 use crate::ui::piano_roll::RollOptions;
@@ -21,6 +21,10 @@ pub struct Preferences {
     /// 0–1.
     pub volume: f32,
     pub repeats: bool,
+    /// Whether notes sound when they are clicked, added or moved.
+    pub hears_notes: bool,
+    /// What the dialogs of the Edit menu were given last.
+    pub edits: EditForm,
     pub metronome: bool,
     /// A bar of clicks goes before the music.
     pub count_in: bool,
@@ -54,6 +58,8 @@ impl Default for Preferences {
             shows_curves: true,
             volume: 0.8,
             repeats: false,
+            hears_notes: true,
+            edits: EditForm::default(),
             metronome: false,
             count_in: false,
             ui_scale: 1.0,

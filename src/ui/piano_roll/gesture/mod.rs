@@ -1,11 +1,15 @@
 //! What a press, a drag and a release mean. Each gesture is a file; they see ticks and pitches,
 //! never points of the screen, and yield one edit when they end.
 
+mod draw_note;
+mod erase;
 mod marquee;
 mod move_notes;
 mod resize_notes;
 mod velocity;
 
+pub use draw_note::DrawNote;
+pub use erase::EraseNotes;
 pub use marquee::{Marquee, MarqueeMode};
 pub use move_notes::{MoveMode, MoveNotes};
 pub use resize_notes::{Edge, ResizeNotes};
@@ -15,7 +19,7 @@ use std::ops::RangeInclusive;
 
 use super::index::ScoreIndex;
 use crate::editor::{GridStep, ScoreEdit};
-use crate::music::{Note, Tick};
+use crate::music::{KeyScale, Note, Tick};
 
 /// Where the pointer is in the piece.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -33,6 +37,8 @@ pub struct Surroundings<'a> {
     pub snap: Option<GridStep>,
     /// Rows a note can be moved to.
     pub pitches: (u8, u8),
+    /// The scale on which a note comes to lie whose pitch is changed; `None` for any pitch.
+    pub scale: Option<KeyScale>,
 }
 
 impl Surroundings<'_> {
@@ -56,6 +62,8 @@ pub enum Gesture {
     Resize(ResizeNotes),
     Marquee(Marquee),
     Velocity(ChangeVelocity),
+    Draw(DrawNote),
+    Erase(EraseNotes),
 }
 
 impl Gesture {
@@ -65,6 +73,8 @@ impl Gesture {
             Self::Move(gesture) => gesture.update(point, surroundings),
             Self::Resize(gesture) => gesture.update(point, surroundings),
             Self::Marquee(gesture) => gesture.update(point),
+            Self::Draw(gesture) => gesture.update(point, surroundings),
+            Self::Erase(gesture) => gesture.update(point, surroundings.index),
             // The wheel drives it, not the pointer.
             Self::Velocity(_) => {}
         }
@@ -76,7 +86,8 @@ impl Gesture {
             Self::Move(gesture) => gesture.preview(),
             Self::Resize(gesture) => gesture.preview(),
             Self::Velocity(gesture) => gesture.preview(),
-            Self::Marquee(_) => Vec::new(),
+            Self::Draw(gesture) => vec![gesture.note()],
+            Self::Marquee(_) | Self::Erase(_) => Vec::new(),
         }
     }
 
@@ -84,8 +95,8 @@ impl Gesture {
     pub fn keeps_originals(&self) -> bool {
         match self {
             Self::Move(gesture) => gesture.mode == MoveMode::Copy,
-            Self::Marquee(_) => true,
-            Self::Resize(_) | Self::Velocity(_) => false,
+            Self::Marquee(_) | Self::Draw(_) => true,
+            Self::Resize(_) | Self::Velocity(_) | Self::Erase(_) => false,
         }
     }
 
@@ -95,6 +106,8 @@ impl Gesture {
             Self::Move(gesture) => gesture.status(index),
             Self::Resize(gesture) => gesture.status(index),
             Self::Velocity(gesture) => gesture.status(),
+            Self::Draw(gesture) => gesture.status(index),
+            Self::Erase(gesture) => gesture.status(),
             Self::Marquee(_) => String::new(),
         }
     }
@@ -105,6 +118,8 @@ impl Gesture {
             Self::Move(gesture) => gesture.edit(),
             Self::Resize(gesture) => gesture.edit(),
             Self::Velocity(gesture) => gesture.edit(),
+            Self::Draw(gesture) => Some(gesture.edit()),
+            Self::Erase(gesture) => gesture.edit(),
             Self::Marquee(_) => None,
         }
     }

@@ -2,7 +2,7 @@
 
 use super::{RollPoint, Surroundings, pitch_range, replacement};
 use crate::editor::ScoreEdit;
-use crate::music::{Note, Pitch, Tick};
+use crate::music::{KeyScale, Note, Pitch, Tick};
 use crate::ui::piano_roll::index::ScoreIndex;
 use crate::ui::piano_roll::text;
 
@@ -44,8 +44,22 @@ impl MoveNotes {
         let start = f64::from(self.grabbed.start.0) + point.tick - self.origin.tick;
         let rest = surroundings.rest(start, self.grabbed.start);
         self.ticks = i64::from(rest.0) - i64::from(self.grabbed.start.0);
-        self.semitones = i32::from(point.pitch) - i32::from(self.origin.pitch);
+        self.semitones = self
+            .on_scale(i32::from(point.pitch) - i32::from(self.origin.pitch), surroundings.scale);
         self.keep_in_bounds(surroundings.pitches);
+    }
+
+    /// The grabbed note comes to lie on the scale and the others keep their distance to it, so
+    /// that no two of them can fall on one another.
+    fn on_scale(&self, semitones: i32, scale: Option<KeyScale>) -> i32 {
+        let wanted = self.grabbed.pitch.transposed(semitones).filter(|_| semitones != 0);
+        match (scale, wanted) {
+            (Some(scale), Some(wanted)) => {
+                let fitting = scale.nearest(wanted).number();
+                i32::from(fitting) - i32::from(self.grabbed.pitch.number())
+            }
+            _ => semitones,
+        }
     }
 
     /// No note may leave the piece or the rows, so that the whole group stops when one of its
@@ -77,10 +91,11 @@ impl MoveNotes {
 
     fn moved(&self, note: &Note) -> Note {
         let start = i64::from(note.start.0) + self.ticks;
+        let pitch = note.pitch.transposed(self.semitones).unwrap_or(note.pitch);
         Note {
             // In bounds by `keep_in_bounds`; were it not, the note would better stay.
             start: u32::try_from(start).map_or(note.start, Tick),
-            pitch: note.pitch.transposed(self.semitones).unwrap_or(note.pitch),
+            pitch,
             ..*note
         }
     }
@@ -95,12 +110,12 @@ impl MoveNotes {
         }
     }
 
-    /// "C4 to E4, +1 beat".
+    /// "C4 → E4, +1 beat".
     pub fn status(&self, index: &ScoreIndex) -> String {
         let mut words = Vec::new();
         let now = self.moved(&self.grabbed).pitch;
         if self.semitones != 0 {
-            words.push(format!("{} to {}", pitch(self.grabbed.pitch), pitch(now)));
+            words.push(format!("{} → {}", pitch(self.grabbed.pitch), pitch(now)));
         }
         if self.ticks != 0 {
             words.push(text::signed_beats(self.ticks, index, self.grabbed.start));

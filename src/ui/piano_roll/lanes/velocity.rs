@@ -153,7 +153,9 @@ impl PianoRollEditor {
         self.lanes.velocity = None;
         let change = operations::set_velocities(frame.index.score(), selection, &drawn);
         if let Some(change) = change {
+            // The selection says what is drawn on: drawing must not change it.
             out.edit = Some(change.edit);
+            out.selection = Some(change.selection);
             self.model = drawn.last().map(|(note, velocity)| Note { velocity: *velocity, ..*note });
         }
     }
@@ -204,14 +206,15 @@ impl PianoRollEditor {
             let color = theme.velocity_color(velocity);
             let is_strong = selection.is_empty() || selection.contains(&NoteKey::from(note));
             match is_strong {
-                true => on_top.push((bar, color, !selection.is_empty() || changed.is_some())),
+                true if selection.is_empty() && changed.is_none() => quads.add(bar, color),
+                true => on_top.push((bar, color)),
                 false => quads.add(bar, Theme::faint(color)),
             }
         }
-        for (bar, color, is_chosen) in on_top {
+        for (bar, color) in on_top {
             quads.add(bar, color);
             let head = bar.with_max_y((bar.top() + 2.0).min(bar.bottom()));
-            quads.add(head, if is_chosen { theme.roll.selection } else { color });
+            quads.add(head, theme.roll.selection);
         }
     }
 
@@ -337,7 +340,10 @@ impl PianoRollEditor {
             self.lanes.typed = None;
             let velocity = Velocity::saturating(i32::from(number));
             let change = operations::set_velocity(score, selection, velocity);
-            out.edit = change.map(|change| change.edit).or(out.edit.take());
+            if let Some(change) = change {
+                out.edit = Some(change.edit);
+                out.selection = Some(change.selection);
+            }
         }
         response.on_hover_text("Velocity of the selected notes, 1–127");
     }

@@ -2,11 +2,13 @@
 //! that lie exactly on pixels; only words are shapes of their own.
 
 mod back;
+mod caret;
 mod keyboard;
 mod notes;
 mod ruler;
 
 pub use back::paint_back;
+pub use caret::{paint_caret, paint_cut};
 pub use keyboard::{key_at, paint_keyboard};
 pub use notes::{NoteLayers, paint_notes};
 pub use ruler::{RulerLook, paint_ruler};

@@ -9,6 +9,7 @@ use crate::editor::{NoteKey, Selection};
 use crate::music::{Note, Velocity};
 use crate::ui::piano_roll::hit::note_rect;
 use crate::ui::piano_roll::index::ScoreIndex;
+use crate::ui::piano_roll::summary::Run;
 use crate::ui::piano_roll::text;
 use crate::ui::piano_roll::viewport::Viewport;
 use crate::ui::theme::Theme;
@@ -18,6 +19,10 @@ use crate::ui::theme::Theme;
 const MIN_NAMED_HEIGHT: f32 = 14.0;
 const MIN_NAMED_WIDTH: f32 = 30.0;
 const MAX_NAMES: usize = 200;
+/// With more notes in view than this each is one plain rectangle: outlines can't be seen any more.
+const MAX_DRESSED: usize = 2_500;
+/// And with more than this notes that lie on the same pixels are painted as one.
+const MAX_NOTES: usize = 12_000;
 
 /// Which notes are painted how.
 pub struct NoteLayers<'a> {
@@ -27,6 +32,8 @@ pub struct NoteLayers<'a> {
     /// Whether the selected notes are only shown as what they were before the gesture.
     pub selected_are_ghosts: bool,
     pub hovered: Option<&'a Note>,
+    /// The color of each part; empty when notes show their velocity by it.
+    pub parts: &'a [Color32],
 }
 
 /// How a note is dressed.
@@ -46,8 +53,14 @@ pub fn paint_notes(
     layers: &NoteLayers<'_>,
     theme: &Theme,
 ) {
-    let mut notes = NoteMesh::new(painter, viewport, theme);
     let (first, last) = viewport.ticks();
+    let n_notes = index.n_starting(first, last);
+    let mut notes = NoteMesh::new(painter, viewport, layers.parts, theme);
+    notes.is_plain = n_notes > MAX_DRESSED;
+    if n_notes > MAX_NOTES {
+        paint_summary(notes, painter, index, layers);
+        return;
+    }
     let mut on_top = Vec::new();
     for note in index.notes_between(first, last) {
         let is_selected =
@@ -66,12 +79,54 @@ pub fn paint_notes(
     notes.paint(painter);
 }
 
+/// A piece from far away. Of the selected notes those are painted that can be told apart.
+fn paint_summary(
+    mut mesh: NoteMesh<'_>,
+    painter: &Painter,
+    index: &ScoreIndex,
+    layers: &NoteLayers<'_>,
+) {
+    let viewport = mesh.viewport;
+    let (first, last) = viewport.ticks();
+    let score = index.score();
+    let is_all_selected = layers.selection.len() == score.notes().len();
+    let per_pixel = viewport.ticks_per_point() * f64::from(mesh.quads.pixel());
+    let summary = index.summary(per_pixel * 2.0);
+    for pitch in viewport.seen_rows() {
+        for run in summary.between(pitch.number(), first, last) {
+            let color = match is_all_selected {
+                true if layers.selected_are_ghosts => {
+                    Theme::faint(mesh.color(run.velocity, run.part))
+                }
+                true => mesh.theme.roll.selection,
+                false => mesh.color(run.velocity, run.part),
+            };
+            mesh.add_run(run, color);
+        }
+    }
+    mesh.start_layer();
+    if !is_all_selected {
+        let selected = layers.selection.notes(score);
+        let in_view = |note: &&Note| note.start.0 < last && note.end().0 > first;
+        for note in selected.filter(in_view) {
+            mesh.add(note, if layers.selected_are_ghosts { Dress::Ghost } else { Dress::Selected });
+        }
+    }
+    for note in layers.preview {
+        mesh.add(note, Dress::Selected);
+    }
+    mesh.paint(painter);
+}
+
 struct NoteMesh<'a> {
     quads: Quads,
     viewport: &'a Viewport,
     theme: &'a Theme,
     /// The color of each velocity, asked for once a frame and not once a note.
     colors: [Color32; 128],
+    parts: &'a [Color32],
+    /// Notes are plain rectangles without an outline.
+    is_plain: bool,
     /// Up to which tick each row is covered, to the next pixel.
     covered: [f64; 128],
     /// Notes up to so long may be left out where their pixels are covered.
@@ -81,13 +136,20 @@ struct NoteMesh<'a> {
 }
 
 impl<'a> NoteMesh<'a> {
-    fn new(painter: &Painter, viewport: &'a Viewport, theme: &'a Theme) -> Self {
+    fn new(
+        painter: &Painter,
+        viewport: &'a Viewport,
+        parts: &'a [Color32],
+        theme: &'a Theme,
+    ) -> Self {
         let color = |number| theme.velocity_color(Velocity::saturating(number as i32));
         Self {
             quads: Quads::new(painter),
             viewport,
             theme,
             colors: std::array::from_fn(color),
+            parts,
+            is_plain: false,
             covered: [f64::NEG_INFINITY; 128],
             narrow_ticks: viewport.ticks_per_point() * 8.0 / f64::from(painter.pixels_per_point()),
             seen_pitches: viewport.visible_pitches(),
@@ -98,6 +160,30 @@ impl<'a> NoteMesh<'a> {
     /// What comes now covers what came before.
     fn start_layer(&mut self) {
         self.covered = [f64::NEG_INFINITY; 128];
+    }
+
+    /// By velocity; or by part, the fainter the softer.
+    fn color(&self, velocity: Velocity, part: u8) -> Color32 {
+        match self.parts.get(usize::from(part)) {
+            None => self.colors[usize::from(velocity.number())],
+            Some(color) => {
+                let strength = 0.45 + 0.55 * f32::from(velocity.number()) / 127.0;
+                self.theme.roll.background.lerp_to_gamma(*color, strength)
+            }
+        }
+    }
+
+    fn add_run(&mut self, run: &Run, color: Color32) {
+        let (pixel, view) = (self.quads.pixel(), self.viewport.rect());
+        let x = |tick: u32| {
+            let x = self.viewport.x_from_tick(f64::from(tick));
+            self.quads.align(x.clamp(view.left() - 16.0, view.right() + 16.0))
+        };
+        let top = self.quads.align(self.viewport.y_from_pitch(run.pitch)) + pixel;
+        let bottom = (top + self.viewport.row_height() - pixel).max(top + pixel);
+        let left = x(run.start);
+        let right = x(run.end).max(left + pixel);
+        self.quads.add(Rect::from_min_max(pos2(left, top), pos2(right, bottom)), color);
     }
 
     fn add(&mut self, note: &Note, dress: Dress) {
@@ -132,8 +218,8 @@ impl<'a> NoteMesh<'a> {
 
     fn add_dressed(&mut self, rect: Rect, note: &Note, dress: Dress) {
         let pixel = self.quads.pixel();
-        let color = self.colors[usize::from(note.velocity.number())];
-        let is_small = rect.width() < 5.0 * pixel || rect.height() < 5.0 * pixel;
+        let color = self.color(note.velocity, note.part);
+        let is_small = self.is_plain || rect.width() < 5.0 * pixel || rect.height() < 5.0 * pixel;
         let inside = rect.shrink(pixel);
         let (light, dark) = self.shades(color);
         match dress {

@@ -1,0 +1,156 @@
+//! What the roll asks of the window: loop, clicks, key, parts, history, sizes.
+#![cfg(feature = "studio")]
+
+mod common;
+
+use common::window::Window;
+use egui::accesskit::Role;
+use egui::{Key, Modifiers, pos2};
+use egui_kittest::kittest::Queryable as _;
+use etude::music::{KeyScale, Scale, Track};
+
+/// The built-in piece, with the panel of parts and history open.
+fn open() -> Window {
+    let mut window = Window::open(None);
+    window.harness.run_steps(3);
+    window.keys(Modifiers::COMMAND, Key::Num4);
+    window.keys(Modifiers::COMMAND, Key::Num5);
+    window
+}
+
+fn press_exact(window: &mut Window, name: &str) {
+    window.harness.get_by_role_and_label(Role::Button, name).click();
+    window.harness.run_steps(4);
+}
+
+#[test]
+fn the_loop_is_set_switched_off_and_on() {
+    let mut window = open();
+    window.keys(Modifiers::NONE, Key::L);
+    let range = window.state().document.loop_range.unwrap();
+    assert_eq!(range.0.0, 0);
+    assert!(range.1 >= window.state().document.history.score().end());
+    assert!(window.state().sound.is_looping);
+    press_exact(&mut window, "Loop");
+    assert!(!window.state().sound.is_looping);
+    assert_eq!(window.state().document.loop_range, Some(range), "it is only off");
+    window.keys(Modifiers::NONE, Key::L);
+    assert!(window.state().sound.is_looping);
+    assert!(!window.state().document.is_unsaved(), "a loop is no change of the piece");
+}
+
+#[test]
+fn clicks_are_switched_in_the_transport_and_by_key() {
+    let mut window = open();
+    press_exact(&mut window, "Metronome");
+    assert!(window.state().preferences.metronome);
+    window.keys(Modifiers::NONE, Key::K);
+    assert!(!window.state().preferences.metronome);
+    press_exact(&mut window, "Count-in");
+    assert!(window.state().preferences.count_in);
+    window.keys(Modifiers::NONE, Key::Space);
+    assert!(window.state().sound.is_playing);
+    window.wait("it is counted in", |app| app.state.sound.count_in_beats.is_some());
+    window.keys(Modifiers::NONE, Key::Space);
+    assert!(!window.state().sound.is_playing);
+}
+
+#[test]
+fn a_key_is_set_by_tonic_and_scale_and_detected_again() {
+    let mut window = open();
+    window.wait("the key is known", |app| app.state.key.is_some());
+    let detected = window.state().estimated_key().unwrap();
+    press_exact(&mut window, &format!("Key and scale: {detected}"));
+    press_exact(&mut window, "F#");
+    press_exact(&mut window, "dorian");
+    assert_eq!(window.state().document.key, Some(KeyScale::new(6, Scale::Dorian)));
+    let label = format!("Detect: {detected}");
+    window.harness.get_by_label(&label).click();
+    window.harness.run_steps(3);
+    assert_eq!(window.state().document.key, None);
+}
+
+#[test]
+fn parts_are_muted_soloed_colored_and_named_and_the_history_is_clicked() {
+    let mut window = open();
+    let before = window.state().document.history.score().clone();
+    let name = before.parts[0].name.clone();
+    press_exact(&mut window, &format!("Mute {name}"));
+    press_exact(&mut window, &format!("Solo {name}"));
+    press_exact(&mut window, &format!("Color of {name}"));
+    let field = format!("Name of {name}");
+    window.harness.get_by_label(&field).click();
+    window.harness.run_steps(2);
+    window.harness.key_press_modifiers(Modifiers::COMMAND, Key::A);
+    window.harness.event(egui::Event::Text("Left hand".to_owned()));
+    window.harness.run_steps(2);
+    window.harness.key_press(Key::Enter);
+    window.harness.run_steps(3);
+    let score = window.state().document.history.score();
+    assert!(score.parts[0].is_muted && score.parts[0].is_solo);
+    assert_eq!((score.parts[0].color, score.parts[0].name.as_str()), (Some(1), "Left hand"));
+    assert!(!score.is_heard(Track::Part(0)));
+
+    press_exact(&mut window, "Mute part");
+    let score = window.state().document.history.score();
+    assert!(score.parts[0].is_muted && !score.parts[0].is_solo);
+    press_exact(&mut window, "As it was opened");
+    assert_eq!(**window.state().document.history.score(), *before);
+    press_exact(&mut window, "Rename part to “Left hand”");
+    assert_eq!(window.state().document.history.score().parts[0].name, "Left hand");
+}
+
+#[test]
+fn everything_can_be_larger_and_the_roll_remembers_its_options() {
+    let mut window = open();
+    press_exact(&mut window, "How the roll is shown");
+    window.harness.get_by_label("Pitches that are used").click();
+    window.harness.run_steps(3);
+    press_exact(&mut window, "125 %");
+    assert_eq!(window.state().preferences.ui_scale, 1.25);
+    assert_eq!(window.state().preferences.roll.fold, etude::ui::piano_roll::Fold::UsedPitches);
+    let json = serde_json::to_string(&window.state().preferences).unwrap();
+    let read: etude::ui::Preferences = serde_json::from_str(&json).unwrap();
+    assert_eq!(read, window.state().preferences);
+}
+
+#[test]
+fn a_loop_is_dragged_along_the_ruler_of_the_window() {
+    let mut window = open();
+    let ruler = window.harness.get_by_label("Ruler").rect();
+    let (from, to) = (ruler.left_center(), pos2(ruler.left() + 300.0, ruler.center().y));
+    window.harness.event(egui::Event::ModifiersChanged(Modifiers::SHIFT));
+    let button = |pos, pressed| egui::Event::PointerButton {
+        pos,
+        button: egui::PointerButton::Primary,
+        pressed,
+        modifiers: Modifiers::SHIFT,
+    };
+    window.harness.hover_at(from);
+    window.harness.run_steps(1);
+    window.harness.event(button(from, true));
+    window.harness.run_steps(1);
+    window.harness.hover_at(to);
+    window.harness.run_steps(1);
+    window.harness.event(button(to, false));
+    window.harness.event(egui::Event::ModifiersChanged(Modifiers::NONE));
+    window.harness.run_steps(3);
+    let (start, end) = window.state().document.loop_range.unwrap();
+    assert!(start.0 == 0 && end > start, "{start:?} {end:?}");
+    let menu = egui::Event::PointerButton {
+        pos: to,
+        button: egui::PointerButton::Secondary,
+        pressed: true,
+        modifiers: Modifiers::NONE,
+    };
+    window.harness.event(menu);
+    window.harness.event(egui::Event::PointerButton {
+        pos: to,
+        button: egui::PointerButton::Secondary,
+        pressed: false,
+        modifiers: Modifiers::NONE,
+    });
+    window.harness.run_steps(4);
+    press_exact(&mut window, "Remove the loop");
+    assert_eq!(window.state().document.loop_range, None);
+}
