@@ -77,7 +77,7 @@ fn out_of_memory_gathers_gradients_over_smaller_parts() {
     assert!(notes.is_empty());
     let (gathered, notes) = trained(Some(1));
     assert_eq!(notes.len(), 2, "from four rows to two, to one");
-    assert!(notes[1].contains("with 1 sequences at a time"), "{}", notes[1]);
+    assert!(notes[1].contains("with 1 sequence at a time"), "{}", notes[1]);
     let (whole, gathered) = (whole.unwrap(), gathered.unwrap());
     // The effective batch stays, so only the order of additions differs.
     assert!((whole - gathered).abs() < 1e-3 * whole, "{gathered} for {whole}");
