@@ -26,7 +26,7 @@ use sha2::{Digest, Sha256};
 use ureq::tls::{Certificate, PemItem, RootCerts, TlsConfig, parse_pem};
 
 use crate::cancel::CancelToken;
-use crate::files::data_dir;
+use crate::files::{data_dir, plain_reason};
 
 /// The terms the packages come under.
 pub const LICENSE_URL: &str = "https://docs.nvidia.com/cuda/eula/index.html";
@@ -92,7 +92,8 @@ pub enum FetchError {
         source: zip::result::ZipError,
     },
     #[error(
-        "{path} can't be written ({source}) — free some space or set ETUDE_DATA_DIR to another folder"
+        "{path} can't be written ({}) — free some space or set ETUDE_DATA_DIR to another folder",
+        plain_reason(source)
     )]
     Disk {
         path: PathBuf,

@@ -130,7 +130,8 @@ fn largest_file() -> Option<u64> {
     None
 }
 
-/// Why a file can't be written, in words for the user where the usual ones aren't clear.
+/// Why a file can't be written, in words for the user: without the system's number for it, or the
+/// name of the temporary file beside it.
 pub fn plain_reason(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::StorageFull => "the disk is full".to_owned(),
@@ -139,7 +140,21 @@ pub fn plain_reason(error: &io::Error) -> String {
         io::ErrorKind::PermissionDenied => "you aren't allowed to write there".to_owned(),
         io::ErrorKind::NotFound => "its folder doesn't exist".to_owned(),
         io::ErrorKind::NotADirectory => "what should be its folder is a file".to_owned(),
-        _ => error.to_string(),
+        _ => without_system_number(&error.to_string()),
+    }
+}
+
+/// What the system says of an error, without what only programmers read: `(os error 40)` and
+/// whatever a library adds after it.
+pub fn without_system_number(text: &str) -> String {
+    let words = text.split(" (os error ").next().unwrap_or(text);
+    // The system writes it like a sentence of its own; it stands within one.
+    let mut letters = words.chars();
+    match (letters.next(), letters.clone().next()) {
+        (Some(first), Some(second)) if second.is_lowercase() => {
+            first.to_lowercase().chain(letters).collect()
+        }
+        _ => words.to_owned(),
     }
 }
 
@@ -227,6 +242,17 @@ mod tests {
         let error = write_keeping_backup(&inside, b"x").unwrap_err();
         assert_eq!(plain_reason(&error), "what should be its folder is a file");
         assert_eq!(std::fs::read(&path).unwrap(), b"three");
+    }
+
+    #[test]
+    fn reasons_name_neither_numbers_nor_temporary_files() {
+        // Too many links, as a library that names the file passes it on.
+        let system = io::Error::other("Too many levels (os error 40) at path \"/x/.etude-Ab\"");
+        assert_eq!(plain_reason(&system), "too many levels");
+        let full = io::Error::new(io::ErrorKind::StorageFull, "No space (os error 28) at path");
+        assert_eq!(plain_reason(&full), "the disk is full");
+        assert_eq!(without_system_number("EOF came early"), "EOF came early");
+        assert_eq!(without_system_number(""), "");
     }
 
     #[cfg(unix)]

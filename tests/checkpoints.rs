@@ -156,6 +156,28 @@ fn a_newer_version_and_other_sizes_are_refused_in_words() {
 }
 
 #[test]
+fn a_damaged_best_epoch_gives_way_to_the_best_of_the_others() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, run_dir) = trained(folder.path());
+    let best = run_dir.join("checkpoints/best.safetensors");
+    let epoch = Model::load(&run_dir).unwrap().card().epoch;
+    std::fs::remove_file(&best).unwrap();
+    std::fs::write(&best, "damaged").unwrap();
+    let mut notes = Vec::new();
+    let found = Model::load_noting(&run_dir, &mut |note| notes.push(note.to_owned())).unwrap();
+    assert_eq!(found.card().epoch, epoch);
+    assert_eq!(notes.len(), 1);
+    assert!(notes[0].contains("best.safetensors can't be used"), "{}", notes[0]);
+    assert!(notes[0].contains("is used instead"), "{}", notes[0]);
+    // The file itself, asked for by name, has nothing that stands in for it.
+    assert!(matches!(Model::load(&best), Err(CheckpointError::Unusable { .. })));
+    for entry in std::fs::read_dir(run_dir.join("checkpoints")).unwrap() {
+        std::fs::write(entry.unwrap().path(), "damaged").unwrap();
+    }
+    assert!(matches!(Model::load(&run_dir), Err(CheckpointError::NoneUsable { .. })));
+}
+
+#[test]
 fn what_isn_t_there_is_named() {
     let folder = tempfile::tempdir().unwrap();
     for path in [folder.path().to_owned(), folder.path().join("nowhere")] {

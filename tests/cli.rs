@@ -304,6 +304,57 @@ fn what_needs_no_music_is_refused_before_it_is_read() {
 }
 
 #[test]
+fn music_of_another_run_is_refused_even_when_nothing_is_left_to_do() {
+    let shell = Shell::new();
+    fs::create_dir(shell.path("other")).unwrap();
+    fs::write(shell.path("other/a.mid"), piece(9, 90)).unwrap();
+    let run = run_folder();
+    let line = shell.refuses(1, &format!("train other --out {run} --resume --device cpu"));
+    assert!(line.contains("isn't what") && line.contains("a.mid is new"), "{line}");
+    let same = shell.run(&format!("train {} --out {run} --resume --device cpu", music()));
+    assert_eq!(same.status, 0, "{}", same.stderr);
+    assert!(same.stderr.contains("nothing is left to do"), "{}", same.stderr);
+}
+
+#[test]
+fn a_switch_and_its_value_need_an_equals_sign() {
+    let shell = Shell::new();
+    for (words, meant) in [
+        ("--shuffle off", "write --shuffle=off with"),
+        ("--carry-state on", "write --carry-state=on with"),
+        ("--shuffle no --carry-state", "--shuffle=no or --carry-state=no"),
+    ] {
+        let line = shell.refuses(2, &format!("train --out run {words}"));
+        assert!(line.contains(meant), "{line}");
+    }
+    // Unless it is music.
+    fs::create_dir(shell.path("off")).unwrap();
+    assert!(!shell.refuses(1, "train --out run --shuffle off").contains("equals"));
+}
+
+#[test]
+fn words_that_count_for_nothing_are_named() {
+    let shell = Shell::new();
+    let model = run_folder();
+    let said = |words: &str| {
+        let ended = shell.run(&format!("generate --model {model} --out a.mid --frames 9 {words}"));
+        assert_eq!(ended.status, 0, "{}", ended.stderr);
+        ended.stderr
+    };
+    for (words, flags) in [
+        ("--strategy beam --top-k 3 --top-p 0.5", &["--top-k", "--top-p"] as &[_]),
+        ("--strategy max --temperature 1 --beam-width 3", &["--temperature", "--beam-width"]),
+        ("--prime-frames 9 --prime-pitch 60", &["--prime-frames"]),
+    ] {
+        let stderr = said(words);
+        let named = |flag: &&&str| stderr.contains(&format!("{flag} counts with"));
+        assert_eq!(flags.iter().filter(named).count(), flags.len(), "{words}: {stderr}");
+        assert_eq!(stderr.matches(" counts with").count(), flags.len(), "{words}: {stderr}");
+    }
+    assert!(!said("--strategy beam --beam-width 3").contains("counts with"));
+}
+
+#[test]
 fn a_vocabulary_without_chords_is_refused() {
     let shell = Shell::new();
     let words = format!("tokenize {} --min-count 1000000", music());
@@ -434,7 +485,9 @@ fn evaluate_counts_every_frame() {
     let tokens = &shell.json(&format!("tokenize {}", music()))[0];
     assert_eq!(report["frames"], tokens["frames"]);
     assert!(report["perplexity"].as_f64().unwrap() > 1.0);
-    assert_eq!(report["learned_from"], 3, "{report}");
+    assert_eq!((&report["learned_from"], &report["fps"]), (&3.into(), &2.0.into()), "{report}");
+    let words = shell.run(&format!("evaluate --model {} {}", run_folder(), music())).stdout;
+    assert!(words.contains("frames at 2 a second"), "{words}");
 }
 
 #[test]
@@ -698,6 +751,11 @@ fn an_output_that_cannot_be_written_is_refused_before_the_work() {
         shell.refuses(1, &format!("render a.mid --out {out}"));
         shell.refuses(1, &format!("tokenize a.mid --out {out}"));
     }
+    if Path::new("/proc").is_dir() {
+        let line = shell.refuses(1, &format!("train {} --out /proc/x/y {TINY}", music()));
+        assert!(line.contains("/proc takes no files"), "{line}");
+        assert!(!line.contains("os error") && !line.contains(".etude"), "{line}");
+    }
     shell.refuses(1, "convert a.mid --out none/x.etude");
     shell.refuses(1, &format!("train {} --out file/run {TINY}", music()));
     shell.refuses(1, &format!("train {} --out nowhere {TINY} --resume", music()));
@@ -796,6 +854,53 @@ fn without_a_display_it_says_so_and_names_what_works() {
     if cfg!(feature = "studio") {
         assert!(line.contains("DISPLAY") && line.contains("generate"), "{line}");
     }
+}
+
+/// A living training keeps others out of its folder; one that was killed doesn't.
+#[test]
+fn a_run_is_trained_by_one_process_at_a_time() {
+    let shell = Shell::new();
+    let words = format!("train {} --out run {TINY} --early-stop 0", music());
+    let mut child = shell
+        .command()
+        .args(words.replace("--epochs 2", "--epochs 100000").split_whitespace())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.next().unwrap().starts_with("epoch"));
+    for words in [words.as_str(), "train --out run --resume --device cpu"] {
+        let line = shell.refuses(1, words);
+        assert!(line.contains("run is being trained by another Etude"), "{line}");
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let n_epochs = fs::read_to_string(shell.path("run/metrics.jsonl")).unwrap().lines().count();
+    let resumed = format!("train --out run --resume --device cpu --epochs {}", n_epochs + 2);
+    assert!(!shell.json(&resumed).is_empty());
+}
+
+/// Reported: two that began together both ended well, and one of them was lost.
+#[test]
+fn of_two_trainings_that_begin_together_one_is_kept_and_the_other_told() {
+    let shell = Shell::new();
+    let begin = |seed: u32| {
+        let words = format!("train {} --out run {TINY} --early-stop 0 --seed {seed}", music());
+        let mut command = shell.command();
+        command.args(words.replace("--epochs 2", "--epochs 30").split_whitespace());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+    };
+    let ended = [begin(1), begin(2)].map(|child| ended(child.wait_with_output().unwrap()));
+    let mut statuses = ended.each_ref().map(|ended| ended.status);
+    statuses.sort_unstable();
+    assert_eq!(statuses, [0, 1], "{}{}", ended[0].stderr, ended[1].stderr);
+    let seed = 1 + u64::from(ended[0].status == 1);
+    let run = fs::read_to_string(shell.path("run/run.json")).unwrap();
+    let run: Value = serde_json::from_str(&run).unwrap();
+    assert_eq!(run["settings"]["seed"], seed);
+    let n_epochs = fs::read_to_string(shell.path("run/metrics.jsonl")).unwrap().lines().count();
+    assert_eq!(n_epochs, 30);
 }
 
 /// Waits for the first epoch, so that there is something to keep, then interrupts.

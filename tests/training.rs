@@ -10,7 +10,8 @@ use std::sync::Arc;
 use etude::cancel::CancelToken;
 use etude::model::{
     Baselines, DeviceChoice, DeviceKind, Model, ModelKind, Outcome, Preset, Run, Schedule,
-    TrainError, TrainEvent, TrainRequest, TrainingSettings, estimate_memory, evaluate, train,
+    TrainError, TrainEvent, TrainRequest, TrainingSettings, check_before_reading, estimate_memory,
+    evaluate, train,
 };
 use etude::tokens::{Corpus, FramingPlan, SplitKind, read_corpus};
 
@@ -170,6 +171,78 @@ fn a_killed_run_goes_on_from_its_last_checkpoint() {
     assert!(tiny::last_weights(&resumed.run_dir) == tiny::last_weights(&whole.run_dir));
     let metrics = Run::read(&resumed.run_dir).unwrap().metrics;
     assert_eq!(metrics.iter().map(|point| point.epoch).collect::<Vec<_>>(), [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_run_folder_has_one_training_at_a_time() {
+    let folder = tempfile::tempdir().unwrap();
+    let request = tiny::request(&tiny::loops(), tiny::settings(), &folder.path().join("run"));
+    let mut refused = Vec::new();
+    let first = train(&request, &CancelToken::new(), &mut |event| {
+        if matches!(event, TrainEvent::Prepared(_) | TrainEvent::Epoch(_)) {
+            refused.extend([false, true].map(|resume| {
+                let other = TrainRequest { resume, ..request.clone() };
+                tiny::run(&other).unwrap_err()
+            }));
+        }
+    });
+    assert_eq!(first.unwrap().outcome, Outcome::Completed);
+    assert_eq!(refused.len(), 2 * (1 + request.settings.epochs));
+    for error in refused {
+        assert!(matches!(error, TrainError::InTraining(_)), "{error}");
+        assert!(error.to_string().contains("is being trained by another Etude"), "{error}");
+    }
+    let run = Run::read(&request.run_dir).unwrap();
+    assert_eq!(run.metrics.len(), request.settings.epochs, "nothing came between");
+    // Once it has ended the folder is free to go on, and not to begin anew.
+    assert!(matches!(tiny::run(&request), Err(TrainError::RunExists(_))));
+    assert!(tiny::run(&TrainRequest { resume: true, ..request }).is_ok());
+}
+
+#[test]
+fn a_folder_claimed_by_a_program_that_was_killed_before_it_began_is_free() {
+    let folder = tempfile::tempdir().unwrap();
+    let request = tiny::request(&tiny::loops(), tiny::settings(), &folder.path().join("run"));
+    std::fs::create_dir(&request.run_dir).unwrap();
+    std::fs::write(request.run_dir.join("lock"), "").unwrap();
+    assert!(tiny::run(&request).is_ok());
+}
+
+#[test]
+fn lost_and_damaged_checkpoints_are_passed_over_or_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let request = tiny::request(&tiny::loops(), tiny::settings(), &folder.path().join("run"));
+    tiny::run(&request).unwrap();
+    let mut resumed = TrainRequest { resume: true, ..request };
+    resumed.settings.epochs = 4;
+    let checkpoints = resumed.run_dir.join("checkpoints");
+    let names = || {
+        let entries = std::fs::read_dir(&checkpoints).unwrap();
+        entries.map(|entry| entry.unwrap().path()).collect::<Vec<_>>()
+    };
+    let damage = |path: &std::path::Path| {
+        // Not in place: the best epoch shares its bytes.
+        std::fs::remove_file(path).unwrap();
+        std::fs::write(path, "damaged").unwrap();
+    };
+    damage(&checkpoints.join("epoch-00003.safetensors"));
+    let (_, events) = tiny::run(&resumed).unwrap();
+    let notes = notes(&events);
+    let note = notes.iter().find(|note| note.contains("going on from")).expect("it is told");
+    assert!(note.contains("epoch-00003") && note.contains("after 2 epochs"), "{note}");
+    assert_eq!(epochs(&events).len(), 2);
+
+    let check = || {
+        let (settings, run_dir) = (&resumed.settings, &resumed.run_dir);
+        check_before_reading(settings, run_dir, true, DeviceChoice::Cpu).unwrap_err().to_string()
+    };
+    names().iter().for_each(|path| damage(path));
+    let words = check();
+    assert!(words.contains("none of the checkpoints") && words.contains(" — "), "{words}");
+    assert_eq!(tiny::run(&resumed).unwrap_err().to_string(), words);
+    std::fs::remove_dir_all(&checkpoints).unwrap();
+    let words = check();
+    assert!(words.contains("are gone"), "{words}");
 }
 
 #[test]
@@ -384,8 +457,14 @@ fn too_little_music_is_told_in_words() {
     let corpus = tiny::corpus(&[vec![1, 2, 3, 4, 5, 6]]);
     let request = tiny::request(&corpus, tiny::settings(), &folder.path().join("run"));
     let error = tiny::run(&request).unwrap_err();
-    assert!(matches!(error, TrainError::TooShort { n_frames: 4, needed: 10 }), "{error}");
+    assert!(matches!(error, TrainError::TooShort { n_frames: 4, needed: 10, .. }), "{error}");
     assert!(!request.run_dir.exists(), "nothing is left behind");
+    let words = error.to_string();
+    assert!(words.contains("--sequence 4 or less"), "{words}");
+    // Both things to do at once.
+    let settings = TrainingSettings { split: SplitKind::Pieces, ..tiny::settings() };
+    let words = tiny::run(&TrainRequest { settings, ..request }).unwrap_err().to_string();
+    assert!(words.contains("--sequence 4 or less") && words.contains("--split tail"), "{words}");
 }
 
 #[test]

@@ -19,7 +19,7 @@ use super::schedule::Schedule;
 use super::sequencer::{Action, Event, Sequencer};
 use super::synth::Synth;
 use crate::cancel::CancelToken;
-use crate::files::{check_size, create_beside, replace_keeping_backup};
+use crate::files::{check_size, create_beside, plain_reason, replace_keeping_backup};
 use crate::music::Score;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -85,7 +85,7 @@ pub enum RenderError {
         "the font “{0}” failed while it was played — its content makes no sense. Choose another SF2 or SF3 file"
     )]
     Font(String),
-    #[error("can't write {} — {source}. Choose another place or make room there", path.display())]
+    #[error("can't write {} — {}. Choose another place or make room there", path.display(), plain_reason(source))]
     Write {
         path: PathBuf,
         #[source]

@@ -134,8 +134,9 @@ pub struct GenerateArgs {
     #[arg(long, value_enum, value_name = "HOW", default_value_t = StrategyWord::Sample, hide_possible_values = true)]
     pub strategy: StrategyWord,
     /// For `sample`: how daring, above 0 and up to 10; 1 is what was learned, less is safer
-    #[arg(long, value_name = "T", default_value = "0.9", value_parser = temperature, allow_negative_numbers = true)]
-    pub temperature: f64,
+    /// [default: 0.9]
+    #[arg(long, value_name = "T", value_parser = temperature, allow_negative_numbers = true)]
+    pub temperature: Option<f64>,
     /// For `sample`: only the K likeliest chords, 1 or more [default: all]
     #[arg(long, value_name = "K", value_parser = at_least_one, allow_negative_numbers = true)]
     pub top_k: Option<usize>,
@@ -143,9 +144,9 @@ pub struct GenerateArgs {
     /// above 0 and up to 1 [default: 1]
     #[arg(long, value_name = "P", value_parser = top_p, allow_negative_numbers = true)]
     pub top_p: Option<f64>,
-    /// For `beam`: how many phrases are followed at once, 1–256
-    #[arg(long, value_name = "WIDTH", default_value = "10", value_parser = beam_width, allow_negative_numbers = true)]
-    pub beam_width: usize,
+    /// For `beam`: how many phrases are followed at once, 1–256 [default: 10]
+    #[arg(long, value_name = "WIDTH", value_parser = beam_width, allow_negative_numbers = true)]
+    pub beam_width: Option<usize>,
     /// Frames to compose, 1–100,000
     #[arg(long, value_name = "FRAMES", default_value = "300", value_parser = up_to::<{ ComposeSettings::MAX_FRAMES }>, allow_negative_numbers = true)]
     pub frames: usize,
@@ -186,9 +187,9 @@ pub struct PrimeArgs {
     /// Start from a chord drawn by how often it was seen
     #[arg(long, group = "start")]
     pub prime_random: bool,
-    /// How many frames of the opening of --prime are used, 1–100,000
-    #[arg(long, value_name = "FRAMES", default_value = "32", value_parser = up_to::<{ ComposeSettings::MAX_FRAMES }>, allow_negative_numbers = true)]
-    pub prime_frames: usize,
+    /// How many frames of the opening of --prime are used, 1–100,000 [default: 32]
+    #[arg(long, value_name = "FRAMES", value_parser = up_to::<{ ComposeSettings::MAX_FRAMES }>, allow_negative_numbers = true)]
+    pub prime_frames: Option<usize>,
 }
 
 /// Measure a model on files: loss, perplexity and accuracy, every frame counted

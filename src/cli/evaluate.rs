@@ -20,6 +20,8 @@ struct Report {
     perplexity: f64,
     accuracy: f64,
     frames: usize,
+    /// Frames in a second of music: the model's own, which perplexities are comparable at only.
+    fps: f64,
     unseen_frames: usize,
     files: usize,
     /// Of those, pieces the model learned from, and pieces its epoch was chosen by; null when the
@@ -31,7 +33,7 @@ struct Report {
 
 pub fn run(args: &EvaluateArgs, output: &Output) -> Result<(), Failure> {
     let cancel = cancelled_by_interrupt();
-    let model = load_model(&args.model)?;
+    let model = load_model(&args.model, *output)?;
     let corpus = read(&args.paths, &model.card().plan, &cancel, *output)?;
     let measured = evaluate(&model, &corpus, &cancel).map_err(|error| {
         if matches!(error, EvaluateError::Cancelled) {
@@ -46,6 +48,7 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<(), Failure> {
         perplexity: measured.perplexity,
         accuracy: measured.accuracy,
         frames: measured.frames,
+        fps: corpus.plan.rate.per_second(),
         unseen_frames: measured.unseen_frames,
         files: corpus.pieces.len(),
         learned_from: known("train"),
@@ -70,12 +73,13 @@ fn n_pieces_used_as(part: &str, run: &RunSummary, corpus: &Corpus) -> usize {
 
 fn words(report: &Report) -> String {
     let mut text = format!(
-        "{}, {} frames ({} with a chord the model never learned)\n\
+        "{}, {} at {} a second ({} with a chord the model never learned)\n\
          loss        {:.4} nats a frame\n\
          perplexity  {}: as unsure as if choosing among that many chords\n\
          accuracy    {:.1} %: how often the likeliest chord was right",
         count(report.files, "piece"),
-        thousands(report.frames as u64),
+        count(report.frames, "frame"),
+        report.fps,
         thousands(report.unseen_frames as u64),
         report.loss,
         perplexity(report.perplexity),

@@ -36,7 +36,7 @@ fn check_is_not_model(args: &ExportArgs) -> Result<(), Failure> {
 pub fn run(args: &ExportArgs, output: &Output) -> Result<(), Failure> {
     check_is_not_model(args)?;
     check_output_file(&args.out)?;
-    let mut model = load_model(&args.model)?;
+    let mut model = load_model(&args.model, *output)?;
     if let Some(about) = &args.about {
         model = model.with_about(about.clone());
     }

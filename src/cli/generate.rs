@@ -56,8 +56,11 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<(), Failure> {
             args.takes
         ));
     }
+    for note in idle_words(args) {
+        output.note(&note);
+    }
     let cancel = cancelled_by_interrupt();
-    let model = load_model(&args.model)?;
+    let model = load_model(&args.model, *output)?;
     let settings = ComposeSettings { prime: prime(args, &model, *output)?, ..settings };
     let mut progress = Progress::new(args);
     let request = ComposeRequest { model, settings };
@@ -92,12 +95,29 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<(), Failure> {
 }
 
 /// `starter` is the built-in model unless a file has that name.
-pub fn load_model(path: &Path) -> Result<Model, Failure> {
+pub fn load_model(path: &Path, output: Output) -> Result<Model, Failure> {
     if path == Path::new("starter") && !path.exists() {
         Ok(Model::starter()?)
     } else {
-        Ok(Model::load(path)?)
+        Ok(Model::load_noting(path, &mut |note| output.note(note))?)
     }
+}
+
+/// What was given and counts for nothing, so that nobody listens for what it does.
+fn idle_words(args: &GenerateArgs) -> Vec<String> {
+    let sample = ("--strategy sample", args.strategy == StrategyWord::Sample);
+    let beam = ("--strategy beam", args.strategy == StrategyWord::Beam);
+    let prime = ("--prime", args.prime.prime.is_some());
+    let words = [
+        ("--temperature", args.temperature.is_some(), sample),
+        ("--top-k", args.top_k.is_some(), sample),
+        ("--top-p", args.top_p.is_some(), sample),
+        ("--beam-width", args.beam_width.is_some(), beam),
+        ("--prime-frames", args.prime.prime_frames.is_some(), prime),
+    ];
+    let idle = words.into_iter().filter(|(_, is_given, (_, counts))| *is_given && !counts);
+    idle.map(|(flag, _, (needs, _))| format!("{flag} counts with {needs} only, not in this call"))
+        .collect()
 }
 
 /// There is but one likeliest take.
@@ -110,9 +130,12 @@ fn settings(args: &GenerateArgs) -> ComposeSettings {
     let strategy = match args.strategy {
         StrategyWord::Max => Strategy::Max,
         StrategyWord::Sample => {
-            Strategy::Sample { temperature: args.temperature, top_k: args.top_k, top_p: args.top_p }
+            let temperature = args.temperature.unwrap_or(0.9);
+            Strategy::Sample { temperature, top_k: args.top_k, top_p: args.top_p }
         }
-        StrategyWord::Beam => Strategy::Beam { width: args.beam_width, length_penalty: 1.0 },
+        StrategyWord::Beam => {
+            Strategy::Beam { width: args.beam_width.unwrap_or(10), length_penalty: 1.0 }
+        }
     };
     let guard = Guard {
         longest_hold_secs: (args.longest_hold > 0.0).then_some(args.longest_hold),
@@ -139,7 +162,7 @@ fn prime(args: &GenerateArgs, model: &Model, output: Output) -> Result<Prime, Fa
         }
         let mut roll =
             roll_from_score(&score, &model.card().plan).map_err(|error| named(path, &error))?;
-        roll.truncate(from.prime_frames);
+        roll.truncate(from.prime_frames.unwrap_or(32));
         if roll.is_empty() {
             return Err(Failure::failed(format!(
                 "{} has no notes to start from — choose another file",

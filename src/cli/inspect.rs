@@ -192,10 +192,11 @@ fn file_words(file: &FileReport) -> String {
     } else {
         String::new()
     };
-    line(
-        "notes",
-        format!("{}{drums} in {}", count(file.notes, "note"), count(file.tracks, "track")),
-    );
+    // A conductor's track has no notes, and one track may hold several parts.
+    let n_parts = file.parts.iter().filter(|part| part.notes > 0).count();
+    let parts = if n_parts > 0 { format!(" in {}", count(n_parts, "part")) } else { String::new() };
+    line("notes", format!("{}{drums}{parts}", count(file.notes, "note")));
+    line("tracks", format!("{}, those without notes included", file.tracks));
     for part in &file.parts {
         let name = if part.name.is_empty() { "(no name)" } else { &part.name };
         line("", format!("{name}: channel {}, {}", part.channel, count(part.notes, "note")));

@@ -8,6 +8,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::Serialize;
 
 use super::failure::Failure;
+use crate::files::plain_reason;
 
 /// Where a command's words go.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +68,8 @@ fn print_line(text: &str) -> Result<(), Failure> {
     writeln!(stdout, "{text}").and_then(|()| stdout.flush()).map_err(|error| match error.kind() {
         io::ErrorKind::BrokenPipe => Failure::Unread,
         _ => Failure::failed(format!(
-            "the result can't be written to standard output ({error}) — check where it goes"
+            "the result can't be written to standard output ({}) — check where it goes",
+            plain_reason(&error)
         )),
     })
 }
@@ -173,13 +175,15 @@ pub fn thousands(number: impl TryInto<u64>) -> String {
     text
 }
 
-/// `109.47`, `12,345`: two decimals as long as they tell anything.
+/// `109.47`, `12,345`, `1.1e226`: two decimals as long as they tell anything, and all digits as
+/// long as someone may read them.
 pub fn perplexity(value: f64) -> String {
     match value {
         value if value.is_nan() => "not known".to_owned(),
         value if value < 1_000.0 => format!("{value:.2}"),
-        // A float to integer cast saturates.
-        value => thousands(value.round() as u64),
+        value if value < 1e9 => thousands(value.round() as u64),
+        value if value.is_infinite() => "beyond all numbers".to_owned(),
+        value => format!("{value:.1e}"),
     }
 }
 
@@ -207,5 +211,7 @@ mod tests {
             ("109.47", "12,346")
         );
         assert_eq!(perplexity(f64::NAN), "not known");
+        assert_eq!((perplexity(1e9).as_str(), perplexity(1.07e226).as_str()), ("1.0e9", "1.1e226"));
+        assert_eq!(perplexity(f64::INFINITY), "beyond all numbers");
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
 use crate::editor::Project;
+use crate::files::plain_reason;
 use crate::music::{Score, smf};
 
 pub fn has_extension(path: &Path, extensions: &[&str]) -> bool {
@@ -109,13 +110,21 @@ pub fn check_output_folder(out: &Path) -> Result<(), Failure> {
 fn check_folder_takes_files(folder: &Path, out: &Path) -> Result<(), Failure> {
     match tempfile::Builder::new().prefix(".etude-").tempfile_in(folder) {
         Ok(_) => Ok(()),
+        // The folder is there: some of the system's own have no place for anything else.
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            Err(refused_place(out, &format!("{} takes no files", folder.display())))
+        }
         Err(error) => Err(cannot_write(out, &error)),
     }
 }
 
 pub fn cannot_write(out: &Path, error: &std::io::Error) -> Failure {
+    refused_place(out, &plain_reason(error))
+}
+
+fn refused_place(out: &Path, reason: &str) -> Failure {
     Failure::failed(format!(
-        "{} can't be written ({error}) — choose a folder that is yours and has room",
+        "{} can't be written ({reason}) — choose a folder that is yours and has room",
         out.display()
     ))
 }

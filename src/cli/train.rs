@@ -2,20 +2,22 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
+use clap::ValueEnum;
 use serde::Serialize;
 
 use super::failure::Failure;
-use super::interrupt::cancelled_by_interrupt;
+use super::interrupt::cancelled_by_interrupt_or;
 use super::output::{Meter, Output, clock, count, perplexity, thousands};
 use super::paths::check_output_folder;
 use super::tokenize::read;
-use super::train_args::TrainArgs;
+use super::train_args::{Switch, TrainArgs};
 use crate::assets::piece_scores;
 use crate::cancel::CancelToken;
 use crate::model::{
-    EpochPoint, Outcome, Prepared, Run, TrainError, TrainEvent, TrainRequest, TrainSummary,
-    TrainingSettings, check_before_reading, train,
+    EpochPoint, Outcome, Prepared, Run, TrainEvent, TrainRequest, TrainSummary, TrainingSettings,
+    check_before_reading, check_music, discard_unlearned, train,
 };
 use crate::tokens::{Corpus, read_sources};
 
@@ -37,6 +39,7 @@ struct FinishedLine<'a> {
 }
 
 pub fn run(args: &TrainArgs, output: &Output) -> Result<(), Failure> {
+    check_switches(args)?;
     check_run_folder(args)?;
     let resumed = if args.resume { Some(Run::read(&args.out)?) } else { None };
     // A run that goes on keeps its settings and its music, unless words say otherwise.
@@ -44,30 +47,48 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<(), Failure> {
     let settings = args.settings(base);
     settings.validate().map_err(|error| Failure::words(error.to_string()))?;
     check_before_reading(&settings, &args.out, args.resume, args.device)?;
+    let has_begun = Arc::new(AtomicBool::new(false));
+    let cancel = {
+        let (out, has_begun) = (args.out.clone(), has_begun.clone());
+        cancelled_by_interrupt_or(move || {
+            if has_begun.load(Ordering::Relaxed) {
+                discard_unlearned(&out);
+            }
+        })
+    };
     let mut paths = args.paths.clone();
     if let Some(run) = &resumed {
         if let Some((why, summary)) = nothing_left(run, &settings) {
+            // Other music than the run's is a mistake in any case.
+            if !paths.is_empty() {
+                check_music(run, &corpus(&paths, &settings, &cancel, *output)?)?;
+            }
             output.note(&why);
-            return print_finished(&summary, &args.out, *output);
+            return print_finished(&summary, args, *output);
         }
         if paths.is_empty() {
             paths = music_of(run)?;
         }
     }
-    let cancel = cancelled_by_interrupt();
-    let corpus = Arc::new(corpus(&paths, &settings, &cancel, *output)?);
+    let corpus = corpus(&paths, &settings, &cancel, *output)?;
     let request = TrainRequest {
-        corpus,
+        corpus: Arc::new(corpus),
         settings,
         run_dir: args.out.clone(),
         resume: args.resume,
         device: args.device,
     };
     let mut watch = Watch { output: *output, meter: Meter::new("training", 0), printed: Ok(()) };
-    let summary = train(&request, &cancel, &mut |event| watch.on(event))?;
+    let summary = train(&request, &cancel, &mut |event| {
+        // From here on the folder is this training's own; one that goes on has learned something.
+        if matches!(event, TrainEvent::Prepared(_)) && !args.resume {
+            has_begun.store(true, Ordering::Relaxed);
+        }
+        watch.on(event);
+    })?;
     watch.meter.finish();
     let printed = std::mem::replace(&mut watch.printed, Ok(()))
-        .and_then(|()| print_finished(&summary, &args.out, *output));
+        .and_then(|()| print_finished(&summary, args, *output));
     match (summary.outcome, printed) {
         // Ctrl+C may well have ended the reader of the results too: it is still what happened.
         (Outcome::Cancelled, Ok(()) | Err(Failure::Unread)) => {
@@ -83,8 +104,8 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<(), Failure> {
     }
 }
 
-fn print_finished(summary: &TrainSummary, run: &Path, output: Output) -> Result<(), Failure> {
-    let run = run.display().to_string();
+fn print_finished(summary: &TrainSummary, args: &TrainArgs, output: Output) -> Result<(), Failure> {
+    let run = args.out.display().to_string();
     let finished = FinishedLine { event: "finished", run: run.clone(), summary };
     output.result(&finished, || summary_words(summary, &run))
 }
@@ -149,16 +170,37 @@ fn is_built_in(path: &Path) -> bool {
     path.to_string_lossy().starts_with('<')
 }
 
+/// `--shuffle off` is a switch and then a file called off, since a switch may stand alone.
+fn check_switches(args: &TrainArgs) -> Result<(), Failure> {
+    let switches =
+        [("--shuffle", args.learning.shuffle), ("--carry-state", args.learning.carry_state)];
+    let given = switches.iter().filter(|(_, switch)| switch.is_some());
+    let is_value = |path: &&PathBuf| {
+        path.to_str().is_some_and(|word| Switch::from_str(word, true).is_ok()) && !path.exists()
+    };
+    let Some(word) = args.paths.iter().find(is_value).map(|path| path.display()) else {
+        return Ok(());
+    };
+    let meant: Vec<String> = given.map(|(flag, _)| format!("{flag}={word}")).collect();
+    if meant.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::words(format!(
+        "“{word}” is no file or folder that is there — if it belongs to the switch before it, write \
+         {} with an equals sign",
+        meant.join(" or ")
+    )))
+}
+
 /// Refused before the music is read, which may take a while.
 fn check_run_folder(args: &TrainArgs) -> Result<(), Failure> {
-    match (args.out.exists(), args.resume) {
-        (true, false) => Err(TrainError::RunExists(args.out.clone()).into()),
-        (false, true) => Err(Failure::failed(format!(
+    if args.resume && !args.out.exists() {
+        return Err(Failure::failed(format!(
             "there is no run at {} to go on with — check --out, or leave --resume away",
             args.out.display()
-        ))),
-        _ => check_output_folder(&args.out),
+        )));
     }
+    check_output_folder(&args.out)
 }
 
 /// The pieces named, or those in the binary.
@@ -265,6 +307,7 @@ fn epoch_words(point: &EpochPoint) -> String {
 
 fn summary_words(summary: &TrainSummary, run: &str) -> String {
     let how = match summary.outcome {
+        Outcome::Completed if summary.ran_away => "done, but the loss ran away",
         Outcome::Completed => "done",
         Outcome::StoppedEarly => {
             "stopped early, since the held-out music was no longer predicted better"
@@ -277,8 +320,14 @@ fn summary_words(summary: &TrainSummary, run: &str) -> String {
     let test = summary.test_perplexity.map_or_else(String::new, |test| {
         format!("\nperplexity on pieces that chose nothing: {}", perplexity(test))
     });
+    let remedy = if summary.ran_away {
+        "\nThe steps were too large: by the last epoch the music was predicted worse than by choosing \
+         blindly. Train a new run with a lower --learning-rate and with --clip 1"
+    } else {
+        ""
+    };
     format!(
-        "{how}: best at epoch {}, held-out perplexity {} (the epoch was chosen by it; counting chords alone gets {}){test}\n{run}",
+        "{how}: best at epoch {}, held-out perplexity {} (the epoch was chosen by it; counting chords alone gets {}){test}{remedy}\n{run}",
         summary.best_epoch,
         perplexity(summary.best_valid_perplexity),
         perplexity(summary.baselines.unigram_perplexity)

@@ -28,7 +28,7 @@ pub struct TrainArgs {
     /// MIDI files or folders [default: the built-in pieces]
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// The run folder to make; one that exists is refused unless --resume
+    /// The run folder to make; one with anything in it is refused unless --resume
     #[arg(long, value_name = "RUN")]
     pub out: PathBuf,
     /// Go on with the run in --out, with its own settings and music; --epochs may differ

@@ -17,6 +17,7 @@ use super::settings::{MAX_HIDDEN, MAX_LAYERS, MAX_VOCABULARY};
 use super::train::TrainingState;
 use super::weights::{self, NamedTensor, Precision, TensorMap, WeightsError};
 use super::{ModelKind, NextChord, run};
+use crate::files::plain_reason;
 use crate::tokens::{BackOff, ChordVocabulary, FramingPlan};
 
 /// What a model is, without its weights: what a checkpoint's manifest says.
@@ -86,12 +87,37 @@ impl Model {
         self.network.config.n_parameters()
     }
 
-    /// Reads a checkpoint, or the best one of a run folder.
+    /// As [`Model::load_noting`], with the note in the log.
     pub fn load(path: &Path) -> Result<Self, CheckpointError> {
+        Self::load_noting(path, &mut |note| tracing::warn!("{note}"))
+    }
+
+    /// Reads a checkpoint, or the best one of a run folder. Where the best one of a run can't be
+    /// read, the best of those that can is used, and `note` hears of it.
+    pub fn load_noting(path: &Path, note: &mut dyn FnMut(&str)) -> Result<Self, CheckpointError> {
         let file = run::checkpoint_to_use(path)?;
-        let (manifest, tensors) = read_checkpoint(&file)?;
+        let failure = match Self::load_file(&file) {
+            Err(failure) if path.is_dir() => failure,
+            result => return result,
+        };
+        for other in by_perplexity(run::beside_checkpoint(&file)) {
+            let Ok(model) = Self::load_file(&other) else { continue };
+            let name = other.file_name().unwrap_or_default().to_string_lossy();
+            note(&format!("{}; {name} is used instead", failure.without_advice()));
+            return Ok(model);
+        }
+        Err(match failure {
+            CheckpointError::Unusable { source, .. } => {
+                CheckpointError::NoneUsable { run: path.to_owned(), source }
+            }
+            other => other,
+        })
+    }
+
+    fn load_file(file: &Path) -> Result<Self, CheckpointError> {
+        let (manifest, tensors) = read_checkpoint(file)?;
         Self::from_manifest(manifest, &tensors)
-            .map_err(|source| CheckpointError::Unusable { path: file, source })
+            .map_err(|source| CheckpointError::Unusable { path: file.to_owned(), source })
     }
 
     /// Reads the bytes of a checkpoint.
@@ -157,6 +183,19 @@ impl std::fmt::Debug for Model {
     }
 }
 
+/// The best first, as their manifests say; those that can't be read are left out.
+fn by_perplexity(files: Vec<PathBuf>) -> Vec<PathBuf> {
+    let perplexity = |file: &Path| {
+        let text = weights::read_manifest(file).ok()?;
+        let card = parse_manifest(&text, file).ok()?.card;
+        Some(card.valid_perplexity.unwrap_or(f64::INFINITY))
+    };
+    let mut known: Vec<(f64, PathBuf)> =
+        files.into_iter().filter_map(|file| Some((perplexity(&file)?, file))).collect();
+    known.sort_by(|(a, _), (b, _)| a.total_cmp(b));
+    known.into_iter().map(|(_, file)| file).collect()
+}
+
 /// Manifest and tensors of a checkpoint file.
 pub(super) fn read_checkpoint(path: &Path) -> Result<(Manifest, TensorMap), CheckpointError> {
     let unusable = |source| CheckpointError::Unusable { path: path.to_owned(), source };
@@ -209,6 +248,14 @@ fn parse_manifest(json: &str, path: &Path) -> Result<Manifest, CheckpointError> 
     Ok(manifest)
 }
 
+impl CheckpointError {
+    /// What failed and why, for a note that says itself what is done about it.
+    pub(super) fn without_advice(&self) -> String {
+        let text = self.to_string();
+        text.rsplit_once(" — ").map_or(text.clone(), |(what, _)| what.to_owned())
+    }
+}
+
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     #[error("there is no checkpoint at {0} — give a run folder or a checkpoint in it")]
@@ -220,6 +267,19 @@ pub enum CheckpointError {
          update the program to use it"
     )]
     Newer { path: PathBuf, found: u32, known: u32 },
-    #[error("{path} can't be written: {source} — free some space or choose another place")]
+    #[error(
+        "none of the checkpoints of {run} can be used: {source} — put them back from a copy, or \
+         train a new run"
+    )]
+    NoneUsable { run: PathBuf, source: WeightsError },
+    #[error(
+        "the checkpoints of {0} are gone, though it has learned for some epochs — put its folder \
+         checkpoints back, or train a new run"
+    )]
+    Gone(PathBuf),
+    #[error(
+        "{path} can't be written: {} — free some space or choose another place",
+        plain_reason(source)
+    )]
     Write { path: PathBuf, source: io::Error },
 }

@@ -410,6 +410,24 @@ mod tests {
     }
 
     #[test]
+    fn memory_of_sequences_is_used_again() {
+        let mut rng = ChaCha8Rng::seed_from_u64(4);
+        let case = Case::new(&mut rng, ModelKind::Gru, [5, 3, 6, 6]);
+        let (layer, cancel) = (&case.layer, CancelToken::new());
+        let kernels = &mut Kernels::fused_for_tests();
+        for _ in 0..3 {
+            let state = || case.state.clone();
+            let below = layer.remember(case.x.clone(), state(), kernels, &cancel).unwrap();
+            let above = layer.remember(below.0, state(), kernels, &cancel).unwrap();
+            let dy = case.output_gradient.clone();
+            let (dy, _) = layer.backward(above.2, dy, kernels, &cancel).unwrap();
+            layer.backward(below.2, dy, kernels, &cancel).unwrap();
+            layer.forward(case.x.clone(), state(), kernels);
+            assert_eq!(kernels.fused().unwrap().memories.len(), 2);
+        }
+    }
+
+    #[test]
     fn a_cancelled_token_ends_every_pass() {
         let mut rng = ChaCha8Rng::seed_from_u64(3);
         let (cancelled, device) = (CancelToken::new(), Default::default());

@@ -86,7 +86,10 @@ impl<B: Backend> DropoutMasks<B> {
         let Some(mask) = self.0.get(idx) else { return x };
         let [_, n_rows, n_units] = mask.dims();
         let n = x.dims()[0];
-        let x = x.reshape([n / n_rows, n_rows, n_units]) * mask.clone();
+        // One row for each time step: a factor whose only repeated dimension is the outermost one
+        // is what burn-flex multiplies by vector instructions.
+        let width = n_rows * n_units;
+        let x = x.reshape([n / n_rows, width]) * mask.clone().reshape([1, width]);
         x.reshape([n, n_units])
     }
 }

@@ -49,6 +49,7 @@ pub struct Material {
 impl Material {
     /// Splits and encodes a corpus as the settings say.
     pub fn new(corpus: &Arc<Corpus>, settings: &TrainingSettings) -> Result<Self, TrainError> {
+        check_lone_piece(corpus, settings)?;
         let mut split = Split::new(corpus, settings.split, settings.seed)?;
         let learned_from: Vec<usize> = match settings.split {
             SplitKind::Pieces => split.train_pieces(),
@@ -182,11 +183,31 @@ impl Material {
             Batching::Fitted => settings.sequence,
             Batching::Columns => 2,
         };
-        if n_frames < needed {
-            return Err(TrainError::TooShort { n_frames, needed });
-        }
-        Ok(())
+        if n_frames < needed { Err(too_short(n_frames, needed, "")) } else { Ok(()) }
     }
+}
+
+/// A lone piece can only have its tail held out; one that is too short even for that hears of both
+/// at once.
+fn check_lone_piece(corpus: &Corpus, settings: &TrainingSettings) -> Result<(), TrainError> {
+    let n_frames = corpus.n_frames() * 4 / 5;
+    let is_refused_later = corpus.pieces.len() > 1
+        || settings.split == SplitKind::Tail
+        || settings.batching != Batching::Fitted;
+    if is_refused_later || n_frames >= settings.sequence {
+        return Ok(());
+    }
+    Err(too_short(n_frames, settings.sequence, " and hold out the tail (--split tail)"))
+}
+
+fn too_short(n_frames: usize, needed: usize, besides: &str) -> TrainError {
+    let advice = match n_frames {
+        0 | 1 => "add more pieces".to_owned(),
+        _ => format!(
+            "add more pieces, or shorten the sequences (--sequence {n_frames} or less){besides}"
+        ),
+    };
+    TrainError::TooShort { n_frames, needed, advice }
 }
 
 /// The chords of some frames of a stretch.

@@ -22,6 +22,7 @@ mod predictor;
 mod random;
 mod recurrent;
 mod run;
+mod run_lock;
 mod schedule;
 mod settings;
 mod train;
@@ -42,6 +43,7 @@ pub use settings::{
 };
 pub use train::{
     Baselines, BestEpoch, Outcome, Prepared, StepPoint, TrainError, TrainEvent, TrainRequest,
-    TrainSummary, TrainingState, check_before_reading, estimate_memory, train,
+    TrainSummary, TrainingState, check_before_reading, check_music, discard_unlearned,
+    estimate_memory, train,
 };
 pub use weights::{Precision, WeightsError};

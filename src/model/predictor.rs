@@ -61,7 +61,11 @@ impl NextChord for Predictor {
         match &mut self.reading {
             Reading::Packed(reader) => reader.scores(),
             Reading::Burn { state, scores } => {
-                let hidden = state.last().expect("settings and checkpoints have 1 to 8 layers").hidden.clone();
+                let hidden = state
+                    .last()
+                    .expect("settings and checkpoints have 1 to 8 layers")
+                    .hidden
+                    .clone();
                 let n_chords = self.network.config.vocabulary;
                 let all = self.network.scores(hidden).slice([0..tokens.len(), 0..n_chords]);
                 *scores = numbers(all.into_data());

@@ -8,6 +8,7 @@
 //!   epoch-00012.safetensors   the last three epochs
 //!   partial.safetensors  where a cancelled training stopped within an epoch
 //!   kept-00010.safetensors    with --save-every
+//! lock                   held by the process that trains it, see `run_lock`
 //! ```
 
 use std::fs;
@@ -17,9 +18,10 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::checkpoint::CheckpointError;
+use super::run_lock::{LOCK, RunLock};
 use super::train::{Baselines, TrainSummary, nan_from_null};
 use super::{DeviceKind, TrainingSettings};
-use crate::files::write_atomically;
+use crate::files::{without_system_number, write_atomically};
 
 /// Largest `run.json` and `metrics.jsonl` that are read.
 const MAX_JSON_BYTES: u64 = 256 << 20;
@@ -31,6 +33,9 @@ const METRICS: &str = "metrics.jsonl";
 const CHECKPOINTS: &str = "checkpoints";
 const BEST: &str = "best.safetensors";
 const PARTIAL: &str = "partial.safetensors";
+/// How the names of numbered checkpoints begin.
+const EPOCH: &str = "epoch-";
+const KEPT: &str = "kept-";
 
 /// One line of `metrics.jsonl`.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
@@ -52,6 +57,20 @@ pub struct EpochPoint {
     pub frames_per_second: f64,
     /// Seconds since the run began.
     pub seconds: f64,
+}
+
+impl EpochPoint {
+    /// Whether the steps were too large, so that the weights went astray: the music that is learned
+    /// from is then predicted worse than by choosing blindly among all chords, and what is held out
+    /// far worse than by counting. A network that merely learns too much by heart is good at the
+    /// former; one that hasn't learned yet is no worse than blind.
+    pub(super) fn ran_away(&self, vocabulary: usize, baselines: &Baselines) -> bool {
+        let blind = 2.0 * (vocabulary + 1) as f64;
+        // A perplexity beyond all numbers is infinite, which JSON doesn't know.
+        let exceeds = |perplexity: f64, bound: f64| perplexity.is_nan() || perplexity > bound;
+        exceeds(self.train_perplexity, blind)
+            && exceeds(self.valid_perplexity, blind.max(10.0 * baselines.unigram_perplexity))
+    }
 }
 
 /// A run as it lies on disk: what a list of runs or a comparison of curves needs.
@@ -126,7 +145,8 @@ impl Run {
         }
         let damaged =
             |path: &Path, reason: String| RunError::Damaged { path: path.to_owned(), reason };
-        let json = read_text(&file).map_err(|error| damaged(&file, error.to_string()))?;
+        let unreadable = |error: io::Error| without_system_number(&error.to_string());
+        let json = read_text(&file).map_err(|error| damaged(&file, unreadable(error)))?;
         let summary =
             serde_json::from_str(&json).map_err(|error| damaged(&file, error.to_string()))?;
         let metrics = read_metrics(path);
@@ -165,7 +185,7 @@ pub(super) fn checkpoint_to_use(path: &Path) -> Result<PathBuf, CheckpointError>
         if best.is_file() {
             return Ok(best);
         }
-        if let Some((_, newest)) = epoch_checkpoints(&folder).into_iter().next_back() {
+        if let Some((_, newest)) = numbered_checkpoints(&folder, EPOCH).into_iter().next_back() {
             return Ok(newest);
         }
         let partial = folder.join(PARTIAL);
@@ -174,6 +194,15 @@ pub(super) fn checkpoint_to_use(path: &Path) -> Result<PathBuf, CheckpointError>
         }
     }
     Err(missing())
+}
+
+/// What else could be used of a run whose checkpoint `file` can't: whole epochs, then what is
+/// within one.
+pub(super) fn beside_checkpoint(file: &Path) -> Vec<PathBuf> {
+    let Some(folder) = file.parent() else { return Vec::new() };
+    let numbered = [EPOCH, KEPT].into_iter().flat_map(|kind| numbered_checkpoints(folder, kind));
+    let others = numbered.map(|(_, path)| path).chain([folder.join(BEST), folder.join(PARTIAL)]);
+    others.filter(|path| path != file && path.is_file()).collect()
 }
 
 /// A run folder that a training writes.
@@ -191,12 +220,24 @@ impl RunFolder {
         &self.path
     }
 
-    /// Whether a run may begin here: nothing is there, or an empty folder.
+    /// Whether a run may begin here: nothing is there, or a folder with nothing in it but the lock
+    /// of a program that was killed before it began.
     pub fn is_free(&self) -> bool {
         match fs::read_dir(&self.path) {
-            Ok(mut entries) => entries.next().is_none(),
+            Ok(mut entries) => entries.all(|entry| entry.is_ok_and(|it| it.file_name() == LOCK)),
             Err(_) => !self.path.exists(),
         }
+    }
+
+    /// Claims the folder, which is made if it isn't there, for as long as the lock lives; `None`
+    /// while another trains in it.
+    pub fn lock(&self) -> io::Result<Option<RunLock>> {
+        fs::create_dir_all(&self.path)?;
+        RunLock::take(&self.path)
+    }
+
+    pub fn is_in_training(&self) -> bool {
+        RunLock::is_held(&self.path)
     }
 
     pub fn create(&self) -> io::Result<()> {
@@ -211,7 +252,7 @@ impl RunFolder {
         }
         let discarded = match fs::remove_dir(self.path.join(CHECKPOINTS)) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => [SUMMARY, METRICS].iter().try_for_each(|name| remove(&self.path.join(name))),
+            _ => [SUMMARY, METRICS, LOCK].iter().try_for_each(|name| remove(&self.path.join(name))),
         };
         if let Err(error) = discarded.and_then(|()| fs::remove_dir(&self.path)) {
             tracing::warn!("{} learned nothing and stays: {error}", self.path.display());
@@ -244,10 +285,10 @@ impl RunFolder {
         let file = folder.join(epoch_name(epoch));
         write_atomically(&file, bytes)?;
         if kept {
-            link(&file, &folder.join(format!("kept-{epoch:05}.safetensors")))?;
+            link(&file, &folder.join(format!("{KEPT}{epoch:05}.safetensors")))?;
         }
         remove(&folder.join(PARTIAL))?;
-        let mut epochs = epoch_checkpoints(&folder);
+        let mut epochs = numbered_checkpoints(&folder, EPOCH);
         epochs.truncate(epochs.len().saturating_sub(N_LAST));
         epochs.iter().try_for_each(|(_, old)| remove(old))
     }
@@ -271,27 +312,30 @@ impl RunFolder {
         Some(self.path.join(CHECKPOINTS).join(BEST)).filter(|path| path.is_file())
     }
 
-    /// Checkpoints to go on from, the newest first.
+    /// Checkpoints to go on from, the newest first, and after them those that stand in when none
+    /// of these can be read: they were kept for being good, not for being new.
     pub fn to_resume_from(&self) -> Vec<PathBuf> {
         let folder = self.path.join(CHECKPOINTS);
-        let partial = folder.join(PARTIAL);
-        let epochs = epoch_checkpoints(&folder).into_iter().rev().map(|(_, path)| path);
-        partial.is_file().then_some(partial).into_iter().chain(epochs).collect()
+        let single = |name| Some(folder.join(name)).filter(|path: &PathBuf| path.is_file());
+        let newest_first = |kind| numbered_checkpoints(&folder, kind).into_iter().rev();
+        let epochs = newest_first(EPOCH).map(|(_, path)| path);
+        let kept = newest_first(KEPT).map(|(_, path)| path);
+        single(PARTIAL).into_iter().chain(epochs).chain(single(BEST)).chain(kept).collect()
     }
 }
 
 fn epoch_name(epoch: usize) -> String {
-    format!("epoch-{epoch:05}.safetensors")
+    format!("{EPOCH}{epoch:05}.safetensors")
 }
 
-/// `epoch-….safetensors`, the oldest first.
-fn epoch_checkpoints(folder: &Path) -> Vec<(usize, PathBuf)> {
+/// `epoch-….safetensors` or `kept-….safetensors`, the oldest first.
+fn numbered_checkpoints(folder: &Path, kind: &str) -> Vec<(usize, PathBuf)> {
     let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };
     let mut found: Vec<(usize, PathBuf)> = entries
         .flatten()
         .filter_map(|entry| {
             let name = entry.file_name();
-            let number = name.to_str()?.strip_prefix("epoch-")?.strip_suffix(".safetensors")?;
+            let number = name.to_str()?.strip_prefix(kind)?.strip_suffix(".safetensors")?;
             Some((number.parse().ok()?, entry.path()))
         })
         .collect();
@@ -327,4 +371,39 @@ fn read_text(path: &Path) -> io::Result<String> {
 fn read_metrics(run: &Path) -> Vec<EpochPoint> {
     let text = read_text(&run.join(METRICS)).unwrap_or_default();
     text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_ran_away_is_told_from_what_is_new_or_learned_by_heart() {
+        let baselines = Baselines {
+            unigram_perplexity: 100.0,
+            unigram_accuracy: 0.1,
+            repeat_accuracy: 0.3,
+            mixed_perplexity: 60.0,
+        };
+        let ran_away = |train_perplexity, valid_perplexity| {
+            let point = EpochPoint {
+                epoch: 1,
+                train_loss: f64::ln(train_perplexity),
+                train_perplexity,
+                train_accuracy: 0.1,
+                valid_loss: f64::ln(valid_perplexity),
+                valid_perplexity,
+                valid_accuracy: 0.1,
+                learning_rate: 0.1,
+                frames_per_second: 1.0,
+                seconds: 1.0,
+            };
+            point.ran_away(1_000, &baselines)
+        };
+        assert!(!ran_away(50.0, 70.0), "it learns");
+        assert!(!ran_away(2.0, 1e9), "by heart");
+        assert!(!ran_away(1_002.0, 1_500.0), "it has not begun to learn");
+        assert!(ran_away(1e5, 1e226));
+        assert!(ran_away(f64::NAN, f64::INFINITY), "null in the JSON");
+    }
 }

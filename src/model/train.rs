@@ -16,12 +16,14 @@ use super::device::{self, Chosen};
 use super::material::Material;
 use super::network::NetworkConfig;
 use super::run::{CorpusSummary, FileSummary, Run, RunFolder, RunSummary};
-use super::trainer::{self, Job};
+use super::run_lock::RunLock;
+use super::trainer::{self, Job, newest_checkpoint};
 use super::{
     DeviceChoice, DeviceKind, EpochPoint, Model, RunError, SettingsError, TrainingSettings,
     baselines, memory,
 };
 use crate::cancel::CancelToken;
+use crate::files::plain_reason;
 use crate::tokens::{BackOff, Chord, Corpus, Piece, SplitError, Stretch};
 
 #[derive(Clone)]
@@ -119,6 +121,10 @@ pub struct TrainSummary {
     /// Of the best weights on pieces that nothing was chosen by.
     pub test_perplexity: Option<f64>,
     pub baselines: Baselines,
+    /// The weights went astray, since the steps were too large: the last epoch predicts worse than
+    /// choosing blindly. Not known of runs of an older version.
+    #[serde(default)]
+    pub ran_away: bool,
 }
 
 /// Where a training stands, in its checkpoints.
@@ -157,15 +163,17 @@ pub struct BestEpoch {
 pub enum TrainError {
     #[error("{0} exists already — choose another name, or go on with --resume")]
     RunExists(PathBuf),
+    #[error("{0} is being trained by another Etude — wait until that ends, or choose another run")]
+    InTraining(PathBuf),
     #[error(transparent)]
     Settings(#[from] SettingsError),
     #[error(transparent)]
     Split(#[from] SplitError),
     #[error(
-        "the music is too short: {n_frames} frames to learn from, and one sequence has {needed} — \
-         add more pieces or shorten the sequences (--sequence)"
+        "the music is too short: {} to learn from, and one sequence has {needed} — {advice}",
+        counted(*n_frames, "frame")
     )]
-    TooShort { n_frames: usize, needed: usize },
+    TooShort { n_frames: usize, needed: usize, advice: String },
     #[error("{0}")]
     Device(String),
     #[error(transparent)]
@@ -184,7 +192,10 @@ pub enum TrainError {
     NoChords(u64),
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
-    #[error("the run {path} can't be written: {source} — free some space or choose another place")]
+    #[error(
+        "the run {path} can't be written: {} — free some space or choose another place",
+        plain_reason(source)
+    )]
     Write { path: PathBuf, source: io::Error },
     #[error(
         "the loss is no number any more in epoch {epoch} — {kept}. Try a learning rate below \
@@ -202,7 +213,8 @@ pub enum TrainError {
 }
 
 /// Refuses what can be refused without the music, so that nobody waits for hours of reading to
-/// hear of it: settings, the run's folder and settings, the device. [`train`] looks again.
+/// hear of it: settings, the run's folder, settings and checkpoints, the device. [`train`] looks
+/// again.
 ///
 /// # Errors
 /// Those of [`train`] that have these causes.
@@ -213,7 +225,9 @@ pub fn check_before_reading(
     device: DeviceChoice,
 ) -> Result<(), TrainError> {
     settings.validate()?;
-    run_to_resume(settings, run_dir, resume)?;
+    if run_to_resume(settings, run_dir, resume)?.is_some() {
+        newest_checkpoint(&RunFolder::new(run_dir))?;
+    }
     match device {
         // They never fail, and finding the fastest may take a moment.
         DeviceChoice::Auto | DeviceChoice::Cpu => Ok(()),
@@ -233,11 +247,26 @@ pub fn train(
     let resumed = resumed_run(request)?;
     let chosen = device::choose(request.device).map_err(TrainError::Device)?;
     let material = Material::new(&request.corpus, &request.settings)?;
-    let job = prepare(request, material, folder, &chosen, resumed, cancel)?;
+    let job = prepare(request, material, folder.clone(), &chosen, resumed, cancel)?;
+    let _lock = claim(&folder, request.resume)?;
     for note in notes(&job, &chosen) {
         on_event(TrainEvent::Note(note));
     }
     trainer::run_on(&chosen, job, on_event)
+}
+
+/// The folder, for as long as the lock lives.
+fn claim(folder: &RunFolder, resume: bool) -> Result<RunLock, TrainError> {
+    let path = || folder.path().to_owned();
+    let lock = folder.lock().map_err(|source| TrainError::Write { path: path(), source })?;
+    let lock = lock.ok_or_else(|| TrainError::InTraining(path()))?;
+    // Another may have begun and ended a run here while the music was read.
+    if resume || folder.is_free() { Ok(lock) } else { Err(TrainError::RunExists(path())) }
+}
+
+/// Takes a new run away whose process is about to end before anything was learned.
+pub fn discard_unlearned(run_dir: &Path) {
+    RunFolder::new(run_dir).discard_unlearned();
 }
 
 /// The chords of some stretches with how often each stands there, whether a vocabulary has them
@@ -275,10 +304,20 @@ pub fn estimate_memory(
 /// The run to go on with, checked against what was asked; none when a new one begins.
 fn resumed_run(request: &TrainRequest) -> Result<Option<Run>, TrainError> {
     let run = run_to_resume(&request.settings, &request.run_dir, request.resume)?;
-    let files = run.as_ref().map(|run| run.summary.corpus.files.as_slice());
-    match files.and_then(|files| change_of_music(files, &request.corpus.pieces)) {
-        Some(change) => Err(TrainError::OtherMusic { run: request.run_dir.clone(), change }),
-        None => Ok(run),
+    if let Some(run) = &run {
+        check_music(run, &request.corpus)?;
+    }
+    Ok(run)
+}
+
+/// Refuses music that isn't what a run learned from.
+///
+/// # Errors
+/// [`TrainError::OtherMusic`].
+pub fn check_music(run: &Run, corpus: &Corpus) -> Result<(), TrainError> {
+    match change_of_music(&run.summary.corpus.files, &corpus.pieces) {
+        Some(change) => Err(TrainError::OtherMusic { run: run.path.clone(), change }),
+        None => Ok(()),
     }
 }
 
@@ -288,8 +327,12 @@ fn run_to_resume(
     run_dir: &Path,
     resume: bool,
 ) -> Result<Option<Run>, TrainError> {
+    let folder = RunFolder::new(run_dir);
+    if folder.is_in_training() {
+        return Err(TrainError::InTraining(run_dir.to_owned()));
+    }
     if !resume {
-        return match RunFolder::new(run_dir).is_free() {
+        return match folder.is_free() {
             true => Ok(None),
             false => Err(TrainError::RunExists(run_dir.to_owned())),
         };
@@ -467,19 +510,24 @@ fn notes(job: &Job<'_>, chosen: &Chosen) -> Vec<String> {
     }
     if job.layout.batch < asked {
         notes.push(format!(
-            "The batch shrank from {asked} to {} sequences, so that an epoch has {} steps",
-            job.layout.batch, job.layout.n_steps
+            "The batch shrank from {asked} to {}, so that an epoch has {}",
+            counted(job.layout.batch, "sequence"),
+            counted(job.layout.n_steps, "step")
         ));
     }
     if job.micro_batch < memory::rows_at_a_time(&job.config, &job.layout, chosen.kind) {
         notes.push(format!(
-            "The memory holds {} sequences at a time, so gradients are gathered over {} of such \
-             parts",
-            job.micro_batch,
-            job.layout.batch.div_ceil(job.micro_batch)
+            "The memory holds {} at a time, so gradients are gathered over {}",
+            counted(job.micro_batch, "sequence"),
+            counted(job.layout.batch.div_ceil(job.micro_batch), "such part")
         ));
     }
     notes
+}
+
+/// `1 step`, `2 steps`.
+pub(super) fn counted(number: usize, singular: &str) -> String {
+    format!("{number} {singular}{}", if number == 1 { "" } else { "s" })
 }
 
 /// JSON has no NaN and no infinity and writes both as null.

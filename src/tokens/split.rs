@@ -44,7 +44,10 @@ pub struct Stretch {
 pub enum SplitError {
     #[error("{0} — add more pieces or hold out the tail (--split tail)")]
     TooFewPieces(String),
-    #[error("the music is too short: {n_frames} frames — give at least {needed}")]
+    #[error(
+        "the music is too short: {n_frames} frame{} — give at least {needed}",
+        if *n_frames == 1 { "" } else { "s" }
+    )]
     TooShort { n_frames: usize, needed: usize },
 }
 

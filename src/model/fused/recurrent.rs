@@ -305,6 +305,9 @@ impl Workspace {
         gradients.input.fill(0.0);
         gradients.recurrent.fill(0.0);
         for first in (0..n_frames).step_by(DEPTH) {
+            if scratch.cancel.is_cancelled() {
+                return;
+            }
             let frames = first..(first + DEPTH).min(n_frames);
             let (x, hidden) =
                 (x.rows(frames.clone()).transposed(), hidden.rows(frames.clone()).transposed());
@@ -537,5 +540,4 @@ fn check(kind: ModelKind, shape: Shape, x: &[f32], weights: Weights<'_>) {
 }
 
 #[cfg(test)]
-#[path = "recurrent_tests.rs"]
 mod tests;

@@ -167,6 +167,7 @@ impl<B: Backend> Trainer<'_, B> {
         let tested =
             tested.and_then(|best| measure(best, job.yardstick(), test, kernels, job.cancel));
         let summary = &job.summary;
+        let last = self.metrics.last();
         Ok(TrainSummary {
             outcome,
             best_epoch: self.state.best.map_or(0, |best| best.epoch),
@@ -178,6 +179,8 @@ impl<B: Backend> Trainer<'_, B> {
             vocabulary: summary.vocabulary,
             test_perplexity: tested.map(|measured| measured.perplexity()),
             baselines: summary.baselines,
+            ran_away: last
+                .is_some_and(|last| last.ran_away(summary.vocabulary, &summary.baselines)),
         })
     }
 }

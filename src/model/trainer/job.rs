@@ -1,14 +1,12 @@
 //! A training, ready to begin on whatever device.
 
 use super::super::batches::Layout;
-use super::super::checkpoint::{Manifest, read_checkpoint};
 use super::super::material::Material;
 use super::super::metrics::Yardstick;
 use super::super::network::NetworkConfig;
 use super::super::run::{RunFolder, RunSummary};
 use super::super::train::TrainingState;
-use super::super::weights::TensorMap;
-use super::super::{CheckpointError, Prepared, TrainError, TrainingSettings, memory};
+use super::super::{Prepared, TrainError, TrainingSettings, memory};
 use crate::cancel::CancelToken;
 use crate::tokens::BackOff;
 
@@ -47,11 +45,11 @@ impl Job<'_> {
         Yardstick { corpus, encoding, backoff: &self.backoff }
     }
 
-    pub(super) fn prepared(&self) -> Result<Prepared, TrainError> {
+    /// What is known before the first step of a run that goes on from `state`, if from any.
+    pub(super) fn prepared(&self, state: Option<&TrainingState>) -> Prepared {
         let corpus = &self.summary.corpus;
         let Material { corpus: music, encoding, split, .. } = &self.material;
-        let state = self.newest_checkpoint()?.map(|(manifest, _)| manifest);
-        Ok(Prepared {
+        Prepared {
             device: self.summary.device.clone(),
             device_reason: self.device_reason.clone(),
             parameters: self.summary.parameters,
@@ -65,30 +63,6 @@ impl Job<'_> {
             memory_bytes: memory::estimate(&self.config, self.micro_batch, self.layout.sequence),
             baselines: self.summary.baselines,
             first_epoch: state.map_or(1, |state| state.epochs_done + 1),
-        })
-    }
-
-    /// The checkpoint to go on from: the one with the most steps. One that can't be read is passed
-    /// over for an older one, unless there is none.
-    pub(super) fn newest_checkpoint(
-        &self,
-    ) -> Result<Option<(TrainingState, TensorMap)>, TrainError> {
-        let mut newest: Option<(TrainingState, TensorMap)> = None;
-        let mut failure: Option<CheckpointError> = None;
-        for path in self.folder.to_resume_from().into_iter().take(2) {
-            match read_checkpoint(&path) {
-                Ok((Manifest { training: Some(state), .. }, tensors)) => {
-                    if newest.as_ref().is_none_or(|(newest, _)| newest.step < state.step) {
-                        newest = Some((state, tensors));
-                    }
-                }
-                Ok(_) => {}
-                Err(error) => failure = Some(error),
-            }
-        }
-        match (newest, failure) {
-            (None, Some(failure)) => Err(failure.into()),
-            (newest, _) => Ok(newest),
         }
     }
 }

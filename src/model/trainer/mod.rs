@@ -9,17 +9,19 @@
 //! ```
 //!
 //! `job` is what is known before the first step, `steps` is one step, `epochs` what ends an epoch,
-//! `keeping` what stays of it. Nothing in a step waits for the device: losses stay there and are
+//! `keeping` what stays of it, `resuming` what a run goes on from. Nothing in a step waits for the device: losses stay there and are
 //! read when a point of the curve is due.
 
 mod epochs;
 mod job;
 mod keeping;
+mod resuming;
 mod steps;
 #[cfg(test)]
 mod tests;
 
 pub use job::Job;
+pub use resuming::{Newest, newest_checkpoint};
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -37,7 +39,7 @@ use super::metrics::measure;
 use super::network::{Network, Start};
 use super::optimizer::Adam;
 use super::recurrent::LayerState;
-use super::train::TrainingState;
+use super::train::{TrainingState, counted};
 use super::weights::{TensorMap, WeightsError};
 use super::{
     CheckpointError, DeviceKind, EpochPoint, Initialization, Outcome, TrainError, TrainEvent,
@@ -94,14 +96,26 @@ fn run_to_end<B: Backend>(
     device: B::Device,
     on_event: &mut dyn FnMut(TrainEvent),
 ) -> Result<TrainSummary, TrainError> {
+    let newest = newest_checkpoint(&job.folder)?;
+    job.write(|folder, _| folder.create())?;
     if !job.is_resumed {
         job.write(|folder, job| {
-            folder.create()?;
             folder.write_metrics(&[])?;
             folder.write_summary(&job.summary)
         })?;
     }
-    on_event(TrainEvent::Prepared(job.prepared()?));
+    let state = newest.as_ref().map(|newest| &newest.state);
+    on_event(TrainEvent::Prepared(job.prepared(state)));
+    let note = match &newest {
+        Some(newest) => newest.note(),
+        None => {
+            job.is_resumed.then(|| "No epoch of it was kept, so the run begins anew".to_owned())
+        }
+    };
+    drop(newest);
+    if let Some(note) = note {
+        on_event(TrainEvent::Note(note));
+    }
     loop {
         let attempt = catch_unwind(AssertUnwindSafe(|| {
             Trainer::<B>::begin(&job, device.clone())?.train(on_event)
@@ -124,9 +138,10 @@ fn run_to_end<B: Backend>(
         }
         job.micro_batch = job.micro_batch.div_ceil(2);
         on_event(TrainEvent::Note(format!(
-            "The device's memory ran out; going on from the last checkpoint with {} sequences at a \
-             time and gradients gathered, so that the batch stays {}",
-            job.micro_batch, job.layout.batch
+            "The device's memory ran out; going on from the last checkpoint with {} at a time and \
+             gradients gathered, so that the batch stays {}",
+            counted(job.micro_batch, "sequence"),
+            job.layout.batch
         )));
     }
 }
@@ -188,7 +203,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
     /// Begins anew, or goes on from the newest checkpoint.
     fn begin(job: &'a Job<'a>, device: B::Device) -> Result<Self, TrainError> {
         let mut trainer = Self::fresh(job, device);
-        if let Some((state, tensors)) = job.newest_checkpoint()? {
+        if let Some(Newest { state, tensors, .. }) = newest_checkpoint(&job.folder)? {
             let path = job.folder.path().to_owned();
             trainer
                 .go_on_from(state, &tensors)

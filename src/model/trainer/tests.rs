@@ -77,7 +77,7 @@ fn out_of_memory_gathers_gradients_over_smaller_parts() {
     assert!(notes.is_empty());
     let (gathered, notes) = trained(Some(1));
     assert_eq!(notes.len(), 2, "from four rows to two, to one");
-    assert!(notes[1].contains("with 1 sequences at a time"), "{}", notes[1]);
+    assert!(notes[1].contains("with 1 sequence at a time"), "{}", notes[1]);
     let (whole, gathered) = (whole.unwrap(), gathered.unwrap());
     // The effective batch stays, so only the order of additions differs.
     assert!((whole - gathered).abs() < 1e-3 * whole, "{gathered} for {whole}");
@@ -99,7 +99,7 @@ fn trained_by(
     settings: TrainingSettings,
     run_dir: &Path,
     [n_threads, stop_after]: [usize; 2],
-) -> (Vec<[f64; 4]>, Vec<NamedTensor>) {
+) -> Result<(Vec<[f64; 4]>, Vec<NamedTensor>), TrainError> {
     let request = TrainRequest { settings, ..request(run_dir) };
     let material = Material::new(&request.corpus, &request.settings).unwrap();
     let chosen = device::choose(DeviceChoice::Cpu).unwrap();
@@ -117,14 +117,14 @@ fn trained_by(
     let run = |on_event: &mut (dyn FnMut(TrainEvent) + Send)| {
         let mut trainer = Trainer::<Flex>::begin(&job, Default::default()).unwrap();
         trainer.kernels = kernels();
-        trainer.train(on_event).unwrap();
+        trainer.train(on_event)
     };
-    pool.install(|| run(&mut on_event));
+    pool.install(|| run(&mut on_event))?;
     let points = job.folder.read_metrics().into_iter();
     let figures = |point: EpochPoint| {
         [point.train_loss, point.train_accuracy, point.valid_loss, point.valid_accuracy]
     };
-    (points.map(figures).collect(), weights)
+    Ok((points.map(figures).collect(), weights))
 }
 
 /// A network of two layers, everything else that a step can have, and several epochs.
@@ -147,19 +147,24 @@ fn fused_kernels_learn_what_burn_learns() {
     for model in [ModelKind::Lstm, ModelKind::Gru] {
         let folder = tempfile::tempdir().unwrap();
         let trained = |name: &str, kernels: fn() -> Kernels<Flex>| {
-            trained_by(kernels, everything(model), &folder.path().join(name), [2, usize::MAX])
+            let run_dir = folder.path().join(name);
+            trained_by(kernels, everything(model), &run_dir, [2, usize::MAX]).unwrap()
         };
         let (burn, weights) = trained("burn", Kernels::of_burn_for_tests);
         let (fused, fused_weights) = trained("fused", Kernels::fused_for_tests);
         assert_eq!((burn.len(), fused.len()), (5, 5));
         assert!(burn[4][0] < 0.95 * burn[0][0], "the test needs a run that learns: {burn:?}");
-        for (burn, fused) in burn.iter().flatten().zip(fused.iter().flatten()) {
-            assert!((burn - fused).abs() < 2e-3 * burn.abs(), "{fused} for {burn}");
+        for (burn, fused) in burn.iter().zip(&fused) {
+            for (idx, (burn, fused)) in burn.iter().zip(fused).enumerate() {
+                // Losses; beside them shares of right guesses, where a few may be as good as equal.
+                let tolerance = if idx.is_multiple_of(2) { 1e-4 * burn } else { 0.02 };
+                assert!((burn - fused).abs() < tolerance, "{idx}: {fused} for {burn}");
+            }
         }
         for (burn, fused) in weights.iter().zip(&fused_weights) {
             assert_eq!((&burn.name, burn.shape), (&fused.name, fused.shape));
             for (burn, fused) in burn.values.iter().zip(&fused.values) {
-                assert!((burn - fused).abs() < 2e-3, "{fused} for {burn}");
+                assert!((burn - fused).abs() < 1e-4, "{fused} for {burn}");
             }
         }
     }
@@ -170,13 +175,23 @@ fn fused_kernels_give_the_same_bits_on_any_number_of_threads_and_resumed() {
     let folder = tempfile::tempdir().unwrap();
     let trained = |name: &str, how| {
         let settings = everything(ModelKind::Lstm);
-        trained_by(Kernels::fused_for_tests, settings, &folder.path().join(name), how)
+        trained_by(Kernels::fused_for_tests, settings, &folder.path().join(name), how).unwrap()
     };
     let whole = trained("one", [1, usize::MAX]);
     assert!(trained("three", [3, usize::MAX]) == whole);
     let stopped = trained("stopped", [2, 2]);
     assert_eq!(stopped.0.len(), 2);
     assert!(trained("stopped", [1, usize::MAX]) == whole);
+}
+
+#[test]
+fn fused_kernels_notice_a_loss_that_is_no_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let everything = everything(ModelKind::Gru);
+    let settings = TrainingSettings { learning_rate: 1e30, clip: None, ..everything };
+    let kernels = Kernels::fused_for_tests;
+    let error = trained_by(kernels, settings, &folder.path().join("run"), [1, 0]).unwrap_err();
+    assert!(matches!(error, TrainError::Diverged { epoch: 1, .. }), "{error}");
 }
 
 #[test]
