@@ -3,8 +3,9 @@
 //! This page is the map. Each room below is one module; read them in this order.
 //!
 //! ```text
-//! music/    what a piece is: pitch, note, score, tempo, Standard MIDI Files
-//! editor/   how a piece is changed: edits as values, selection, history, project file
+//! music/    what a piece is: pitch, note, score, tempo, scale, harmony, Standard MIDI Files
+//! editor/   how a piece is changed: operations, edits as values, selection, clipboard, history,
+//!           grid, project file
 //! tokens/   a piece as numbers: frames, chords, vocabulary, corpus, split
 //! model/    the networks, training, metrics, checkpoints, composing; the only room that knows burn
 //! studio/   the background workers: requests in, events out, cancellation

@@ -241,6 +241,32 @@ fn nothing_unfinished_and_nothing_that_gives_up() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
+/// Where `unsafe` may stand, and why.
+const UNSAFE: [&str; 4] = [
+    // Libraries of NVIDIA, called by dlopen.
+    "model/cuda_probe.rs",
+    // Vector instructions that are chosen when the program runs.
+    "model/fused/simd.rs",
+    // Sets an environment variable before there is any other thread.
+    "cli/mod.rs",
+    // Looks whether the system's window libraries are there.
+    "cli/window.rs",
+];
+
+#[test]
+fn unsafe_code_stands_in_few_files_and_says_why_it_is_sound() {
+    let mut wrong = Vec::new();
+    for source in sources().iter().filter(|source| source.names("unsafe")) {
+        if !UNSAFE.contains(&source.name.as_str()) {
+            wrong.push(format!("{} has unsafe code", source.name));
+        }
+        if !source.text.contains("// SAFETY: ") {
+            wrong.push(format!("{} doesn't say why it is sound", source.name));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
 #[test]
 fn every_file_says_what_it_is() {
     let sources = sources();

@@ -352,7 +352,13 @@ fn nothing_is_held_longer_than_asked_rests_included() {
             let rate = FrameRate::new(4.0).unwrap();
             let settings = ComposeSettings { guard, rate, takes: 1, ..settings(strategy, 100) };
             let take = &takes(&mut Fake::new(8, scores), &settings)[0];
-            assert_eq!(roll_statistics(&take.roll).longest_run, 6, "{strategy:?}");
+            let longest = roll_statistics(&take.roll).longest_run;
+            assert!((5..=6).contains(&longest), "{strategy:?}: {longest}");
+            // Nor does it come back at once.
+            for frames in take.roll.windows(11) {
+                let of = |chord| frames.iter().filter(|other| **other == chord).count();
+                assert!(frames.iter().all(|&chord| of(chord) <= 6), "{strategy:?}");
+            }
             let free = ComposeSettings { guard: Guard::OFF, ..settings };
             let free = &takes(&mut Fake::new(8, scores), &free)[0];
             assert_eq!(roll_statistics(&free.roll).longest_run, 100, "{strategy:?} unguarded");
@@ -367,7 +373,7 @@ fn the_prime_counts_as_part_of_what_is_held() {
     let settings = ComposeSettings { guard, prime, ..settings(Strategy::Max, 10) };
     let mut network = Fake::new(3, |_: &[Token]| vec![0.0, 9.0, 1.0]);
     let take = &takes(&mut network, &settings)[0];
-    assert_eq!(tokens_of(&take.roll)[20..], [2, 1, 1, 1, 1, 1, 1, 1, 1, 2]);
+    assert_eq!(tokens_of(&take.roll)[20..], [2, 2, 2, 2, 2, 2, 2, 2, 1, 1]);
 }
 
 /// Each run of `n` different chords with holds as one, as often as it comes.

@@ -349,7 +349,7 @@ fn escape_cancels_a_drag_and_then_the_selection() {
     roll.run_steps(1);
     roll.hover_at(to);
     roll.run_steps(2);
-    assert_eq!(roll.state().status, "C4 ➡ G4, +2 beats");
+    assert_eq!(roll.state().status, "C4 → G4, +2 beats");
     roll.key_press(Key::Escape);
     roll.run_steps(2);
     roll.hover_at(to + vec2(30.0, 0.0));

@@ -276,6 +276,13 @@ fn the_other_button_shows_what_can_be_done_there() {
     assert!(window.sees("2 notes"));
     press_item(&mut window, "Invert pitches");
     assert_eq!(labels(&window), ["Invert 2 notes"]);
+    // Escape closes the menu, and lets go of nothing.
+    let on_note = window.harness.get_by_label_contains("bar 1 beat 1, ").rect().center();
+    click(&mut window, on_note, PointerButton::Secondary);
+    assert!(window.sees("Legato"));
+    window.keys(Modifiers::NONE, Key::Escape);
+    assert!(!window.sees("Legato"));
+    assert_eq!(selected(&window).len(), 2);
     // An empty place: a note can be written there.
     let canvas = window.harness.get_by_label_contains("Piano roll").rect();
     click(&mut window, canvas.right_bottom() - egui::vec2(30.0, 60.0), PointerButton::Secondary);

@@ -61,6 +61,7 @@ fn open(notes: Vec<Note>) -> Roll {
     };
     let builder = Harness::builder().with_size(vec2(1000.0, 600.0)).with_step_dt(0.05);
     let mut roll = builder.build_ui_state(|ui, desk: &mut Desk| desk.ui(ui), desk);
+    roll.state().theme.apply(&roll.ctx);
     roll.run();
     roll
 }

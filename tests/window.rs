@@ -85,6 +85,9 @@ fn train_compose_listen_export() {
     });
     let state = &window.harness.state().state;
     assert_eq!(state.alert, None);
+    let live = &state.training.live;
+    assert!(live[0][0] < 1.0, "the steps before the stop stay: {:?}", live[0]);
+    assert!(live.is_sorted_by(|one, other| one[0] < other[0]));
     assert!(state.library.paths.is_empty() && n_pieces(window.harness.state()) > Some(1));
     starts_again_where_it_ended(window);
 }
@@ -127,6 +130,8 @@ fn starts_again_where_it_ended(mut window: Window) {
     assert_eq!(window.state().training.run_dir, Some(run_dir));
     assert_eq!(window.state().training.epochs.len(), 3);
     assert!(window.sees("best: epoch"), "its curves are drawn");
+    window.wait("its steps are read", |app| !app.state.training.live.is_empty());
+    assert!(window.state().training.live[0][0] < 1.0 && window.sees("while learning"));
 
     let project = window.folder.path().join("piece.etude");
     for n_takes in [1, 0] {
@@ -140,6 +145,12 @@ fn starts_again_where_it_ended(mut window: Window) {
             etude::editor::Project::read(&saved).is_ok_and(|read| read.takes.len() == n_takes)
         });
         if n_takes == 1 {
+            window.press("More for Take 1");
+            window.press("Drop");
+            assert!(window.state().takes.list.is_empty());
+            window.press("Bring it back");
+            assert_eq!(window.state().takes.list[0].name, "Take 1");
+            assert!(!window.sees("Bring it back") && !window.sees("Dropped Take 1"));
             window.press("More for Take 1");
             window.press("Drop");
             assert!(window.state().takes.list.is_empty());
@@ -327,4 +338,55 @@ fn a_dropped_file_is_opened_and_a_bad_one_is_named() {
     assert!(alert.contains("noise.mid") && alert.contains('—'), "{alert}");
     assert!(window.sees("noise.mid"));
     assert_eq!(window.n_notes(), n_notes);
+}
+
+#[test]
+fn what_cant_be_trained_is_told_until_there_is_music_again() {
+    let mut window = Window::open(None);
+    window.wait("the built-in pieces are read", |app| app.state.library.corpus.is_some());
+    let is_disabled = |window: &Window| {
+        // The first of that name is the menu.
+        let trains = window.harness.get_all_by_role_and_label(Role::Button, "Train");
+        trains.last().unwrap().accesskit_node().is_disabled()
+    };
+    assert!(!is_disabled(&window));
+    let empty = window.folder.path().join("empty");
+    std::fs::create_dir(&empty).unwrap();
+    window.drop_on_it(&empty);
+    window.wait("the error is shown", |app| app.state.library.error.is_some());
+    assert!(is_disabled(&window));
+    let error = window.state().library.error.clone().unwrap();
+    assert_eq!(window.state().notices.last.as_ref().unwrap().text, error);
+
+    window.press("Built-in");
+    window.wait("the built-in pieces are read", |app| app.state.library.corpus.is_some());
+    assert!(!is_disabled(&window));
+    // What failed is over: the line at the bottom tells what was read instead.
+    assert!(window.sees("Read ") && !window.sees(&error));
+}
+
+#[test]
+fn training_is_in_reach_however_many_settings_are_shown() {
+    let mut window = Window::open(None);
+    window.wait("the built-in pieces are read", |app| app.state.library.corpus.is_some());
+    window.harness.get_by_label("All settings").click();
+    window.harness.run_steps(9);
+    assert!(window.sees("Averaging"));
+    for name in ["Train", "Resume"] {
+        let buttons = window.harness.get_all_by_role_and_label(Role::Button, name);
+        let rect = buttons.last().unwrap().rect();
+        assert!(rect.bottom() < 720.0 && rect.top() > 0.0, "{name}: {rect:?}");
+    }
+}
+
+#[test]
+fn why_nothing_was_composed_goes_when_something_else_is_asked_for() {
+    let mut window = Window::open(None);
+    window.wait("the takes are read", |app| app.state.takes.is_read);
+    let error = "There is nothing to continue";
+    window.harness.state_mut().state.composing.error = Some(error.to_owned());
+    window.harness.run_steps(2);
+    assert!(window.sees(error));
+    window.press("bars");
+    assert!(!window.sees(error));
 }

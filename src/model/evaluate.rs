@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use super::Model;
+use super::kernels::Kernels;
 use super::metrics::{Yardstick, measure};
 use crate::cancel::CancelToken;
 use crate::tokens::{Corpus, Encoding, Stretch};
@@ -40,8 +41,9 @@ pub fn evaluate(
     };
     let stretches: Vec<Stretch> = corpus.pieces.iter().enumerate().map(whole).collect();
     let yardstick = Yardstick { corpus, encoding: &encoding, backoff: &model.card().backoff };
-    let measured =
-        measure(&model.network, yardstick, &stretches, cancel).ok_or(EvaluateError::Cancelled)?;
+    let kernels = &mut Kernels::new();
+    let measured = measure(&model.network, yardstick, &stretches, kernels, cancel)
+        .ok_or(EvaluateError::Cancelled)?;
     if measured.n_frames == 0 {
         return Err(EvaluateError::NoFrames);
     }

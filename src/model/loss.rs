@@ -12,6 +12,7 @@
 use burn::tensor::backend::Backend;
 use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
 
+use super::kernels::Kernels;
 use super::network::Network;
 use super::recurrent::LayerState;
 use crate::cancel::CancelToken;
@@ -85,7 +86,10 @@ impl<B: Backend> DropoutMasks<B> {
         let Some(mask) = self.0.get(idx) else { return x };
         let [_, n_rows, n_units] = mask.dims();
         let n = x.dims()[0];
-        let x = x.reshape([n / n_rows, n_rows, n_units]) * mask.clone();
+        // One row for each time step: a factor whose only repeated dimension is the outermost one
+        // is what burn-flex multiplies by vector instructions.
+        let width = n_rows * n_units;
+        let x = x.reshape([n / n_rows, width]) * mask.clone().reshape([1, width]);
         x.reshape([n, n_units])
     }
 }
@@ -99,6 +103,7 @@ pub fn gradients<B: Backend>(
     state: Vec<LayerState<B>>,
     masks: &DropoutMasks<B>,
     n_frames: usize,
+    kernels: &mut Kernels<B>,
     cancel: &CancelToken,
 ) -> Option<BatchGradients<B>> {
     let device = network.device();
@@ -108,18 +113,21 @@ pub fn gradients<B: Backend>(
     let mut memories = Vec::with_capacity(network.layers.len());
     let mut state_after = Vec::with_capacity(network.layers.len());
     for (idx, (layer, state)) in network.layers.iter().zip(state).enumerate() {
-        let (y, after, memory) = layer.remember(x, state, cancel)?;
+        let (y, after, memory) = layer.remember(x, state, kernels, cancel)?;
         memories.push(memory);
         state_after.push(after);
         x = masks.apply(idx + 1, y);
     }
 
-    let decoded = decode(network, x, batch, n_frames, cancel)?;
+    let decoded = match kernels.fused() {
+        Some(fused) => fused.decode(network, &x, batch, n_frames, cancel)?,
+        None => decode(network, x, batch, n_frames, cancel)?,
+    };
     let mut dx = decoded.hidden;
     let mut layer_gradients = Vec::with_capacity(network.layers.len());
     for (idx, (layer, memory)) in network.layers.iter().zip(memories).enumerate().rev() {
         dx = masks.apply(idx + 1, dx);
-        let (below, gradients) = layer.backward(memory, dx, cancel)?;
+        let (below, gradients) = layer.backward(memory, dx, kernels, cancel)?;
         layer_gradients.push(gradients);
         dx = below;
     }
@@ -135,11 +143,13 @@ pub fn gradients<B: Backend>(
 }
 
 /// What the decoder gives back.
-struct Decoded<B: Backend> {
-    totals: Tensor<B, 2>,
-    hidden: Tensor<B, 2>,
-    embedding: Tensor<B, 2>,
-    bias: Tensor<B, 2>,
+pub struct Decoded<B: Backend> {
+    /// As in [`BatchGradients`].
+    pub totals: Tensor<B, 2>,
+    /// Gradients: of the top layer's outputs, and of the decoder's own weights.
+    pub hidden: Tensor<B, 2>,
+    pub embedding: Tensor<B, 2>,
+    pub bias: Tensor<B, 2>,
 }
 
 /// Loss and gradients of the decoder, chunk by chunk; `None` if it was cancelled.
@@ -289,8 +299,9 @@ mod tests {
         state: Vec<LayerState<Flex>>,
         masks: &DropoutMasks<Flex>,
         n_frames: usize,
+        kernels: &mut Kernels<Flex>,
     ) -> BatchGradients<Flex> {
-        gradients(network, batch, state, masks, n_frames, &CancelToken::new()).unwrap()
+        gradients(network, batch, state, masks, n_frames, kernels, &CancelToken::new()).unwrap()
     }
 
     fn values<B: Backend>(tensor: Tensor<B, 2>) -> Vec<f32> {
@@ -311,7 +322,7 @@ mod tests {
         let mut x = masks.apply(0, network.embedding.clone().select(0, inputs));
         let states = network.zero_state(N_ROWS);
         for (idx, (layer, state)) in network.layers.iter().zip(states).enumerate() {
-            x = masks.apply(idx + 1, layer.forward(x, state).0);
+            x = masks.apply(idx + 1, layer.forward(x, state, &mut Kernels::new()).0);
         }
         let targets = token_tensor::<Recorded>(&batch.targets, &device);
         let likelihood = burn::tensor::activation::log_softmax(network.scores(x), 1)
@@ -333,16 +344,23 @@ mod tests {
         }
     }
 
+    fn both() -> [Kernels<Flex>; 2] {
+        [Kernels::of_burn_for_tests(), Kernels::fused_for_tests()]
+    }
+
     fn check_gradients(kind: ModelKind) {
         let network = network(kind);
         let batch = batch();
-        let state = network.zero_state(N_ROWS);
-        let ours = computed(&network, &batch, state, &masks(), batch.n_frames());
-        let names = config(kind).parameter_shapes();
-        for ((ours, expected), (name, _)) in
-            ours.gradients.into_iter().zip(recorded_gradients(kind)).zip(names)
-        {
-            assert_close(&values(ours), &expected, &name);
+        for mut kernels in both() {
+            let state = network.zero_state(N_ROWS);
+            let n = batch.n_frames();
+            let ours = computed(&network, &batch, state, &masks(), n, &mut kernels);
+            let names = config(kind).parameter_shapes();
+            for ((ours, expected), (name, _)) in
+                ours.gradients.into_iter().zip(recorded_gradients(kind)).zip(names)
+            {
+                assert_close(&values(ours), &expected, &name);
+            }
         }
     }
 
@@ -362,17 +380,37 @@ mod tests {
         let batch = batch();
         let masks = masks();
         let n = batch.n_frames();
-        let whole = computed(&network, &batch, network.zero_state(N_ROWS), &masks, n);
-        let part = |first, rows| {
-            let state = network.zero_state(rows);
-            computed(&network, &batch.rows(first, rows), state, &masks.rows(first, rows), n)
-        };
-        let (left, right) = (part(0, 1), part(1, 2));
-        let sums = left.gradients.into_iter().zip(right.gradients).map(|(a, b)| a + b);
-        for (sum, whole) in sums.zip(whole.gradients) {
-            assert_close(&values(sum), &values(whole), "gathered");
+        for mut kernels in both() {
+            let state = network.zero_state(N_ROWS);
+            let whole = computed(&network, &batch, state, &masks, n, &mut kernels);
+            let mut part = |first, rows| {
+                let (state, masks) = (network.zero_state(rows), masks.rows(first, rows));
+                let batch = batch.rows(first, rows);
+                computed(&network, &batch, state, &masks, n, &mut kernels)
+            };
+            let (left, right) = (part(0, 1), part(1, 2));
+            let sums = left.gradients.into_iter().zip(right.gradients).map(|(a, b)| a + b);
+            for (sum, whole) in sums.zip(whole.gradients) {
+                assert_close(&values(sum), &values(whole), "gathered");
+            }
+            assert_close(&values(left.totals + right.totals), &values(whole.totals), "totals");
         }
-        assert_close(&values(left.totals + right.totals), &values(whole.totals), "totals");
+    }
+
+    #[test]
+    fn fused_totals_and_states_are_those_of_burn() {
+        for kind in [ModelKind::Lstm, ModelKind::Gru] {
+            let (network, batch) = (network(kind), batch());
+            let [burn, fused] = both().map(|mut kernels| {
+                let (state, n) = (network.zero_state(N_ROWS), batch.n_frames());
+                computed(&network, &batch, state, &masks(), n, &mut kernels)
+            });
+            assert_close(&values(fused.totals), &values(burn.totals), "totals");
+            for (fused, burn) in fused.state.into_iter().zip(burn.state) {
+                assert_close(&values(fused.hidden), &values(burn.hidden), "hidden");
+                assert_close(&values(fused.cell), &values(burn.cell), "cell");
+            }
+        }
     }
 
     #[test]

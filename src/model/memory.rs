@@ -2,49 +2,63 @@
 
 use super::DeviceKind;
 use super::batches::Layout;
+use super::fused::decoder;
 use super::network::NetworkConfig;
 use super::train::TrainError;
 
 /// Scores that the loss holds at once (see `loss`), and how many tensors of that size.
 const N_SCORES: u64 = 1 << 22;
 const N_SCORE_TENSORS: u64 = 4;
+/// Frames whose scores the fused kernels hold at once, in one tensor (see `fused::decoder`).
+const FUSED_SCORE_FRAMES: u64 = decoder::CHUNK as u64;
 
-/// Frames × weights that a processor computes at a time: every weight is used about once a frame,
-/// so this is the number of products forward; backward there are twice as many. Two slow cores
-/// need about a second for both, and sequences enough to keep the matrices large still fit.
-const MAX_PART_PRODUCTS: usize = 1 << 34;
+/// Bytes of [`values_a_frame`] that a processor holds at a time, about: the usual network takes 64
+/// sequences of 100 frames together, enough to keep the products of single time steps large.
+/// Stopping doesn't wait for the end of a part.
+const MAX_PART_BYTES: usize = 512 << 20;
 /// Most frames that a processor computes at a time, however small the network.
 const MAX_PART_FRAMES: usize = 1 << 14;
 
 /// Bytes that training needs with `batch` sequences of `sequence` frames at a time.
 ///
-/// Counted are weights, their mean, gradient, both moments and two passing copies; for each layer and frame
-/// the values that the backward pass needs; and the largest passing tensors of one layer and of
-/// the loss. What allocators keep beyond that is not.
+/// Counted are weights, their mean, gradient, both moments and two passing copies; for each layer
+/// and frame the values that the backward pass needs; the largest passing tensors of one layer and
+/// of the loss; and the weights that the fused kernels have packed at one time. Where burn's
+/// operations and the fused kernels differ, the larger number counts. What allocators keep beyond
+/// that is not counted.
 pub fn estimate(config: &NetworkConfig, batch: usize, sequence: usize) -> u64 {
     let frames = batch as u64 * sequence as u64;
     let hidden = config.hidden as u64;
-    let layers = config.layers as u64;
     let weights = 7 * config.n_parameters() as u64;
-    // Input, h before, three gates, candidate, cell before, its tanh, and the output.
-    let kept = frames * hidden * 9 * layers;
+    let outputs = config.n_outputs() as u64;
+    let scores = N_SCORE_TENSORS * (frames * outputs).min(N_SCORES);
+    let scores = scores.max(frames.min(FUSED_SCORE_FRAMES) * outputs);
+    // Both matrices of a layer, the recurrent one also transposed; the embedding, both ways.
+    let packed = 12 * hidden * hidden + 2 * outputs * hidden;
+    4 * (weights + frames * values_a_frame(config) + scores + packed)
+}
+
+/// Numbers that are held for each frame, beside its scores.
+fn values_a_frame(config: &NetworkConfig) -> u64 {
+    // Input, h before, three gates, candidate, cell before, its tanh, and the output; one less
+    // fused, which computes the tanh again.
+    let kept = 9 * config.layers as u64;
     // The projection and the gates' gradients, which exist once in parts and once joined.
-    let passing = frames * hidden * 14;
-    let scores = N_SCORE_TENSORS * (frames * config.n_outputs() as u64).min(N_SCORES);
-    4 * (weights + kept + passing + scores)
+    let passing = 14;
+    (kept + passing) * config.hidden as u64
 }
 
 /// Rows of a batch that are computed at a time, with gradients gathered over the parts.
 ///
-/// A processor takes a large batch in parts, so that it can stop within a second and needs little
-/// memory. How large they are follows from the settings alone: sums of floats depend on the order
-/// of adding, and the same run must give the same numbers on every computer. Other devices take
-/// the batch whole.
+/// A processor takes a large batch in parts, so that it needs little memory. How large they are
+/// follows from the settings alone: sums of floats depend on the order of adding, and the same run
+/// must give the same numbers on every computer. Other devices take the batch whole.
 pub fn rows_at_a_time(config: &NetworkConfig, layout: &Layout, kind: DeviceKind) -> usize {
     if kind != DeviceKind::Cpu {
         return layout.batch;
     }
-    let most_frames = (MAX_PART_PRODUCTS / config.n_parameters().max(1)).min(MAX_PART_FRAMES);
+    let bytes_a_frame = 4 * values_a_frame(config) as usize;
+    let most_frames = (MAX_PART_BYTES / bytes_a_frame.max(1)).min(MAX_PART_FRAMES);
     let most_rows = (most_frames / layout.sequence.max(1)).max(1);
     // Parts of one size: a small one left over would compute slowly.
     layout.batch.div_ceil(layout.batch.div_ceil(most_rows).max(1))
@@ -85,26 +99,27 @@ mod tests {
     use crate::model::ModelKind;
 
     #[test]
-    fn a_processor_takes_large_batches_in_equal_parts_of_bounded_work() {
+    fn a_processor_takes_large_batches_in_equal_parts_of_bounded_size() {
         let rows = |hidden, layers, batch, sequence, kind| {
             let config = NetworkConfig { kind: ModelKind::Lstm, layers, hidden, vocabulary: 1_000 };
             let layout = Layout { batch, sequence, n_steps: 8 };
-            (rows_at_a_time(&config, &layout, kind), config.n_parameters())
+            (rows_at_a_time(&config, &layout, kind), 4 * values_a_frame(&config) as usize)
         };
         let (whole, _) = rows(512, 2, 256, 100, DeviceKind::Cuda);
         assert_eq!(whole, 256);
         for (hidden, layers, batch, sequence) in
             [(512, 2, 256, 100), (512, 2, 37, 100), (1024, 4, 256, 50), (8, 1, 4096, 1000)]
         {
-            let (part, weights) = rows(hidden, layers, batch, sequence, DeviceKind::Cpu);
+            let (part, bytes_a_frame) = rows(hidden, layers, batch, sequence, DeviceKind::Cpu);
             assert!((1..=batch).contains(&part));
             assert!(part * sequence <= MAX_PART_FRAMES);
-            assert!(part * sequence * weights <= MAX_PART_PRODUCTS);
+            assert!(part * sequence * bytes_a_frame <= MAX_PART_BYTES);
             let n_parts = batch.div_ceil(part);
             assert!(batch - (n_parts - 1) * part + n_parts > part, "the last part is as large");
         }
-        // The usual network keeps products of thousands of frames.
-        assert!(rows(512, 2, 256, 100, DeviceKind::Cpu).0 * 100 >= 3_200);
+        // The usual network takes the usual batch whole, and a large one in four parts.
+        assert_eq!(rows(512, 2, 64, 100, DeviceKind::Cpu).0, 64);
+        assert_eq!(rows(512, 2, 256, 100, DeviceKind::Cpu).0, 64);
         // Small batches and small networks are not divided at all.
         assert_eq!(rows(512, 2, 16, 100, DeviceKind::Cpu).0, 16);
         assert_eq!(rows(64, 1, 128, 100, DeviceKind::Cpu).0, 128);

@@ -9,6 +9,7 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
+use super::kernels::Kernels;
 use super::loss::{negative_log_likelihood, token_tensor};
 use super::material::chords;
 use super::network::Network;
@@ -66,6 +67,7 @@ pub fn measure<B: Backend>(
     network: &Network<B>,
     yardstick: Yardstick<'_>,
     stretches: &[Stretch],
+    kernels: &mut Kernels<B>,
     cancel: &CancelToken,
 ) -> Option<Measured> {
     let mut order: Vec<&Stretch> = stretches.iter().filter(|s| s.n_frames() > 0).collect();
@@ -84,19 +86,26 @@ pub fn measure<B: Backend>(
                 group.iter().copied().take_while(|stretch| stretch.n_frames() > first).collect();
             state = keep_rows(state, reading.len());
             let frames = first..first + n_steps;
-            state = measure_block(network, yardstick, &reading, frames, state, &mut measured);
+            let block = Block { stretches: &reading, frames };
+            state = measure_block(network, yardstick, block, state, kernels, &mut measured);
         }
     }
     Some(measured)
 }
 
-/// Reads some frames of several stretches, as far as they go, and adds what they cost.
+/// Some frames of several stretches, the longest first.
+struct Block<'a> {
+    stretches: &'a [&'a Stretch],
+    frames: Range<usize>,
+}
+
+/// Reads a block, as far as its stretches go, and adds what its frames cost.
 fn measure_block<B: Backend>(
     network: &Network<B>,
     yardstick: Yardstick<'_>,
-    stretches: &[&Stretch],
-    frames: Range<usize>,
+    Block { stretches, frames }: Block<'_>,
     state: Vec<LayerState<B>>,
+    kernels: &mut Kernels<B>,
     measured: &mut Measured,
 ) -> Vec<LayerState<B>> {
     let device = network.device();
@@ -116,7 +125,7 @@ fn measure_block<B: Backend>(
             previous = yardstick.encoding.input[id as usize];
         }
     }
-    let (hidden, state) = network.read(token_tensor(&inputs, &device), state);
+    let (hidden, state) = network.read(token_tensor(&inputs, &device), state, kernels);
     let chunk = (MAX_SCORES / network.config.n_outputs()).max(1);
     for (idx, targets) in targets.chunks(chunk).enumerate() {
         let first = idx * chunk;
@@ -233,7 +242,8 @@ mod tests {
     fn measured(network: &Network<Flex>, corpus: &Corpus) -> Measured {
         let (encoding, backoff) = (encoding(corpus), backoff());
         let yardstick = Yardstick { corpus, encoding: &encoding, backoff: &backoff };
-        measure(network, yardstick, &whole_pieces(corpus), &CancelToken::new()).unwrap()
+        let (kernels, cancel) = (&mut Kernels::new(), CancelToken::new());
+        measure(network, yardstick, &whole_pieces(corpus), kernels, &cancel).unwrap()
     }
 
     #[test]
@@ -272,10 +282,11 @@ mod tests {
         let yardstick = Yardstick { corpus: &corpus, encoding: &encoding, backoff: &backoff };
         let cancel = CancelToken::new();
         let stretches = whole_pieces(&corpus);
-        let together = measure(&network, yardstick, &stretches, &cancel).unwrap();
-        let apart = |stretch: &Stretch| {
-            measure(&network, yardstick, std::slice::from_ref(stretch), &cancel).unwrap()
+        let measure = |stretches: &[Stretch]| {
+            measure(&network, yardstick, stretches, &mut Kernels::new(), &cancel).unwrap()
         };
+        let together = measure(&stretches);
+        let apart = |stretch: &Stretch| measure(std::slice::from_ref(stretch));
         let (a, b) = (apart(&stretches[0]), apart(&stretches[1]));
         assert!((together.nll - a.nll - b.nll).abs() < 1e-3);
         assert_eq!(together.n_frames, 215);

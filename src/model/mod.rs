@@ -10,6 +10,8 @@ mod compose;
 mod cuda_probe;
 mod device;
 mod evaluate;
+mod fused;
+mod kernels;
 mod loss;
 mod material;
 mod memory;

@@ -19,6 +19,7 @@ use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
 use super::ModelKind;
+use super::kernels::Kernels;
 use super::random::{self, Purpose};
 use super::recurrent::{LayerState, RecurrentLayer};
 use super::weights::{NamedTensor, TensorMap, WeightsError};
@@ -135,6 +136,18 @@ impl<B: Backend> Network<B> {
         parameters
     }
 
+    /// In the same order, for changing them.
+    pub fn parameters_mut(&mut self) -> Vec<&mut Tensor<B, 2>> {
+        let mut parameters = vec![&mut self.embedding];
+        for layer in &mut self.layers {
+            parameters.push(&mut layer.input_weights);
+            parameters.push(&mut layer.recurrent_weights);
+            parameters.push(&mut layer.bias);
+        }
+        parameters.push(&mut self.decoder_bias);
+        parameters
+    }
+
     pub fn device(&self) -> B::Device {
         self.embedding.device()
     }
@@ -150,11 +163,12 @@ impl<B: Backend> Network<B> {
         &self,
         tokens: Tensor<B, 1, Int>,
         state: Vec<LayerState<B>>,
+        kernels: &mut Kernels<B>,
     ) -> (Tensor<B, 2>, Vec<LayerState<B>>) {
         let mut x = self.embedding.clone().select(0, tokens);
         let mut after = Vec::with_capacity(self.layers.len());
         for (layer, state) in self.layers.iter().zip(state) {
-            let (y, state) = layer.forward(x, state);
+            let (y, state) = layer.forward(x, state, kernels);
             after.push(state);
             x = y;
         }
@@ -163,8 +177,12 @@ impl<B: Backend> Network<B> {
 
     /// Scores of every chord and the escape: `[N, H]` → `[N, V+1]`.
     pub fn scores(&self, hidden: Tensor<B, 2>) -> Tensor<B, 2> {
-        let bias = self.decoder_bias.clone() + self.prior.clone();
-        hidden.matmul(self.embedding.clone().transpose()) + bias
+        hidden.matmul(self.embedding.clone().transpose()) + self.output_bias()
+    }
+
+    /// What is added to every score, learned and fixed: `[1, V+1]`.
+    pub fn output_bias(&self) -> Tensor<B, 2> {
+        self.decoder_bias.clone() + self.prior.clone()
     }
 
     /// The weights as plain numbers, the prior included.

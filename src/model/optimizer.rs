@@ -14,7 +14,9 @@
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use super::network::NetworkConfig;
+use super::fused::adam;
+use super::kernels::Kernels;
+use super::network::{Network, NetworkConfig};
 use super::weights::{NamedTensor, TensorMap, WeightsError};
 
 const BETA_1: f64 = 0.9;
@@ -33,6 +35,18 @@ pub struct Adam<B: Backend> {
     second: Vec<Tensor<B, 2>>,
 }
 
+/// What one step is told.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct AdamStep {
+    pub learning_rate: f64,
+    /// λ above.
+    pub weight_decay: f64,
+    /// The largest norm of all gradients together.
+    pub clip: Option<f64>,
+    /// How much of the weights' running mean stays: `mean ← stays · mean + (1 - stays) · w`.
+    pub mean_stays: f64,
+}
+
 impl<B: Backend> Adam<B> {
     pub fn new(config: &NetworkConfig, device: &B::Device) -> Self {
         let zeros = || {
@@ -42,42 +56,68 @@ impl<B: Backend> Adam<B> {
         Self { time: 0, first: zeros(), second: zeros() }
     }
 
-    /// One step: parameters and gradients in the same order, new parameters out.
+    /// One step: clips the gradients, which come in the order of the parameters, moves the weights
+    /// of `network` and then their mean towards them.
     pub fn step(
         &mut self,
-        parameters: Vec<Tensor<B, 2>>,
+        step: &AdamStep,
+        network: &mut Network<B>,
+        mean: Option<&mut Network<B>>,
         gradients: Vec<Tensor<B, 2>>,
-        learning_rate: f64,
-        weight_decay: f64,
-    ) -> Vec<Tensor<B, 2>> {
+        kernels: &mut Kernels<B>,
+    ) {
         self.time += 1;
+        let weights = network.parameters_mut();
+        let mean = mean.map(Network::parameters_mut).unwrap_or_default();
+        let Some(fused) = kernels.fused() else {
+            return self.step_by_burn(step, weights, mean, gradients);
+        };
+        let step = adam::Step {
+            time: self.time,
+            learning_rate: step.learning_rate,
+            weight_decay: step.weight_decay,
+            largest_norm: step.clip.unwrap_or(f64::INFINITY),
+            mean_stays: step.mean_stays,
+        };
+        let (first, second) = (self.first.iter_mut().collect(), self.second.iter_mut().collect());
+        fused.adam(&step, [weights, first, second, mean], &gradients);
+    }
+
+    fn step_by_burn(
+        &mut self,
+        step: &AdamStep,
+        weights: Vec<&mut Tensor<B, 2>>,
+        mean: Vec<&mut Tensor<B, 2>>,
+        gradients: Vec<Tensor<B, 2>>,
+    ) {
+        let gradients = match step.clip {
+            Some(largest) => clip(gradients, largest),
+            None => gradients,
+        };
         // Beyond 2³¹ steps both corrections have long been 1.
         let time = i32::try_from(self.time).unwrap_or(i32::MAX);
-        let correction_1 = 1.0 - BETA_1.powi(time);
+        let rate = step.learning_rate / (1.0 - BETA_1.powi(time));
         let correction_2 = (1.0 - BETA_2.powi(time)).sqrt();
         let moments = self.first.iter_mut().zip(&mut self.second);
-        parameters
-            .into_iter()
-            .zip(gradients)
-            .zip(moments)
-            .map(|((parameter, gradient), (first, second))| {
-                let gradient = if weight_decay > 0.0 {
-                    gradient + parameter.clone().mul_scalar(weight_decay)
-                } else {
-                    gradient
-                };
-                let squared = gradient.clone().square().mul_scalar(1.0 - BETA_2);
-                let mut mean = first.clone();
-                std::mem::swap(first, &mut mean);
-                *first = mean.mul_scalar(BETA_1) + gradient.mul_scalar(1.0 - BETA_1);
-                let mut spread = second.clone();
-                std::mem::swap(second, &mut spread);
-                *second = spread.mul_scalar(BETA_2) + squared;
-                let denominator = second.clone().sqrt().div_scalar(correction_2);
-                let direction = first.clone() / denominator.add_scalar(EPSILON);
-                parameter - direction.mul_scalar(learning_rate / correction_1)
-            })
-            .collect()
+        let mut mean = mean.into_iter();
+        for ((weight, gradient), (first, second)) in weights.into_iter().zip(gradients).zip(moments)
+        {
+            let gradient = if step.weight_decay > 0.0 {
+                gradient + weight.clone().mul_scalar(step.weight_decay)
+            } else {
+                gradient
+            };
+            let squared = gradient.clone().square().mul_scalar(1.0 - BETA_2);
+            *first = first.clone().mul_scalar(BETA_1) + gradient.mul_scalar(1.0 - BETA_1);
+            *second = second.clone().mul_scalar(BETA_2) + squared;
+            let denominator = second.clone().sqrt().div_scalar(correction_2);
+            let direction = first.clone() / denominator.add_scalar(EPSILON);
+            *weight = weight.clone() - direction.mul_scalar(rate);
+            if let Some(mean) = mean.next() {
+                let new = weight.clone().mul_scalar(1.0 - step.mean_stays);
+                *mean = mean.clone().mul_scalar(step.mean_stays) + new;
+            }
+        }
     }
 
     /// Both moments as plain numbers.
@@ -113,7 +153,7 @@ impl<B: Backend> Adam<B> {
 
 /// Scales all gradients down together so that their common norm is at most `largest`
 /// (Pascanu et al. 2013). It happens on the device: nothing waits for the norm.
-pub fn clip<B: Backend>(gradients: Vec<Tensor<B, 2>>, largest: f64) -> Vec<Tensor<B, 2>> {
+fn clip<B: Backend>(gradients: Vec<Tensor<B, 2>>, largest: f64) -> Vec<Tensor<B, 2>> {
     // Summed row by row and then over rows: unlike burn's full sum, the order of the additions
     // doesn't depend on the number of threads.
     let squares = gradients.iter().map(|tensor| tensor.clone().square().sum_dim(1).sum_dim(0));
@@ -129,6 +169,7 @@ mod tests {
     use burn::tensor::TensorData;
 
     use super::super::ModelKind;
+    use super::super::network::Start;
     use super::super::weights::numbers;
     use super::*;
 
@@ -155,25 +196,94 @@ mod tests {
         assert!((norm(&untouched) - 13.0).abs() < 1e-5);
     }
 
+    const STEP: AdamStep =
+        AdamStep { learning_rate: 0.01, weight_decay: 0.0, clip: None, mean_stays: 0.5 };
+
+    /// A network of two embeddings and two biases alone.
+    fn network(values: [f32; 2]) -> Network<Flex> {
+        let config = NetworkConfig { kind: ModelKind::Gru, layers: 0, hidden: 1, vocabulary: 1 };
+        Network::from_parameters(config, shaped(values), tensor(&[0.0; 2]))
+    }
+
+    fn shaped(values: [f32; 2]) -> Vec<Tensor<Flex, 2>> {
+        let tensor = tensor(&values);
+        vec![tensor.clone().reshape([2, 1]), tensor]
+    }
+
+    fn values(network: &Network<Flex>) -> [Vec<f32>; 2] {
+        [&network.embedding, &network.decoder_bias].map(|tensor| numbers(tensor.to_data()))
+    }
+
+    fn both() -> [Kernels<Flex>; 2] {
+        [Kernels::of_burn_for_tests(), Kernels::fused_for_tests()]
+    }
+
     #[test]
     fn the_first_steps_are_adams() {
-        // By hand: with a constant gradient both corrected moments are the gradient and its
-        // square, so each step moves by the learning rate against the gradient's sign.
-        let config = NetworkConfig { kind: ModelKind::Gru, layers: 0, hidden: 1, vocabulary: 1 };
-        let mut adam = Adam::<Flex>::new(&config, &Default::default());
-        let shape = |values: [f32; 2]| {
-            let tensor: Tensor<Flex, 2> = tensor(&values);
-            vec![tensor.clone().reshape([2, 1]), tensor]
-        };
-        let mut parameters = shape([1.0, -1.0]);
-        for _ in 0..3 {
-            parameters = adam.step(parameters, shape([0.5, -2.0]), 0.01, 0.0);
+        for mut kernels in both() {
+            // By hand: with a constant gradient both corrected moments are the gradient and its
+            // square, so each step moves by the learning rate against the gradient's sign.
+            let mut network = network([1.0, -1.0]);
+            let mut mean = network.clone();
+            let mut adam = Adam::new(&network.config, &Default::default());
+            for _ in 0..3 {
+                let mean = Some(&mut mean);
+                adam.step(&STEP, &mut network, mean, shaped([0.5, -2.0]), &mut kernels);
+            }
+            for found in values(&network) {
+                let is_moved = (found[0] - 0.97).abs() < 1e-5 && (found[1] + 0.97).abs() < 1e-5;
+                assert!(is_moved, "{found:?}");
+            }
+            // Halfway towards 0.99, then 0.98, then 0.97.
+            assert!((values(&mean)[0][0] - 0.97875).abs() < 1e-5, "{mean:?}");
         }
-        let found = numbers(parameters[0].to_data());
-        assert!((found[0] - 0.97).abs() < 1e-5 && (found[1] + 0.97).abs() < 1e-5, "{found:?}");
-        // The penalty is part of the gradient: without a gradient the weight still shrinks.
-        let mut adam = Adam::<Flex>::new(&config, &Default::default());
-        let decayed = adam.step(shape([1.0, 1.0]), shape([0.0, 0.0]), 0.01, 0.1);
-        assert!((numbers(decayed[0].to_data())[0] - 0.99).abs() < 1e-5);
+    }
+
+    #[test]
+    fn the_penalty_is_part_of_the_gradient() {
+        for mut kernels in both() {
+            // Without a gradient the weight still shrinks.
+            let mut network = network([1.0, 1.0]);
+            let mut adam = Adam::new(&network.config, &Default::default());
+            let step = AdamStep { weight_decay: 0.1, ..STEP };
+            adam.step(&step, &mut network, None, shaped([0.0, 0.0]), &mut kernels);
+            assert!((values(&network)[0][0] - 0.99).abs() < 1e-5);
+        }
+    }
+
+    #[test]
+    fn weights_that_others_share_stay_as_they_were() {
+        for mut kernels in both() {
+            let mut network = network([1.0, -1.0]);
+            let shared = network.clone();
+            let mut adam = Adam::new(&network.config, &Default::default());
+            adam.step(&STEP, &mut network, None, shaped([0.5, -2.0]), &mut kernels);
+            assert_eq!(values(&shared), [[1.0, -1.0], [1.0, -1.0]]);
+            assert_ne!(values(&network)[1], [1.0, -1.0]);
+        }
+    }
+
+    #[test]
+    fn fused_steps_are_those_of_burn() {
+        let config = NetworkConfig { kind: ModelKind::Lstm, layers: 1, hidden: 9, vocabulary: 20 };
+        let device = Default::default();
+        let gradients = |seed| Network::new(config, Start::Plain, seed, &device).parameters();
+        let moved = both().map(|mut kernels| {
+            let mut network = Network::<Flex>::new(config, Start::Plain, 1, &device);
+            let (mut mean, mut adam) = (network.clone(), Adam::new(&config, &device));
+            for seed in 2..6 {
+                let step = AdamStep { weight_decay: 1e-2, clip: Some(0.5), ..STEP };
+                let mean = Some(&mut mean);
+                adam.step(&step, &mut network, mean, gradients(seed), &mut kernels);
+            }
+            let mut tensors = adam.to_tensors(&config);
+            tensors.extend(network.to_tensors().into_iter().chain(mean.to_tensors()));
+            tensors
+        });
+        for (burn, fused) in moved[0].iter().zip(&moved[1]) {
+            for (burn, fused) in burn.values.iter().zip(&fused.values) {
+                assert!((burn - fused).abs() < 1e-6 + 1e-5 * burn.abs(), "{fused} for {burn}");
+            }
+        }
     }
 }

@@ -2,9 +2,10 @@
 //! state of its own.
 
 use burn::backend::Flex;
-use burn::tensor::Tensor;
 
 use super::NextChord;
+use super::fused::reader::Reader;
+use super::kernels::{Kernels, Numbers};
 use super::loss::token_tensor;
 use super::network::Network;
 use super::recurrent::LayerState;
@@ -14,26 +15,32 @@ use crate::tokens::Token;
 /// Reads chords and scores what may come next. Made by [`super::Model::next_chord`].
 pub struct Predictor {
     network: Network<Flex>,
-    state: Vec<LayerState<Flex>>,
-    scores: Vec<f32>,
+    reading: Reading,
+}
+
+/// Where the hypotheses stand, by the code that reads.
+enum Reading {
+    Burn { state: Vec<LayerState<Flex>>, scores: Vec<f32> },
+    Packed(Box<Reader>),
 }
 
 impl Predictor {
     pub(super) fn new(network: Network<Flex>) -> Self {
-        let state = network.zero_state(1);
-        Self { network, state, scores: Vec::new() }
+        Self::with_kernels(network, &Kernels::new())
     }
 
-    /// Every hypothesis reads a token; the top layer's outputs, `[n, H]`.
-    fn advance(&mut self, tokens: &[Token]) -> Tensor<Flex, 2> {
-        // A token beyond the vocabulary is read as the escape, the last row of the embedding.
-        let n_chords = self.network.config.vocabulary;
-        let tokens: Vec<i32> =
-            tokens.iter().map(|&token| (token as usize).min(n_chords) as i32).collect();
-        let tokens = token_tensor(&tokens, &self.network.device());
-        let (hidden, state) = self.network.read(tokens, std::mem::take(&mut self.state));
-        self.state = state;
-        hidden
+    fn with_kernels(network: Network<Flex>, kernels: &Kernels<Flex>) -> Self {
+        let reading = match kernels.reader(&network) {
+            Some(reader) => Reading::Packed(Box::new(reader)),
+            None => Reading::Burn { state: network.zero_state(1), scores: Vec::new() },
+        };
+        Self { network, reading }
+    }
+
+    /// The row of the embedding for a token: one beyond the vocabulary is read as the escape, the
+    /// last row.
+    fn row(&self, token: Token) -> usize {
+        (token as usize).min(self.network.config.vocabulary)
     }
 }
 
@@ -43,28 +50,95 @@ impl NextChord for Predictor {
     }
 
     fn start(&mut self, n: usize) {
-        self.state = self.network.zero_state(n);
+        match &mut self.reading {
+            Reading::Burn { state, .. } => *state = self.network.zero_state(n),
+            Reading::Packed(reader) => reader.start(n),
+        }
     }
 
     fn step(&mut self, tokens: &[Token]) -> &[f32] {
-        let hidden = self.advance(tokens);
-        let n_chords = self.network.config.vocabulary;
-        let scores = self.network.scores(hidden).slice([0..tokens.len(), 0..n_chords]);
-        self.scores = numbers(scores.into_data());
-        &self.scores
+        self.read(tokens);
+        match &mut self.reading {
+            Reading::Packed(reader) => reader.scores(),
+            Reading::Burn { state, scores } => {
+                let hidden = state
+                    .last()
+                    .expect("settings and checkpoints have 1 to 8 layers")
+                    .hidden
+                    .clone();
+                let n_chords = self.network.config.vocabulary;
+                let all = self.network.scores(hidden).slice([0..tokens.len(), 0..n_chords]);
+                *scores = numbers(all.into_data());
+                scores
+            }
+        }
     }
 
     fn read(&mut self, tokens: &[Token]) {
-        self.advance(tokens);
+        let rows: Vec<usize> = tokens.iter().map(|&token| self.row(token)).collect();
+        match &mut self.reading {
+            Reading::Packed(reader) => {
+                let (embedding, n) =
+                    (Numbers::of(&self.network.embedding), self.network.config.hidden);
+                reader.read(rows.iter().map(|row| &embedding[row * n..][..n]));
+            }
+            Reading::Burn { state, .. } => {
+                let rows: Vec<i32> = rows.into_iter().map(|row| row as i32).collect();
+                let tokens = token_tensor(&rows, &self.network.device());
+                let before = std::mem::take(state);
+                *state = self.network.read(tokens, before, &mut Kernels::new()).1;
+            }
+        }
     }
 
     fn select(&mut self, parents: &[usize]) {
-        let device = self.network.device();
-        let parents: Vec<i32> = parents.iter().map(|&parent| parent as i32).collect();
-        let parents = token_tensor::<Flex>(&parents, &device);
-        for layer in &mut self.state {
-            layer.hidden = layer.hidden.clone().select(0, parents.clone());
-            layer.cell = layer.cell.clone().select(0, parents.clone());
+        match &mut self.reading {
+            Reading::Packed(reader) => reader.select(parents),
+            Reading::Burn { state, .. } => {
+                let parents: Vec<i32> = parents.iter().map(|&parent| parent as i32).collect();
+                let parents = token_tensor::<Flex>(&parents, &self.network.device());
+                for layer in state {
+                    layer.hidden = layer.hidden.clone().select(0, parents.clone());
+                    layer.cell = layer.cell.clone().select(0, parents.clone());
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ModelKind;
+    use super::super::network::{NetworkConfig, Start};
+    use super::*;
+
+    /// Scores after every step of three hypotheses that are mixed on the way.
+    fn read_by(kernels: &Kernels<Flex>, kind: ModelKind) -> Vec<Vec<f32>> {
+        let config = NetworkConfig { kind, layers: 2, hidden: 21, vocabulary: 70 };
+        let network = Network::new(config, Start::Plain, 5, &Default::default());
+        let mut predictor = Predictor::with_kernels(network, kernels);
+        let mut found = vec![predictor.step(&[3]).to_vec()];
+        predictor.select(&[0, 0, 0]);
+        // The last one is beyond the vocabulary.
+        found.push(predictor.step(&[1, 69, 1_000]).to_vec());
+        predictor.read(&[2, 3, 4]);
+        predictor.select(&[2, 0]);
+        found.push(predictor.step(&[5, 6]).to_vec());
+        predictor.start(1);
+        found.push(predictor.step(&[3]).to_vec());
+        found
+    }
+
+    #[test]
+    fn packed_networks_score_as_those_of_burn() {
+        for kind in [ModelKind::Lstm, ModelKind::Gru] {
+            let burn = read_by(&Kernels::of_burn_for_tests(), kind);
+            let packed = read_by(&Kernels::fused_for_tests(), kind);
+            assert_eq!(packed.iter().map(Vec::len).collect::<Vec<_>>(), [70, 210, 140, 70]);
+            assert_eq!(packed[0], packed[3], "started again, nothing is left");
+            for (packed, burn) in packed.iter().flatten().zip(burn.iter().flatten()) {
+                assert!((packed - burn).abs() < 1e-4 * burn.abs().max(0.1), "{packed} for {burn}");
+            }
         }
     }
 }

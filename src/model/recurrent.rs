@@ -1,13 +1,16 @@
 //! One recurrent layer: LSTM or GRU, forward and backward through time.
 //!
-//! This is the seam behind which the layer can be made faster: whoever calls it knows only
-//! [`RecurrentLayer::forward`], [`RecurrentLayer::remember`] and [`RecurrentLayer::backward`].
+//! This is the seam behind which the layer is made faster: whoever calls it knows only
+//! [`RecurrentLayer::forward`], [`RecurrentLayer::remember`] and [`RecurrentLayer::backward`], and
+//! hands the [`Kernels`] on. On the CPU these are the ones of `fused`, which hold the same
+//! formulas; what is here computes them with burn's operations, on every device.
 //!
 //! The gradient is written by hand instead of being recorded by burn's autodiff. Recording makes
 //! eight small products a time step, fills a full-size buffer for every slice, and keeps every
 //! intermediate value; by hand, the gradients of both weight matrices are one product each over
-//! all time steps. It also leaves no graph that could leak. `tests` below hold it against
-//! burn's autodiff run over the same forward pass.
+//! all time steps. It also leaves no graph that could leak. The tests of `loss` hold it against
+//! burn's autodiff run over the same forward pass, and those of `kernels` the fused code against
+//! it.
 //!
 //! Shapes: T time steps, B sequences, I inputs, H units. Everything is time-major, so that one
 //! time step is one contiguous block.
@@ -31,7 +34,8 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::sigmoid;
 use burn::tensor::backend::Backend;
 
-use super::ModelKind;
+use super::kernels::Kernels;
+use super::{ModelKind, fused};
 use crate::cancel::CancelToken;
 
 /// The weights of one layer. `G` below is the number of gates: 4 for an LSTM (i, f, o, g), 3 for
@@ -61,12 +65,23 @@ pub struct LayerState<B: Backend> {
 pub struct Memory<B: Backend> {
     /// `[T·B, I]`
     input: Tensor<B, 2>,
+    kept: Kept<B>,
+}
+
+/// The values inside the layer, by the code that computed them.
+enum Kept<B: Backend> {
+    Burn(Steps<B>),
+    Fused(fused::recurrent::Memory),
+}
+
+/// By time step.
+struct Steps<B: Backend> {
     /// `h` before every step, `[B, H]` each.
     hidden: Vec<Tensor<B, 2>>,
     steps: Vec<StepMemory<B>>,
 }
 
-/// One time step of [`Memory`], by kind of layer.
+/// One of [`Steps`], by kind of layer.
 enum StepMemory<B: Backend> {
     Lstm {
         /// σ of i, f, o: `[B, 3·H]`
@@ -109,7 +124,18 @@ impl<B: Backend> RecurrentLayer<B> {
 
     /// Reads `x` (`[T·B, I]`) from `state` on. Returns the outputs (`[T·B, H]`) and the state
     /// after the last step.
-    pub fn forward(&self, x: Tensor<B, 2>, state: LayerState<B>) -> (Tensor<B, 2>, LayerState<B>) {
+    pub fn forward(
+        &self,
+        x: Tensor<B, 2>,
+        state: LayerState<B>,
+        kernels: &mut Kernels<B>,
+    ) -> (Tensor<B, 2>, LayerState<B>) {
+        if let Some(fused) = kernels.fused() {
+            let read = fused.remember(self, &x, state, &CancelToken::new());
+            let (outputs, state, kept) = read.expect("nobody cancels a token just made");
+            fused.take_back(kept);
+            return (outputs, state);
+        }
         let n_rows = state.hidden.dims()[0];
         let n_steps = x.dims()[0] / n_rows.max(1);
         let projected = self.project(x);
@@ -130,8 +156,13 @@ impl<B: Backend> RecurrentLayer<B> {
         &self,
         x: Tensor<B, 2>,
         state: LayerState<B>,
+        kernels: &mut Kernels<B>,
         cancel: &CancelToken,
     ) -> Option<(Tensor<B, 2>, LayerState<B>, Memory<B>)> {
+        if let Some(fused) = kernels.fused() {
+            let (outputs, state, kept) = fused.remember(self, &x, state, cancel)?;
+            return Some((outputs, state, Memory { input: x, kept: Kept::Fused(kept) }));
+        }
         let n_rows = state.hidden.dims()[0];
         let n_steps = x.dims()[0] / n_rows.max(1);
         let projected = self.project(x.clone());
@@ -149,21 +180,32 @@ impl<B: Backend> RecurrentLayer<B> {
             steps.push(memory);
             state = next;
         }
-        Some((Tensor::cat(outputs, 0), state, Memory { input: x, hidden, steps }))
+        let kept = Kept::Burn(Steps { hidden, steps });
+        Some((Tensor::cat(outputs, 0), state, Memory { input: x, kept }))
     }
 
     /// From the gradient of the outputs (`[T·B, H]`) to those of the input (`[T·B, I]`) and the
     /// weights. Nothing flows into the state before the first step: that is where back-propagation
-    /// is truncated. `None` if it was cancelled.
+    /// is truncated. `None` if it was cancelled. The kernels are those that made the memory.
     pub fn backward(
         &self,
         memory: Memory<B>,
         output_gradient: Tensor<B, 2>,
+        kernels: &mut Kernels<B>,
         cancel: &CancelToken,
     ) -> Option<(Tensor<B, 2>, LayerGradients<B>)> {
-        match self.kind {
-            ModelKind::Lstm => self.backward_lstm(memory, output_gradient, cancel),
-            ModelKind::Gru => self.backward_gru(memory, output_gradient, cancel),
+        let Memory { input, kept } = memory;
+        match (kept, self.kind) {
+            (Kept::Fused(kept), _) => {
+                let fused = kernels.fused().expect("they made the memory");
+                fused.backward(self, &input, kept, &output_gradient, cancel)
+            }
+            (Kept::Burn(steps), ModelKind::Lstm) => {
+                self.backward_lstm(input, steps, output_gradient, cancel)
+            }
+            (Kept::Burn(steps), ModelKind::Gru) => {
+                self.backward_gru(input, steps, output_gradient, cancel)
+            }
         }
     }
 
@@ -212,7 +254,8 @@ impl<B: Backend> RecurrentLayer<B> {
 
     fn backward_lstm(
         &self,
-        memory: Memory<B>,
+        x: Tensor<B, 2>,
+        memory: Steps<B>,
         output_gradient: Tensor<B, 2>,
         cancel: &CancelToken,
     ) -> Option<(Tensor<B, 2>, LayerGradients<B>)> {
@@ -249,12 +292,13 @@ impl<B: Backend> RecurrentLayer<B> {
         gate_gradients.reverse();
         let dz = Tensor::cat(gate_gradients, 0);
         let bias = dz.clone().sum_dim(0);
-        Some(self.finish_backward(memory.input, memory.hidden, dz.clone(), dz, bias))
+        Some(self.finish_backward(x, memory.hidden, dz.clone(), dz, bias))
     }
 
     fn backward_gru(
         &self,
-        memory: Memory<B>,
+        x: Tensor<B, 2>,
+        memory: Steps<B>,
         output_gradient: Tensor<B, 2>,
         cancel: &CancelToken,
     ) -> Option<(Tensor<B, 2>, LayerGradients<B>)> {
@@ -291,7 +335,7 @@ impl<B: Backend> RecurrentLayer<B> {
         let (from_input, from_hidden) = (Tensor::cat(from_input, 0), Tensor::cat(from_hidden, 0));
         let inner_bias = columns(&from_hidden, 2 * n, n).sum_dim(0);
         let bias = Tensor::cat(vec![from_input.clone().sum_dim(0), inner_bias], 1);
-        Some(self.finish_backward(memory.input, memory.hidden, from_input, from_hidden, bias))
+        Some(self.finish_backward(x, memory.hidden, from_input, from_hidden, bias))
     }
 
     /// The products over all time steps at once.

@@ -153,6 +153,11 @@ impl Run {
         Ok(Self { path: path.to_owned(), summary, metrics })
     }
 
+    /// Whether there is something to compose with or to go on from.
+    pub fn has_weights(&self) -> bool {
+        checkpoint_to_use(&self.path).is_ok()
+    }
+
     /// The runs directly inside a folder, newest first; what isn't one is passed over.
     pub fn list(folder: &Path) -> Vec<Self> {
         let Ok(entries) = fs::read_dir(folder) else { return Vec::new() };

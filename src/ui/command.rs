@@ -489,7 +489,13 @@ impl Command {
             Self::ChooseFiles | Self::ChooseFolder | Self::UseBuiltInPieces => {
                 ok(!training, "Training is using the library")
             }
-            Self::Train => ok(!training, "A run is being trained already"),
+            Self::Train => {
+                ok(!training, "A run is being trained already")?;
+                ok(
+                    state.library.error.is_none(),
+                    "There is nothing to learn from: choose other music above",
+                )
+            }
             Self::StopTraining => ok(training, "Nothing is being trained"),
             Self::ResumeTraining => {
                 ok(!training, "A run is being trained already")?;

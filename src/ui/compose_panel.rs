@@ -24,6 +24,10 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) 
         prime_ui(ui, &mut form, state, actions);
         length_ui(ui, &mut form);
         more_ui(ui, &mut form);
+        if state.preferences.compose != form {
+            // What was wrong was said of another request.
+            state.composing.error = None;
+        }
         state.preferences.compose = form;
         ui.add_space(SPACE);
         button_ui(ui, theme, state, actions);

@@ -6,8 +6,10 @@
 //! thread; and an answer of `None` that comes faster than any hand is taken to mean "no dialog
 //! here". Who waits for one that doesn't come asks again and gets our own.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
 
 use super::action::{Actions, AppAction};
 use super::file_picker::{FilePicker, PickerAnswer};
@@ -90,10 +92,49 @@ impl Purpose {
     }
 }
 
+/// Where files were chosen last. What is written goes elsewhere than what is read: a project
+/// among the pieces of a data set would be learned from, or at least be in the way.
+#[derive(Clone, PartialEq, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Folders {
+    pub read: Option<PathBuf>,
+    pub written: Option<PathBuf>,
+}
+
+impl Folders {
+    /// The folder that a dialog for this begins in: before anything was written the documents
+    /// folder, and the user's own where there is none.
+    pub fn of(&self, purpose: Purpose) -> Option<PathBuf> {
+        let documents = || {
+            let dirs = directories::UserDirs::new()?;
+            dirs.document_dir().filter(|folder| folder.is_dir()).map(Path::to_owned)
+        };
+        let last = match purpose.form() {
+            Form::Save => self.written.clone().filter(|folder| folder.is_dir()).or_else(documents),
+            _ => self.read.clone().filter(|folder| folder.is_dir()),
+        };
+        last.or_else(std::env::home_dir)
+    }
+
+    /// Remembers where these were chosen.
+    pub fn remember(&mut self, purpose: Purpose, paths: &[PathBuf]) {
+        let Some(path) = paths.first() else { return };
+        let folder = match purpose.form() {
+            Form::OpenFolder => Some(path.as_path()),
+            _ => path.parent(),
+        };
+        let folder = folder.filter(|folder| folder.is_absolute()).map(Path::to_owned);
+        match purpose.form() {
+            Form::Save => self.written = folder.or(self.written.take()),
+            _ => self.read = folder.or(self.read.take()),
+        }
+    }
+}
+
 /// Where a dialog begins.
 #[derive(Clone, Default)]
 pub struct Suggestion {
-    /// The folder of what is worked on; where a file was chosen last when there is none.
+    /// The folder of what is worked on, or where such a file was chosen last.
     pub folder: Option<PathBuf>,
     /// For a file that is to be written.
     pub name: String,
@@ -120,8 +161,6 @@ pub struct Dialogs {
     kind: DialogKind,
     prefers_own: bool,
     picker: Option<FilePicker>,
-    /// Where the last file was chosen.
-    folder: Option<PathBuf>,
     /// A dialog of the system is open; another would lie behind it.
     is_waiting: bool,
 }
@@ -135,7 +174,7 @@ impl Dialogs {
             DialogKind::System if !has_system_dialog() => DialogKind::OwnPicker,
             kind => kind,
         };
-        Self { kind, prefers_own: false, picker: None, folder: None, is_waiting: false }
+        Self { kind, prefers_own: false, picker: None, is_waiting: false }
     }
 
     /// Whether our own picker is used even where the system has one.
@@ -178,7 +217,6 @@ impl Dialogs {
 
     fn open_picker(&mut self, purpose: Purpose, suggestion: Suggestion) {
         let Suggestion { folder, name } = suggestion;
-        let folder = folder.or_else(|| self.folder.clone()).or_else(std::env::home_dir);
         self.picker = Some(FilePicker::new(purpose, folder.unwrap_or_default(), name));
     }
 
@@ -196,9 +234,6 @@ impl Dialogs {
             PickerAnswer::Open if should_close => Vec::new(),
             PickerAnswer::Open => return,
         };
-        if !paths.is_empty() {
-            self.folder = Some(picker.folder().to_owned());
-        }
         actions.push(AppAction::PathsChosen(purpose, paths));
         self.picker = None;
     }
@@ -235,5 +270,27 @@ fn system_dialog(purpose: Purpose, suggestion: &Suggestion) -> Option<Vec<PathBu
         Form::OpenFiles => dialog.pick_files(),
         Form::OpenFolder => dialog.pick_folder().map(|path| vec![path]),
         Form::Save => dialog.set_file_name(&suggestion.name).save_file().map(|path| vec![path]),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_goes_elsewhere_than_what_is_read() {
+        let (music, work) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+        let mut folders = Folders::default();
+        folders.remember(Purpose::LearnFolder, &[music.path().to_owned()]);
+        assert_eq!(folders.of(Purpose::OpenScore).as_deref(), Some(music.path()));
+        assert_ne!(folders.of(Purpose::SaveProject).as_deref(), Some(music.path()));
+        folders.remember(Purpose::SaveProject, &[work.path().join("waltz.etude")]);
+        folders.remember(Purpose::LearnFiles, &[]);
+        folders.remember(Purpose::LearnFiles, &[music.path().join("a.mid")]);
+        assert_eq!(folders.of(Purpose::ExportWav).as_deref(), Some(work.path()));
+        assert_eq!(folders.of(Purpose::LearnFolder).as_deref(), Some(music.path()));
+        // A folder that is gone is no place to begin in.
+        drop(work);
+        assert_ne!(folders.of(Purpose::ExportWav), folders.written);
     }
 }

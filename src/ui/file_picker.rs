@@ -10,6 +10,7 @@ use egui::{Key, Modifiers, Response, ScrollArea, TextEdit, Ui};
 
 use super::dialogs::{Form, Purpose};
 use super::theme::{ROW, SPACE};
+use super::widgets::counted;
 
 const WIDTH: f32 = SPACE * 72.0;
 const LIST_HEIGHT: f32 = SPACE * 30.0;
@@ -79,11 +80,6 @@ impl FilePicker {
 
     pub fn purpose(&self) -> Purpose {
         self.purpose
-    }
-
-    /// Where a file was looked for last.
-    pub fn folder(&self) -> &Path {
-        &self.folder
     }
 
     fn is_saving(&self) -> bool {
@@ -204,10 +200,7 @@ impl FilePicker {
             if self.shows_all {
                 return true;
             }
-            let extension = Path::new(&entry.name).extension();
-            let fits = extension.is_some_and(|extension| {
-                extensions.iter().any(|wanted| extension.eq_ignore_ascii_case(wanted))
-            });
+            let fits = has_extension(&entry.name, extensions);
             !entry.name.starts_with('.') && (entry.is_folder || fits)
         };
         entries.iter().filter(is_wanted).cloned().collect()
@@ -233,6 +226,9 @@ impl FilePicker {
                 }
             },
         );
+        if let Some(words) = self.music_words() {
+            ui.label(words);
+        }
         let (name, extensions) = self.purpose.extensions();
         if !extensions.is_empty() {
             let words = format!("All files, not only {name} ({})", extensions.join(", "));
@@ -268,8 +264,31 @@ impl FilePicker {
         match &self.listing {
             Listing::Unread | Listing::Reading(_) => "Reading the folder…".to_owned(),
             Listing::Failed(error) => error.clone(),
+            Listing::Read(_) if self.purpose.form() == Form::OpenFolder => {
+                "There are no folders in this one".to_owned()
+            }
             Listing::Read(_) => "Nothing of that kind is in this folder".to_owned(),
         }
+    }
+
+    /// What opening this folder would bring; of files a list of folders shows none.
+    fn music_words(&self) -> Option<String> {
+        let Listing::Read(entries) = &self.listing else { return None };
+        if self.purpose.form() != Form::OpenFolder {
+            return None;
+        }
+        let extensions = Purpose::LearnFiles.extensions().1;
+        let is_music = |entry: &&Entry| !entry.is_folder && has_extension(&entry.name, extensions);
+        let count = entries.iter().filter(is_music).count();
+        let has_folders = entries.iter().any(|entry| entry.is_folder);
+        let here = match count {
+            0 => "No MIDI files here".to_owned(),
+            n => format!("{} here", counted(n, "MIDI file", "MIDI files")),
+        };
+        Some(match has_folders {
+            true => format!("{here}; those in the folders below are read too"),
+            false => here,
+        })
     }
 
     /// A row was clicked: a folder is gone into, a file's path is written into the field.
@@ -315,7 +334,9 @@ impl FilePicker {
             return if entry.is_folder || self.is_saving() { None } else { self.check() };
         }
         let written = from_home(self.path.trim());
-        let is_elsewhere = written.is_dir() && written != self.folder;
+        // Where a folder is wanted, the one that is written is it.
+        let wants_folder = self.purpose.form() == Form::OpenFolder;
+        let is_elsewhere = !wants_folder && written.is_dir() && written != self.folder;
         if is_elsewhere {
             self.enter(written);
             self.is_fresh = true;
@@ -396,6 +417,13 @@ impl FilePicker {
 
 fn is_entered(ui: &Ui, edit: &Response) -> bool {
     edit.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter))
+}
+
+fn has_extension(name: &str, extensions: &[&str]) -> bool {
+    let extension = Path::new(name).extension();
+    extension.is_some_and(|extension| {
+        extensions.iter().any(|wanted| extension.eq_ignore_ascii_case(wanted))
+    })
 }
 
 fn hint(form: Form) -> &'static str {
@@ -492,10 +520,23 @@ mod tests {
         assert_eq!(picker.entered(&rows), Some(vec![folder.path().join("b.mid")]));
         picker.chosen_row = Some(0);
         assert_eq!(picker.entered(&rows), None);
-        assert_eq!(picker.folder(), folder.path().join("inside"));
+        assert_eq!(picker.folder, folder.path().join("inside"));
         picker.path = folder.path().join("none.mid").display().to_string();
         assert_eq!(picker.entered(&[]), None);
         assert!(picker.error.as_ref().unwrap().contains("can't be found"));
+    }
+
+    #[test]
+    fn a_folder_says_what_music_is_in_it_and_is_taken_by_one_enter() {
+        let folder = folder();
+        let mut picker = picker(Purpose::LearnFolder, folder.path(), "");
+        let words = "2 MIDI files here; those in the folders below are read too";
+        assert_eq!(picker.music_words().as_deref(), Some(words));
+        let inside = folder.path().join("inside");
+        picker.path = inside.display().to_string();
+        assert_eq!(picker.entered(&[]), Some(vec![inside.clone()]));
+        picker.listing = Listing::Read(entries(&inside).unwrap());
+        assert_eq!(picker.music_words().as_deref(), Some("No MIDI files here"));
     }
 
     #[test]

@@ -6,6 +6,7 @@ use egui::{Align, Button, Layout, RichText, Ui};
 use super::action::{Actions, AppAction, DocumentAction};
 use super::command::Command;
 use super::dialogs::Purpose;
+use super::roll_view;
 use super::state::State;
 use super::theme::ThemeName;
 use super::widgets::file_name;
@@ -181,6 +182,7 @@ fn view_menu(ui: &mut Ui, state: &State, actions: &mut Actions) {
         }
     }
     ui.separator();
+    ui.menu_button("Size of everything", |ui| roll_view::scale_ui(ui, state, actions));
     let mut is_own = preferences.own_file_dialog;
     let hint = "For a desktop whose own dialog is missing or doesn't answer";
     if ui.checkbox(&mut is_own, "Etude's own file dialog").on_hover_text(hint).clicked() {

@@ -24,7 +24,7 @@ fn lasting_menu(ui: &mut Ui, text: RichText, name: &str, contents: impl FnOnce(&
 
 /// What of the roll is shown, how it follows, and how large everything is.
 pub fn menu_button(ui: &mut Ui, state: &State, actions: &mut Actions) {
-    lasting_menu(ui, RichText::new("View ⏷"), "How the roll is shown", |ui| {
+    lasting_menu(ui, RichText::new("Roll ⏷"), "How the roll is shown", |ui| {
         options_ui(ui, state, actions);
     });
 }
@@ -65,7 +65,8 @@ pub fn options_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
     }
 }
 
-fn scale_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
+/// How large everything is.
+pub fn scale_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
     // A float to integer cast saturates.
     let now = (state.preferences.ui_scale * 100.0).round() as u32;
     ui.horizontal_wrapped(|ui| {

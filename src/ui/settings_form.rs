@@ -139,6 +139,13 @@ fn learning(ui: &mut Ui, settings: &mut TrainingSettings) {
     row(ui, "Clip", "Limits how far one step can throw the network", |ui| {
         optional(ui, &mut settings.clip, 1.0, 0.001..=1_000.0, 0.01, "Clip")
     });
+    row(
+        ui,
+        "Averaging",
+        "What is measured and composes is a running mean of the weights: this share of the mean \
+         stays at each step. 0 takes the weights as they are. It calms a curve that jumps",
+        |ui| ui.add(number(&mut settings.averaging, 0.0..=0.9999, 0.001)),
+    );
     row(ui, "Stop early", "Epochs without gain before it stops by itself", |ui| {
         optional(ui, &mut settings.early_stop, 8, 1..=1_000, 0.1, "Stop early")
     });

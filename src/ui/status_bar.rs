@@ -6,7 +6,8 @@ use super::action::{Actions, AppAction};
 use super::state::{Notice, NoticeKind, Offer, State};
 use super::theme::{HALF_SPACE, ROW, SPACE, Theme};
 
-pub fn ui(ui: &mut Ui, state: &State, library: Option<String>, actions: &mut Actions) {
+/// `standing` is what goes on, or what there is: it is told while nothing newer is.
+pub fn ui(ui: &mut Ui, state: &State, standing: Option<String>, actions: &mut Actions) {
     ui.horizontal(|ui| {
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             let name = state.document.name();
@@ -32,7 +33,7 @@ pub fn ui(ui: &mut Ui, state: &State, library: Option<String>, actions: &mut Act
                         (notice.text.clone(), ui.visuals().error_fg_color)
                     }
                     Some(notice) => (notice.text.clone(), ui.visuals().weak_text_color()),
-                    None => (library.unwrap_or_default(), ui.visuals().weak_text_color()),
+                    None => (standing.unwrap_or_default(), ui.visuals().weak_text_color()),
                 };
                 let label = RichText::new(&text).small().color(color);
                 ui.add(egui::Label::new(label).truncate()).on_hover_text(text);
@@ -98,8 +99,12 @@ fn notice_ui(ui: &mut Ui, theme: &Theme, notice: &Notice, idx: usize, actions: &
             if close.clicked() {
                 actions.push(AppAction::DismissNotice(idx));
             }
-            if let Some(Offer::UseTake(id)) = notice.offer {
-                super::roll_header::use_menu(ui, id, actions);
+            match notice.offer {
+                Some(Offer::UseTake(id)) => super::roll_header::use_menu(ui, id, actions),
+                Some(Offer::UndoDrop) if ui.button("Bring it back").clicked() => {
+                    actions.push(AppAction::UndoDrop);
+                }
+                Some(Offer::UndoDrop) | None => {}
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
                 ui.add(egui::Label::new(&notice.text).wrap());

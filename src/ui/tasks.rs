@@ -16,7 +16,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::dialogs::Picked;
 use super::sessions::Unfinished;
-use super::state::{Coverage, ModelChoice, ProjectView, TakeEntry};
+use super::state::{Coverage, LiveCurve, ModelChoice, ProjectView, TakeEntry};
 use crate::audio::Font;
 use crate::model::{Model, Run};
 use crate::music::{Key, Score};
@@ -43,6 +43,11 @@ pub enum Answer {
     FontsFound(Vec<PathBuf>),
     /// A run that is to be resumed.
     RunRead(Result<Run, String>),
+    /// What was kept of a run's single steps.
+    StepsRead {
+        run_dir: PathBuf,
+        live: LiveCurve,
+    },
     Covered(Coverage),
     /// The key that a score is most likely in.
     KeyEstimated {

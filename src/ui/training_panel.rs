@@ -8,16 +8,31 @@ use super::settings_form;
 use super::state::{State, Training};
 use super::theme::{ROW, SPACE, Theme};
 use super::widgets::{
-    bytes, command_button, command_widget, counted, duration, file_name, grouped, hint, progress,
-    short, title,
+    bytes, command_button, command_widget, counted, file_name, grouped, hint, progress, short,
+    title,
 };
 
-/// The buttons and what came of them stand above the settings: in a low window those are what one
-/// scrolls to.
-pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) {
-    title(ui, "Training");
+/// Train and stop, and how far it is: always in sight, however far the settings are scrolled.
+pub fn foot_ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
     buttons_ui(ui, state, actions);
-    progress_ui(ui, theme, state);
+    let training = &state.training;
+    if training.is_waiting_for_library {
+        hint(ui, "Waiting for the library…");
+    }
+    if training.job.is_some() {
+        progress(ui, theme, training.progress(), "Training");
+        hint(ui, training.line()).on_hover_text(
+            "One epoch is one reading of all the pieces. Frames a second tell how fast it learns. \
+             It may stop earlier when nothing more is gained",
+        );
+    }
+}
+
+/// What came of the training stands above the settings: in a low window those are what one
+/// scrolls to.
+pub fn ui(ui: &mut Ui, state: &mut State, actions: &mut Actions) {
+    title(ui, "Training");
+    run_ui(ui, &state.training);
     let is_training = state.training.job.is_some() || state.training.is_waiting_for_library;
     ui.add_enabled_ui(!is_training, |ui| {
         settings_form::essential_ui(ui, &mut state.preferences);
@@ -51,39 +66,8 @@ fn buttons_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
     });
 }
 
-fn progress_ui(ui: &mut Ui, theme: &Theme, state: &State) {
-    let training = &state.training;
-    if training.is_waiting_for_library {
-        hint(ui, "Waiting for the library…");
-    }
-    if training.job.is_some() {
-        let share = training.progress();
-        progress(ui, theme, share, "Training");
-        match (&training.prepared, training.last_step) {
-            _ if training.is_stopping => {
-                hint(ui, "Stopping at the end of this step, and keeping what was learned…");
-            }
-            (None, _) => {
-                hint(ui, "Preparing…");
-            }
-            (Some(_), None) => {
-                hint(ui, "The first step is being made…");
-            }
-            (Some(_), Some(step)) => {
-                let line = format!(
-                    "Epoch {} of {} · {} frames/s · {} left",
-                    step.epoch,
-                    training.settings.epochs,
-                    grouped(step.frames_per_second),
-                    duration(step.secs_left)
-                );
-                hint(ui, line).on_hover_text(
-                    "One epoch is one reading of all the pieces. Frames a second tell how fast \
-                     it learns. It may stop earlier when nothing more is gained",
-                );
-            }
-        }
-    }
+/// What is known of the run that is shown.
+fn run_ui(ui: &mut Ui, training: &Training) {
     if let Some(prepared) = &training.prepared {
         let line = format!(
             "{} on {}",

@@ -10,12 +10,12 @@ pub(super) struct Rules {
     no_repeat: Option<usize>,
 }
 
-/// What a guard has to remember of one take: its chords with every hold as one, and how long the
-/// last one has been held.
+/// What a guard has to remember of one take: its chords with every hold as one, and how many
+/// frames each has been held.
 #[derive(Clone, Debug, Default)]
 pub(super) struct History {
     changes: Vec<Token>,
-    n_held: usize,
+    holds: Vec<usize>,
 }
 
 /// Whether a rule had to be lifted for a frame because nothing else was left.
@@ -36,12 +36,43 @@ impl History {
 
     /// The next frame of the take is `token`.
     pub fn push(&mut self, token: Token) {
-        if self.changes.last() == Some(&token) {
-            self.n_held += 1;
-        } else {
-            self.changes.push(token);
-            self.n_held = 1;
+        match self.holds.last_mut() {
+            Some(n_held) if self.changes.last() == Some(&token) => *n_held += 1,
+            _ => {
+                self.changes.push(token);
+                self.holds.push(1);
+            }
         }
+    }
+
+    /// The chord that sounds in at least `n` of the last `2n − 1` frames; there is never another.
+    fn commonest_lately(&self, n: usize) -> Option<Token> {
+        // More than half of them: the vote of Boyer and Moore 1981 finds who it may be, a count
+        // whether it is.
+        let lately = || {
+            let runs = self.changes.iter().zip(&self.holds).rev();
+            runs.scan(2 * n - 1, |left, (&token, &n_held)| {
+                let n_seen = n_held.min(*left);
+                *left -= n_seen;
+                (n_seen > 0).then_some((token, n_seen))
+            })
+        };
+        let (mut candidate, mut votes) = (None, 0);
+        for (token, n_seen) in lately() {
+            if candidate == Some(token) {
+                votes += n_seen;
+            } else if votes >= n_seen {
+                votes -= n_seen;
+            } else {
+                (candidate, votes) = (Some(token), n_seen - votes);
+            }
+        }
+        let sounds_enough = |&wanted: &Token| {
+            let n_seen: usize =
+                lately().filter(|(token, _)| *token == wanted).map(|(_, n_seen)| n_seen).sum();
+            n_seen >= n
+        };
+        candidate.filter(sounds_enough)
     }
 }
 
@@ -72,12 +103,14 @@ impl Rules {
         lifted
     }
 
-    /// A take that starts from nothing has been silent for long enough.
+    /// A chord that has sounded for so long stays away for about as long: were it let back at
+    /// once, one frame of something else now and then would be all the change there is. A take
+    /// that starts from nothing has been silent for long enough.
     fn chord_held_too_long(&self, history: &History) -> Option<Token> {
         let limit = self.longest_hold?;
-        match history.changes.last() {
-            None => Some(REST),
-            Some(&last) => (history.n_held >= limit).then_some(last),
+        match history.changes.is_empty() {
+            true => Some(REST),
+            false => history.commonest_lately(limit),
         }
     }
 
@@ -131,7 +164,18 @@ mod tests {
         assert_eq!(forbidden(rules, &[1, 1], 3), (vec![], Lifted::Nothing));
         assert_eq!(forbidden(rules, &[1, 1, 1], 3), (vec![1], Lifted::Nothing));
         assert_eq!(forbidden(rules, &[0, 0, 0, 0], 3), (vec![0], Lifted::Nothing));
-        assert_eq!(forbidden(rules, &[1, 1, 2, 1], 3), (vec![], Lifted::Nothing));
+        assert_eq!(forbidden(rules, &[1, 1, 2], 3), (vec![], Lifted::Nothing));
+    }
+
+    #[test]
+    fn a_chord_held_for_long_does_not_come_back_at_once() {
+        let rules = rules(Some(1.5), None);
+        assert_eq!(forbidden(rules, &[1, 1, 1, 2], 3), (vec![1], Lifted::Nothing));
+        assert_eq!(forbidden(rules, &[1, 1, 1, 2, 0], 3), (vec![1], Lifted::Nothing));
+        assert_eq!(forbidden(rules, &[1, 1, 1, 2, 0, 2], 3), (vec![], Lifted::Nothing));
+        // Nor does it by way of short breaks.
+        assert_eq!(forbidden(rules, &[1, 1, 2, 1], 3), (vec![1], Lifted::Nothing));
+        assert_eq!(forbidden(rules, &[1, 2, 1, 2, 0], 3), (vec![], Lifted::Nothing));
     }
 
     #[test]

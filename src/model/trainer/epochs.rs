@@ -159,11 +159,13 @@ impl<B: Backend> Trainer<'_, B> {
         Ok(EpochEnd::Cancelled)
     }
 
-    pub(super) fn finish(self, outcome: Outcome) -> Result<TrainSummary, TrainError> {
+    pub(super) fn finish(mut self, outcome: Outcome) -> Result<TrainSummary, TrainError> {
         let job = self.job;
         let test: &[Stretch] = &job.material.split.test;
         let tested = self.best.as_ref().filter(|_| !test.is_empty());
-        let tested = tested.and_then(|best| measure(best, job.yardstick(), test, job.cancel));
+        let kernels = &mut self.kernels;
+        let tested =
+            tested.and_then(|best| measure(best, job.yardstick(), test, kernels, job.cancel));
         let summary = &job.summary;
         let last = self.metrics.last();
         Ok(TrainSummary {

@@ -33,6 +33,7 @@ use burn::tensor::backend::Backend;
 use super::batches::plan_epoch;
 use super::checkpoint::read_checkpoint;
 use super::device::Chosen;
+use super::kernels::Kernels;
 use super::material::Material;
 use super::metrics::measure;
 use super::network::{Network, Start};
@@ -173,6 +174,7 @@ struct Trainer<'a, B: Backend> {
     /// Their running mean, which is measured, kept and composed with; none if it is not wanted.
     mean: Option<Network<B>>,
     adam: Adam<B>,
+    kernels: Kernels<B>,
     /// What carried rows go on from.
     carried: Option<Vec<LayerState<B>>>,
     best: Option<Network<B>>,
@@ -223,6 +225,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
         Self {
             job,
             adam: Adam::new(&job.config, &device),
+            kernels: Kernels::new(),
             mean: (job.settings.averaging > 0.0).then(|| network.clone()),
             network,
             device,
@@ -365,8 +368,9 @@ impl<'a, B: Backend> Trainer<'a, B> {
         }
         self.read_pending()?;
         let yardstick = job.yardstick();
-        let Some(valid) = measure(self.shown(), yardstick, &job.material.split.valid, job.cancel)
-        else {
+        let shown = self.mean.as_ref().unwrap_or(&self.network);
+        let (valid, kernels) = (&job.material.split.valid, &mut self.kernels);
+        let Some(valid) = measure(shown, yardstick, valid, kernels, job.cancel) else {
             return self.stop_within_epoch(on_event);
         };
         self.end_epoch(&plan, valid, on_event)?;

@@ -8,7 +8,7 @@ use super::super::TrainError;
 use super::super::batches::EpochPlan;
 use super::super::loss::{Batch, DropoutMasks, gradients};
 use super::super::network::Network;
-use super::super::optimizer::clip;
+use super::super::optimizer::AdamStep;
 use super::super::random::{self, Purpose};
 use super::super::recurrent::LayerState;
 use super::super::schedule::learning_rate;
@@ -27,15 +27,14 @@ impl<B: Backend> Trainer<'_, B> {
         let Some((totals, gradients)) = self.gather(&batch, &masks, n_frames) else {
             return false;
         };
-        let gradients = match settings.clip {
-            Some(largest) => clip(gradients, largest),
-            None => gradients,
+        let step = AdamStep {
+            learning_rate: rate,
+            weight_decay: settings.weight_decay,
+            clip: settings.clip,
+            mean_stays: self.mean_stays(),
         };
-        let parameters = self.network.parameters();
-        let prior = self.network.prior.clone();
-        let parameters = self.adam.step(parameters, gradients, rate, settings.weight_decay);
-        self.network = Network::from_parameters(self.job.config, parameters, prior);
-        self.move_mean();
+        let (network, mean) = (&mut self.network, self.mean.as_mut());
+        self.adam.step(&step, network, mean, gradients, &mut self.kernels);
         self.pending.push(totals);
         self.pending_frames += n_frames;
         self.frames_here += n_frames;
@@ -45,16 +44,11 @@ impl<B: Backend> Trainer<'_, B> {
         true
     }
 
-    /// Moves the running mean towards the weights; faster in the first steps, so that it doesn't
-    /// hang on to how they began.
-    pub(super) fn move_mean(&mut self) {
-        let Some(mean) = &self.mean else { return };
+    /// How much of the running mean stays in this step: less in the first ones, so that it doesn't
+    /// hang on to how the weights began.
+    fn mean_stays(&self) -> f64 {
         let n_steps = self.state.step as f64;
-        let stays = self.job.settings.averaging.min((1.0 + n_steps) / (10.0 + n_steps));
-        let pairs = mean.parameters().into_iter().zip(self.network.parameters());
-        let moved = pairs.map(|(mean, new)| mean.mul_scalar(stays) + new.mul_scalar(1.0 - stays));
-        let prior = mean.prior.clone();
-        self.mean = Some(Network::from_parameters(self.job.config, moved.collect(), prior));
+        self.job.settings.averaging.min((1.0 + n_steps) / (10.0 + n_steps))
     }
 
     /// The weights that are measured, kept and composed with.
@@ -70,8 +64,8 @@ impl<B: Backend> Trainer<'_, B> {
         masks: &DropoutMasks<B>,
         n_frames: usize,
     ) -> Option<(Tensor<B, 2>, Vec<Tensor<B, 2>>)> {
-        let cancel = self.job.cancel;
         let before = self.state_before(batch);
+        let (network, kernels, cancel) = (&self.network, &mut self.kernels, self.job.cancel);
         let mut after: Vec<Vec<LayerState<B>>> = Vec::new();
         let mut sum: Option<(Tensor<B, 2>, Vec<Tensor<B, 2>>)> = None;
         let micro = self.job.micro_batch.max(1);
@@ -82,11 +76,11 @@ impl<B: Backend> Trainer<'_, B> {
                 std::panic::panic_any("the device answered: out of memory");
             }
             let part = if n == batch.n_rows {
-                gradients(&self.network, batch, before.clone(), masks, n_frames, cancel)?
+                gradients(network, batch, before.clone(), masks, n_frames, kernels, cancel)?
             } else {
                 let state = rows_of_state(&before, first, n);
                 let (batch, masks) = (batch.rows(first, n), masks.rows(first, n));
-                gradients(&self.network, &batch, state, &masks, n_frames, cancel)?
+                gradients(network, &batch, state, &masks, n_frames, kernels, cancel)?
             };
             after.push(part.state);
             sum = Some(match sum {

@@ -9,10 +9,14 @@ use super::{Trainer, run_on};
 use crate::cancel::CancelToken;
 use crate::model::batches::plan_epoch;
 use crate::model::device;
+use crate::model::kernels::Kernels;
 use crate::model::material::Material;
 use crate::model::run::RunFolder;
 use crate::model::train::prepare;
-use crate::model::{DeviceChoice, TrainError, TrainEvent, TrainRequest, TrainingSettings};
+use crate::model::weights::NamedTensor;
+use crate::model::{
+    DeviceChoice, EpochPoint, ModelKind, TrainError, TrainEvent, TrainRequest, TrainingSettings,
+};
 use crate::tokens::{Chord, Corpus, FramingPlan, Piece, SplitKind};
 
 fn request(run_dir: &Path) -> TrainRequest {
@@ -87,23 +91,129 @@ fn out_of_memory_for_one_row_ends_in_words() {
     assert!(error.to_string().contains("--hidden"), "{error}");
 }
 
-#[test]
-fn a_step_that_is_cancelled_within_leaves_everything_as_it_was() {
-    let folder = tempfile::tempdir().unwrap();
-    let request = request(&folder.path().join("run"));
+/// Trains with some kernels, made in a pool of so many threads, and stops after `stop_after`
+/// epochs, if not before. Goes on with what is in the folder. Loss and accuracy of the epochs, and
+/// the weights.
+fn trained_by(
+    kernels: fn() -> Kernels<Flex>,
+    settings: TrainingSettings,
+    run_dir: &Path,
+    [n_threads, stop_after]: [usize; 2],
+) -> Result<(Vec<[f64; 4]>, Vec<NamedTensor>), TrainError> {
+    let request = TrainRequest { settings, ..request(run_dir) };
     let material = Material::new(&request.corpus, &request.settings).unwrap();
     let chosen = device::choose(DeviceChoice::Cpu).unwrap();
     let folder = RunFolder::new(&request.run_dir);
     let cancel = CancelToken::new();
-    let mut job = prepare(&request, material, folder, &chosen, None, &cancel).unwrap();
-    job.micro_batch = 1;
-    let lengths = job.material.train_lengths();
-    let plan = plan_epoch(job.settings, &job.layout, &lengths, job.material.n_shifts(), 0);
-    let mut trainer = Trainer::<Flex>::begin(&job, Default::default()).unwrap();
-    assert!(trainer.step(&plan));
-    let before = trainer.checkpoint().unwrap();
-    cancel.cancel();
-    assert!(!trainer.step(&plan));
-    assert_eq!((trainer.state.step, trainer.state.steps_into_epoch), (1, 1));
-    assert!(trainer.checkpoint().unwrap() == before);
+    let job = prepare(&request, material, folder, &chosen, None, &cancel).unwrap();
+    job.folder.create().unwrap();
+    let mut weights = Vec::new();
+    let mut on_event = |event| match event {
+        TrainEvent::Epoch(point) if point.epoch == stop_after => cancel.cancel(),
+        TrainEvent::Weights(model) => weights = model.network.to_tensors(),
+        _ => {}
+    };
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
+    let run = |on_event: &mut (dyn FnMut(TrainEvent) + Send)| {
+        let mut trainer = Trainer::<Flex>::begin(&job, Default::default()).unwrap();
+        trainer.kernels = kernels();
+        trainer.train(on_event)
+    };
+    pool.install(|| run(&mut on_event))?;
+    let points = job.folder.read_metrics().into_iter();
+    let figures = |point: EpochPoint| {
+        [point.train_loss, point.train_accuracy, point.valid_loss, point.valid_accuracy]
+    };
+    Ok((points.map(figures).collect(), weights))
+}
+
+/// A network of two layers, everything else that a step can have, and several epochs.
+fn everything(model: ModelKind) -> TrainingSettings {
+    TrainingSettings {
+        model,
+        layers: 2,
+        hidden: 20,
+        epochs: 5,
+        learning_rate: 0.01,
+        clip: Some(0.5),
+        weight_decay: 1e-3,
+        transpose: 1,
+        ..request(Path::new("")).settings
+    }
+}
+
+#[test]
+fn fused_kernels_learn_what_burn_learns() {
+    for model in [ModelKind::Lstm, ModelKind::Gru] {
+        let folder = tempfile::tempdir().unwrap();
+        let trained = |name: &str, kernels: fn() -> Kernels<Flex>| {
+            let run_dir = folder.path().join(name);
+            trained_by(kernels, everything(model), &run_dir, [2, usize::MAX]).unwrap()
+        };
+        let (burn, weights) = trained("burn", Kernels::of_burn_for_tests);
+        let (fused, fused_weights) = trained("fused", Kernels::fused_for_tests);
+        assert_eq!((burn.len(), fused.len()), (5, 5));
+        assert!(burn[4][0] < 0.95 * burn[0][0], "the test needs a run that learns: {burn:?}");
+        for (burn, fused) in burn.iter().zip(&fused) {
+            for (idx, (burn, fused)) in burn.iter().zip(fused).enumerate() {
+                // Losses; beside them shares of right guesses, where a few may be as good as equal.
+                let tolerance = if idx.is_multiple_of(2) { 1e-4 * burn } else { 0.02 };
+                assert!((burn - fused).abs() < tolerance, "{idx}: {fused} for {burn}");
+            }
+        }
+        for (burn, fused) in weights.iter().zip(&fused_weights) {
+            assert_eq!((&burn.name, burn.shape), (&fused.name, fused.shape));
+            for (burn, fused) in burn.values.iter().zip(&fused.values) {
+                assert!((burn - fused).abs() < 1e-4, "{fused} for {burn}");
+            }
+        }
+    }
+}
+
+#[test]
+fn fused_kernels_give_the_same_bits_on_any_number_of_threads_and_resumed() {
+    let folder = tempfile::tempdir().unwrap();
+    let trained = |name: &str, how| {
+        let settings = everything(ModelKind::Lstm);
+        trained_by(Kernels::fused_for_tests, settings, &folder.path().join(name), how).unwrap()
+    };
+    let whole = trained("one", [1, usize::MAX]);
+    assert!(trained("three", [3, usize::MAX]) == whole);
+    let stopped = trained("stopped", [2, 2]);
+    assert_eq!(stopped.0.len(), 2);
+    assert!(trained("stopped", [1, usize::MAX]) == whole);
+}
+
+#[test]
+fn fused_kernels_notice_a_loss_that_is_no_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let everything = everything(ModelKind::Gru);
+    let settings = TrainingSettings { learning_rate: 1e30, clip: None, ..everything };
+    let kernels = Kernels::fused_for_tests;
+    let error = trained_by(kernels, settings, &folder.path().join("run"), [1, 0]).unwrap_err();
+    assert!(matches!(error, TrainError::Diverged { epoch: 1, .. }), "{error}");
+}
+
+#[test]
+fn a_step_that_is_cancelled_within_leaves_everything_as_it_was() {
+    for kernels in [Kernels::of_burn_for_tests(), Kernels::fused_for_tests()] {
+        let folder = tempfile::tempdir().unwrap();
+        let request = request(&folder.path().join("run"));
+        let material = Material::new(&request.corpus, &request.settings).unwrap();
+        let chosen = device::choose(DeviceChoice::Cpu).unwrap();
+        let folder = RunFolder::new(&request.run_dir);
+        let cancel = CancelToken::new();
+        let mut job = prepare(&request, material, folder, &chosen, None, &cancel).unwrap();
+        job.micro_batch = 1;
+        let lengths = job.material.train_lengths();
+        let plan = plan_epoch(job.settings, &job.layout, &lengths, job.material.n_shifts(), 0);
+        let mut trainer = Trainer::<Flex>::begin(&job, Default::default()).unwrap();
+        trainer.kernels = kernels;
+        assert!(trainer.step(&plan));
+        let before = trainer.checkpoint().unwrap();
+        cancel.cancel();
+        assert!(!trainer.step(&plan));
+        assert_eq!((trainer.state.step, trainer.state.steps_into_epoch), (1, 1));
+        assert!(trainer.checkpoint().unwrap() == before);
+    }
 }

@@ -188,7 +188,7 @@ impl App {
         };
         let name = run.as_deref().map_or_else(|| "Starter".to_owned(), file_name);
         let provenance = Provenance {
-            model: format!("{name} ({kind} {}×{})", card.layers, card.hidden),
+            model: model_in_words(&name, kind, card.layers, card.hidden),
             run,
             epoch: card.epoch,
             settings: settings.clone(),
@@ -341,6 +341,14 @@ impl App {
     }
 }
 
+/// The name of a model with its shape, which the names of most runs tell already.
+fn model_in_words(name: &str, kind: &str, layers: usize, hidden: usize) -> String {
+    match name.contains(&format!("{kind} {layers}x{hidden}")) {
+        true => name.to_owned(),
+        false => format!("{name} ({kind} {layers}×{hidden})"),
+    }
+}
+
 /// A score in frames, or why it can't be cut into them.
 fn framed(score: &Score, plan: &FramingPlan) -> Result<PianoRoll, String> {
     roll_from_score(score, plan).map_err(|error| error.to_string())
@@ -380,6 +388,14 @@ mod tests {
     use crate::editor::ScoreEdit;
     use crate::music::{Note, TempoMap, Tick, Velocity};
     use crate::tokens::{Chord, FrameRate};
+
+    #[test]
+    fn a_model_says_its_shape_once() {
+        let run = "2026-11-22 20-03-26 LSTM 2x512";
+        assert_eq!(model_in_words(run, "LSTM", 2, 512), run);
+        assert_eq!(model_in_words("Starter", "LSTM", 2, 512), "Starter (LSTM 2×512)");
+        assert_eq!(model_in_words("my GRU", "GRU", 1, 64), "my GRU (GRU 1×64)");
+    }
 
     #[test]
     fn what_was_composed_is_read_a_frame_at_a_time() {

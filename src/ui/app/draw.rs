@@ -60,7 +60,7 @@ impl App {
             transport::ui(ui, &self.theme, &self.state, actions);
         });
         Panel::bottom("status").frame(bar).show(ui, |ui| {
-            status_bar::ui(ui, &self.state, self.library_line(), actions);
+            status_bar::ui(ui, &self.state, self.standing_line(), actions);
         });
         self.compose_side(ui, actions);
         self.document_side(ui, actions);
@@ -79,10 +79,15 @@ impl App {
             .default_size(SIDE_WIDTH)
             .size_range(MIN_SIDE_WIDTH..=MAX_SIDE_WIDTH)
             .show_collapsible(ui, &mut is_open, |ui| {
+                Panel::bottom("train and stop")
+                    .frame(Frame::new().inner_margin(Margin { top: SPACE as i8, ..Margin::ZERO }))
+                    .show(ui, |ui| {
+                        training_panel::foot_ui(ui, &self.theme, &self.state, actions);
+                    });
                 egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
                     library_panel::ui(ui, &self.theme, &self.state, actions);
                     ui.add_space(SPACE);
-                    training_panel::ui(ui, &self.theme, &mut self.state, actions);
+                    training_panel::ui(ui, &mut self.state, actions);
                 });
             });
         self.state.preferences.shows_library = is_open;

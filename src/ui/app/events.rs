@@ -47,15 +47,8 @@ impl App {
                 }
             }
             EventKind::Progress(Progress::Train(event)) => {
-                if matches!(event, crate::model::TrainEvent::Weights(_)) {
-                    // Whatever hindered the run in training from composing is over.
-                    self.state.composing.error = None;
-                }
-                if self.state.training.job == Some(job)
-                    && let Some(note) = self.state.training.take_in(event)
-                {
-                    // Every run of the same pieces says the same; the panel has it too.
-                    self.state.notices.note_once(note);
+                if self.state.training.job == Some(job) {
+                    self.train_event(event);
                 }
             }
             EventKind::Progress(Progress::Compose(event)) => return self.compose_event(job, event),
@@ -164,6 +157,9 @@ impl App {
             Answer::FontsFound(fonts) => self.state.fonts = fonts,
             Answer::RunRead(result) => self.run_read(result),
             Answer::KeyEstimated { score, key } => self.key_estimated(score, key),
+            Answer::StepsRead { run_dir, live } => {
+                self.state.training.steps_read(&run_dir, &live);
+            }
             Answer::Covered(coverage) => {
                 self.state.library.counting = None;
                 self.state.library.coverage = Some(coverage);

@@ -13,7 +13,7 @@ use crate::music::{Score, smf};
 use crate::studio::Request;
 use crate::ui::action::DocumentAction;
 use crate::ui::curves;
-use crate::ui::dialogs::{Purpose, Suggestion};
+use crate::ui::dialogs::{Form, Purpose, Suggestion};
 use crate::ui::state::{PrimeKind, TakeId};
 use crate::ui::tasks::{Answer, WavExport};
 use crate::ui::widgets::duration;
@@ -32,6 +32,7 @@ impl App {
             }
             return;
         };
+        self.state.preferences.folders.remember(purpose, &paths);
         match purpose {
             Purpose::OpenScore => self.document_action(ctx, DocumentAction::Open(path)),
             Purpose::LearnFiles | Purpose::LearnFolder => self.learn_from(paths),
@@ -69,8 +70,15 @@ impl App {
 
     /// What a dialog begins with: the folder of the file that is worked on, and a name.
     pub(super) fn suggestion(&self, purpose: Purpose) -> Suggestion {
-        let folder = self.state.document.source.as_ref().and_then(|path| path.parent());
-        let folder = folder.filter(|folder| folder.is_absolute()).map(Path::to_owned);
+        // A project that has a file goes on beside it; a piece that was only read does not.
+        let document = &self.state.document;
+        let beside = match purpose.form() {
+            Form::Save => document.path.as_ref(),
+            _ => document.source.as_ref(),
+        };
+        let beside = beside.and_then(|path| path.parent()).filter(|folder| folder.is_absolute());
+        let folder = beside.map(Path::to_owned);
+        let folder = folder.or_else(|| self.state.preferences.folders.of(purpose));
         Suggestion { folder, name: self.suggested_name(purpose) }
     }
 

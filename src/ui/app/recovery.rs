@@ -246,6 +246,9 @@ impl App {
     /// The window closes. What the user was asked about and did not want goes; a window that is
     /// closed from outside keeps its work.
     pub(super) fn finish(&mut self) {
+        if self.state.training.job.is_some() {
+            self.keep_steps();
+        }
         if self.is_closing || !self.state.document.is_unsaved() {
             self.forget_recovery();
         } else {

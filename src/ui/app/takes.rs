@@ -115,10 +115,10 @@ impl App {
             UsePlace::Playhead => Place::At { secs: playhead_secs },
         };
         let rate = rate_with(&self.state.document, entry, place);
-        let label = place.label(&entry.name);
+        let (label, done) = (place.label(&entry.name), place.done_words(&entry.name));
         let score = place_take(self.state.document.history.score(), entry, place);
         let end_secs = self.state.document.history.score().duration_secs();
-        self.edit(&ScoreEdit::ReplaceScore { score: Box::new(score), label: label.clone() });
+        self.edit(&ScoreEdit::ReplaceScore { score: Box::new(score), label });
         self.state.document.set_composed_rate(rate);
         self.show_score();
         self.player.seek(match place {
@@ -127,7 +127,7 @@ impl App {
             Place::At { secs } => secs,
         });
         self.read_clock();
-        self.state.notices.done(format!("{label}. Undo takes it back"));
+        self.state.notices.done(format!("{done}. Undo takes it out again"));
     }
 
     /// What is shown is no score, and the user tried to change it.
@@ -152,7 +152,12 @@ impl App {
         }
         let takes = &mut self.state.takes;
         let Some(idx) = takes.list.iter().position(|entry| entry.id == id) else { return };
-        takes.dropped = Some(takes.list.remove(idx));
+        let dropped = takes.list.remove(idx);
+        let words = format!("Dropped {}", dropped.name);
+        takes.dropped = Some(dropped);
+        // Only the last one can come back.
+        self.state.notices.withdraw(Offer::UndoDrop);
+        self.state.notices.offer(words, Some(Offer::UndoDrop));
         let folder = self.data_dir.clone();
         self.tasks.write("dropping a take", move || {
             let result = TakeEntry::delete(&folder, id)
@@ -166,6 +171,8 @@ impl App {
             entry.id = self.state.takes.id_again(entry.id, &self.data_dir);
             self.keep_take(&entry);
             let at = self.state.takes.list.partition_point(|other| other.id < entry.id);
+            self.state.notices.withdraw(Offer::UndoDrop);
+            self.state.notices.done_quietly(format!("{} is back", entry.name));
             self.state.takes.list.insert(at, entry);
         }
     }

@@ -4,11 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::App;
-use crate::model::{Run, TrainRequest, TrainSummary, TrainingSettings};
+use crate::model::{Run, TrainEvent, TrainRequest, TrainSummary, TrainingSettings};
 use crate::studio::Request;
 use crate::tokens::{Corpus, Encoding, ReadProgress, Split, SplitKind, Stretch};
 use crate::ui::state::{
-    Coverage, CoverageFigures, CoverageKey, ModelChoice, Preferences, run_name,
+    Coverage, CoverageFigures, CoverageKey, LiveCurve, ModelChoice, Preferences, run_name,
 };
 use crate::ui::tasks::Answer;
 use crate::ui::widgets::{counted, file_name, short};
@@ -62,6 +62,9 @@ impl App {
         library.corpus = Some(corpus);
         library.coverage = None;
         library.counting = None;
+        if let Some(line) = self.library_line() {
+            self.state.notices.done_quietly(line);
+        }
         if std::mem::take(&mut self.state.training.is_waiting_for_library) {
             match self.state.training.waiting_to_resume.take() {
                 Some(run) => self.resume_read(run),
@@ -141,8 +144,51 @@ impl App {
         };
         let job = self.studio.submit(Request::Train(request));
         let epochs = resumed.map(|run| run.metrics.clone()).unwrap_or_default();
-        self.state.training.begin(job, run_dir, settings, epochs);
+        self.state.training.begin(job, run_dir.clone(), settings, epochs);
+        if resumed.is_some() {
+            self.read_steps(run_dir);
+        }
         self.state.preferences.shows_curves = true;
+    }
+
+    pub(super) fn train_event(&mut self, event: TrainEvent) {
+        if matches!(event, TrainEvent::Weights(_)) {
+            // Whatever hindered the run in training from composing is over.
+            self.state.composing.error = None;
+        }
+        let is_epoch = matches!(event, TrainEvent::Epoch(_));
+        if let Some(note) = self.state.training.take_in(event) {
+            // Every run of the same pieces says the same; the panel has it too.
+            self.state.notices.note_once(note);
+        }
+        let kept_since = self.state.notices.now - self.state.training.live_kept_at;
+        if is_epoch && kept_since > KEEP_STEPS_SECS {
+            self.keep_steps();
+        }
+    }
+
+    /// Writes the live curve beside the run. It is a comfort: where it can't be written the
+    /// checkpoints can't either, and the trainer says so.
+    pub(super) fn keep_steps(&mut self) {
+        let training = &mut self.state.training;
+        training.live_kept_at = self.state.notices.now;
+        let Some(run_dir) = training.run_dir.clone().filter(|_| !training.live.is_empty()) else {
+            return;
+        };
+        let live = training.live.clone();
+        self.tasks.write("keeping the steps of a run", move || {
+            if let Err(error) = live.write(&run_dir) {
+                tracing::warn!("the steps of {} can't be kept: {error}", run_dir.display());
+            }
+            Answer::Written { done: String::new(), result: Ok(()) }
+        });
+    }
+
+    fn read_steps(&self, run_dir: PathBuf) {
+        self.tasks.spawn("reading the steps of a run", move || {
+            let live = LiveCurve::read(&run_dir);
+            Answer::StepsRead { run_dir, live }
+        });
     }
 
     pub(super) fn stop_training(&mut self) {
@@ -159,7 +205,7 @@ impl App {
         // Not the one that is only looked at.
         let training = &self.state.training;
         let last = training.prepared.as_ref().and(training.run_dir.clone());
-        let newest = || self.state.runs.first().map(|run| run.path.clone());
+        let newest = || newest_learned(&self.state.runs).map(|run| run.path.clone());
         if let Some(run) = last.or_else(newest).or_else(|| training.run_dir.clone()) {
             self.resume(run);
         }
@@ -246,6 +292,7 @@ impl App {
     pub(super) fn trained(&mut self, summary: TrainSummary) {
         use crate::model::Outcome;
         self.forget_vanished_run();
+        self.keep_steps();
         let training = &mut self.state.training;
         training.job = None;
         let best = format!(
@@ -272,6 +319,7 @@ impl App {
     pub(super) fn training_failed(&mut self, error: String) {
         self.state.training.job = None;
         self.forget_vanished_run();
+        self.keep_steps();
         self.state.alert = Some(error.clone());
         self.state.notices.error_elsewhere(error);
         self.list_runs();
@@ -290,13 +338,15 @@ impl App {
         let shown = &mut self.state.preferences.curves.runs;
         let runs = &self.state.runs;
         shown.retain(|path| runs.iter().any(|run| run.path == *path));
-        // Before anything is trained here, the newest run with a curve is worth a look.
+        // Before anything is trained here, the run that Resume goes on with is worth a look.
         let training = &mut self.state.training;
         if training.run_dir.is_none()
             && training.job.is_none()
-            && let Some(run) = runs.iter().find(|run| !run.metrics.is_empty())
+            && let Some(run) = newest_learned(runs)
         {
             training.show_earlier(run);
+            let run_dir = run.path.clone();
+            self.read_steps(run_dir);
         }
     }
 
@@ -310,7 +360,19 @@ impl App {
         preferences
     }
 
-    pub(super) fn library_line(&self) -> Option<String> {
+    /// What goes on, or else what there is to learn from.
+    pub(super) fn standing_line(&self) -> Option<String> {
+        let (training, library) = (&self.state.training, &self.state.library);
+        if training.job.is_some() {
+            return Some(training.line());
+        }
+        if library.job.is_some() {
+            return Some(format!("Reading {}", library.label()));
+        }
+        self.library_line()
+    }
+
+    fn library_line(&self) -> Option<String> {
         let corpus = self.state.library.corpus.as_ref()?;
         Some(format!(
             "Read {}, {}, {}, {}",
@@ -321,6 +383,14 @@ impl App {
         ))
     }
 }
+
+/// The newest of these runs that has weights to go on from, be it from within its first epoch.
+fn newest_learned(runs: &[Run]) -> Option<&Run> {
+    runs.iter().find(|run| run.has_weights())
+}
+
+/// How often the steps of a run in training are written, in seconds.
+const KEEP_STEPS_SECS: f64 = 30.0;
 
 /// The folder of a new run. Another window may have begun one in the same second.
 fn free_run_dir(runs_dir: &Path, name: &str) -> PathBuf {

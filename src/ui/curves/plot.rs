@@ -7,8 +7,8 @@ use std::ops::RangeInclusive;
 
 use egui::{Align2, Color32, RichText, Stroke, Ui};
 use egui_plot::{
-    AxisHints, GridMark, HLine, HoverPosition, Line as PlotLine, LineStyle, MarkerShape, Plot,
-    PlotPoint, PlotUi, Points, Span, Text,
+    AxisHints, GridInput, GridMark, HLine, HoverPosition, Line as PlotLine, LineStyle, MarkerShape,
+    Plot, PlotPoint, PlotUi, Points, Span, Text,
 };
 
 use super::Measure;
@@ -222,6 +222,9 @@ fn pane_ui(ui: &mut Ui, theme: &Theme, state: &State, curves: &Curves, pane: Pan
         .min_thickness(SPACE * 5.0)
         .label_spacing(SPACE..=SPACE * 2.0)
         .formatter(move |mark, _| scale.mark_text(mark));
+    let x_axis = AxisHints::new_x()
+        .label_spacing(SPACE..=SPACE * 2.0)
+        .formatter(|mark, _| format!("{:.0}", mark.value));
     Plot::new(("curves", scale.measure.label(), pane))
         .show_background(false)
         .allow_scroll(false)
@@ -231,7 +234,8 @@ fn pane_ui(ui: &mut Ui, theme: &Theme, state: &State, curves: &Curves, pane: Pan
         .set_margin_fraction(egui::vec2(0.02, 0.0))
         .grid_color(theme.line)
         .y_grid_spacer(move |grid| scale.marks(grid.bounds))
-        .x_axis_formatter(|mark, _| whole_epochs(mark))
+        .x_grid_spacer(|grid| epoch_marks(&grid))
+        .custom_x_axes(vec![x_axis])
         .custom_y_axes(vec![y_axis])
         .label_formatter(move |position| hover_text(position, scale))
         .include_x(0.0)
@@ -245,12 +249,11 @@ pub fn legend_ui(ui: &mut Ui, theme: &Theme, state: &State) {
     ui.horizontal_wrapped(|ui| {
         let training = &state.training;
         if training.run_dir.is_some() {
-            entry(
-                ui,
-                "while learning",
-                theme.curves.live,
-                "The loss of the steps as they are made",
-            );
+            // The steps of runs that the command line made are kept nowhere.
+            if !training.live.is_empty() {
+                let tooltip = "The loss of the steps as they are made";
+                entry(ui, "while learning", theme.curves.live, tooltip);
+            }
             entry(ui, "learned from", theme.curves.train, "The pieces that teach");
             entry(ui, "held out", theme.curves.held_out, "Pieces that only measure");
         }
@@ -276,10 +279,19 @@ fn entry(ui: &mut Ui, text: &str, color: Color32, tooltip: &str) {
     ui.add_space(SPACE);
 }
 
-fn whole_epochs(mark: GridMark) -> String {
-    let is_whole = (mark.value - mark.value.round()).abs() < 1e-6;
-    if is_whole && mark.value >= 0.0 { format!("{:.0}", mark.value) } else { String::new() }
+/// Whole epochs, as many as can be named beside each other.
+fn epoch_marks(grid: &GridInput) -> Vec<GridMark> {
+    // egui_plot tells how much is shown in this many points.
+    const POINTS_OF_BASE_STEP: f64 = 8.0;
+    let (low, high) = grid.bounds;
+    let per_point = grid.base_step_size / POINTS_OF_BASE_STEP;
+    let ticks = ticks::whole(&(low..=high), per_point * f64::from(EPOCH_NAME_WIDTH));
+    let mark = |tick: ticks::Tick| GridMark { value: tick.height, step_size: tick.step };
+    ticks.into_iter().map(mark).collect()
 }
+
+/// Room for the number of an epoch and some air, in points.
+const EPOCH_NAME_WIDTH: f32 = SPACE * 5.0;
 
 fn hover_text(position: &HoverPosition<'_>, scale: Scale) -> Option<String> {
     match position {

@@ -19,6 +19,15 @@ pub fn straight(shown: &RangeInclusive<f64>) -> Vec<Tick> {
     values.into_iter().map(|height| Tick { height, step }).collect()
 }
 
+/// Whole values of an axis, at least `least` apart, from 0 on: epochs.
+pub fn whole(shown: &RangeInclusive<f64>, least: f64) -> Vec<Tick> {
+    let Some(step) = round_step(least.max(1.0)) else { return Vec::new() };
+    let first = (shown.start().max(0.0) / step).ceil();
+    let values = (0..100).map(|idx| (first + f64::from(idx)) * step);
+    let shown_ones = values.take_while(|value| value <= shown.end());
+    shown_ones.map(|height| Tick { height, step }).collect()
+}
+
 /// Powers of ten where there are enough of them, their doubles and halves where there are a few,
 /// otherwise round values; heights are decimal logarithms.
 pub fn logarithmic(shown: &RangeInclusive<f64>) -> Vec<Tick> {
@@ -47,15 +56,20 @@ pub fn logarithmic(shown: &RangeInclusive<f64>) -> Vec<Tick> {
 /// The multiples of a round step in a range: 1, 2 or 5 times a power of ten.
 fn round_values(range: &RangeInclusive<f64>) -> Option<(f64, Vec<f64>)> {
     let rough = (range.end() - range.start()) / N_MARKS;
+    let step = round_step(rough)?;
+    let first = (range.start() / step).ceil();
+    let values = (0..100).map(|idx| (first + f64::from(idx)) * step);
+    Some((step, values.take_while(|value| value <= range.end()).collect()))
+}
+
+/// The smallest round step that isn't smaller than this one.
+fn round_step(rough: f64) -> Option<f64> {
     if !rough.is_finite() || rough <= 0.0 {
         return None;
     }
     let power = 10f64.powf(rough.log10().floor());
-    let step = [1.0, 2.0, 5.0, 10.0].map(|times| times * power);
-    let step = step.into_iter().find(|step| *step >= rough * 0.999)?;
-    let first = (range.start() / step).ceil();
-    let values = (0..100).map(|idx| (first + f64::from(idx)) * step);
-    Some((step, values.take_while(|value| value <= range.end()).collect()))
+    let steps = [1.0, 2.0, 5.0, 10.0].map(|times| times * power);
+    steps.into_iter().find(|step| *step >= rough * 0.999)
 }
 
 #[cfg(test)]
@@ -73,6 +87,17 @@ mod tests {
         assert_eq!(heights(0.0..=4.0), [0.0, 1.0, 2.0, 3.0, 4.0]);
         assert_eq!(heights(-1.5..=0.5), [-1.5, -1.0, -0.5, 0.0, 0.5]);
         assert!(straight(&(1.0..=1.0)).is_empty());
+    }
+
+    #[test]
+    fn epochs_are_named_as_often_as_there_is_room() {
+        let heights =
+            |range, least| whole(&range, least).iter().map(|tick| tick.height).collect::<Vec<_>>();
+        assert_eq!(heights(-0.2..=4.2, 0.1), [0.0, 1.0, 2.0, 3.0, 4.0]);
+        assert_eq!(heights(-0.2..=10.2, 1.2), [0.0, 2.0, 4.0, 6.0, 8.0, 10.0]);
+        assert_eq!(heights(12.0..=34.0, 3.0), [15.0, 20.0, 25.0, 30.0]);
+        assert_eq!(heights(0.0..=2_000.0, 201.0), [0.0, 500.0, 1_000.0, 1_500.0, 2_000.0]);
+        assert!(heights(0.0..=f64::INFINITY, f64::INFINITY).is_empty());
     }
 
     #[test]

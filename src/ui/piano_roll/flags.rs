@@ -74,7 +74,7 @@ impl Flag {
     /// `None` for those that begin the piece: there is always a tempo and a meter.
     fn deleted(self) -> Option<ScoreEdit> {
         let tick = self.tick();
-        (tick > Tick::ZERO).then(|| match self {
+        (tick > Tick::ZERO).then_some(match self {
             Self::Tempo(_) => ScoreEdit::Tempo(TempoEdit::Delete(tick)),
             Self::Meter(_) => ScoreEdit::Meter(MeterEdit::Delete(tick)),
         })

@@ -68,7 +68,9 @@ impl PianoRollEditor {
             self.fulfil(Wish::Write, frame, out);
             return;
         }
-        if !self.has_focus && self.gesture.is_none() {
+        // An open menu takes the keys, Escape above all.
+        let is_mine = self.has_focus && !egui::Popup::is_any_open(ui.ctx());
+        if !is_mine && self.gesture.is_none() {
             return;
         }
         // Where there is nothing to walk through, Tab goes on to the next control.

@@ -24,6 +24,15 @@ impl Place {
             Self::At { .. } => format!("Put {name} at the playhead"),
         }
     }
+
+    /// What is told once it is done.
+    pub fn done_words(self, name: &str) -> String {
+        match self {
+            Self::Everything => format!("{name} has taken the place of everything"),
+            Self::End => format!("{name} was added at the end"),
+            Self::At { .. } => format!("{name} was put at the playhead"),
+        }
+    }
 }
 
 /// The score with a take in it. A take that continued the score leaves out its prime, which the

@@ -1,5 +1,5 @@
 //! Short messages that pass by themselves: results and notes soon, errors when there was time to
-//! read them. The last one stays in the status line.
+//! read them. The last one stands in the status line as long.
 
 use std::collections::HashSet;
 
@@ -29,9 +29,12 @@ pub struct Notice {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Offer {
     UseTake(TakeId),
+    /// The take that was dropped last comes back.
+    UndoDrop,
 }
 
-/// The messages on the screen and the last one, for the status line.
+/// The messages on the screen, and the last one, which stands in the status line until it has
+/// passed too or something newer is told.
 #[derive(Default)]
 pub struct Notices {
     pub shown: Vec<Notice>,
@@ -60,6 +63,11 @@ impl Notices {
         self.add(self.notice(NoticeKind::Note, text.into()));
     }
 
+    /// A result that only stands in the status line: whoever waits for it sees it elsewhere too.
+    pub fn done_quietly(&mut self, text: impl Into<String>) {
+        self.last = Some(self.notice(NoticeKind::Done, text.into()));
+    }
+
     /// A note that is shown the first time only; later it just stands in the status line.
     pub fn note_once(&mut self, text: impl Into<String>) {
         let text = text.into();
@@ -76,6 +84,11 @@ impl Notices {
             notice.until = self.now + Self::STAY_LONG_SECS;
         }
         self.add(Notice { offer, ..notice });
+    }
+
+    /// What was offered is done, or can't be done any more.
+    pub fn withdraw(&mut self, offer: Offer) {
+        self.shown.retain(|notice| notice.offer != Some(offer));
     }
 
     pub fn error(&mut self, text: impl Into<String>) {
@@ -113,12 +126,13 @@ impl Notices {
     pub fn tick(&mut self, now: f64) -> Option<f64> {
         let passed = now - std::mem::replace(&mut self.now, now);
         if self.are_held {
-            for notice in &mut self.shown {
+            for notice in self.shown.iter_mut().chain(&mut self.last) {
                 notice.until += passed;
             }
         }
         self.shown.retain(|notice| notice.until > now);
-        let next = self.shown.iter().map(|notice| notice.until);
+        self.last.take_if(|notice| notice.until <= now);
+        let next = self.shown.iter().chain(&self.last).map(|notice| notice.until);
         next.min_by(f64::total_cmp).map(|until| until - now)
     }
 }
@@ -141,11 +155,23 @@ mod tests {
         assert_eq!(notices.shown.len(), 1);
         assert_eq!(notices.shown[0].kind, NoticeKind::Error);
         assert_eq!(notices.tick(100.0), None);
-        assert!(notices.shown.is_empty() && notices.last.is_some());
+        assert!(notices.shown.is_empty() && notices.last.is_none());
         for idx in 0..9 {
             notices.note(idx.to_string());
         }
         assert_eq!(notices.shown.len(), Notices::MOST);
+    }
+
+    #[test]
+    fn the_status_line_has_the_newest_word_until_it_has_passed() {
+        let mut notices = Notices::default();
+        notices.error_elsewhere("“x” holds no MIDI files — choose another folder");
+        notices.done_quietly("Read 8 pieces");
+        assert_eq!(notices.last.as_ref().unwrap().text, "Read 8 pieces");
+        assert!(notices.shown.is_empty());
+        assert_eq!(notices.tick(1.0), Some(Notices::STAY_SECS - 1.0));
+        assert_eq!(notices.tick(Notices::STAY_SECS), None);
+        assert!(notices.last.is_none());
     }
 
     #[test]

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::{ComposeForm, EditForm};
 use crate::model::{DeviceChoice, TrainingSettings};
 use crate::ui::curves::CurveView;
+use crate::ui::dialogs::Folders;
 use crate::ui::piano_roll::RollOptions;
 use crate::ui::theme::ThemeName;
 
@@ -45,6 +46,8 @@ pub struct Preferences {
     pub curves: CurveView,
     /// Whether Etude's own file dialog is used even where the system has one.
     pub own_file_dialog: bool,
+    /// Where files were chosen last.
+    pub folders: Folders,
     /// Whether Compose has been pressed once, so that the guidance can go.
     pub has_composed: bool,
 }
@@ -74,6 +77,7 @@ impl Default for Preferences {
             compose: ComposeForm::default(),
             curves: CurveView::default(),
             own_file_dialog: false,
+            folders: Folders::default(),
             has_composed: false,
         }
     }

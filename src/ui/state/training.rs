@@ -1,16 +1,15 @@
 //! The run that is being made, or was made last: where it is, its curves, its newest weights.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use super::LiveCurve;
 use crate::model::{
     Baselines, EpochPoint, Model, ModelKind, Prepared, Run, StepPoint, TrainEvent, TrainSummary,
     TrainingSettings,
 };
 use crate::studio::JobId;
-
-/// Most points of the live curve that are kept; when there are more, every second one goes.
-const MAX_LIVE_POINTS: usize = 4_000;
+use crate::ui::widgets::{duration, grouped};
 
 /// Weights and the run they belong to: until a new run has its first, they are the last run's.
 pub struct Newest {
@@ -28,8 +27,9 @@ pub struct Training {
     pub prepared: Option<Prepared>,
     pub baselines: Option<Baselines>,
     pub last_step: Option<StepPoint>,
-    /// Position in epochs, and the mean loss of a few steps there.
-    pub live: Vec<[f64; 2]>,
+    pub live: LiveCurve,
+    /// When the live curve was written last, in the window's seconds.
+    pub live_kept_at: f64,
     pub epochs: Vec<EpochPoint>,
     pub notes: Vec<String>,
     pub summary: Option<TrainSummary>,
@@ -50,10 +50,14 @@ impl Training {
         epochs: Vec<EpochPoint>,
     ) {
         let newest = self.newest.take();
+        // A run that goes on where it was stopped has the steps until there.
+        let goes_on = self.run_dir.as_ref() == Some(&run_dir);
+        let live = if goes_on { std::mem::take(&mut self.live) } else { LiveCurve::default() };
         *self = Self {
             job: Some(job),
             run_dir: Some(run_dir),
             settings,
+            live,
             epochs,
             newest,
             ..Self::default()
@@ -100,22 +104,40 @@ impl Training {
         let per_epoch = (point.total_steps / self.settings.epochs.max(1)).max(1);
         let in_epoch = (point.step.saturating_sub(1) % per_epoch + 1) as f64;
         let x = point.epoch.saturating_sub(1) as f64 + in_epoch / per_epoch as f64;
-        if point.loss.is_finite() {
-            self.live.push([x, point.loss]);
-        }
-        if self.live.len() > MAX_LIVE_POINTS {
-            let mut idx = 0;
-            self.live.retain(|_| {
-                idx += 1;
-                idx % 2 == 0
-            });
-        }
+        self.live.push(x, point.loss);
         self.last_step = Some(point);
+    }
+
+    /// What was kept of a run's steps, if that run is still the one that is shown.
+    pub fn steps_read(&mut self, run_dir: &Path, earlier: &LiveCurve) {
+        if self.run_dir.as_deref() == Some(run_dir) {
+            self.live.put_before(earlier);
+        }
     }
 
     /// The epoch with the smallest held-out loss.
     pub fn best(&self) -> Option<&EpochPoint> {
         best_epoch(&self.epochs)
+    }
+
+    /// How far the run in training is, in one line.
+    pub fn line(&self) -> String {
+        let step = match self.last_step {
+            _ if self.is_stopping => {
+                return "Stopping at the end of this step, and keeping what was learned…"
+                    .to_owned();
+            }
+            None if self.prepared.is_none() => return "Preparing…".to_owned(),
+            None => return "The first step is being made…".to_owned(),
+            Some(step) => step,
+        };
+        format!(
+            "Epoch {} of {} · {} frames/s · {} left",
+            step.epoch,
+            self.settings.epochs,
+            grouped(step.frames_per_second),
+            duration(step.secs_left)
+        )
     }
 
     /// The share of the run that is done, 0–1.
@@ -243,21 +265,40 @@ mod tests {
 
     #[test]
     fn the_live_curve_stays_small_and_keeps_its_end() {
+        const N_STEPS: usize = 12_000;
         let mut training = Training::default();
-        training.settings.epochs = 3 * MAX_LIVE_POINTS;
-        for step in 1..=3 * MAX_LIVE_POINTS {
+        training.settings.epochs = N_STEPS;
+        for step in 1..=N_STEPS {
             let point = StepPoint {
                 epoch: step,
                 step,
-                total_steps: 3 * MAX_LIVE_POINTS,
+                total_steps: N_STEPS,
                 loss: 1.0,
                 frames_per_second: 1.0,
                 secs_left: 0.0,
             };
             assert_eq!(training.take_in(TrainEvent::Step(point)), None);
         }
-        assert!(training.live.len() <= MAX_LIVE_POINTS);
-        assert_eq!(training.live.last(), Some(&[3.0 * MAX_LIVE_POINTS as f64, 1.0]));
+        assert!(training.live.len() < N_STEPS / 2);
+        assert_eq!(training.live.last(), Some(&[N_STEPS as f64, 1.0]));
         assert_eq!(training.progress(), 1.0);
+    }
+
+    #[test]
+    fn only_the_run_that_goes_on_keeps_its_steps() {
+        let mut training = Training::default();
+        let settings = TrainingSettings::default;
+        training.begin(JobId(1), "one".into(), settings(), Vec::new());
+        training.live.push(0.5, 1.0);
+        training.begin(JobId(2), "one".into(), settings(), Vec::new());
+        assert_eq!(training.live.len(), 1);
+        training.begin(JobId(3), "two".into(), settings(), Vec::new());
+        assert!(training.live.is_empty());
+        let mut kept = LiveCurve::default();
+        kept.push(0.5, 1.0);
+        training.steps_read(Path::new("one"), &kept);
+        assert!(training.live.is_empty(), "another run's");
+        training.steps_read(Path::new("two"), &kept);
+        assert_eq!(training.live, kept);
     }
 }

@@ -115,7 +115,7 @@ impl MoveNotes {
         let mut words = Vec::new();
         let now = self.moved(&self.grabbed).pitch;
         if self.semitones != 0 {
-            words.push(format!("{} ➡ {}", pitch(self.grabbed.pitch), pitch(now)));
+            words.push(format!("{} → {}", pitch(self.grabbed.pitch), pitch(now)));
         }
         if self.ticks != 0 {
             words.push(text::signed_beats(self.ticks, index, self.grabbed.start));

@@ -76,7 +76,7 @@ impl PedalDrag {
                 () => Some(PedalEdit::Replace { pairs: vec![(origin, span)], label }),
             };
         }
-        (span.start < span.end).then(|| match self {
+        (span.start < span.end).then_some(match self {
             Self::Erase { .. } => PedalEdit::Erase(span),
             _ => PedalEdit::Draw(span),
         })

@@ -1,0 +1,223 @@
+//! A whole network one time step at a time, as composing needs it: every weight is packed once for
+//! the whole composition, and a step asks for no memory.
+//!
+//! ```text
+//! x = E[token]      per layer: z = x W + h U, then one pass of `cells`      s = h Eᵀ + b
+//! ```
+//!
+//! With one row every product is a matrix times a vector, and reading the weights from memory is
+//! what takes the time. It all happens on the calling thread: waiting for others, who may be busy
+//! with a training, would make a step's time unforeseeable.
+
+use super::cells::{GruForward, LstmForward};
+use super::product::{PackedLeft, PackedRight, View, multiply_packed};
+use super::recurrent::Weights;
+use super::simd::{Level, Store};
+use super::threads::Threads;
+use crate::model::ModelKind;
+
+/// A network's packed weights and the states of the rows that read.
+pub struct Reader {
+    level: Level,
+    n_units: usize,
+    n_rows: usize,
+    layers: Vec<Layer>,
+    /// `Eᵀ`
+    embedding: PackedRight,
+    output_bias: Vec<f32>,
+    left: PackedLeft,
+    /// `[B, G·H]`
+    gates: Vec<f32>,
+    /// `[B, H]` each: `h U` of a GRU's candidate; the layer's input, its new output and new cell.
+    inner: Vec<f32>,
+    x: Vec<f32>,
+    hidden: Vec<f32>,
+    cell: Vec<f32>,
+    /// `[B, V]`
+    scores: Vec<f32>,
+}
+
+struct Layer {
+    kind: ModelKind,
+    bias: Vec<f32>,
+    input: PackedRight,
+    /// `U`: of an LSTM all gates, of a GRU r and z.
+    recurrent: PackedRight,
+    /// `U` of a GRU's candidate.
+    inner: PackedRight,
+    /// The state, `[B, H]` each.
+    hidden: Vec<f32>,
+    cell: Vec<f32>,
+}
+
+impl Reader {
+    /// `embedding` is `[V, H]` and `output_bias` `[1, V]`: rows and scores beyond them are never
+    /// asked for. Every layer has H inputs. It begins with one row that has read nothing.
+    ///
+    /// # Panics
+    /// If a slice hasn't the length the others ask for.
+    pub fn new(
+        kind: ModelKind,
+        n_units: usize,
+        layers: &[Weights<'_>],
+        embedding: &[f32],
+        output_bias: &[f32],
+    ) -> Self {
+        let level = Level::detect();
+        let layers = layers.iter().map(|weights| Layer::new(level, kind, n_units, *weights));
+        let embedding = View::new(embedding, output_bias.len(), n_units).transposed();
+        let mut reader = Self {
+            level,
+            n_units,
+            n_rows: 0,
+            layers: layers.collect(),
+            embedding: packed(level, embedding),
+            output_bias: output_bias.to_vec(),
+            left: PackedLeft::default(),
+            gates: Vec::new(),
+            inner: Vec::new(),
+            x: Vec::new(),
+            hidden: Vec::new(),
+            cell: Vec::new(),
+            scores: Vec::new(),
+        };
+        reader.start(1);
+        reader
+    }
+
+    /// So many rows that have read nothing.
+    pub fn start(&mut self, n_rows: usize) {
+        for layer in &mut self.layers {
+            for state in [&mut layer.hidden, &mut layer.cell] {
+                state.clear();
+                state.resize(n_rows * self.n_units, 0.0);
+            }
+        }
+        self.make_room(n_rows);
+    }
+
+    /// Row `idx` goes on from where row `parents[idx]` is.
+    pub fn select(&mut self, parents: &[usize]) {
+        let n = self.n_units;
+        for layer in &mut self.layers {
+            for (state, copy) in
+                [(&mut layer.hidden, &mut self.hidden), (&mut layer.cell, &mut self.cell)]
+            {
+                copy.clear();
+                parents.iter().for_each(|parent| copy.extend_from_slice(&state[parent * n..][..n]));
+                std::mem::swap(state, copy);
+            }
+        }
+        self.make_room(parents.len());
+    }
+
+    fn make_room(&mut self, n_rows: usize) {
+        self.n_rows = n_rows;
+        let n = n_rows * self.n_units;
+        for values in [&mut self.inner, &mut self.x, &mut self.hidden, &mut self.cell] {
+            values.resize(n, 0.0);
+        }
+        self.gates.resize(4 * n, 0.0);
+        self.scores.resize(n_rows * self.output_bias.len(), 0.0);
+    }
+
+    /// Every row reads its own of `inputs`: a row of the embedding each.
+    ///
+    /// # Panics
+    /// If there aren't as many as rows, or one hasn't H numbers.
+    pub fn read<'a>(&mut self, inputs: impl ExactSizeIterator<Item = &'a [f32]>) {
+        assert_eq!(inputs.len(), self.n_rows);
+        for (to, input) in self.x.chunks_exact_mut(self.n_units).zip(inputs) {
+            to.copy_from_slice(input);
+        }
+        for idx in 0..self.layers.len() {
+            self.step(idx);
+            self.x.copy_from_slice(&self.layers[idx].hidden);
+        }
+    }
+
+    /// The scores of what may come next, `[B, V]`.
+    pub fn scores(&mut self) -> &[f32] {
+        let n_outputs = self.output_bias.len();
+        self.left.pack(self.level, View::new(&self.x, self.n_rows, self.n_units));
+        multiply_packed(
+            &self.left,
+            &self.embedding,
+            0..n_outputs,
+            &mut self.scores,
+            n_outputs,
+            Store::Overwrite,
+        );
+        for row in self.scores.chunks_exact_mut(n_outputs.max(1)) {
+            row.iter_mut().zip(&self.output_bias).for_each(|(score, bias)| *score += bias);
+        }
+        &self.scores
+    }
+
+    /// One layer from `x` on.
+    fn step(&mut self, idx: usize) {
+        let (n, n_rows, level) = (self.n_units, self.n_rows, self.level);
+        let Layer { kind, bias, input, recurrent, inner, hidden, cell } = &mut self.layers[idx];
+        let width = kind.n_gates() * n;
+        let gates = &mut self.gates[..n_rows * width];
+        let left = &mut self.left;
+        left.pack(level, View::new(&self.x, n_rows, n));
+        multiply_packed(left, input, 0..width, gates, width, Store::Overwrite);
+        left.pack(level, View::new(hidden, n_rows, n));
+        multiply_packed(left, recurrent, 0..recurrent.columns(), gates, width, Store::Add);
+        match kind {
+            ModelKind::Lstm => level.run(LstmForward {
+                gates,
+                bias,
+                cell_before: cell,
+                cell: &mut self.cell,
+                hidden: &mut self.hidden,
+                n_units: n,
+                units: 0..n,
+            }),
+            ModelKind::Gru => {
+                multiply_packed(left, inner, 0..n, &mut self.inner, n, Store::Overwrite);
+                level.run(GruForward {
+                    gates,
+                    inner: &mut self.inner,
+                    bias,
+                    hidden_before: hidden,
+                    hidden: &mut self.hidden,
+                    n_units: n,
+                    units: 0..n,
+                });
+            }
+        }
+        std::mem::swap(hidden, &mut self.hidden);
+        if *kind == ModelKind::Lstm {
+            std::mem::swap(cell, &mut self.cell);
+        }
+    }
+}
+
+impl Layer {
+    fn new(level: Level, kind: ModelKind, n: usize, weights: Weights<'_>) -> Self {
+        let width = kind.n_gates() * n;
+        assert_eq!(weights.bias.len(), 4 * n);
+        let recurrent = View::new(weights.recurrent, n, width);
+        let at_once = match kind {
+            ModelKind::Lstm => width,
+            ModelKind::Gru => 2 * n,
+        };
+        Self {
+            kind,
+            bias: weights.bias.to_vec(),
+            input: packed(level, View::new(weights.input, n, width)),
+            recurrent: packed(level, recurrent.columns(0..at_once)),
+            inner: packed(level, recurrent.columns(at_once..width)),
+            hidden: Vec::new(),
+            cell: Vec::new(),
+        }
+    }
+}
+
+fn packed(level: Level, view: View<'_>) -> PackedRight {
+    let mut packed = PackedRight::new(level);
+    packed.pack(Threads::ONE, view);
+    packed
+}
