@@ -7,7 +7,7 @@ mod scores;
 use std::path::{Path, PathBuf};
 
 use etude::music::smf::{self, ImportError, ImportWarning};
-use etude::music::{Note, Part, Pitch, Score, TempoMap, Tick, Velocity};
+use etude::music::{Extra, ExtraMessage, Note, Part, Pitch, Score, TempoMap, Tick, Velocity};
 use proptest::prelude::*;
 use rayon::prelude::*;
 use scores::{score_strategy, told_apart};
@@ -333,4 +333,33 @@ fn every_file_that_is_read_is_written_unchanged() {
         })
         .collect();
     assert!(changed.is_empty(), "{}", changed.join("\n"));
+}
+
+fn pedal_value(extra: &Extra) -> u8 {
+    match extra.message {
+        ExtraMessage::Channel { status: 0xb0, data: [64, value] } => value,
+        ref other => panic!("{other:?} is no value of the pedal"),
+    }
+}
+
+#[test]
+fn half_a_pedal_is_written_as_it_was_read_until_the_pedal_is_edited() {
+    let mut events = ONE_NOTE.to_vec();
+    // Down by and by, up by and by, down again and never up.
+    for value in [30, 67, 112, 70, 40, 0, 100] {
+        events.extend([10, 0xb0, 64, value]);
+    }
+    let score = smf::read(&file(96, &events)).unwrap().score;
+    let values: Vec<u8> = score.extras.iter().map(pedal_value).collect();
+    assert_eq!(values, [30, 67, 112, 70, 40, 0, 100, 0], "at the end the pedal goes up");
+    assert_eq!(score.pedal.len(), 1);
+    let again = smf::read(&smf::write(&score)).unwrap().score;
+    assert_eq!(again.pedal, score.pedal);
+    assert_eq!(again.extras, score.extras);
+
+    let mut edited = score;
+    edited.pedal[0].end = Tick(edited.pedal[0].end.0 + 1);
+    let again = smf::read(&smf::write(&edited)).unwrap().score;
+    assert_eq!(again.pedal, edited.pedal);
+    assert!(again.extras.is_empty(), "plain values say no more than the spans");
 }

@@ -260,7 +260,7 @@ impl Assembler {
         score.meters = self.meters;
         score.parts = parts;
         score.pedal = self.pedal;
-        score.extras = self.extras.finish();
+        score.extras = self.extras.finish(&score.pedal, score.parts.len());
         score.set_drums(self.drums);
         (score, self.counts)
     }

@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use super::events::EventKind;
+use super::pedal_values;
 use super::voices::EMPTY_PART;
-use crate::music::{Extra, ExtraHome, ExtraMessage, Tick};
+use crate::music::{Extra, ExtraHome, ExtraMessage, PedalSpan, Tick};
 
 /// More than any piece that isn't a data dump.
 const MAX_EVENTS: usize = 100_000;
@@ -47,9 +48,11 @@ impl Extras {
         self.n_left_out
     }
 
-    /// By tick, then by track, else as they came.
-    pub fn finish(mut self) -> Arc<[Extra]> {
+    /// By tick, then by track, else as they came. Values of the pedal stay only where they say
+    /// more than its spans.
+    pub fn finish(mut self, pedal: &[PedalSpan], n_parts: usize) -> Arc<[Extra]> {
         self.list.sort_by_key(|extra| (extra.tick, extra.home));
+        pedal_values::forget_plain(&mut self.list, pedal, n_parts);
         self.list.into()
     }
 }

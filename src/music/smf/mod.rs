@@ -23,6 +23,7 @@ mod events;
 mod extras;
 mod first_instrument;
 mod pairing;
+mod pedal_values;
 mod problem;
 mod text;
 mod track_reader;

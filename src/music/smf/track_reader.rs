@@ -3,6 +3,7 @@
 use super::assemble::{Assembler, DRUM_CHANNEL};
 use super::events::{Event, EventKind, LAST_TICK};
 use super::pairing::Keyboard;
+use super::pedal_values::{DOWN, PEDAL};
 use super::voices::Voices;
 use crate::music::{ExtraHome, Note, PedalSpan, Pitch, Tick, Velocity};
 
@@ -75,8 +76,9 @@ impl<'a> TrackReader<'a> {
             (0x90, [key, velocity]) => self.press(tick, channel, key, velocity),
             // "All sound off" and "all notes off" live on in the lengths of the notes.
             (0xb0, [120 | 123, _]) => self.release_all(tick, channel),
-            (0xb0, [64, value]) if self.part(channel).is_some() => {
-                self.pedal(tick, channel, value >= 64);
+            (0xb0, [PEDAL, value]) if self.part(channel).is_some() => {
+                self.pedal(tick, channel, value >= DOWN);
+                self.keep(tick, status, data);
             }
             (0xc0, [program, _]) if self.takes_program(tick, channel) => {
                 if let Some(part) = self.part(channel) {
@@ -174,7 +176,7 @@ impl<'a> TrackReader<'a> {
     /// Ends the notes that are still down with the track, and the pedal with all that sounds
     /// together with it.
     pub fn finish(&mut self, track_end: u32, sequence_end: u32) {
-        for channel in 0..16 {
+        for channel in 0..16u8 {
             if let Some(mut keyboard) = self.keyboards[usize::from(channel)].take() {
                 let notes = if channel == DRUM_CHANNEL {
                     &mut self.assembler.drums
@@ -184,7 +186,10 @@ impl<'a> TrackReader<'a> {
                 keyboard.finish(track_end, notes);
                 self.assembler.counts.n_never_let_go += keyboard.n_never_let_go;
             }
-            self.pedal(sequence_end, channel, false);
+            if self.pedal_down[usize::from(channel)].is_some() {
+                self.pedal(sequence_end, channel, false);
+                self.keep(sequence_end, 0xb0 | channel, [PEDAL, 0]);
+            }
         }
     }
 }

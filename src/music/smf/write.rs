@@ -8,8 +8,9 @@ use midly::{
 };
 
 use super::assemble::DRUM_CHANNEL;
+use super::pedal_values;
 use super::voices::EMPTY_PART;
-use crate::music::{ExtraHome, ExtraMessage, Note, Part, Score};
+use crate::music::{Extra, ExtraHome, ExtraMessage, Note, Part, Score};
 
 /// The bytes of a format 1 file that reads back as the same score: a conductor track with title,
 /// tempo and meter, a track for each part, one for each track of percussion there was, and one for
@@ -17,7 +18,8 @@ use crate::music::{ExtraHome, ExtraMessage, Note, Part, Score};
 ///
 /// *Limitations*: notes of one pitch in one part that sound at once are told apart by "first
 /// struck, first let go"; a note inside another of its pitch comes back as two that overlap.
-/// Half-pedal values and release velocities are not in a score, so they are not written.
+/// Release velocities are not in a score, so they are not written, and half-pedal values only
+/// where the pedal is as it was read.
 pub fn write(score: &Score) -> Vec<u8> {
     let n_used = score.notes().iter().map(|note| usize::from(note.part) + 1).max().unwrap_or(0);
     let n_parts = score.parts.len().max(n_used);
@@ -83,9 +85,24 @@ impl<'a> Draft<'a> {
         }
     }
 
+    /// The pedal of a part and what else was read with it: the pedal as it was read, or its
+    /// spans where it was changed since.
+    fn pedal(&mut self, score: &'a Score, part: u8, channel: u8) {
+        let is_own = |extra: &Extra| extra.home == ExtraHome::Part(part);
+        if pedal_values::are_kept(score, part) {
+            return self.extras(score, channel, is_own);
+        }
+        for span in score.pedal.iter().filter(|span| span.part == part && span.start < span.end) {
+            let (down, up) = (pedal_values::message(127), pedal_values::message(0));
+            self.message(span.start.0, Rank::PedalDown, channel, down);
+            self.message(span.end.0, Rank::PedalUp, channel, up);
+        }
+        self.extras(score, channel, |extra| is_own(extra) && !pedal_values::is_pedal(extra));
+    }
+
     /// What was read without being used, for one track. `channel` is the part's own.
-    fn extras(&mut self, score: &'a Score, channel: u8, belongs: impl Fn(ExtraHome) -> bool) {
-        for extra in score.extras.iter().filter(|extra| belongs(extra.home)) {
+    fn extras(&mut self, score: &'a Score, channel: u8, belongs: impl Fn(&Extra) -> bool) {
+        for extra in score.extras.iter().filter(|extra| belongs(extra)) {
             let kind = match &extra.message {
                 ExtraMessage::Channel { status, data } => {
                     let own = if matches!(extra.home, ExtraHome::Part(_)) {
@@ -144,7 +161,7 @@ fn conductor(score: &Score, n_parts: usize) -> Draft<'_> {
             MetaMessage::TimeSignature(meter.numerator, meter.denominator_power, clocks, 8);
         draft.push(change.tick.0, Rank::Setup, TrackEventKind::Meta(signature));
     }
-    draft.extras(score, 0, |home| match home {
+    draft.extras(score, 0, |extra| match extra.home {
         ExtraHome::Conductor => true,
         // Its part is gone.
         ExtraHome::Part(part) => usize::from(part) >= n_parts,
@@ -164,17 +181,9 @@ fn part_track<'a>(score: &'a Score, idx: usize, part: &'a Part) -> Draft<'a> {
     let program = MidiMessage::ProgramChange { program: u7::from(part.program & 0x7f) };
     draft.message(0, Rank::Setup, channel, program);
     draft.notes(channel, score.notes().iter().filter(|note| is_own(note.part)));
-    for span in score.pedal.iter().filter(|span| is_own(span.part) && span.start < span.end) {
-        let pedal = |value: u8| MidiMessage::Controller {
-            controller: u7::from(64),
-            value: u7::from(value),
-        };
-        draft.message(span.start.0, Rank::PedalDown, channel, pedal(127));
-        draft.message(span.end.0, Rank::PedalUp, channel, pedal(0));
-    }
-    draft.extras(score, channel, |home| home == ExtraHome::Part(idx as u8));
-    let is_silent =
-        !draft.events.iter().any(|(_, rank, _)| matches!(rank, Rank::NoteOn | Rank::PedalDown));
+    draft.pedal(score, idx as u8, channel);
+    let is_silent = !score.notes().iter().any(|note| is_own(note.part))
+        && !score.pedal.iter().any(|span| is_own(span.part) && span.start < span.end);
     if is_silent {
         let mark = MetaMessage::SequencerSpecific(EMPTY_PART);
         draft.push(0, Rank::Setup, TrackEventKind::Meta(mark));
@@ -196,7 +205,7 @@ fn drum_tracks(score: &Score) -> BTreeSet<u8> {
 fn drum_track(score: &Score, number: u8) -> Draft<'_> {
     let mut draft = Draft::default();
     draft.notes(DRUM_CHANNEL, score.drums.iter().filter(|note| note.part == number));
-    draft.extras(score, DRUM_CHANNEL, |home| home == ExtraHome::of_drums(number));
+    draft.extras(score, DRUM_CHANNEL, |extra| extra.home == ExtraHome::of_drums(number));
     draft
 }
 
@@ -208,7 +217,7 @@ fn silent_tracks(score: &Score) -> BTreeSet<ExtraHome> {
 
 fn silent_track(score: &Score, its: ExtraHome) -> Draft<'_> {
     let mut draft = Draft::default();
-    draft.extras(score, 0, |home| home == its);
+    draft.extras(score, 0, |extra| extra.home == its);
     draft
 }
 
