@@ -92,8 +92,10 @@ pub struct App {
     is_closing: bool,
     /// What goes on once the score is saved.
     after_saving: Option<super::state::Question>,
-    /// The score that was there when another was asked for, which is still being read.
+    /// The score that was there when another was asked for last.
     replaced: Option<Arc<Score>>,
+    /// How often another score was asked for.
+    n_expected: u64,
     /// What the system's file dialog answered, to be applied with this frame's actions.
     chosen_outside: Option<(super::dialogs::Purpose, Vec<PathBuf>)>,
     pub state: State,
@@ -140,6 +142,7 @@ impl App {
             is_closing: false,
             after_saving: None,
             replaced: None,
+            n_expected: 0,
             chosen_outside: None,
             state,
         };
