@@ -23,6 +23,7 @@ impl App {
             DocumentAction::Edit(edit) => self.edit(&edit),
             DocumentAction::Change(change) => self.change(&change),
             DocumentAction::Paste(text) => self.paste_text(&text),
+            DocumentAction::PasteCopied => self.paste_copied(),
             DocumentAction::Select(selection) => self.state.document.selection = selection,
             DocumentAction::JumpTo(n_done) => {
                 self.state.document.jump_to(n_done);

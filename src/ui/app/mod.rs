@@ -65,7 +65,7 @@ pub struct App {
     roll: PianoRollEditor,
     palette: Palette,
     info: Option<Info>,
-    /// The dialog of the Edit menu that is open.
+    /// The dialog of the Notes menu that is open.
     edit_dialog: Option<EditDialog>,
     /// What was copied or cut last: for systems without a clipboard.
     clipboard: Option<Clipboard>,
@@ -201,6 +201,7 @@ impl App {
                 AppAction::PathsChosen(purpose, paths) => self.paths_chosen(ctx, purpose, paths),
                 AppAction::Dropped(paths) => self.dropped(ctx, paths),
                 AppAction::Document(action) => self.document_action(ctx, action),
+                AppAction::ApplyEdit(dialog) => self.apply_edit(dialog),
                 AppAction::Sound(action) => self.sound_action(action),
                 AppAction::Take(id, action) => self.take_action(id, action),
                 AppAction::UndoDrop => self.undo_drop(),
