@@ -145,9 +145,16 @@ impl Selection {
     }
 
     /// The notes of a score that are selected, in the score's order. Keys that name nothing any
-    /// more are passed over. Takes as long as there are keys, not as there are notes.
+    /// more are passed over. Looks only as far as it is asked: all of it takes as long as there are
+    /// keys, not as there are notes.
     pub fn notes<'a>(&'a self, score: &'a Score) -> impl Iterator<Item = &'a Note> {
-        self.places(score.notes()).into_iter().flat_map(|place| &score.notes()[place])
+        let notes = score.notes();
+        let mut at = 0;
+        self.keys.chunk_by(|a, b| a.shape() == b.shape()).flat_map(move |group| {
+            let alike = alike_from(notes, at, group[0].shape());
+            at = alike.end;
+            notes[alike].iter().filter(|note| group.iter().any(|key| key.part == note.part))
+        })
     }
 
     /// Where in a sorted list of notes the selected ones stand: ascending ranges, none of which
@@ -161,18 +168,15 @@ impl Selection {
         let mut places: Vec<Range<usize>> = Vec::new();
         let mut at = 0;
         for group in self.keys.chunk_by(|a, b| a.shape() == b.shape()) {
-            let wanted = group[0].shape();
-            at = gallop(notes, at, |note| shape(note) < wanted);
-            while let Some(note) = notes.get(at)
-                && shape(note) == wanted
-            {
-                if group.iter().any(|key| key.part == note.part) {
+            let alike = alike_from(notes, at, group[0].shape());
+            at = alike.end;
+            for idx in alike {
+                if group.iter().any(|key| key.part == notes[idx].part) {
                     match places.last_mut() {
-                        Some(last) if last.end == at => last.end += 1,
-                        _ => places.push(at..at + 1),
+                        Some(last) if last.end == idx => last.end += 1,
+                        _ => places.push(idx..idx + 1),
                     }
                 }
-                at += 1;
             }
         }
         places
@@ -262,6 +266,13 @@ impl Selection {
 
 fn alike(one: &Note, other: &Note) -> bool {
     shape(one) == shape(other)
+}
+
+/// Where the notes of this shape stand in a sorted list, at `from` or after it.
+fn alike_from(notes: &[Note], from: usize, wanted: u128) -> Range<usize> {
+    let start = gallop(notes, from, |note| shape(note) < wanted);
+    let n_alike = notes[start..].iter().take_while(|note| shape(note) == wanted).count();
+    start..start + n_alike
 }
 
 /// The first index from `from` on where `is_before` no longer holds; near ones are found soonest.
