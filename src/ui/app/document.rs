@@ -187,6 +187,8 @@ impl App {
 
     pub(super) fn set_document(&mut self, score: Score, path: Option<PathBuf>) {
         self.player.pause();
+        // The new roll knows of no key that is held.
+        self.player.all_keys_up();
         // What is still being read was to come in place of the score that goes now.
         self.expect_score();
         self.state.document = Document::new(score, path);

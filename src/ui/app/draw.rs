@@ -112,6 +112,10 @@ impl App {
     fn document_side(&mut self, ui: &mut Ui, actions: &mut Actions) {
         let preferences = &self.state.preferences;
         let (parts, history) = (preferences.shows_parts, preferences.shows_history);
+        if !parts {
+            // What is no longer seen isn't being written.
+            self.state.document.written_names.clear();
+        }
         if !parts && !history {
             return;
         }
@@ -119,7 +123,7 @@ impl App {
         let panel = panel.default_size(DOCUMENT_WIDTH).size_range(DOCUMENT_WIDTH..=MAX_SIDE_WIDTH);
         panel.show(ui, |ui| {
             if parts {
-                parts_panel::ui(ui, &self.theme, &self.state, actions);
+                parts_panel::ui(ui, &self.theme, &mut self.state, actions);
                 ui.add_space(SPACE);
             }
             if history {
