@@ -4,12 +4,12 @@
 //! it is made in one pass, copied for nothing, and walked beside the notes, which are sorted
 //! alike. Choosing is never an edit: no function here changes a score.
 
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::music::{Note, Pitch, Score, Tick, shape};
+use crate::music::{Note, Score, Tick, shape};
 
 /// A note's identity in a selection: start, pitch, length, part. Velocity is left out, so that
 /// a note stays selected while its velocity is changed.
@@ -80,11 +80,6 @@ impl Selection {
     /// The notes of the score that start in a range of ticks.
     pub fn in_range(score: &Score, ticks: Range<Tick>) -> Self {
         Self::of(score.notes_starting_in(ticks))
-    }
-
-    /// The notes of the score that sound anywhere in a rectangle of ticks and pitches.
-    pub fn in_rectangle(score: &Score, ticks: Range<Tick>, pitches: RangeInclusive<Pitch>) -> Self {
-        Self::of(score.notes_between(ticks).filter(|note| pitches.contains(&note.pitch)))
     }
 
     /// The notes of one part.
@@ -246,15 +241,6 @@ impl Selection {
         }
     }
 
-    pub fn clear(&mut self) {
-        *self = Self::new();
-    }
-
-    /// What is in either.
-    pub fn union(&self, other: &Self) -> Self {
-        self.iter().chain(other).copied().collect()
-    }
-
     /// What is in one and not in the other: what toggling `other` leaves.
     pub fn toggled(&self, other: &Self) -> Self {
         let only = |one: &Self, two: &Self| -> Vec<NoteKey> {
@@ -341,7 +327,7 @@ pub fn selected_notes<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::music::{TempoMap, Velocity};
+    use crate::music::{Pitch, TempoMap, Velocity};
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
@@ -377,18 +363,13 @@ mod tests {
             prop_assert!(marked.eq(score.notes().iter().map(|note| (note, is_chosen(&note)))));
             let rest = selection.inverted(&score);
             prop_assert!(rest.notes(&score).eq(score.notes().iter().filter(|it| !is_chosen(it))));
-            prop_assert_eq!(
-                selection.union(&rest).notes(&score).count(), score.notes().len());
             let (first, last) = (Tick(from), Tick(from + length));
-            let rectangle = Selection::in_rectangle(
-                &score, first..last, Pitch::new(61).unwrap()..=Pitch::new(62).unwrap());
-            let touched = |note: &&Note| {
-                note.start < last && note.end() > first && note.pitch.number() > 60
-            };
-            prop_assert!(rectangle.notes(&score).eq(score.notes().iter().filter(touched)));
+            let range = Selection::in_range(&score, first..last);
+            let starts_there = |note: &&Note| (first..last).contains(&note.start);
+            prop_assert!(range.notes(&score).eq(score.notes().iter().filter(starts_there)));
             let toggled: BTreeSet<NoteKey> =
-                chosen.symmetric_difference(&rectangle.iter().copied().collect()).copied().collect();
-            prop_assert!(selection.toggled(&rectangle).iter().eq(toggled.iter()));
+                chosen.symmetric_difference(&range.iter().copied().collect()).copied().collect();
+            prop_assert!(selection.toggled(&range).iter().eq(toggled.iter()));
         }
 
         #[test]
