@@ -144,6 +144,11 @@ pub fn plain_reason(error: &io::Error) -> String {
     }
 }
 
+/// Why a file can't be read, in the system's words and without its number.
+pub fn read_reason(error: &io::Error) -> String {
+    without_system_number(&error.to_string())
+}
+
 /// What the system says of an error, without what only programmers read: `(os error 40)` and
 /// whatever a library adds after it.
 pub fn without_system_number(text: &str) -> String {

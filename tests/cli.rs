@@ -932,6 +932,25 @@ fn ctrl_c_keeps_what_was_learned() {
     assert_eq!((resumed.len(), &last["outcome"]), (2, &"completed".into()), "{resumed:?}");
 }
 
+/// However soon the second comes, nothing stays that has learned nothing.
+#[cfg(unix)]
+#[test]
+fn a_second_ctrl_c_leaves_no_empty_run() {
+    let shell = Shell::new();
+    let words = format!("train {} --out run {TINY}", music()).replace("--hidden 8", "--hidden 512");
+    let mut command = shell.command();
+    command.args(words.split_whitespace()).stdout(Stdio::null()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line.starts_with("computing on")));
+    for _ in 0..2 {
+        let _may_have_ended =
+            Command::new("kill").args(["-INT", &child.id().to_string()]).output().unwrap();
+    }
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    assert!(shell.listing().is_empty(), "{:?}", shell.listing());
+}
+
 /// Ctrl+C in `etude train … 2>&1 | tee log` ends `tee` as well: the run must be kept all the same.
 #[cfg(unix)]
 #[test]

@@ -156,6 +156,30 @@ fn starts_again_where_it_ended(mut window: Window) {
             assert!(window.state().takes.list.is_empty());
         }
     }
+    the_newest_run_is_shown(window);
+}
+
+/// Also one that was stopped within its first epoch, but none that has learned nothing.
+fn the_newest_run_is_shown(window: Window) {
+    let run_dir = window.state().training.run_dir.clone().unwrap();
+    let Window { harness, folder, .. } = window;
+    drop(harness);
+    let copy = |name: &str| {
+        let copy = folder.path().join("runs").join(name);
+        std::fs::create_dir_all(copy.join("checkpoints")).unwrap();
+        std::fs::copy(run_dir.join("run.json"), copy.join("run.json")).unwrap();
+        copy
+    };
+    let stopped = copy("stopped");
+    let best = run_dir.join("checkpoints/best.safetensors");
+    std::fs::copy(best, stopped.join("checkpoints/partial.safetensors")).unwrap();
+    copy("unlearned");
+
+    let mut window = Window::open_in(folder, None);
+    window.wait("the runs are listed", |app| app.state.runs.len() == 3);
+    assert_eq!(window.state().training.run_dir, Some(stopped));
+    assert!(window.sees("stopped before its first epoch was done"));
+    assert!(!window.sees("while learning"), "nothing of it was kept");
 }
 
 #[test]

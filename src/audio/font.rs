@@ -18,6 +18,7 @@ use super::sf3;
 use super::synth::Synth;
 use super::trims::BUILT_IN_TRIMS;
 use crate::cancel::CancelToken;
+use crate::files::read_reason;
 
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub enum FontSource {
@@ -44,7 +45,7 @@ impl std::fmt::Debug for Font {
 /// Why a font isn't used.
 #[derive(Debug, thiserror::Error)]
 pub enum FontError {
-    #[error("the font “{}” can't be read — {source}. Choose another SF2 or SF3 file", path.display())]
+    #[error("the font “{}” can't be read — {}. Choose another SF2 or SF3 file", path.display(), read_reason(source))]
     Read {
         path: PathBuf,
         #[source]

@@ -19,6 +19,12 @@ use crate::model::{
 use crate::music::{Velocity, smf};
 use crate::tokens::{Articulation, Playback, roll_from_score, score_from_roll};
 
+/// What holds where nothing is given, as the help says. An option without a value of its own
+/// tells whether it was given.
+const TEMPERATURE: f64 = 0.9;
+const BEAM_WIDTH: usize = 10;
+const PRIME_FRAMES: usize = 32;
+
 #[derive(Serialize)]
 struct Report {
     takes: Vec<TakeReport>,
@@ -130,11 +136,11 @@ fn settings(args: &GenerateArgs) -> ComposeSettings {
     let strategy = match args.strategy {
         StrategyWord::Max => Strategy::Max,
         StrategyWord::Sample => {
-            let temperature = args.temperature.unwrap_or(0.9);
+            let temperature = args.temperature.unwrap_or(TEMPERATURE);
             Strategy::Sample { temperature, top_k: args.top_k, top_p: args.top_p }
         }
         StrategyWord::Beam => {
-            Strategy::Beam { width: args.beam_width.unwrap_or(10), length_penalty: 1.0 }
+            Strategy::Beam { width: args.beam_width.unwrap_or(BEAM_WIDTH), length_penalty: 1.0 }
         }
     };
     let guard = Guard {
@@ -162,7 +168,7 @@ fn prime(args: &GenerateArgs, model: &Model, output: Output) -> Result<Prime, Fa
         }
         let mut roll =
             roll_from_score(&score, &model.card().plan).map_err(|error| named(path, &error))?;
-        roll.truncate(from.prime_frames.unwrap_or(32));
+        roll.truncate(from.prime_frames.unwrap_or(PRIME_FRAMES));
         if roll.is_empty() {
             return Err(Failure::failed(format!(
                 "{} has no notes to start from — choose another file",

@@ -196,11 +196,11 @@ fn file_words(file: &FileReport) -> String {
     let n_parts = file.parts.iter().filter(|part| part.notes > 0).count();
     let parts = if n_parts > 0 { format!(" in {}", count(n_parts, "part")) } else { String::new() };
     line("notes", format!("{}{drums}{parts}", count(file.notes, "note")));
-    line("tracks", format!("{}, those without notes included", file.tracks));
     for part in &file.parts {
         let name = if part.name.is_empty() { "(no name)" } else { &part.name };
         line("", format!("{name}: channel {}, {}", part.channel, count(part.notes, "note")));
     }
+    line("tracks", file.tracks.to_string());
     line("length", clock(file.seconds));
     let changes = |number: usize| {
         if number == 0 { String::new() } else { format!(", {} after it", count(number, "change")) }

@@ -8,7 +8,7 @@ use serde::Serialize;
 use super::args::TokenizeArgs;
 use super::failure::Failure;
 use super::interrupt::cancelled_by_interrupt;
-use super::output::{Meter, Output, clock, count, thousands};
+use super::output::{Meter, Output, clock, count};
 use super::paths::{cannot_write, check_is_not_input, check_output_file, has_extension};
 use crate::cancel::CancelToken;
 use crate::files::{cache_dir, write_atomically};
@@ -120,12 +120,12 @@ pub fn run(args: &TokenizeArgs, output: &Output) -> Result<(), Failure> {
 
 fn words(report: &Report) -> String {
     format!(
-        "{}, {} of music, {}: {} frames, {} chords ({:.1} % of the frames), read in {:.2} s",
+        "{}, {} of music, {}: {}, {} ({:.1} % of the frames), read in {:.2} s",
         count(report.files, "piece"),
         clock(report.music_seconds),
         count(report.notes, "note"),
-        thousands(report.frames as u64),
-        thousands(report.vocabulary as u64),
+        count(report.frames, "frame"),
+        count(report.vocabulary, "chord"),
         100.0 * report.coverage,
         report.seconds
     )

@@ -218,11 +218,11 @@ fn corpus(
         read(paths, &plan, cancel, output)?
     };
     output.note(&format!(
-        "read {}, {} of music, {} frames, {} chords",
+        "read {}, {} of music, {}, {}",
         count(corpus.pieces.len(), "piece"),
         clock(corpus.duration_secs()),
-        thousands(corpus.n_frames() as u64),
-        thousands(corpus.chords.len() as u64)
+        count(corpus.n_frames(), "frame"),
+        count(corpus.chords.len(), "chord")
     ));
     Ok(corpus)
 }
@@ -270,15 +270,15 @@ impl Watch {
 fn prepared_words(prepared: &Prepared) -> String {
     let base = &prepared.baselines;
     format!(
-        "computing on {}; {} weights, {} chords ({:.1} % of the held-out frames), about {} MB of memory\n\
-         learning from {} frames, {} held out{}; {} of {} sequences an epoch\n\
+        "computing on {}; {} weights, {} ({:.1} % of the held-out frames), about {} MB of memory\n\
+         learning from {}, {} held out{}; {} of {} an epoch\n\
          to beat: perplexity {} by counting chords, {} with some repeating; repeating is right {:.1} % of the time",
         prepared.device,
         thousands(prepared.parameters as u64),
-        thousands(prepared.vocabulary as u64),
+        count(prepared.vocabulary, "chord"),
         100.0 * prepared.coverage,
-        thousands(prepared.memory_bytes / 1_000_000),
-        thousands(prepared.train_frames as u64),
+        thousands(prepared.memory_bytes.div_ceil(1_000_000)),
+        count(prepared.train_frames, "frame"),
         thousands(prepared.valid_frames as u64),
         if prepared.test_frames > 0 {
             format!(" and {} for the test at the end", thousands(prepared.test_frames as u64))
@@ -286,7 +286,7 @@ fn prepared_words(prepared: &Prepared) -> String {
             String::new()
         },
         count(prepared.steps_per_epoch, "step"),
-        prepared.batch,
+        count(prepared.batch, "sequence"),
         perplexity(base.unigram_perplexity),
         perplexity(base.mixed_perplexity),
         100.0 * base.repeat_accuracy,

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use super::failure::{Failure, neither_command_nor_file};
+#[cfg(any(feature = "studio", test))]
+use crate::files::without_system_number;
 
 /// The commands that work without a window, for the advice.
 #[cfg(any(feature = "studio", test))]
@@ -24,12 +26,22 @@ fn open_window(file: Option<PathBuf>) -> Result<(), Failure> {
         return Err(Failure::failed(format!("no window can be opened: {missing}; {HEADLESS}")));
     }
     crate::ui::run(file).map_err(|error| {
+        let error = without_source_places(&error);
         if error.contains("etude help") {
             Failure::failed(error)
         } else {
             Failure::failed(format!("{error}; {HEADLESS}"))
         }
     })
+}
+
+/// The window's libraries say where in their own source something failed, on the machine that
+/// Etude was built on: that tells nobody anything.
+#[cfg(any(feature = "studio", test))]
+fn without_source_places(error: &str) -> String {
+    let is_for_programmers = |part: &str| part.contains(".rs:") || part.ends_with("EventLoopError");
+    let parts = error.split(": ").filter(|part| !is_for_programmers(part));
+    parts.map(without_system_number).collect::<Vec<_>>().join(": ")
 }
 
 #[cfg(not(feature = "studio"))]
@@ -95,4 +107,21 @@ fn is_loadable(name: &str) -> bool {
     // SAFETY: these are the system's own window libraries; their initializers are what the window
     // itself runs a moment later.
     unsafe { libloading::Library::new(name) }.is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_place_in_anyones_source_is_told() {
+        let winit = "no window can be opened: winit EventLoopError: os error at /home/x/.cargo/\
+                     winit-0.30/src/linux/mod.rs:788: Failed to open connection to X server — \
+                     start Etude from a desktop with OpenGL";
+        assert_eq!(
+            without_source_places(winit),
+            "no window can be opened: failed to open connection to X server — start Etude from a \
+             desktop with OpenGL"
+        );
+    }
 }

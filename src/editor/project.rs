@@ -32,7 +32,7 @@ pub struct Project {
 /// Why a project can't be read or written. Each is one line for the user.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectError {
-    #[error("{} can't be read — {source}. Check that it is there and that you may read it", path.display())]
+    #[error("{} can't be read — {}. Check that it is there and that you may read it", path.display(), files::read_reason(source))]
     Read { path: PathBuf, source: io::Error },
     #[error(
         "{} can't be opened — it is larger than {} MB, which no project is. Choose another file",

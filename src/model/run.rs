@@ -21,7 +21,7 @@ use super::checkpoint::CheckpointError;
 use super::run_lock::{LOCK, RunLock};
 use super::train::{Baselines, TrainSummary, nan_from_null};
 use super::{DeviceKind, TrainingSettings};
-use crate::files::{without_system_number, write_atomically};
+use crate::files::{read_reason, write_atomically};
 
 /// Largest `run.json` and `metrics.jsonl` that are read.
 const MAX_JSON_BYTES: u64 = 256 << 20;
@@ -145,8 +145,7 @@ impl Run {
         }
         let damaged =
             |path: &Path, reason: String| RunError::Damaged { path: path.to_owned(), reason };
-        let unreadable = |error: io::Error| without_system_number(&error.to_string());
-        let json = read_text(&file).map_err(|error| damaged(&file, unreadable(error)))?;
+        let json = read_text(&file).map_err(|error| damaged(&file, read_reason(&error)))?;
         let summary =
             serde_json::from_str(&json).map_err(|error| damaged(&file, error.to_string()))?;
         let metrics = read_metrics(path);

@@ -12,6 +12,8 @@ use burn::tensor::{DType, Tensor, TensorData};
 use half::f16;
 use safetensors::{Dtype, SafeTensors, View};
 
+use crate::files::read_reason;
+
 /// Longest manifest and table of tensors that is read: far above what the largest vocabulary needs.
 const MAX_HEADER_BYTES: u64 = 64 << 20;
 /// Key of the manifest in the file's metadata.
@@ -34,7 +36,7 @@ pub struct NamedTensor {
 
 #[derive(Debug, thiserror::Error)]
 pub enum WeightsError {
-    #[error("it can't be read ({0})")]
+    #[error("it can't be read ({})", read_reason(.0))]
     Io(#[from] std::io::Error),
     #[error("it is no checkpoint or is damaged ({0})")]
     Damaged(String),

@@ -15,6 +15,7 @@ use super::sources::find_files;
 use super::table::own_parts;
 use super::{Chord, FramesError, Framing, FramingPlan, original};
 use crate::cancel::CancelToken;
+use crate::files::read_reason;
 use crate::music::smf::ImportError;
 use crate::music::{Score, smf};
 
@@ -78,7 +79,7 @@ impl Corpus {
 pub enum CorpusError {
     #[error("“{}” can't be found — check the path", .0.display())]
     Missing(PathBuf),
-    #[error("“{}” can't be read — {source}. Check its permissions", .path.display())]
+    #[error("“{}” can't be read — {}. Check its permissions", .path.display(), read_reason(.source))]
     Unreadable { path: PathBuf, source: std::io::Error },
     #[error("there is no MIDI file in {0} — choose a folder with .mid, .midi, .kar or .rmi files")]
     NoMidi(String),

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::{CorpusError, Skipped};
 use crate::cancel::CancelToken;
+use crate::files::read_reason;
 use crate::music::smf::ImportError;
 
 /// What a folder is searched for, in any case of letters.
@@ -65,7 +66,7 @@ fn search(folder: &Path, found: &mut Found, cancel: &CancelToken) -> Result<(), 
             return Err(CorpusError::Cancelled);
         }
         if let Err(error) = list(&folder, &mut seen, &mut folders, found) {
-            let reason = format!("the folder can't be read — {error}");
+            let reason = format!("the folder can't be read — {}", read_reason(&error));
             found.skipped.push(Skipped { path: folder, reason });
         }
     }

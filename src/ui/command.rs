@@ -461,6 +461,10 @@ impl Command {
         let has_notes = !state.shown_score().notes().is_empty();
         let score = state.document.history.score();
         match self {
+            Self::Undo if state.takes.dropped.is_some() => ok(
+                state.document.history.undo_label().is_some(),
+                "Nothing to undo in the score; a dropped take is brought back at the bottom",
+            ),
             Self::Undo => ok(state.document.history.undo_label().is_some(), "Nothing to undo"),
             Self::Redo => ok(state.document.history.redo_label().is_some(), "Nothing to redo"),
             Self::SelectAll | Self::ExportMidi => ok(has_notes, "There are no notes"),

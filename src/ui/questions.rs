@@ -6,7 +6,7 @@ use super::action::{Actions, AppAction, Choice, UnfinishedAction};
 use super::sessions::Unfinished;
 use super::state::{Question, State, universal_time};
 use super::theme::{ROW, SPACE, Theme};
-use super::widgets::progress;
+use super::widgets::{duration, progress};
 use crate::cuda_libraries;
 
 const WIDTH: f32 = SPACE * 56.0;
@@ -148,7 +148,7 @@ fn recover_ui(ctx: &Context, state: &State, actions: &mut Actions) {
         let mut action = None;
         egui::ScrollArea::vertical().max_height(SPACE * 40.0).show(ui, |ui| {
             for found in &state.unfinished {
-                let (restore, discard) = unfinished_ui(ui, found);
+                let (restore, discard) = unfinished_ui(ui, found, state.unfinished_found_secs);
                 let both =
                     [(&restore, UnfinishedAction::Restore), (&discard, UnfinishedAction::Discard)];
                 let pressed = both.into_iter().find(|(button, _)| button.clicked());
@@ -173,7 +173,7 @@ fn recover_ui(ctx: &Context, state: &State, actions: &mut Actions) {
 }
 
 /// One piece that can be restored, and its two buttons.
-fn unfinished_ui(ui: &mut Ui, found: &Unfinished) -> (Response, Response) {
+fn unfinished_ui(ui: &mut Ui, found: &Unfinished, found_secs: u64) -> (Response, Response) {
     let about = &found.about;
     let title = if about.title.is_empty() { "Untitled" } else { &about.title };
     ui.label(RichText::new(title).strong());
@@ -181,7 +181,9 @@ fn unfinished_ui(ui: &mut Ui, found: &Unfinished) -> (Response, Response) {
         Some(path) => format!("saved before as {}", path.display()),
         None => "never saved".to_owned(),
     };
-    ui.label(format!("Kept {}, {place}", universal_time(about.kept_secs)));
+    let age = age(found_secs.saturating_sub(about.kept_secs));
+    let moment = universal_time(about.kept_secs);
+    ui.label(format!("Kept {age} before this start ({moment}), {place}"));
     let buttons = ui.horizontal(|ui| (ui.button("Restore"), ui.button("Discard")));
     let (restore, discard) = buttons.inner;
     // Several stand under one another: each says whose it is to those who don't see that.
@@ -192,6 +194,16 @@ fn unfinished_ui(ui: &mut Ui, found: &Unfinished) -> (Response, Response) {
     }
     ui.add_space(SPACE);
     (restore, discard)
+}
+
+/// A stretch of time as one remembers it, of seconds: no clock on the wall is needed for it.
+fn age(secs: u64) -> String {
+    const DAY: u64 = 24 * 3_600;
+    match secs {
+        ..60 => "moments".to_owned(),
+        _ if secs < 2 * DAY => duration(secs as f64),
+        _ => format!("{} days", secs / DAY),
+    }
 }
 
 /// What would be fetched from the network, and under whose terms.
@@ -243,4 +255,15 @@ pub fn export_ui(ctx: &Context, theme: &Theme, state: &State) -> bool {
         })
         .and_then(|shown| shown.inner)
         .unwrap_or(false)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ages_are_told_as_one_remembers_them() {
+        let ages = [0, 59, 300, 7_500, 200_000].map(age);
+        assert_eq!(ages, ["moments", "moments", "5 min", "2 h 5 min", "2 days"]);
+    }
 }

@@ -83,6 +83,13 @@ fn run_ui(ui: &mut Ui, training: &Training) {
         ));
     }
     numbers_ui(ui, training);
+    if let Some(dir) = &training.run_dir {
+        let kept = format!("Kept in {}", dir.display());
+        hint(ui, file_name(dir)).on_hover_text(kept);
+        if training.job.is_none() && training.epochs.is_empty() {
+            hint(ui, "It was stopped before its first epoch was done. Resume goes on from there");
+        }
+    }
     for note in training.notes.iter().rev().take(3) {
         hint(ui, note);
     }
@@ -112,9 +119,6 @@ fn numbers_ui(ui: &mut Ui, training: &Training) {
             "Perplexity on pieces that neither taught nor chose the best epoch: the most honest \
              figure",
         );
-    }
-    if let Some(dir) = &training.run_dir {
-        hint(ui, file_name(dir)).on_hover_text(format!("Kept in {}", dir.display()));
     }
 }
 

@@ -6,6 +6,7 @@ use burn::tensor::backend::Backend;
 
 use super::super::checkpoint::{Manifest, checkpoint_bytes};
 use super::super::network::{Network, PRIOR};
+use super::super::train::counted;
 use super::super::weights::{NamedTensor, Precision, TensorMap};
 use super::super::{Model, ModelCard, TrainError};
 
@@ -34,9 +35,10 @@ impl<B: Backend> Trainer<'_, B> {
             epoch,
             valid_perplexity,
             about: format!(
-                "Trained on {} files, {} frames, for {epoch} epochs",
-                corpus.files.len(),
-                corpus.train_frames
+                "Trained on {}, {}, for {}",
+                counted(corpus.files.len(), "file"),
+                counted(corpus.train_frames, "frame"),
+                counted(epoch, "epoch")
             ),
         }
     }

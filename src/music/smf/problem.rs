@@ -5,6 +5,8 @@
 
 use std::io;
 
+use crate::files::read_reason;
+
 /// Something wrong with a file that didn't stop it from being read. One plain sentence each.
 /// Tracks are counted from 1.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -92,7 +94,7 @@ fn counted(count: usize, one: &str, several: &str) -> String {
 /// Why a file can't be read. One line each: what failed, why, what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum ImportError {
-    #[error("the file can't be opened — {0}. Check its name and your permissions")]
+    #[error("the file can't be opened — {}. Check its name and your permissions", read_reason(.0))]
     Io(#[source] io::Error),
     #[error("this is a folder, not a MIDI file — choose a file in it")]
     Folder,

@@ -96,7 +96,8 @@ impl Scale {
 /// A number on an axis whose marks are `step` apart.
 fn exact(value: f64, step: f64) -> String {
     let (unit, name) = if value.abs() >= 1e6 { (1e6, " million") } else { (1.0, "") };
-    let decimals = (-(step / unit).log10()).ceil();
+    // On a logarithmic axis steps are a little shorter here and longer there.
+    let decimals = (-(step / unit).log10() - 0.01).ceil();
     if value.abs() >= 1e9 || !decimals.is_finite() {
         return short(value);
     }
@@ -326,8 +327,8 @@ fn draw(
     let shown = lines::axis(range, if is_held_out { &marks } else { &[] }, least);
     plot.set_plot_bounds_y(shown.clone());
     if let Some(range) = lines::overfitting(&training.epochs) {
-        let span =
-            Span::new("overfitting", range).fill(theme.curves.overfitting).border(Stroke::NONE);
+        // Its name would be cut to the width of the band; the legend has it.
+        let span = Span::new("", range).fill(theme.curves.overfitting).border(Stroke::NONE);
         plot.span(span);
     }
     if is_held_out {
@@ -430,6 +431,7 @@ mod tests {
         assert_eq!(exact(7.4851, 0.01), "7.49");
         assert_eq!(exact(7.4851, 0.001), "7.485");
         assert_eq!(exact(1_753.0, 10.0), "1,753");
+        assert_eq!(exact(1_826.0, 0.9995), "1,826");
         assert_eq!(exact(77_320_845.0, 200_000.0), "77.3 million");
         assert_eq!(exact(100_000_000.0, 9e8), "100 million");
         assert_eq!(exact(0.0, 0.0), "0.00");

@@ -102,6 +102,8 @@ pub struct State {
     pub question: Option<Question>,
     /// Work that other windows left behind, waiting to be restored or discarded.
     pub unfinished: Vec<Unfinished>,
+    /// When it was found, in seconds since 1970.
+    pub unfinished_found_secs: u64,
     /// Something serious, shown until it is read.
     pub alert: Option<String>,
     /// The share of a WAV export that is done, 0–1, while one runs.
@@ -129,6 +131,7 @@ impl State {
             notices: Notices::default(),
             question: None,
             unfinished: Vec::new(),
+            unfinished_found_secs: 0,
             alert: None,
             export: None,
             fetching: None,

@@ -21,7 +21,9 @@ pub fn paint_keyboard(
     theme: &Theme,
 ) {
     let mut quads = Quads::new(painter);
-    quads.add(rect, theme.roll.key_white);
+    // Above the highest key and below the lowest there is no piano.
+    quads.add(rect, theme.roll.background);
+    quads.add(keys_rect(rect, viewport), theme.roll.key_white);
     let color = |pitch: Pitch, at_rest: Color32| {
         if sounding >> pitch.number() & 1 == 1 {
             theme.roll.key_sounding
@@ -81,6 +83,14 @@ fn paint_names(
             theme.roll.key_text,
         );
     }
+}
+
+/// Where there are keys: in a tall window that isn't everywhere.
+fn keys_rect(rect: Rect, viewport: &Viewport) -> Rect {
+    let mut rows = viewport.seen_rows().map(|pitch| viewport.y_from_pitch(pitch.number()));
+    let Some(top) = rows.next() else { return rect.with_max_y(rect.top()) };
+    let bottom = rows.next_back().unwrap_or(top) + viewport.row_height();
+    rect.intersect(Rect::from_x_y_ranges(rect.x_range(), top..=bottom))
 }
 
 /// A white key reaches to the middle of the black keys beside it.
