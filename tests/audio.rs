@@ -591,7 +591,7 @@ fn the_silent_clock_plays_to_the_end_and_fonts_change_meanwhile() {
     let started = Instant::now();
     player.play();
     assert!(player.is_playing());
-    player.audition(Pitch::MIDDLE_C, Velocity::COMPOSED, 0.1);
+    player.audition_chord(&[(Pitch::MIDDLE_C, Velocity::COMPOSED)], 0.1);
     wait_for(&player, &woken, |event| matches!(event, PlayerEvent::Ended));
     // 0.3 seconds of score at double speed.
     assert!(started.elapsed() >= Duration::from_millis(140), "{:?}", started.elapsed());

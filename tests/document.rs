@@ -148,6 +148,58 @@ fn edits_made_while_another_piece_is_read_are_asked_about() {
     window.wait("the other is opened", |app| n_notes(app) == 30_000);
 }
 
+/// A project that can only be read once [`Self::let_go`] is called: a named pipe.
+#[cfg(unix)]
+struct SlowFile {
+    path: PathBuf,
+    content: Vec<u8>,
+}
+
+#[cfg(unix)]
+impl SlowFile {
+    fn new(folder: &Path, name: &str, n_notes: u32) -> Self {
+        let content = std::fs::read(file(folder, "content.etude", n_notes)).unwrap();
+        let path = folder.join(name);
+        let made = std::process::Command::new("mkfifo").arg(&path).status().unwrap();
+        assert!(made.success());
+        Self { path, content }
+    }
+
+    fn let_go(self) {
+        std::fs::write(self.path, self.content).unwrap();
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn edits_made_before_the_file_of_the_start_is_read_are_asked_about() {
+    let folder = tempfile::tempdir().unwrap();
+    let slow = SlowFile::new(folder.path(), "slow.etude", 3);
+    let mut window = Window::open_in(folder, Some(slow.path.clone()));
+    clear(&mut window);
+    slow.let_go();
+    window.wait("it is asked about", |app| app.state.question.is_some());
+    assert!(window.state().document.is_unsaved());
+    window.keys(Modifiers::NONE, ESCAPE);
+    assert_eq!((window.n_notes(), window.state().document.source.as_ref()), (0, None));
+}
+
+#[cfg(unix)]
+#[test]
+fn of_two_files_being_read_the_one_asked_for_last_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let slow = SlowFile::new(folder.path(), "slow.etude", 3);
+    let mut window = Window::open_in(folder, Some(slow.path.clone()));
+    let quick = file(window.folder.path(), "quick.mid", 5);
+    open(&mut window, &quick, 5);
+    let late = SlowFile::new(window.folder.path(), "late.etude", 7);
+    window.drop_on_it(&late.path);
+    slow.let_go();
+    late.let_go();
+    window.wait("the last is in the roll", |app| n_notes(app) == 7);
+    assert_eq!(window.state().preferences.recent.len(), 2, "the first was not wanted any more");
+}
+
 #[test]
 fn closing_asks_and_the_title_tells_what_is_unsaved() {
     let mut window = Window::open(None);
@@ -228,7 +280,8 @@ fn a_project_keeps_how_it_was_looked_at() {
     assert!((number("ticks_per_point") - 3.0).abs() < 1e-6, "{view}");
     assert!((number("middle_pitch") - 66.0).abs() < 0.1, "{view}");
     assert_eq!(view["look"]["grid"], grid);
-    assert_eq!(view["look"]["follows"], false);
+    // An older Etude kept here whether the view follows; that is the user's, for every piece.
+    assert_eq!(window.state().preferences.roll, etude::ui::piano_roll::RollOptions::default());
     assert_eq!(view["loop_range"], serde_json::json!([960, 1920]));
 }
 

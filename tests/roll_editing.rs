@@ -314,6 +314,17 @@ fn tools_are_taken_up_by_key_and_button() {
 }
 
 #[test]
+fn messages_leave_the_lanes_and_the_map_free() {
+    let window = open(&[note(0, 480, "C4")]);
+    let top = window.harness.get_by_role_and_label(Role::Canvas, "Velocities").rect().top();
+    let notices: Vec<_> = window.harness.query_all_by_label("Dismiss").collect();
+    assert!(!notices.is_empty(), "that the file was opened is told");
+    for notice in notices {
+        assert!(notice.rect().bottom() < top, "{:?} reaches below {top}", notice.rect());
+    }
+}
+
+#[test]
 fn the_readme_has_the_table_of_keys() {
     let readme = include_str!("../README.md");
     let (_, rest) = readme.split_once("<!-- keys -->\n").unwrap();

@@ -101,6 +101,38 @@ fn parts_are_muted_soloed_colored_and_named_and_the_history_is_clicked() {
 }
 
 #[test]
+fn a_name_half_written_is_given_to_no_other_piece() {
+    let mut window = open();
+    let piece = etude::assets::pieces()[3].1.clone();
+    let path = window.folder.path().join("other.mid");
+    std::fs::write(&path, etude::music::smf::write(&piece)).unwrap();
+    let expected = etude::music::smf::read_file(&path).unwrap().score.parts[0].name.clone();
+    let name = window.state().document.history.score().parts[0].name.clone();
+    window.harness.get_by_label(&format!("Name of {name}")).click();
+    window.harness.run_steps(2);
+    window.harness.event(egui::Event::Text("Left".to_owned()));
+    window.harness.run_steps(2);
+    assert!(!window.state().document.written_names.is_empty());
+    window.drop_on_it(&path);
+    window.wait("the other piece is there", |app| app.state.document.source.is_some());
+    window.harness.key_press(Key::Enter);
+    window.harness.run_steps(3);
+    assert_eq!(window.state().document.history.score().parts[0].name, expected);
+
+    // What was being written when the panel was hidden is not given later either.
+    let shown = if expected.is_empty() { "Part 1" } else { &expected };
+    window.harness.get_by_label(&format!("Name of {shown}")).click();
+    window.harness.run_steps(2);
+    window.harness.event(egui::Event::Text("Left".to_owned()));
+    window.harness.run_steps(2);
+    window.harness.state_mut().state.preferences.shows_parts = false;
+    window.harness.run_steps(3);
+    window.harness.state_mut().state.preferences.shows_parts = true;
+    window.harness.run_steps(3);
+    assert_eq!(window.state().document.history.score().parts[0].name, expected);
+}
+
+#[test]
 fn everything_can_be_larger_and_the_roll_remembers_its_options() {
     let mut window = open();
     press_exact(&mut window, "How the roll is shown");

@@ -80,6 +80,10 @@ pub(super) struct CountIn {
 }
 
 impl CountIn {
+    const SHORTEST_BEAT_SECS: f64 = 0.05;
+    /// A millionth of a beat is far less than a frame.
+    const NEARLY: f64 = 1e-6;
+
     pub(super) fn new(place: BeatPlace, n_bars: u32) -> Self {
         Self {
             n_beats: n_bars.saturating_mul(place.beats_per_bar),
@@ -91,15 +95,10 @@ impl CountIn {
         }
     }
 
-    const SHORTEST_BEAT_SECS: f64 = 0.05;
-
     /// Whether the music waits.
     pub(super) fn is_counting(&self) -> bool {
         self.passed + Self::NEARLY < f64::from(self.n_beats)
     }
-
-    /// A millionth of a beat is far less than a frame.
-    const NEARLY: f64 = 1e-6;
 
     /// Beats until the music is heard, `delay_secs` after it is made; 0 when it is.
     pub(super) fn beats_left(&self, delay_secs: f64, speed: f64) -> u32 {

@@ -217,19 +217,16 @@ impl Player {
         self.glide().at(Instant::now(), secs, speed, limit)
     }
 
-    /// Sounds a note at once for `secs` (0.02–10), whatever the transport does. It always ends,
-    /// whatever the pedal does. Nothing sounds before the first font is ready.
-    pub fn audition(&self, pitch: Pitch, velocity: Velocity, secs: f32) {
-        lock(&self.shared).engine.audition(pitch, velocity, secs);
-    }
-
-    /// Sounds several notes at the same instant, like [`Player::audition`]; at most 32, the others
-    /// are left out. Ends auditions that still sound, so that dragged notes don't pile up.
+    /// Sounds notes at once and together for `secs` (0.02–10), whatever the transport does; at most
+    /// 32, the others are left out. They always end, whatever the pedal does, and so do those that
+    /// still sound from before, so that dragged notes don't pile up. Nothing sounds before the
+    /// first font is ready.
     pub fn audition_chord(&self, notes: &[(Pitch, Velocity)], secs: f32) {
         lock(&self.shared).engine.audition_chord(notes, secs);
     }
 
-    /// A key of the keyboard goes down, until [`Player::key_up`] or for 10 s. Several can be down.
+    /// A key of the keyboard goes down, until [`Player::all_keys_up`] or for 10 s. Several can
+    /// be down.
     pub fn key_down(&self, pitch: Pitch, velocity: Velocity) {
         lock(&self.shared).engine.key_down(pitch, velocity);
     }
@@ -238,11 +235,6 @@ impl Player {
     /// are held go up.
     pub fn key_drag(&self, pitch: Pitch, velocity: Velocity) {
         lock(&self.shared).engine.key_drag(pitch, velocity);
-    }
-
-    /// Does nothing to a key that isn't held, or that sounds for another reason.
-    pub fn key_up(&self, pitch: Pitch) {
-        lock(&self.shared).engine.key_up(pitch);
     }
 
     /// Every held key goes up: when the window loses the pointer or the focus.

@@ -144,7 +144,7 @@ fn described(score: &Score) -> FileReport {
         parts: parts.collect(),
         tempo: score.tempo_map.changes()[0].quarters_per_minute(),
         tempo_changes: score.tempo_map.changes().len() - 1,
-        meter: format!("{}/{}", meter.numerator, 1u32 << meter.denominator_power.min(6)),
+        meter: meter.to_string(),
         meter_changes: score.meters.iter().filter(|change| change.tick.0 > 0).count(),
         key: Key::estimate(score).map(|key| key.to_string()),
         pedal: score.pedal.len(),

@@ -4,12 +4,12 @@
 //! it is made in one pass, copied for nothing, and walked beside the notes, which are sorted
 //! alike. Choosing is never an edit: no function here changes a score.
 
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-use crate::music::{Note, Pitch, Score, Tick, shape};
+use crate::music::{Note, Score, Tick, shape};
 
 /// A note's identity in a selection: start, pitch, length, part. Velocity is left out, so that
 /// a note stays selected while its velocity is changed.
@@ -82,11 +82,6 @@ impl Selection {
         Self::of(score.notes_starting_in(ticks))
     }
 
-    /// The notes of the score that sound anywhere in a rectangle of ticks and pitches.
-    pub fn in_rectangle(score: &Score, ticks: Range<Tick>, pitches: RangeInclusive<Pitch>) -> Self {
-        Self::of(score.notes_between(ticks).filter(|note| pitches.contains(&note.pitch)))
-    }
-
     /// The notes of one part.
     pub fn of_part(score: &Score, part: u8) -> Self {
         Self::of(score.notes().iter().filter(|note| note.part == part))
@@ -145,9 +140,16 @@ impl Selection {
     }
 
     /// The notes of a score that are selected, in the score's order. Keys that name nothing any
-    /// more are passed over. Takes as long as there are keys, not as there are notes.
+    /// more are passed over. Looks only as far as it is asked: all of it takes as long as there are
+    /// keys, not as there are notes.
     pub fn notes<'a>(&'a self, score: &'a Score) -> impl Iterator<Item = &'a Note> {
-        self.places(score.notes()).into_iter().flat_map(|place| &score.notes()[place])
+        let notes = score.notes();
+        let mut at = 0;
+        self.keys.chunk_by(|a, b| a.shape() == b.shape()).flat_map(move |group| {
+            let alike = alike_from(notes, at, group[0].shape());
+            at = alike.end;
+            notes[alike].iter().filter(|note| group.iter().any(|key| key.part == note.part))
+        })
     }
 
     /// Where in a sorted list of notes the selected ones stand: ascending ranges, none of which
@@ -161,18 +163,15 @@ impl Selection {
         let mut places: Vec<Range<usize>> = Vec::new();
         let mut at = 0;
         for group in self.keys.chunk_by(|a, b| a.shape() == b.shape()) {
-            let wanted = group[0].shape();
-            at = gallop(notes, at, |note| shape(note) < wanted);
-            while let Some(note) = notes.get(at)
-                && shape(note) == wanted
-            {
-                if group.iter().any(|key| key.part == note.part) {
+            let alike = alike_from(notes, at, group[0].shape());
+            at = alike.end;
+            for idx in alike {
+                if group.iter().any(|key| key.part == notes[idx].part) {
                     match places.last_mut() {
-                        Some(last) if last.end == at => last.end += 1,
-                        _ => places.push(at..at + 1),
+                        Some(last) if last.end == idx => last.end += 1,
+                        _ => places.push(idx..idx + 1),
                     }
                 }
-                at += 1;
             }
         }
         places
@@ -242,15 +241,6 @@ impl Selection {
         }
     }
 
-    pub fn clear(&mut self) {
-        *self = Self::new();
-    }
-
-    /// What is in either.
-    pub fn union(&self, other: &Self) -> Self {
-        self.iter().chain(other).copied().collect()
-    }
-
     /// What is in one and not in the other: what toggling `other` leaves.
     pub fn toggled(&self, other: &Self) -> Self {
         let only = |one: &Self, two: &Self| -> Vec<NoteKey> {
@@ -262,6 +252,13 @@ impl Selection {
 
 fn alike(one: &Note, other: &Note) -> bool {
     shape(one) == shape(other)
+}
+
+/// Where the notes of this shape stand in a sorted list, at `from` or after it.
+fn alike_from(notes: &[Note], from: usize, wanted: u128) -> Range<usize> {
+    let start = gallop(notes, from, |note| shape(note) < wanted);
+    let n_alike = notes[start..].iter().take_while(|note| shape(note) == wanted).count();
+    start..start + n_alike
 }
 
 /// The first index from `from` on where `is_before` no longer holds; near ones are found soonest.
@@ -330,7 +327,7 @@ pub fn selected_notes<'a>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::music::{TempoMap, Velocity};
+    use crate::music::{Pitch, TempoMap, Velocity};
     use proptest::prelude::*;
     use std::collections::BTreeSet;
 
@@ -366,18 +363,13 @@ mod tests {
             prop_assert!(marked.eq(score.notes().iter().map(|note| (note, is_chosen(&note)))));
             let rest = selection.inverted(&score);
             prop_assert!(rest.notes(&score).eq(score.notes().iter().filter(|it| !is_chosen(it))));
-            prop_assert_eq!(
-                selection.union(&rest).notes(&score).count(), score.notes().len());
             let (first, last) = (Tick(from), Tick(from + length));
-            let rectangle = Selection::in_rectangle(
-                &score, first..last, Pitch::new(61).unwrap()..=Pitch::new(62).unwrap());
-            let touched = |note: &&Note| {
-                note.start < last && note.end() > first && note.pitch.number() > 60
-            };
-            prop_assert!(rectangle.notes(&score).eq(score.notes().iter().filter(touched)));
+            let range = Selection::in_range(&score, first..last);
+            let starts_there = |note: &&Note| (first..last).contains(&note.start);
+            prop_assert!(range.notes(&score).eq(score.notes().iter().filter(starts_there)));
             let toggled: BTreeSet<NoteKey> =
-                chosen.symmetric_difference(&rectangle.iter().copied().collect()).copied().collect();
-            prop_assert!(selection.toggled(&rectangle).iter().eq(toggled.iter()));
+                chosen.symmetric_difference(&range.iter().copied().collect()).copied().collect();
+            prop_assert!(selection.toggled(&range).iter().eq(toggled.iter()));
         }
 
         #[test]

@@ -122,12 +122,12 @@ pub struct Harmony {
     pub bass: u8,
 }
 
-/// How long each pitch class sounds, and in the bass. In ticks; any unit would do.
+/// How long each pitch class sounds, in ticks (any unit would do), and what is in the bass.
 #[derive(Clone, Default, Debug)]
 struct Weights {
     classes: [f64; 12],
-    /// The lowest pitch, and how long it sounds.
-    bass: Option<(u8, f64)>,
+    /// The lowest pitch.
+    bass: Option<u8>,
 }
 
 impl Weights {
@@ -139,17 +139,12 @@ impl Weights {
         let ticks = f64::from(ticks);
         self.classes[usize::from(note.pitch.class())] += ticks;
         let number = note.pitch.number();
-        self.bass = match self.bass {
-            Some((lowest, weight)) if lowest == number => Some((lowest, weight + ticks)),
-            Some((lowest, weight)) if lowest < number => Some((lowest, weight)),
-            _ => Some((number, ticks)),
-        };
+        self.bass = Some(self.bass.map_or(number, |lowest| lowest.min(number)));
     }
 
     /// The chord that fits best, if it fits well enough.
     fn harmony(&self) -> Option<Harmony> {
-        let (lowest, _) = self.bass?;
-        let bass = lowest % 12;
+        let bass = self.bass? % 12;
         let total: f64 = self.classes.iter().sum();
         // Shares, so that what is short next to the rest hardly counts.
         let shares = self.classes.map(|weight| weight / total);

@@ -147,12 +147,6 @@ impl Score {
         self.track(track).is_some_and(|part| !part.is_muted && (part.is_solo || !any_solo))
     }
 
-    /// A channel that no part uses, never the one of percussion; 0 when all are used.
-    pub fn free_channel(&self) -> u8 {
-        let is_free = |channel: &u8| self.parts.iter().all(|part| part.channel != *channel);
-        (0..16).filter(|channel| *channel != 9).find(is_free).unwrap_or(0)
-    }
-
     /// Percussion, in the same order as notes.
     pub fn set_drums(&mut self, drums: Vec<Note>) {
         self.drums = sorted(drums);
@@ -314,7 +308,6 @@ mod tests {
     fn a_muted_part_is_silent_and_a_solo_part_silences_the_others() {
         let mut score = Score::piano(TempoMap::default(), Vec::new());
         score.parts.extend([Part { channel: 1, ..Part::default() }, Part::default()]);
-        assert_eq!(score.free_channel(), 2);
         let heard = |score: &Score| {
             [Track::Part(0), Track::Part(1), Track::Part(2), Track::Drums, Track::Part(3)]
                 .map(|track| score.is_heard(track))

@@ -227,6 +227,14 @@ impl Meter {
     }
 }
 
+/// "6/8".
+impl std::fmt::Display for Meter {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let power = self.denominator_power.min(Self::MAX_DENOMINATOR_POWER);
+        write!(f, "{}/{}", self.numerator, 1u32 << power)
+    }
+}
+
 /// From `tick` on, bars follow `meter`; a change begins a new bar.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Serialize, Deserialize)]
 pub struct MeterChange {

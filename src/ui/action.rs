@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::command::Command;
 use super::dialogs::Purpose;
+use super::edit_dialogs::EditDialog;
 use super::piano_roll::{KeyTouch, RollOptions};
 use super::state::{ModelChoice, Question, TakeId};
 use super::theme::ThemeName;
@@ -22,6 +23,8 @@ pub enum AppAction {
     /// Files and folders were dropped on the window.
     Dropped(Vec<PathBuf>),
     Document(DocumentAction),
+    /// Enter or Apply in this dialog: its form says how much.
+    ApplyEdit(EditDialog),
     Sound(SoundAction),
     Take(TakeId, TakeAction),
     UndoDrop,
@@ -60,6 +63,8 @@ pub enum DocumentAction {
     Select(Selection),
     /// What the system's clipboard holds is to be put where the playhead is.
     Paste(String),
+    /// What was copied here last is to be put there.
+    PasteCopied,
     /// Undoes or redoes until so many steps are done.
     JumpTo(usize),
 }

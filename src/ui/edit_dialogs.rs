@@ -1,4 +1,4 @@
-//! The dialogs of the Edit menu: what is to be done to the chosen notes, and how much of it.
+//! The dialogs of the Notes menu: what is to be done to the chosen notes, and how much of it.
 //!
 //! Enter applies, Escape closes. What was set is remembered for the next time.
 
@@ -10,7 +10,7 @@ use super::theme::SPACE;
 use super::widgets::{self, choice, number, row};
 use crate::editor::operations::{self, QuantizeEdges};
 use crate::editor::{Bars, Change, GridStep, Selection};
-use crate::music::{KeyScale, Score, Spelling, Tick, Velocity};
+use crate::music::{KeyScale, Score, Tick, Velocity};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum EditDialog {
@@ -167,8 +167,9 @@ fn quantize_fields(ui: &mut Ui, form: &mut EditForm) -> Vec<Response> {
 fn transpose_fields(ui: &mut Ui, form: &mut EditForm, scale: KeyScale) -> Vec<Response> {
     let amount = number(&mut form.transpose, -127..=127, 0.1);
     let amount = row(ui, "Up by", "Negative numbers go down", |ui| ui.add(amount));
-    let name = Spelling::Usual.pitch_class(scale.tonic());
-    let degrees = format!("Degrees of {name} {}", scale.scale().label());
+    let degrees = format!("Degrees of {scale}");
+    let n_degrees = scale.scale().degrees().len();
+    let octave = format!("Notes stay in the scale; {n_degrees} are an octave");
     let by = row(ui, "Counted in", "What the number counts", |ui| {
         choice(
             ui,
@@ -176,7 +177,7 @@ fn transpose_fields(ui: &mut Ui, form: &mut EditForm, scale: KeyScale) -> Vec<Re
             &mut form.transpose_by,
             &[
                 (TransposeBy::Semitones, "Semitones", "12 are an octave"),
-                (TransposeBy::Degrees, &degrees, "Notes stay in the scale; 7 are an octave"),
+                (TransposeBy::Degrees, &degrees, &octave),
             ],
         )
     });

@@ -4,6 +4,7 @@
 //! Folders are read on another thread: one on a network that doesn't answer holds up nothing.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, TryRecvError, bounded};
 use egui::{Key, Modifiers, Response, ScrollArea, TextEdit, Ui};
@@ -28,7 +29,8 @@ pub enum PickerAnswer {
 /// A file or a folder in the list.
 #[derive(Clone, PartialEq, Eq, Debug)]
 struct Entry {
-    name: String,
+    /// Shared: what is shown of a folder is picked out in every frame.
+    name: Arc<str>,
     is_folder: bool,
 }
 
@@ -245,7 +247,7 @@ impl FilePicker {
     fn row_ui(&self, ui: &mut Ui, idx: usize, entry: &Entry) -> Response {
         let text = match entry.is_folder {
             true => format!("{}{}", entry.name, std::path::MAIN_SEPARATOR),
-            false => entry.name.clone(),
+            false => entry.name.to_string(),
         };
         let is_chosen = self.chosen_row == Some(idx);
         // What grows at the right keeps the name at the left.
@@ -293,7 +295,7 @@ impl FilePicker {
 
     /// A row was clicked: a folder is gone into, a file's path is written into the field.
     fn pressed(&mut self, idx: usize, entry: &Entry, adds: bool) {
-        let path = self.folder.join(&entry.name);
+        let path = self.folder.join(&*entry.name);
         if entry.is_folder {
             return self.enter(path);
         }
@@ -302,7 +304,7 @@ impl FilePicker {
         self.may_replace = None;
         let text = path.to_string_lossy().into_owned();
         match self.purpose.form() {
-            Form::Save => self.name.clone_from(&entry.name),
+            Form::Save => self.name = entry.name.to_string(),
             Form::OpenFiles if adds && !self.path.ends_with(std::path::MAIN_SEPARATOR) => {
                 self.path += &format!("; {text}");
             }
@@ -368,8 +370,8 @@ impl FilePicker {
             }
             Form::OpenFile => checked_file(text).map(|path| vec![path]),
             Form::OpenFiles => {
-                let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
-                parts.map(checked_file).collect()
+                let paths = split_paths(text, |path| from_home(path).is_file());
+                paths.into_iter().map(checked_file).collect()
             }
         }
     }
@@ -434,6 +436,24 @@ fn hint(form: Form) -> &'static str {
     }
 }
 
+/// The paths of a line, which has a semicolon after each. A name may have one too: where a file
+/// is called so, as much of the line is taken for its path.
+fn split_paths(line: &str, is_file: impl Fn(&str) -> bool) -> Vec<&str> {
+    let mut paths = Vec::new();
+    let mut rest = line;
+    while !rest.is_empty() {
+        let ends = rest.match_indices(';').map(|(at, _)| at).chain([rest.len()]);
+        let mut ends = ends.map(|end| (rest[..end].trim(), end)).peekable();
+        let first = ends.peek().copied().unwrap_or((rest.trim(), rest.len()));
+        let (path, end) = ends.find(|(path, _)| is_file(path)).unwrap_or(first);
+        if !path.is_empty() {
+            paths.push(path);
+        }
+        rest = rest.get(end + 1..).unwrap_or_default();
+    }
+    paths
+}
+
 fn checked_file(text: &str) -> Result<PathBuf, String> {
     let path = from_home(text);
     if path.is_dir() {
@@ -463,7 +483,7 @@ fn entries(folder: &Path) -> Result<Vec<Entry>, String> {
     let read = std::fs::read_dir(folder)
         .map_err(|error| format!("“{}” can't be read: {error}", folder.display()))?;
     let entry = |entry: std::fs::DirEntry| Entry {
-        name: entry.file_name().to_string_lossy().into_owned(),
+        name: entry.file_name().to_string_lossy().into(),
         is_folder: entry.path().is_dir(),
     };
     let mut entries: Vec<_> = read.filter_map(Result::ok).take(MOST_ENTRIES).map(entry).collect();
@@ -503,7 +523,7 @@ mod tests {
         let folder = folder();
         let mut picker = picker(Purpose::OpenScore, folder.path(), "");
         let names = |picker: &FilePicker| {
-            picker.rows().iter().map(|entry| entry.name.clone()).collect::<Vec<_>>()
+            picker.rows().iter().map(|entry| entry.name.to_string()).collect::<Vec<_>>()
         };
         assert_eq!(names(&picker), ["inside", "A.etude", "b.mid"]);
         picker.shows_all = true;
@@ -524,6 +544,17 @@ mod tests {
         picker.path = folder.path().join("none.mid").display().to_string();
         assert_eq!(picker.entered(&[]), None);
         assert!(picker.error.as_ref().unwrap().contains("can't be found"));
+    }
+
+    #[test]
+    fn several_paths_stand_in_a_line_and_a_name_may_have_a_semicolon() {
+        let is_file = |path: &str| ["/a.mid", "/b; c.mid", "/d;"].contains(&path);
+        let split = |line| split_paths(line, is_file);
+        assert_eq!(split("/a.mid; /b; c.mid;/a.mid"), ["/a.mid", "/b; c.mid", "/a.mid"]);
+        assert_eq!(split("/d;"), ["/d;"]);
+        // What is no file is told of as it was written.
+        assert_eq!(split("/none.mid ; /a.mid;; "), ["/none.mid", "/a.mid"]);
+        assert_eq!(split(" ; "), [""; 0]);
     }
 
     #[test]

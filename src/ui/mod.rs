@@ -4,14 +4,15 @@
 //! - `state`: what is shown, as plain data
 //! - `action`, `command`: what can be asked for
 //! - `menu`, `transport`, `library_panel`, `training_panel`, `settings_form`, `compose_panel`,
-//!   `take_list`, `curves`, `piano_roll`, `roll_header`, `roll_toolbar`, `status_bar`: what is
-//!   drawn, each in one place of the window
+//!   `take_list`, `parts_panel`, `history_panel`, `curves`, `piano_roll`, `roll_header`,
+//!   `roll_toolbar`, `roll_view`, `status_bar`: what is drawn, each in one place of the window
 //! - `dialogs`, `edit_dialogs`, `questions`, `palette`, `info`: what lies over it for a moment
 //! - `key_table`: every key and gesture, for the window and the README
 //! - `file_picker`: choosing a path where the system has no dialog for it
 //! - `tasks`: short work on other threads
 //! - `sessions`: unsaved work on the disk
 //! - `theme`, `widgets`: how everything looks
+//! - `native`: opening the window of the system
 //!
 //! Panels draw from the state and push actions; only the fields of a form change while they are
 //! drawn.

@@ -1,17 +1,20 @@
 //! The track list: what each part is called, whether it is heard, and its color.
 
+use std::collections::HashMap;
+use std::sync::Arc;
+
 use egui::{Button, Color32, Response, RichText, Sense, TextEdit, Ui, Vec2, WidgetInfo};
 
 use super::action::{Actions, AppAction, DocumentAction};
 use super::state::State;
 use super::theme::{ROW, SPACE, Theme};
-use super::widgets::title;
+use super::widgets::{letter_toggle, title};
 use crate::editor::{PartEdit, ScoreEdit, Selection};
 use crate::music::{Part, Track};
 
-pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
+pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) {
     title(ui, "Parts");
-    let score = state.document.history.score();
+    let score = Arc::clone(state.document.history.score());
     for (idx, part) in score.parts.iter().enumerate() {
         // A score has 255 parts at most.
         let Ok(idx) = u8::try_from(idx) else { return };
@@ -28,7 +31,7 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
 fn row_ui(
     ui: &mut Ui,
     theme: &Theme,
-    state: &State,
+    state: &mut State,
     track: Track,
     part: &Part,
     actions: &mut Actions,
@@ -45,15 +48,13 @@ fn row_ui(
             let next = (now + 1) % theme.roll.parts.len();
             edits.push(PartEdit::SetColor { track, color: u8::try_from(next).ok() });
         }
-        if let Some(name) = name_ui(ui, track, &name) {
+        if let Some(name) = name_ui(ui, track, &name, &mut state.document.written_names) {
             edits.push(PartEdit::Rename { track, name });
         }
-        let mute = toggle(ui, part.is_muted, "M", &format!("Mute {name}"));
-        if mute.clicked() {
+        if letter_toggle(ui, "M", &format!("Mute {name}"), part.is_muted) {
             edits.push(PartEdit::Mute { track, is_muted: !part.is_muted });
         }
-        let solo = toggle(ui, part.is_solo, "S", &format!("Solo {name}"));
-        if solo.clicked() {
+        if letter_toggle(ui, "S", &format!("Solo {name}"), part.is_solo) {
             edits.push(PartEdit::Solo { track, is_solo: !part.is_solo });
         }
         let Track::Part(idx) = track else { return };
@@ -85,30 +86,27 @@ fn swatch(ui: &mut Ui, color: Color32, name: &str) -> Response {
     response.on_hover_text("The next color")
 }
 
-fn toggle(ui: &mut Ui, is_on: bool, letter: &str, name: &str) -> Response {
-    let button = Button::selectable(is_on, letter).min_size(Vec2::new(ROW, ROW));
-    let response = ui.add(button);
-    response.widget_info(|| WidgetInfo::selected(egui::Role::Button, true, is_on, name));
-    response.on_hover_text(name)
-}
-
 /// The name as a field; what was written once it is left.
-fn name_ui(ui: &mut Ui, track: Track, name: &str) -> Option<String> {
-    let id = ui.make_persistent_id(("part name", track));
-    let mut written: String = ui.data(|data| data.get_temp(id)).unwrap_or_else(|| name.to_owned());
+fn name_ui(
+    ui: &mut Ui,
+    track: Track,
+    name: &str,
+    all_written: &mut HashMap<Track, String>,
+) -> Option<String> {
+    let was_written = all_written.contains_key(&track);
+    let mut written = all_written.remove(&track).unwrap_or_else(|| name.to_owned());
     let field = TextEdit::singleline(&mut written)
         .align(egui::Align2::LEFT_CENTER)
         .desired_width(SPACE * 13.0)
-        .id(id.with("field"));
+        .id_salt(("part name", track));
     let response = ui.add(field);
     response.widget_info(|| {
         WidgetInfo::labeled(egui::Role::TextInput, true, format!("Name of {name}"))
     });
     if response.has_focus() {
-        ui.data_mut(|data| data.insert_temp(id, written));
+        all_written.insert(track, written);
         return None;
     }
-    let was_written = ui.data_mut(|data| data.remove_temp::<String>(id)).is_some();
     let is_kept = was_written && !ui.input(|input| input.key_pressed(egui::Key::Escape));
     (is_kept && written != name && !written.trim().is_empty()).then_some(written)
 }

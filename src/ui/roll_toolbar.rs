@@ -1,14 +1,14 @@
 //! The line of tools above the roll: what the pointer does, what notes snap to, whether they are
 //! heard.
 
-use egui::{Button, ComboBox, Frame, Margin, RichText, Ui, Vec2};
+use egui::{ComboBox, Frame, Margin, RichText, Ui, Vec2};
 
 use super::action::{Actions, AppAction};
 use super::command::Command;
 use super::piano_roll::{PianoRollEditor, Tool};
 use super::state::State;
-use super::theme::{HALF_SPACE, ROW, SPACE, Theme};
-use super::widgets::command_widget;
+use super::theme::{HALF_SPACE, SPACE, Theme};
+use super::widgets::command_toggle;
 use crate::editor::{Grid, GridStep};
 
 pub fn ui(
@@ -38,7 +38,7 @@ pub fn ui(
     });
 }
 
-/// A button of a command that is on or off, and says so to a screen reader.
+/// The button of a tool, or of another command that is on or off.
 fn toggle(
     ui: &mut Ui,
     state: &State,
@@ -47,12 +47,7 @@ fn toggle(
     is_on: bool,
     actions: &mut Actions,
 ) {
-    let button = Button::selectable(is_on, text).min_size(Vec2::new(SPACE * 4.0, ROW));
-    let response = command_widget(ui, state, command, button);
-    response.widget_info(|| {
-        egui::WidgetInfo::selected(egui::Role::Button, true, is_on, command.label())
-    });
-    if response.clicked() {
+    if command_toggle(ui, state, command, text, is_on, SPACE * 4.0) {
         actions.push(AppAction::Run(command));
     }
 }

@@ -1,13 +1,13 @@
 //! Unsaved work on the disk: one folder for every window that has some.
 //!
-//! `sessions/NAME/` holds `project.etude` (the work, with the copy before it as `.bak`),
-//! `about.json` (what it is called, where it was saved, when it was kept) and `lock`, which the
-//! window holds as long as it lives. The system lets go of the lock whatever becomes of the
+//! `sessions/NAME/` holds `project.etude` (the work, with the copy before it as `.bak`) and
+//! `about.json` (what it is called, where it was saved, when it was kept); beside it lies
+//! `NAME.lock`, which the window holds as long as it lives. The system lets go of the lock whatever becomes of the
 //! program, so that a folder whose lock is free was left by a crash: two windows that run are
 //! never taken for one.
 //!
-//! Nothing here goes by halves: a folder gets its name once it is locked, and loses it before
-//! anything inside is deleted.
+//! Nothing here goes by halves: a folder is made once its name is locked, and loses the name
+//! before anything inside is deleted.
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -58,8 +58,9 @@ const PROJECT: &str = "project.etude";
 /// What was found after the last crash, while newer work is written beside it.
 const RESTORED: &str = "restored.etude";
 const ABOUT: &str = "about.json";
-const LOCK: &str = "lock";
-/// Folders whose names begin so are being made or being removed.
+/// What the name of a folder's lock has after that of the folder.
+const LOCK: &str = ".lock";
+/// Folders whose names begin so are being removed.
 const HIDDEN: char = '.';
 
 impl Session {
@@ -69,51 +70,31 @@ impl Session {
     /// Whatever the file system says.
     pub fn create(root: &Path, now: SystemTime) -> io::Result<Self> {
         fs::create_dir_all(root)?;
-        let aside = tempfile::Builder::new().prefix(".new-").tempdir_in(root)?;
-        let lock = File::create_new(aside.path().join(LOCK))?;
-        let lock = match lock.try_lock() {
-            Ok(()) => Some(lock),
-            Err(error) => {
-                tracing::warn!("{} can't be locked: {error}", root.display());
-                None
-            }
-        };
-        let secs = seconds(now);
+        let (secs, pid) = (seconds(now), std::process::id());
         let mut number = 1;
-        let folder = loop {
-            let folder = root.join(format!("{secs}-{}-{number}", std::process::id()));
-            match fs::rename(aside.path(), &folder) {
-                Ok(()) => break folder,
-                // Another has the name.
-                Err(_) if folder.exists() => number += 1,
-                Err(error) => return Err(error),
+        loop {
+            let folder = root.join(format!("{secs}-{pid}-{number}"));
+            if let Some(session) = Self::make(folder)? {
+                flush_folder(root)?;
+                return Ok(session);
             }
-        };
-        // It has gone to its place; there is nothing left to remove.
-        let _old_name = aside.keep();
-        flush_folder(root)?;
-        Ok(Self { folder, is_restored: false, _lock: lock })
+            number += 1;
+        }
+    }
+
+    /// `None` if another has the name.
+    fn make(folder: PathBuf) -> io::Result<Option<Self>> {
+        let Locked::Ours(lock) = try_lock(&folder) else { return Ok(None) };
+        match fs::create_dir(&folder) {
+            Ok(()) => Ok(Some(Self { folder, is_restored: false, _lock: lock })),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The session of a folder that no living window holds, if there is work in it.
     fn claim(folder: &Path) -> Option<Self> {
-        let opened =
-            File::options().create(true).truncate(false).write(true).open(folder.join(LOCK));
-        let lock = match opened {
-            Ok(lock) => match lock.try_lock() {
-                Ok(()) => Some(lock),
-                Err(TryLockError::WouldBlock) => return None,
-                Err(TryLockError::Error(error)) => {
-                    tracing::warn!("{} can't be locked: {error}", folder.display());
-                    None
-                }
-            },
-            Err(error) => {
-                tracing::warn!("{} can't be locked: {error}", folder.display());
-                folder.is_dir().then_some(())?;
-                None
-            }
-        };
+        let Locked::Ours(lock) = try_lock(folder) else { return None };
         let session = Self { folder: folder.to_owned(), is_restored: true, _lock: lock };
         if session.candidates().iter().any(|path| path.exists()) {
             return Some(session);
@@ -174,10 +155,53 @@ impl Session {
     pub fn remove(self) {
         let name = self.folder.file_name().unwrap_or_default().to_string_lossy();
         let gone = self.folder.with_file_name(format!("{HIDDEN}done-{name}"));
-        let removed = fs::rename(&self.folder, &gone).and_then(|()| fs::remove_dir_all(&gone));
-        if let Err(error) = removed {
+        let is_there = self.folder.exists();
+        let removed = match is_there {
+            true => fs::rename(&self.folder, &gone).and_then(|()| fs::remove_dir_all(&gone)),
+            false => Ok(()),
+        };
+        // While it is still locked, so that it is nobody else's.
+        if let Err(error) = removed.and_then(|()| remove_if_there(&lock_path(&self.folder))) {
             tracing::warn!("{} can't be removed: {error}", self.folder.display());
         }
+    }
+}
+
+/// Whether a folder's name could be locked.
+enum Locked {
+    /// It is, or the file system knows no locks.
+    Ours(Option<File>),
+    Anothers,
+}
+
+/// Beside the folder and not in it: Windows renames no folder while a file in it is open.
+fn lock_path(folder: &Path) -> PathBuf {
+    let name = folder.file_name().unwrap_or_default().to_string_lossy();
+    folder.with_file_name(format!("{name}{LOCK}"))
+}
+
+fn try_lock(folder: &Path) -> Locked {
+    let path = lock_path(folder);
+    let opened = File::options().create(true).truncate(false).write(true).open(&path);
+    let locked = opened.map_err(TryLockError::Error).and_then(|lock| {
+        lock.try_lock()?;
+        Ok(lock)
+    });
+    match locked {
+        // Whoever held it before may have taken it away just before letting go.
+        Ok(lock) if path.exists() => Locked::Ours(Some(lock)),
+        Ok(_) | Err(TryLockError::WouldBlock) => Locked::Anothers,
+        Err(TryLockError::Error(error)) => {
+            tracing::warn!("{} can't be locked: {error}", folder.display());
+            Locked::Ours(None)
+        }
+    }
+}
+
+fn remove_if_there(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
     }
 }
 
@@ -186,20 +210,37 @@ impl Session {
 pub fn unfinished(root: &Path) -> Vec<Unfinished> {
     let entries = fs::read_dir(root).into_iter().flatten().filter_map(Result::ok);
     let mut found = Vec::new();
-    for folder in entries.map(|entry| entry.path()).filter(|path| path.is_dir()) {
-        let name = folder.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        if name.starts_with(".done-") {
-            if let Err(error) = fs::remove_dir_all(&folder) {
-                tracing::warn!("{} can't be removed: {error}", folder.display());
+    for path in entries.map(|entry| entry.path()) {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if let Some(of) = name.strip_suffix(LOCK) {
+            remove_stray_lock(&root.join(of));
+        } else if !path.is_dir() {
+            // Nothing of Etude's.
+        } else if name.starts_with(".done-") {
+            if let Err(error) = fs::remove_dir_all(&path) {
+                tracing::warn!("{} can't be removed: {error}", path.display());
             }
         } else if !name.starts_with(HIDDEN) {
-            found.extend(Session::claim(&folder));
+            found.extend(Session::claim(&path));
         }
     }
     let mut found: Vec<_> =
         found.into_iter().map(|session| Unfinished { about: session.about(), session }).collect();
     found.sort_by_key(|it| (std::cmp::Reverse(it.about.kept_secs), it.name()));
     found
+}
+
+/// Removes the lock of a folder that is gone, unless a window is just making that folder.
+fn remove_stray_lock(folder: &Path) {
+    if folder.exists() {
+        return;
+    }
+    let Locked::Ours(Some(_lock)) = try_lock(folder) else { return };
+    if !folder.exists()
+        && let Err(error) = remove_if_there(&lock_path(folder))
+    {
+        tracing::warn!("{} can't be removed: {error}", folder.display());
+    }
 }
 
 /// Makes a session of the one recovery file that Etude had before there were sessions, unless a
@@ -307,6 +348,29 @@ mod tests {
     }
 
     #[test]
+    fn the_lock_lies_beside_the_folder_and_goes_with_it() {
+        let root = tempfile::tempdir().unwrap();
+        let session = session(root.path());
+        session.keep(&project("work"), &about("work", 1)).unwrap();
+        let names = || -> Vec<String> {
+            let entries = fs::read_dir(root.path()).unwrap().map(Result::unwrap);
+            let mut names: Vec<_> =
+                entries.map(|entry| entry.file_name().into_string().unwrap()).collect();
+            names.sort();
+            names
+        };
+        let name = session.folder.file_name().unwrap().to_string_lossy().into_owned();
+        assert_eq!(names(), [name.clone(), format!("{name}.lock")]);
+        // The lock of a window that lives is not taken for one left over.
+        fs::rename(&session.folder, root.path().join(".aside")).unwrap();
+        assert!(unfinished(root.path()).is_empty());
+        assert_eq!(names(), [".aside".to_owned(), format!("{name}.lock")]);
+        fs::rename(root.path().join(".aside"), &session.folder).unwrap();
+        session.remove();
+        assert_eq!(names(), [""; 0]);
+    }
+
+    #[test]
     fn a_damaged_copy_gives_way_to_the_one_before() {
         let root = tempfile::tempdir().unwrap();
         let crashed = session(root.path());
@@ -326,6 +390,7 @@ mod tests {
         drop(session(root.path()));
         fs::create_dir(root.path().join(".done-1-2-3")).unwrap();
         fs::write(root.path().join(".done-1-2-3").join(PROJECT), "old").unwrap();
+        fs::write(root.path().join("1-2-3.lock"), "").unwrap();
         assert!(unfinished(root.path()).is_empty());
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
         assert!(unfinished(&root.path().join("none")).is_empty());

@@ -52,22 +52,21 @@ fn shortened(text: &str, n_letters: usize) -> String {
     }
 }
 
-/// Messages in the lower right corner of the roll, where few notes are, the newest lowest. They
-/// are never wider than the roll, and never where something is pressed.
+/// Messages in the lower right corner of the notes, where few are, the newest lowest. They are
+/// never wider than the notes' `place`, and leave the lanes and the map below it free.
 pub fn notices_ui(
     ctx: &egui::Context,
     theme: &Theme,
     state: &mut State,
-    roll: egui::Rect,
+    place: egui::Rect,
     actions: &mut Actions,
 ) {
     if state.notices.shown.is_empty() {
         state.notices.are_held = false;
         return;
     }
-    // The scrollbar below stays free.
-    let corner = roll.right_bottom() - Vec2::new(SPACE * 2.0, SPACE * 1.5);
-    let width = (roll.width() - SPACE * 4.0).clamp(SPACE * 24.0, SPACE * 50.0);
+    let corner = place.right_bottom() - Vec2::new(SPACE * 2.0, SPACE * 1.5);
+    let width = (place.width() - SPACE * 4.0).clamp(SPACE * 24.0, SPACE * 50.0);
     let area = Area::new(egui::Id::unique("notices"))
         .order(Order::Middle)
         .pivot(Align2::RIGHT_BOTTOM)

@@ -26,7 +26,11 @@ pub enum Answer {
     Picked(Picked),
     /// A score was read from a file, to be worked on.
     Opened {
+        /// Which of the scores it is that were asked for.
+        number: u64,
         path: PathBuf,
+        /// The file can't be read because there is none.
+        is_missing: bool,
         result: Result<Opened, String>,
     },
     /// A score was read from a file, to prime a composition.
@@ -67,6 +71,8 @@ pub enum Answer {
     UnfinishedFound(Vec<Unfinished>),
     /// Work of this name was read, to be worked on.
     Restored {
+        /// Which of the scores it is that were asked for.
+        number: u64,
         name: String,
         result: Result<Opened, String>,
     },

@@ -7,7 +7,7 @@ use super::command::Command;
 use super::roll_view;
 use super::state::{State, minutes_seconds};
 use super::theme::{ROW, SPACE, Theme};
-use super::widgets::command_widget;
+use super::widgets::{command_toggle, command_widget};
 
 pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
     ui.horizontal(|ui| {
@@ -54,11 +54,7 @@ fn toggles(ui: &mut Ui, state: &State, actions: &mut Actions) {
         ("Click".to_owned(), state.preferences.metronome, Command::Metronome),
         (count_in, state.preferences.count_in, Command::CountIn),
     ] {
-        let button = Button::selectable(is_on, words).min_size(Vec2::new(0.0, ROW));
-        let response = command_widget(ui, state, command, button);
-        let name = command.label();
-        response.widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, is_on, name));
-        if response.clicked() {
+        if command_toggle(ui, state, command, &words, is_on, 0.0) {
             actions.push(AppAction::Run(command));
         }
     }

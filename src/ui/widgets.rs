@@ -152,6 +152,33 @@ pub fn command_widget(
     }
 }
 
+/// A button of a command that is on or off. Returns whether it was pressed.
+pub fn command_toggle(
+    ui: &mut Ui,
+    state: &State,
+    command: Command,
+    text: &str,
+    is_on: bool,
+    min_width: f32,
+) -> bool {
+    let button = Button::selectable(is_on, text).min_size(Vec2::new(min_width, ROW));
+    let response = command_widget(ui, state, command, button);
+    tell_toggle(&response, is_on, command.label());
+    response.clicked()
+}
+
+/// A button of a letter that is on or off. Returns whether it was pressed.
+pub fn letter_toggle(ui: &mut Ui, letter: &str, name: &str, is_on: bool) -> bool {
+    let response = ui.add(Button::selectable(is_on, letter).min_size(Vec2::splat(ROW)));
+    tell_toggle(&response, is_on, name);
+    response.on_hover_text(name).clicked()
+}
+
+/// Tells a screen reader whether a button is on.
+fn tell_toggle(response: &Response, is_on: bool, name: &str) {
+    response.widget_info(|| egui::WidgetInfo::selected(egui::Role::Button, true, is_on, name));
+}
+
 /// A dialog over everything, with room around what it says.
 pub fn modal(ctx: &egui::Context, name: &str) -> egui::Modal {
     let margin = egui::Margin::same(SPACE as i8 * 2);

@@ -23,10 +23,7 @@ pub enum MeterEdit {
 impl MeterEdit {
     pub(super) fn label(&self) -> String {
         match self {
-            Self::Set(MeterChange { meter, .. }) => {
-                let denominator = 1u64 << meter.denominator_power.min(63);
-                format!("Change meter to {}/{denominator}", meter.numerator)
-            }
+            Self::Set(MeterChange { meter, .. }) => format!("Change meter to {meter}"),
             Self::Move { .. } => "Move meter change".to_owned(),
             Self::Delete(_) => "Delete meter change".to_owned(),
         }

@@ -212,8 +212,7 @@ impl Sheet {
             let before = change.tick.0.checked_sub(1).map(|tick| self.grid.bar_at(Tick(tick)));
             // After a bar cut short the same meter begins again by itself.
             if before.is_none_or(|before| !is_cut(&before) || before.meter != bar.meter) {
-                let (above, below) = (bar.meter.numerator, 1u32 << bar.meter.denominator_power);
-                self.block(bar).changes += &format!("  meter {above}/{below}");
+                self.block(bar).changes += &format!("  meter {}", bar.meter);
             }
             if let Some(before) = before.filter(is_cut) {
                 let length = self.names.name(before.end.0 - before.start.0);

@@ -23,6 +23,7 @@ impl App {
             DocumentAction::Edit(edit) => self.edit(&edit),
             DocumentAction::Change(change) => self.change(&change),
             DocumentAction::Paste(text) => self.paste_text(&text),
+            DocumentAction::PasteCopied => self.paste_copied(),
             DocumentAction::Select(selection) => self.state.document.selection = selection,
             DocumentAction::JumpTo(n_done) => {
                 self.state.document.jump_to(n_done);
@@ -49,13 +50,25 @@ impl App {
         self.replace_score(ctx, Question::Revert);
     }
 
+    /// Another score is being read from now on; what was asked for before it is not wanted any
+    /// more. The number goes with the reading and comes back with its answer.
+    pub(super) fn expect_score(&mut self) -> u64 {
+        self.n_expected += 1;
+        self.replaced = Some(Arc::clone(self.state.document.history.score()));
+        self.n_expected
+    }
+
+    /// Whether a score that was read is the one that was asked for last.
+    pub(super) fn is_expected(&self, number: u64) -> bool {
+        number == self.n_expected
+    }
+
     /// Whether there are new edits since another score was asked for: what was answered before
     /// they were made doesn't count for them.
-    pub(super) fn has_edited_meanwhile(&mut self) -> bool {
+    pub(super) fn has_edited_meanwhile(&self) -> bool {
         let score = self.state.document.history.score();
-        let before = self.replaced.take();
-        self.state.document.is_unsaved()
-            && before.is_some_and(|before| !Arc::ptr_eq(&before, score))
+        let is_as_before = self.replaced.as_ref().is_some_and(|it| Arc::ptr_eq(it, score));
+        self.state.document.is_unsaved() && !is_as_before
     }
 
     /// Something serious: shown until it is read.
@@ -93,22 +106,32 @@ impl App {
 
     /// Reads a score on another thread; [`Self::opened`] follows.
     pub(super) fn read_score(&mut self, path: PathBuf) {
+        let number = self.expect_score();
         self.tasks.spawn("opening a file", move || {
             let result = read_any(&path);
-            Answer::Opened { path, result }
+            // A file system may take its time to answer this too.
+            let is_missing = result.is_err() && !path.exists();
+            Answer::Opened { number, path, is_missing, result }
         });
     }
 
-    pub(super) fn opened(&mut self, path: PathBuf, result: Result<Opened, String>) {
+    pub(super) fn opened(
+        &mut self,
+        number: u64,
+        path: PathBuf,
+        is_missing: bool,
+        result: Result<Opened, String>,
+    ) {
+        if is_missing {
+            self.state.preferences.recent.retain(|other| *other != path);
+        }
         let opened = match result {
             Ok(opened) => opened,
-            Err(error) => {
-                if !path.exists() {
-                    self.state.preferences.recent.retain(|other| *other != path);
-                }
-                return self.alert(error);
-            }
+            Err(error) => return self.alert(error),
         };
+        if !self.is_expected(number) {
+            return;
+        }
         if self.has_edited_meanwhile() {
             self.state.question = Some(Question::Open(path));
             return;
@@ -164,8 +187,14 @@ impl App {
 
     pub(super) fn set_document(&mut self, score: Score, path: Option<PathBuf>) {
         self.player.pause();
+        // The new roll knows of no key that is held.
+        self.player.all_keys_up();
+        // What is still being read was to come in place of the score that goes now.
+        self.expect_score();
         self.state.document = Document::new(score, path);
         self.state.shown = Shown::Score;
+        // It was the key of another piece.
+        self.state.key = None;
         self.sync_player();
         self.player.seek(0.0);
         self.read_clock();
@@ -254,7 +283,6 @@ impl App {
 
     /// What was asked about is done.
     fn go_on(&mut self, ctx: &egui::Context, question: Question) {
-        self.replaced = Some(Arc::clone(self.state.document.history.score()));
         match question {
             Question::Close => self.close(ctx),
             Question::Open(path) => self.read_score(path),

@@ -69,7 +69,10 @@ impl App {
         let roll = CentralPanel::default()
             .frame(Frame::new().fill(self.theme.roll.background))
             .show(ui, |ui| self.roll_ui(ui, actions));
-        self.overlays(ui, roll.response.rect, actions);
+        // Messages lie over the notes: the lanes and the map below them are for pressing.
+        let notes = self.roll.viewport().rect().intersect(roll.response.rect);
+        let place = if notes.is_positive() { notes } else { roll.response.rect };
+        self.overlays(ui, place, actions);
     }
 
     fn library_side(&mut self, ui: &mut Ui, actions: &mut Actions) {
@@ -109,6 +112,10 @@ impl App {
     fn document_side(&mut self, ui: &mut Ui, actions: &mut Actions) {
         let preferences = &self.state.preferences;
         let (parts, history) = (preferences.shows_parts, preferences.shows_history);
+        if !parts {
+            // What is no longer seen isn't being written.
+            self.state.document.written_names.clear();
+        }
         if !parts && !history {
             return;
         }
@@ -116,7 +123,7 @@ impl App {
         let panel = panel.default_size(DOCUMENT_WIDTH).size_range(DOCUMENT_WIDTH..=MAX_SIDE_WIDTH);
         panel.show(ui, |ui| {
             if parts {
-                parts_panel::ui(ui, &self.theme, &self.state, actions);
+                parts_panel::ui(ui, &self.theme, &mut self.state, actions);
                 ui.add_space(SPACE);
             }
             if history {
@@ -200,15 +207,15 @@ impl App {
     }
 
     /// What lies over everything: messages, questions, dialogs, the palette.
-    fn overlays(&mut self, ui: &mut Ui, roll: Rect, actions: &mut Actions) {
+    fn overlays(&mut self, ui: &mut Ui, notes: Rect, actions: &mut Actions) {
         let ctx = ui.ctx().clone();
-        status_bar::notices_ui(&ctx, &self.theme, &mut self.state, roll, actions);
+        status_bar::notices_ui(&ctx, &self.theme, &mut self.state, notes, actions);
         status_bar::drop_hint_ui(&ctx, &self.theme);
         questions::alert_ui(&ctx, &mut self.state);
         questions::question_ui(&ctx, &self.state, actions);
         self.dialogs.ui(&ctx, actions);
         self.palette.ui(&ctx, &self.state, actions);
-        self.edit_dialog_ui(&ctx);
+        self.edit_dialog_ui(&ctx, actions);
         if let Some(info) = self.info
             && info.ui(&ctx, &self.state)
         {

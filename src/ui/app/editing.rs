@@ -1,4 +1,4 @@
-//! The Edit menu: what is done to the chosen notes, and what goes through the clipboard.
+//! The Notes menu: what is done to the chosen notes, and what goes through the clipboard.
 
 use egui::{Context, Event, ViewportCommand};
 
@@ -44,6 +44,19 @@ impl App {
         }
     }
 
+    /// The same for what is heard once it is done: nothing sounds where nothing changes.
+    fn operate_and_hear(
+        &mut self,
+        command: Command,
+        operation: impl FnOnce(&Score, &Selection) -> Option<Change>,
+    ) {
+        let before = self.state.document.history.state();
+        self.operate(command, operation);
+        if self.state.document.history.state() != before {
+            self.hear_selection();
+        }
+    }
+
     /// Chooses notes by the score, what is chosen and where the playhead is.
     pub(super) fn select(&mut self, selection: impl FnOnce(&Score, &Selection, Tick) -> Selection) {
         self.show_score_at_once();
@@ -82,7 +95,7 @@ impl App {
     }
 
     /// A system without a clipboard doesn't answer: then what was copied here is pasted.
-    fn wait_for_paste(&mut self, ctx: &Context, actions: &Actions) {
+    fn wait_for_paste(&mut self, ctx: &Context, actions: &mut Actions) {
         let is_pasted =
             |action: &AppAction| matches!(action, AppAction::Document(DocumentAction::Paste(_)));
         match self.paste_frames {
@@ -90,10 +103,7 @@ impl App {
             Some(_) if actions.iter().any(is_pasted) => self.paste_frames = None,
             Some(0) => {
                 self.paste_frames = None;
-                match self.clipboard.clone() {
-                    Some(clipboard) => self.paste(&clipboard),
-                    None => self.state.notices.note("Paste: nothing has been copied yet"),
-                }
+                actions.push(AppAction::Document(DocumentAction::PasteCopied));
             }
             Some(n_frames) => {
                 self.paste_frames = Some(n_frames - 1);
@@ -106,6 +116,14 @@ impl App {
         match Clipboard::from_text(text) {
             Ok(clipboard) => self.paste(&clipboard),
             Err(error) => self.state.notices.error(error.to_string()),
+        }
+    }
+
+    /// Pastes what was copied or cut here last.
+    pub(super) fn paste_copied(&mut self) {
+        match self.clipboard.clone() {
+            Some(clipboard) => self.paste(&clipboard),
+            None => self.state.notices.note("Paste: nothing has been copied yet"),
         }
     }
 
@@ -168,10 +186,9 @@ impl App {
 
     pub(super) fn step_in_scale(&mut self, command: Command, degrees: i32) {
         let scale = self.state.edit_scale();
-        self.operate(command, |score, selection| {
+        self.operate_and_hear(command, |score, selection| {
             operations::transpose_in_scale(score, selection, scale, degrees)
         });
-        self.hear_selection();
     }
 
     /// Lets the chosen notes that begin with the first of them sound together.
@@ -199,22 +216,26 @@ impl App {
         self.edit_dialog = Some(dialog);
     }
 
-    pub(super) fn edit_dialog_ui(&mut self, ctx: &Context) {
+    pub(super) fn edit_dialog_ui(&mut self, ctx: &Context, actions: &mut Actions) {
         let Some(dialog) = self.edit_dialog else { return };
         let scale = self.state.edit_scale();
         match edit_dialogs::ui(ctx, dialog, &mut self.state.preferences.edits, scale) {
             edit_dialogs::Answer::Open => return,
             edit_dialogs::Answer::Cancelled => {}
-            edit_dialogs::Answer::Applied => {
-                let form = self.state.preferences.edits.clone();
-                self.operate(dialog.command(), |score, selection| {
-                    dialog.change(&form, score, selection, scale)
-                });
-                if dialog == EditDialog::Transpose || dialog == EditDialog::SetVelocity {
-                    self.hear_selection();
-                }
-            }
+            edit_dialogs::Answer::Applied => actions.push(AppAction::ApplyEdit(dialog)),
         }
         self.edit_dialog = None;
+    }
+
+    /// Does what the form of a dialog says.
+    pub(super) fn apply_edit(&mut self, dialog: EditDialog) {
+        let (form, scale) = (self.state.preferences.edits.clone(), self.state.edit_scale());
+        let change = |score: &Score, chosen: &Selection| dialog.change(&form, score, chosen, scale);
+        match dialog {
+            EditDialog::Transpose | EditDialog::SetVelocity => {
+                self.operate_and_hear(dialog.command(), change);
+            }
+            _ => self.operate(dialog.command(), change),
+        }
     }
 }

@@ -147,9 +147,11 @@ impl App {
                     self.chosen_outside = Some((purpose, paths));
                 }
             }
-            Answer::Opened { path, result } => self.opened(path, result),
+            Answer::Opened { number, path, is_missing, result } => {
+                self.opened(number, path, is_missing, result);
+            }
             Answer::UnfinishedFound(found) => self.unfinished_found(found),
-            Answer::Restored { name, result } => self.restored(&name, result),
+            Answer::Restored { number, name, result } => self.restored(number, &name, result),
             Answer::Kept(result) => self.kept(result),
             Answer::PrimeRead { path, result } => self.prime_read(path, result),
             Answer::ModelLoaded { choice, result } => self.model_loaded(choice, result),

@@ -65,7 +65,7 @@ pub struct App {
     roll: PianoRollEditor,
     palette: Palette,
     info: Option<Info>,
-    /// The dialog of the Edit menu that is open.
+    /// The dialog of the Notes menu that is open.
     edit_dialog: Option<EditDialog>,
     /// What was copied or cut last: for systems without a clipboard.
     clipboard: Option<Clipboard>,
@@ -92,8 +92,10 @@ pub struct App {
     is_closing: bool,
     /// What goes on once the score is saved.
     after_saving: Option<super::state::Question>,
-    /// The score that was there when another was asked for, which is still being read.
+    /// The score that was there when another was asked for last.
     replaced: Option<Arc<Score>>,
+    /// How often another score was asked for.
+    n_expected: u64,
     /// What the system's file dialog answered, to be applied with this frame's actions.
     chosen_outside: Option<(super::dialogs::Purpose, Vec<PathBuf>)>,
     pub state: State,
@@ -140,6 +142,7 @@ impl App {
             is_closing: false,
             after_saving: None,
             replaced: None,
+            n_expected: 0,
             chosen_outside: None,
             state,
         };
@@ -198,6 +201,7 @@ impl App {
                 AppAction::PathsChosen(purpose, paths) => self.paths_chosen(ctx, purpose, paths),
                 AppAction::Dropped(paths) => self.dropped(ctx, paths),
                 AppAction::Document(action) => self.document_action(ctx, action),
+                AppAction::ApplyEdit(dialog) => self.apply_edit(dialog),
                 AppAction::Sound(action) => self.sound_action(action),
                 AppAction::Take(id, action) => self.take_action(id, action),
                 AppAction::UndoDrop => self.undo_drop(),

@@ -108,18 +108,22 @@ impl App {
     pub(super) fn restore(&mut self, name: String) {
         let Some(found) = self.state.unfinished.iter().find(|it| it.name() == name) else { return };
         let read = found.session.reader();
+        let number = self.expect_score();
         self.tasks.spawn("restoring unsaved work", move || {
             let result = read().map(Opened::from).map_err(|error| error.to_string());
-            Answer::Restored { name, result }
+            Answer::Restored { number, name, result }
         });
     }
 
     /// The work is in the window again, and its folder is now this window's own.
-    pub(super) fn restored(&mut self, name: &str, result: Result<Opened, String>) {
+    pub(super) fn restored(&mut self, number: u64, name: &str, result: Result<Opened, String>) {
         let opened = match result {
             Ok(opened) => opened,
             Err(error) => return self.alert(error),
         };
+        if !self.is_expected(number) {
+            return;
+        }
         if self.has_edited_meanwhile() {
             self.state.question = Some(Question::Restore(name.to_owned()));
             return;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Follow, PianoRollEditor, ViewRequest};
+use super::{PianoRollEditor, ViewRequest};
 use crate::editor::Grid;
 
 /// What of the piece is seen and how, without what is being done to it.
@@ -16,7 +16,6 @@ pub struct RollLook {
     /// In points.
     pub row_height: f32,
     pub grid: Grid,
-    pub follows: bool,
 }
 
 impl PianoRollEditor {
@@ -32,19 +31,13 @@ impl PianoRollEditor {
             middle_pitch: viewport.middle_pitch(),
             row_height: viewport.row_height(),
             grid: self.grid,
-            follows: self.options.follow != Follow::Off,
         })
     }
 
-    /// Looks at the piece that comes next as it was looked at before.
+    /// Looks at the piece that comes next as it was looked at before. Whether the view follows the
+    /// playhead is the user's habit and no piece's: opening one doesn't change it.
     pub fn set_look(&mut self, look: RollLook) {
         self.grid = look.grid;
-        let was_off = self.options.follow == Follow::Off;
-        self.options.follow = match look.follows {
-            false => Follow::Off,
-            true if was_off => Follow::Page,
-            true => self.options.follow,
-        };
         self.request = Some(ViewRequest::Look(look));
     }
 }

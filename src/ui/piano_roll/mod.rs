@@ -16,6 +16,7 @@
 //! - `lanes`: under them: velocities and pedal
 //! - `keyboard`: at their left
 //! - `minimap`, `follow`: where in the piece one is
+//! - `look`: what a project keeps of how it was looked at
 //! - `summary`: the piece from far away
 //! - `show`, `paint`: how it looks
 //! - `text`, `accessibility`: notes in words, also for a screen reader
@@ -231,9 +232,9 @@ impl PianoRollEditor {
         self.request = Some(ViewRequest::Start);
     }
 
-    /// A roll for another piece, with the same options.
+    /// A roll for another piece, with the same options, tool and grid.
     pub fn for_another_piece(&self) -> Self {
-        Self { options: self.options, tool: self.tool, ..Self::default() }
+        Self { options: self.options, tool: self.tool, grid: self.grid, ..Self::default() }
     }
 
     /// Shows the whole piece.
@@ -263,7 +264,7 @@ impl PianoRollEditor {
         self.viewport.zoom_time(factor, self.viewport.rect().center().x);
     }
 
-    /// The part of the piece that is seen.
+    /// The part of the piece that is seen, and where: its rectangle is that of the notes.
     pub fn viewport(&self) -> &Viewport {
         &self.viewport
     }

@@ -2,7 +2,8 @@
 //! gesture and for a screen reader.
 
 use super::index::ScoreIndex;
-use crate::music::{Note, Pitch, Tick};
+use crate::music::{BarBeat, Note, Pitch, Tick};
+use crate::ui::widgets::counted;
 
 /// "C4", "F#3".
 pub fn pitch(pitch: Pitch) -> String {
@@ -80,13 +81,12 @@ pub fn hint(note: &Note, index: &ScoreIndex) -> String {
 
 /// "3:2:000": bar, beat, ticks.
 pub fn place(tick: Tick, index: &ScoreIndex) -> String {
-    let (bar, beat, ticks) = count(tick, index);
-    format!("{bar}:{beat}:{ticks:03}")
+    bar_beat(tick, index).to_string()
 }
 
-/// "1 note", "3 notes".
+/// "1 note", "1,024 notes".
 pub fn n_notes(n_notes: usize) -> String {
-    if n_notes == 1 { "1 note".to_owned() } else { format!("{n_notes} notes") }
+    counted(n_notes, "note", "notes")
 }
 
 /// "1:04.2": minutes, seconds and tenths.
@@ -110,16 +110,17 @@ pub fn spoken_note(note: &Note, index: &ScoreIndex) -> String {
 
 /// "bar 3 beat 2", "bar 3 beat 2 tick 7".
 pub fn spoken_place(tick: Tick, index: &ScoreIndex) -> String {
-    match count(tick, index) {
-        (bar, beat, 0) => format!("bar {bar} beat {beat}"),
-        (bar, beat, ticks) => format!("bar {bar} beat {beat} tick {ticks}"),
+    match bar_beat(tick, index) {
+        BarBeat { bar, beat, tick: 0 } => format!("bar {bar} beat {beat}"),
+        BarBeat { bar, beat, tick } => format!("bar {bar} beat {beat} tick {tick}"),
     }
 }
 
-fn count(tick: Tick, index: &ScoreIndex) -> (u32, u32, u32) {
+fn bar_beat(tick: Tick, index: &ScoreIndex) -> BarBeat {
     let bar = index.bars().at(tick);
     let into = tick.0 - bar.start.0;
-    (bar.number, into / bar.ticks_per_beat + 1, into % bar.ticks_per_beat)
+    let (beat, tick) = (into / bar.ticks_per_beat + 1, into % bar.ticks_per_beat);
+    BarBeat { bar: bar.number, beat, tick }
 }
 
 fn gcd(a: u64, b: u64) -> u64 {

@@ -9,7 +9,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::editor::{Change, EditError, History, ScoreEdit, Selection};
-use crate::music::{Key, KeyScale, Score, Tick};
+use crate::music::{Key, KeyScale, Score, Tick, Track};
 use crate::tokens::{FrameRate, Playback, score_from_roll};
 use crate::ui::piano_roll::RollLook;
 
@@ -56,6 +56,8 @@ pub struct Document {
     pub key: Option<KeyScale>,
     /// The part that is played again and again, if there is one.
     pub loop_range: Option<(Tick, Tick)>,
+    /// Names of tracks that are being written and not yet given.
+    pub written_names: HashMap<Track, String>,
     /// What is on disk; `None` for work that was recovered.
     saved: Option<Arc<Score>>,
     is_unsaved: bool,
@@ -75,6 +77,7 @@ impl Document {
             path,
             key: None,
             loop_range: None,
+            written_names: HashMap::new(),
             saved,
             is_unsaved: false,
             composed: HashMap::new(),

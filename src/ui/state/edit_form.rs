@@ -1,4 +1,4 @@
-//! What the dialogs of the Edit menu were given last.
+//! What the dialogs of the Notes menu were given last.
 
 use serde::{Deserialize, Serialize};
 

@@ -24,7 +24,7 @@ pub struct Preferences {
     pub repeats: bool,
     /// Whether notes sound when they are clicked, added or moved.
     pub hears_notes: bool,
-    /// What the dialogs of the Edit menu were given last.
+    /// What the dialogs of the Notes menu were given last.
     pub edits: EditForm,
     pub metronome: bool,
     /// A bar of clicks goes before the music.

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use egui::{Align2, Color32, Painter, Rect, pos2, vec2};
 
 use super::{Quads, small_font};
-use crate::editor::{NoteKey, Selection};
+use crate::editor::Selection;
 use crate::music::{Note, Velocity};
 use crate::ui::piano_roll::hit::note_rect;
 use crate::ui::piano_roll::index::ScoreIndex;
@@ -62,9 +62,7 @@ pub fn paint_notes(
         return;
     }
     let mut on_top = Vec::new();
-    for note in index.notes_between(first, last) {
-        let is_selected =
-            !layers.selection.is_empty() && layers.selection.contains(&NoteKey::from(note));
+    for (note, is_selected) in layers.selection.marked(index.notes_between(first, last)) {
         match is_selected {
             true if layers.selected_are_ghosts => notes.add(note, Dress::Ghost),
             true => on_top.push(note),
