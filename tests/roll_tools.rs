@@ -344,6 +344,36 @@ fn moved_and_written_notes_snap_to_the_scale_when_asked() {
 }
 
 #[test]
+fn keys_write_and_move_on_the_scale_when_asked() {
+    let mut roll = Roll::open(Tool::Select, Vec::new());
+    let editor = &mut roll.0.state_mut().roll;
+    editor.options.snaps_to_scale = true;
+    editor.marks.key = Some(KeyScale::new(0, Scale::Major));
+    let pos = roll.at(10, "C#4");
+    roll.click(pos, Modifiers::NONE);
+    // On the scale though the caret was put beside it; then by degrees.
+    roll.key(Modifiers::NONE, Key::Enter);
+    for _ in 0..3 {
+        roll.key(Modifiers::NONE, Key::ArrowUp);
+    }
+    roll.key(Modifiers::NONE, Key::Enter);
+    let pitches = |roll: &Roll| -> Vec<String> {
+        roll.notes().iter().map(|note| note.pitch.to_string()).collect()
+    };
+    assert_eq!(pitches(&roll), ["C4", "F4"]);
+    roll.0.state_mut().selection = Selection::of([&roll.notes()[1]]);
+    roll.key(Modifiers::NONE, Key::ArrowUp);
+    assert_eq!(pitches(&roll), ["C4", "G4"]);
+    for _ in 0..3 {
+        roll.key(Modifiers::NONE, Key::ArrowDown);
+    }
+    assert_eq!(pitches(&roll), ["C4", "D4"]);
+    roll.key(Modifiers::SHIFT, Key::ArrowUp);
+    assert_eq!(pitches(&roll), ["C4", "D5"]);
+    roll.check_undo(&[]);
+}
+
+#[test]
 fn a_click_within_a_frame_counts() {
     let mut roll = Roll::open(Tool::Draw, Vec::new());
     let pos = roll.at(500, "C4");

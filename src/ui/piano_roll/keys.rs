@@ -14,7 +14,7 @@ enum Wish {
     Cancel,
     SelectAll,
     Delete,
-    /// Grid steps and semitones.
+    /// Grid steps, and semitones or degrees of the scale.
     Move(i64, i32),
     /// Bars.
     MoveBars(i64),
@@ -154,7 +154,10 @@ impl PianoRollEditor {
     fn step_caret(&mut self, wish: Wish, frame: &RollFrame<'_>) {
         let (step, bar) = self.steps(frame, self.caret.tick);
         match wish {
-            Wish::Move(steps, semitones) => self.move_caret(steps * step, semitones),
+            Wish::Move(steps, semitones) => {
+                let semitones = self.semitones_from(self.caret.pitch, semitones);
+                self.move_caret(steps * step, semitones);
+            }
             Wish::MoveBars(bars) => self.move_caret(bars * bar, 0),
             _ => {}
         }
@@ -182,6 +185,8 @@ impl PianoRollEditor {
                 None
             }
             Wish::Move(steps, semitones) => {
+                // The others keep their distance to the first one, as when it is dragged.
+                let semitones = self.semitones_from(first.pitch, semitones);
                 MoveNotes::by(notes, steps * step, semitones, rows).map(Gesture::Move)
             }
             Wish::MoveBars(bars) => MoveNotes::by(notes, bars * bar, 0, rows).map(Gesture::Move),

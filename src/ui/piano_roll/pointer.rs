@@ -396,7 +396,7 @@ impl PianoRollEditor {
     fn note_at(&self, frame: &RollFrame<'_>, point: RollPoint, modifiers: Modifiers) -> Note {
         let start = self.cell(frame, point, modifiers.alt);
         let pitch = Pitch::new(point.pitch).unwrap_or(Pitch::MIDDLE_C);
-        let pitch = self.snap_scale(modifiers.alt).map_or(pitch, |scale| scale.nearest(pitch));
+        let pitch = self.on_scale(pitch, modifiers.alt);
         self.note_like_the_last(frame, start, pitch)
     }
 
