@@ -374,6 +374,27 @@ fn keys_write_and_move_on_the_scale_when_asked() {
 }
 
 #[test]
+fn keys_pressed_twice_within_a_frame_count_twice() {
+    let mut roll = Roll::open(Tool::Select, vec![note(0, 480, "C4")]);
+    let pos = roll.at(240, "C4");
+    roll.click(pos, Modifiers::NONE);
+    for (key, expected) in [(Key::ArrowUp, "D4"), (Key::ArrowDown, "C4")] {
+        for _ in 0..2 {
+            roll.0.input_mut().events.push(Event::Key {
+                key,
+                physical_key: None,
+                pressed: true,
+                repeat: false,
+                modifiers: Modifiers::NONE,
+            });
+        }
+        roll.0.run_steps(2);
+        assert_eq!(roll.notes(), [note(0, 480, expected)]);
+    }
+    assert_eq!(roll.0.state().labels, ["Move note"; 2]);
+}
+
+#[test]
 fn a_click_within_a_frame_counts() {
     let mut roll = Roll::open(Tool::Draw, Vec::new());
     let pos = roll.at(500, "C4");

@@ -92,14 +92,16 @@ impl PianoRollEditor {
         self.snap_scale(is_free).map_or(pitch, |scale| scale.nearest(pitch))
     }
 
-    /// By how many semitones a key that asks for some moves a pitch: a single one is a degree of
-    /// the scale, if notes snap to that, from which a pitch beside it comes to lie on it.
+    /// By how many semitones a key that asks for some moves a pitch: unless it asks for octaves,
+    /// each is a degree of the scale, if notes snap to that.
     pub(super) fn semitones_from(&self, pitch: Pitch, semitones: i32) -> i32 {
-        let Some(scale) = self.snap_scale(false).filter(|_| semitones.abs() == 1) else {
+        let Some(scale) = self.snap_scale(false).filter(|_| semitones % 12 != 0) else {
             return semitones;
         };
-        let mut ahead = (1..=12).filter_map(|by| pitch.transposed(semitones * by));
-        let reached = ahead.find(|pitch| scale.contains(*pitch));
+        // A pitch beside the scale comes to lie on it.
+        let ahead = (1..=127).map_while(|by| pitch.transposed(semitones.signum() * by));
+        let n_degrees = semitones.unsigned_abs() as usize;
+        let reached = ahead.filter(|pitch| scale.contains(*pitch)).take(n_degrees).last();
         reached.map_or(0, |to| i32::from(to.number()) - i32::from(pitch.number()))
     }
 

@@ -4,7 +4,7 @@ use egui::{EventFilter, Key, Modifiers, Response, Ui};
 
 use super::caret::RollCaret;
 use super::gesture::{Gesture, MoveNotes, ResizeNotes};
-use super::{PianoRollEditor, RollFrame, RollResponse, text};
+use super::{MAX_HEARD, PianoRollEditor, RollFrame, RollResponse, text};
 use crate::editor::{ScoreEdit, Selection, selected_notes};
 use crate::music::{Note, Tick};
 
@@ -23,6 +23,21 @@ enum Wish {
     Walk(Way),
     /// A note at the caret.
     Write,
+}
+
+impl Wish {
+    /// What the key asks for that was pressed so often at once.
+    fn repeated(self, n_presses: usize) -> Self {
+        let n = i32::try_from(n_presses).unwrap_or(i32::MAX);
+        match self {
+            Self::Move(steps, semitones) => {
+                Self::Move(steps * i64::from(n), semitones.saturating_mul(n))
+            }
+            Self::MoveBars(bars) => Self::MoveBars(bars * i64::from(n)),
+            Self::Lengthen(steps) => Self::Lengthen(steps * i64::from(n)),
+            once => once,
+        }
+    }
 }
 
 /// From note to note.
@@ -90,10 +105,15 @@ impl PianoRollEditor {
                 Wish::Delete | Wish::Lengthen(_) => !frame.view.selection.is_empty(),
             };
             // A key without a meaning now is left to others.
-            if is_possible && ui.input_mut(|input| input.consume_key(modifiers, key)) {
+            if !is_possible {
+                continue;
+            }
+            // In a slow frame a key may come more than once.
+            let n_presses = ui.input_mut(|input| input.count_and_consume_key(modifiers, key));
+            if n_presses > 0 {
                 match wish {
                     Wish::Cancel => self.cancel(response, frame, out),
-                    wish => self.fulfil(wish, frame, out),
+                    wish => self.fulfil(wish.repeated(n_presses), frame, out),
                 }
                 return;
             }
@@ -205,7 +225,7 @@ impl PianoRollEditor {
         self.caret = RollCaret { tick: now.start, pitch: now.pitch };
         if moved.semitones() != 0 {
             let with_first = |note: &Note| note.start == first.start;
-            let chord = moved.preview().into_iter().filter(with_first).take(10);
+            let chord = moved.preview().into_iter().filter(with_first).take(MAX_HEARD);
             out.audition.extend(chord.map(|note| (note.pitch, note.velocity)));
         }
     }

@@ -72,6 +72,9 @@ pub use viewport::Viewport;
 /// Lines that notes snap to are at least so far apart when the grid follows the zoom, in points.
 const MIN_GRID: f64 = 12.0;
 
+/// Notes of a chord that are let sound at once when it is touched or moved.
+pub const MAX_HEARD: usize = 10;
+
 /// What the roll shows.
 ///
 /// Scores come in an [`Arc`] so that the roll sees by the pointer whether it must look through

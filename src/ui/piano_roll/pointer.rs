@@ -8,12 +8,9 @@ use super::gesture::{
     RollPoint,
 };
 use super::hit::{Hit, Zone, hit, note_rect};
-use super::{MenuPlace, PianoRollEditor, RollFrame, RollResponse, Tool, paint, text};
+use super::{MAX_HEARD, MenuPlace, PianoRollEditor, RollFrame, RollResponse, Tool, paint, text};
 use crate::editor::{NoteKey, ScoreEdit, Selection, operations, selected_notes};
 use crate::music::{Note, Pitch, Tick};
-
-/// Notes of a chord that are let sound at once while it is dragged.
-const MAX_HEARD: usize = 10;
 
 /// What the hand at the mouse does to an area: its primary button.
 #[derive(Clone, Copy)]

@@ -1,7 +1,8 @@
 //! How hard notes are struck: a bar for each. Dragging draws, Shift-dragging draws a straight
-//! line, the wheel changes the note under the pointer, a field takes a number.
+//! line, the wheel changes the note under the pointer and with a selected one all that are, a field
+//! takes a number for the selected notes.
 //!
-//! While notes are selected only those are changed; the others are faint.
+//! While notes are selected, dragging changes only those; the others are faint.
 
 use std::collections::BTreeMap;
 
@@ -218,7 +219,7 @@ impl PianoRollEditor {
         quads.align_rect(Rect::from_min_max(min, pos2(x + BAR_WIDTH, rect.bottom())))
     }
 
-    /// From far away: the loudest of each column of pixels.
+    /// From far away: in each column of pixels the loudest of the runs of notes that begin there.
     fn add_columns(&self, quads: &mut Quads, frame: &RollFrame<'_>, rect: Rect) {
         let (theme, pixel) = (frame.view.theme, quads.pixel());
         let n_columns = (rect.width() / pixel).ceil().max(1.0) as usize;
