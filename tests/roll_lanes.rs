@@ -701,3 +701,32 @@ fn keys_go_down_along_and_up() {
     assert!(touches.contains(&KeyTouch::Drag(d.0, d.1)), "{touches:?}");
     assert_eq!(touches.last(), Some(&KeyTouch::Up));
 }
+
+#[test]
+fn what_is_held_is_let_go_in_another_piece() {
+    let mut roll = open();
+    let keyboard = roll.area("Keyboard");
+    let viewport = roll.state().roll.viewport();
+    let y = viewport.y_from_pitch(60) + viewport.row_height() / 2.0;
+    let key = pos2(keyboard.right() - 6.0, y);
+    let ruler = [roll.ruler_at(480), roll.ruler_at(960)];
+    let path = [key, key];
+    roll.press_and_move(&path, Modifiers::NONE);
+    change_piece(&mut roll);
+    roll.release(key, Modifiers::NONE);
+    assert_eq!(roll.state().touches.last(), Some(&KeyTouch::Up));
+
+    roll.press_and_move(&ruler, Modifiers::NONE);
+    assert!(!roll.state().scrubs.is_empty());
+    change_piece(&mut roll);
+    roll.release(ruler[1], Modifiers::NONE);
+    assert_eq!(roll.state().n_scrubs_ended, 1);
+    assert!(!roll.state().roll.is_dragging());
+}
+
+fn change_piece(roll: &mut Roll) {
+    let desk = roll.state_mut();
+    desk.roll = desk.roll.for_another_piece();
+    desk.history = History::new(with_changes());
+    roll.run_steps(2);
+}
