@@ -360,6 +360,10 @@ fn meters_stand_on_bar_lines() {
     assert_eq!(edit(&[at(2000, meter(3, 2))]), Ok(vec![(1920, 3)]));
     assert_eq!(edit(&[at(0, meter(3, 2)), at(1500, meter(5, 2))]), Ok(vec![(0, 3), (1440, 5)]));
     assert_eq!(edit(&[at(1920, meter(3, 2)), moved(1920, 3900)]), Ok(vec![(3840, 3)]));
+    // Bars are counted without the change that moves, which never takes the start of the piece.
+    assert_eq!(edit(&[at(3840, meter(3, 2)), moved(3840, 6720)]), Ok(vec![(5760, 3)]));
+    assert_eq!(edit(&[at(1920, meter(3, 2)), moved(1920, 10)]), Ok(vec![(1920, 3)]));
+    assert_eq!(edit(&[at(1920, meter(3, 2)), moved(1920, 0)]), Err(EditError::First));
     assert_eq!(edit(&[at(0, meter(3, 2)), at(10, meter(5, 2))]), Ok(vec![(0, 5)]));
     assert_eq!(edit(&[at(1920, meter(3, 2)), MeterEdit::Delete(Tick(1920))]), Ok(vec![]));
     assert_eq!(edit(&[at(0, meter(3, 2)), MeterEdit::Delete(Tick(0))]), Err(EditError::First));
@@ -367,6 +371,14 @@ fn meters_stand_on_bar_lines() {
     assert_eq!(edit(&[at(0, meter(0, 2))]), Err(EditError::BadMeter));
     assert_eq!(edit(&[at(0, meter(4, 7))]), Err(EditError::BadMeter));
     assert_eq!(ScoreEdit::Meter(at(0, meter(6, 3))).label(), "Change meter to 6/8");
+    let mut odd = piano("0+1 C4");
+    let change = |tick, numerator| MeterChange { tick: Tick(tick), meter: meter(numerator, 2) };
+    odd.meters = vec![change(0, 4), change(480, 1)];
+    for to in [1, 480, 960, 1000, 2400, 2900, 9000] {
+        let rest = MeterEdit::rest(&odd, Tick(480), Tick(to));
+        let moved = ScoreEdit::Meter(moved(480, to)).apply(&odd).unwrap();
+        assert_eq!(moved.meters, [change(0, 4), change(rest.0, 1)], "{to}");
+    }
     // At the end of time there is no next bar line.
     assert!(edit(&[at(u32::MAX, meter(3, 2))]).unwrap()[0].0 < u32::MAX);
 }

@@ -410,6 +410,34 @@ fn alt_and_the_wheel_change_the_velocity_as_one_step() {
 }
 
 #[test]
+fn alt_and_the_wheel_change_the_note_that_is_pointed_at() {
+    let mut roll = two_quarters();
+    let before = roll.notes();
+    let places = [(before[0], 0), (before[1], 1)].map(|(note, idx)| {
+        (roll.at(note.start.0 + note.length.0 / 2, &note.pitch.to_string()), idx)
+    });
+    for (pos, _) in places {
+        roll.hover_at(pos);
+        roll.event(Event::ModifiersChanged(Modifiers::ALT));
+        roll.run_steps(1);
+        roll.event(Event::MouseWheel {
+            unit: egui::MouseWheelUnit::Line,
+            delta: vec2(0.0, 1.0),
+            phase: egui::TouchPhase::Move,
+            source: egui::MouseWheelSource::Unknown,
+            modifiers: Modifiers::ALT,
+        });
+        roll.run_steps(1);
+    }
+    roll.event(Event::ModifiersChanged(Modifiers::NONE));
+    roll.run_steps(3);
+    for (_, idx) in places {
+        let (old, new) = (before[idx].velocity.number(), roll.notes()[idx].velocity.number());
+        assert_eq!(new, old + 4, "each by its own notch");
+    }
+}
+
+#[test]
 fn the_keyboard_plays_and_sliding_along_it_too() {
     let mut roll = two_quarters();
     let (c, e) = (pos2(50.0, roll.at(0, "C4").y), pos2(50.0, roll.at(0, "E4").y));

@@ -292,6 +292,67 @@ fn the_other_button_shows_what_can_be_done_there() {
 }
 
 #[test]
+fn commands_wait_until_a_drag_is_over() {
+    let before = [note(0, 1920, "C4"), note(1920, 480, "E4")];
+    let mut window = open(&before);
+    let lower = window.harness.get_by_label_contains("bar 1 beat 1, ").rect();
+    let upper = window.harness.get_by_label_contains("bar 2 beat 1, ").rect();
+    let from = lower.center();
+    let to = pos2(from.x, (from.y + upper.center().y) / 2.0);
+    let button = |pos, pressed| Event::PointerButton {
+        pos,
+        button: PointerButton::Primary,
+        pressed,
+        modifiers: Modifiers::NONE,
+    };
+    window.harness.hover_at(from);
+    window.harness.event(button(from, true));
+    window.harness.run_steps(1);
+    window.harness.hover_at(to);
+    window.harness.run_steps(2);
+    let shift = Modifiers::SHIFT;
+    for (modifiers, key) in
+        [(Modifiers::NONE, Key::Delete), (Modifiers::NONE, Key::Q), (shift, Key::R)]
+    {
+        window.keys(modifiers, key);
+        assert_eq!(notes(&window), before, "{key:?}");
+    }
+    window.harness.event(Event::Cut);
+    window.keys(Modifiers::COMMAND, Key::Z);
+    window.harness.event(button(to, false));
+    window.harness.run_steps(3);
+    assert_eq!(notes(&window), [note(0, 1920, "D4"), note(1920, 480, "F#4")]);
+    assert_eq!(labels(&window), ["Move 2 notes"]);
+}
+
+#[test]
+fn what_the_wheel_has_done_is_undone_by_itself() {
+    let mut window = open(&[note(0, 1920, "C4"), note(1920, 480, "E4")]);
+    window.keys(Modifiers::SHIFT, Key::R);
+    let earlier = notes(&window);
+    let n_steps = labels(&window).len();
+    let lane = window.harness.get_by_label("Velocities").rect();
+    let second = window.harness.get_by_label_contains("bar 1 beat 2, ").rect();
+    let pos = pos2(second.left() + 2.0, lane.center().y);
+    window.harness.hover_at(pos);
+    window.harness.run_steps(2);
+    window.harness.event(Event::MouseWheel {
+        unit: egui::MouseWheelUnit::Line,
+        delta: egui::vec2(0.0, 1.0),
+        phase: egui::TouchPhase::Move,
+        source: egui::MouseWheelSource::Unknown,
+        modifiers: Modifiers::NONE,
+    });
+    window.harness.run_steps(1);
+    assert_eq!(notes(&window), earlier, "it is still being turned");
+    window.keys(Modifiers::COMMAND, Key::Z);
+    assert_eq!(notes(&window), earlier);
+    assert_eq!(labels(&window).len(), n_steps + 1);
+    window.keys(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z);
+    assert!(notes(&window).iter().all(|note| note.velocity.number() == 84));
+}
+
+#[test]
 fn tools_are_taken_up_by_key_and_button() {
     let mut window = open(&[note(0, 480, "C4")]);
     let is_on = |window: &Window, name: &str| {

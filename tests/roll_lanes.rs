@@ -3,7 +3,7 @@
 
 use egui::{Event, Key, Modifiers, PointerButton, Pos2, Rect, pos2, vec2};
 use egui_kittest::Harness;
-use egui_kittest::kittest::Queryable;
+use egui_kittest::kittest::{NodeT as _, Queryable};
 use etude::editor::{History, NoteKey, Selection};
 use etude::music::{
     KeyScale, Meter, MeterChange, Note, PedalSpan, Scale, Score, TempoChange, TempoMap, Tick,
@@ -107,6 +107,8 @@ trait Hands {
     fn ruler_at(&self, tick: u32) -> Pos2;
     fn button(&mut self, pos: Pos2, button: PointerButton, pressed: bool, held: Modifiers);
     fn click_with(&mut self, pos: Pos2, button: PointerButton, held: Modifiers);
+    /// Pressed and released before the roll is drawn again.
+    fn click_at_once(&mut self, pos: Pos2, held: Modifiers);
     fn press_and_move(&mut self, path: &[Pos2], held: Modifiers);
     fn release(&mut self, pos: Pos2, held: Modifiers);
     fn drag(&mut self, path: &[Pos2], held: Modifiers);
@@ -150,6 +152,17 @@ impl Hands for Roll {
         self.button(pos, button, false, held);
         self.event(Event::ModifiersChanged(Modifiers::NONE));
         self.run_steps(4);
+    }
+
+    fn click_at_once(&mut self, pos: Pos2, modifiers: Modifiers) {
+        self.hover_at(pos);
+        self.run_steps(2);
+        for pressed in [true, false] {
+            let button = PointerButton::Primary;
+            let event = Event::PointerButton { pos, button, pressed, modifiers };
+            self.input_mut().events.push(event);
+        }
+        self.run_steps(3);
     }
 
     fn press_and_move(&mut self, path: &[Pos2], held: Modifiers) {
@@ -276,6 +289,34 @@ fn the_wheel_over_a_bar_is_one_step_for_several_notches() {
     assert!(roll.state().selection.is_empty(), "the next note can be turned likewise");
     assert_eq!(roll.state().labels, ["Set velocity of note"]);
     assert_eq!(roll.undone(), four_quarters());
+}
+
+#[test]
+fn a_click_within_a_frame_counts_in_every_area() {
+    let mut roll = open();
+    let keyboard = roll.area("Keyboard");
+    let viewport = roll.state().roll.viewport();
+    let y = viewport.y_from_pitch(60) + viewport.row_height() / 2.0;
+    let key = pos2(keyboard.right() - 6.0, y);
+    roll.click_at_once(key, Modifiers::NONE);
+    let pitch = "C4".parse().unwrap();
+    let down = KeyTouch::Down(pitch, Velocity::new(90).unwrap());
+    assert_eq!(roll.state().touches, [down, KeyTouch::Up]);
+
+    let pos = roll.ruler_at(960);
+    roll.click_at_once(pos, Modifiers::NONE);
+    assert_eq!(roll.state().seeks, [1.0]);
+    assert_eq!(roll.state().n_scrubs_ended, 0);
+
+    let pos = roll.velocity_at(480, 40);
+    roll.click_at_once(pos, Modifiers::NONE);
+    assert!(are_about(&roll.velocities(), &[80, 40, 80, 80]), "{:?}", roll.velocities());
+
+    // Nothing is drawn by a click, but a press that was missed would go on as no drag.
+    let pos = roll.pedal_at(480);
+    roll.click_at_once(pos, Modifiers::NONE);
+    assert_eq!(roll.pedal(), []);
+    assert!(!roll.state().roll.is_dragging());
 }
 
 #[test]
@@ -497,6 +538,76 @@ fn flags_are_dragged_and_deleted() {
 }
 
 #[test]
+fn a_meter_lands_where_its_flag_is_let_go() {
+    let mut roll = open_score(with_changes());
+    let from = roll.area("Meter 3/4 at 3:1:000").left_center() + vec2(3.0, 0.0);
+    let to = pos2(roll.x(6700), from.y);
+    roll.press_and_move(&[from, to], Modifiers::NONE);
+    let shown = roll.area("Meter 3/4 at 3:1:000").left();
+    roll.release(to, Modifiers::NONE);
+    let meters = &roll.state().history.score().meters;
+    assert_eq!(meters.iter().map(|change| change.tick.0).collect::<Vec<_>>(), [5760]);
+    assert!((shown - roll.x(5760)).abs() < 1.0, "{shown}");
+}
+
+#[test]
+fn what_begins_the_piece_or_is_not_set_yet_is_not_deleted() {
+    let mut roll = open_score(with_changes());
+    let pos = roll.area("Meter 4/4 at 1:1:000").center();
+    roll.click_with(pos, PointerButton::Primary, Modifiers::NONE);
+    roll.run_steps(2);
+    roll.get_by_label("Set").focus();
+    roll.run_steps(2);
+    roll.key_press(Key::Delete);
+    roll.run_steps(3);
+    roll.get_by_label_contains("can be changed only");
+    roll.key_press(Key::Escape);
+    roll.run_steps(3);
+    let pos = roll.ruler_at(960);
+    roll.click_with(pos, PointerButton::Secondary, Modifiers::NONE);
+    roll.get_by_label("Insert tempo change…").click();
+    roll.run_steps(4);
+    assert!(roll.get_by_label("Delete").accesskit_node().is_disabled());
+    assert!(roll.state().labels.is_empty());
+}
+
+#[test]
+fn a_flag_without_room_lets_go_of_its_keys() {
+    let mut roll = open_score(with_changes());
+    let pos = roll.area("Tempo 100 bpm at 2:3:000").center();
+    roll.click_with(pos, PointerButton::Primary, Modifiers::NONE);
+    roll.run_steps(2);
+    roll.get_by_label("Set");
+    roll.set_size(vec2(1000.0, 60.0));
+    roll.run_steps(3);
+    assert!(roll.query_by_label("Set").is_none());
+    let ctx = roll.ctx.clone();
+    roll.input_mut().events.push(Event::Key {
+        key: Key::Delete,
+        physical_key: None,
+        pressed: true,
+        repeat: false,
+        modifiers: Modifiers::NONE,
+    });
+    roll.run_steps(1);
+    assert!(ctx.input(|input| input.key_pressed(Key::Delete)), "the key is left to others");
+}
+
+#[test]
+fn a_meter_of_many_beats_stays_as_it_was_imported() {
+    let mut score = four_quarters();
+    let meter = Meter { numerator: 100, denominator_power: 3 };
+    score.meters = vec![MeterChange { tick: Tick(0), meter }];
+    let mut roll = open_score(score);
+    let pos = roll.area("Meter 100/8 at 1:1:000").center();
+    roll.click_with(pos, PointerButton::Primary, Modifiers::NONE);
+    roll.run_steps(2);
+    roll.get_by_label("Set").click();
+    roll.run_steps(3);
+    assert_eq!(roll.state().history.score().meters[0].meter, meter);
+}
+
+#[test]
 fn delete_deletes_the_open_flag() {
     let mut roll = open_score(with_changes());
     let pos = roll.area("Tempo 100 bpm at 2:3:000").center();
@@ -589,4 +700,33 @@ fn keys_go_down_along_and_up() {
     assert_eq!(touches.first(), Some(&KeyTouch::Down(c.0, c.1)));
     assert!(touches.contains(&KeyTouch::Drag(d.0, d.1)), "{touches:?}");
     assert_eq!(touches.last(), Some(&KeyTouch::Up));
+}
+
+#[test]
+fn what_is_held_is_let_go_in_another_piece() {
+    let mut roll = open();
+    let keyboard = roll.area("Keyboard");
+    let viewport = roll.state().roll.viewport();
+    let y = viewport.y_from_pitch(60) + viewport.row_height() / 2.0;
+    let key = pos2(keyboard.right() - 6.0, y);
+    let ruler = [roll.ruler_at(480), roll.ruler_at(960)];
+    let path = [key, key];
+    roll.press_and_move(&path, Modifiers::NONE);
+    change_piece(&mut roll);
+    roll.release(key, Modifiers::NONE);
+    assert_eq!(roll.state().touches.last(), Some(&KeyTouch::Up));
+
+    roll.press_and_move(&ruler, Modifiers::NONE);
+    assert!(!roll.state().scrubs.is_empty());
+    change_piece(&mut roll);
+    roll.release(ruler[1], Modifiers::NONE);
+    assert_eq!(roll.state().n_scrubs_ended, 1);
+    assert!(!roll.state().roll.is_dragging());
+}
+
+fn change_piece(roll: &mut Roll) {
+    let desk = roll.state_mut();
+    desk.roll = desk.roll.for_another_piece();
+    desk.history = History::new(with_changes());
+    roll.run_steps(2);
 }

@@ -344,6 +344,57 @@ fn moved_and_written_notes_snap_to_the_scale_when_asked() {
 }
 
 #[test]
+fn keys_write_and_move_on_the_scale_when_asked() {
+    let mut roll = Roll::open(Tool::Select, Vec::new());
+    let editor = &mut roll.0.state_mut().roll;
+    editor.options.snaps_to_scale = true;
+    editor.marks.key = Some(KeyScale::new(0, Scale::Major));
+    let pos = roll.at(10, "C#4");
+    roll.click(pos, Modifiers::NONE);
+    // On the scale though the caret was put beside it; then by degrees.
+    roll.key(Modifiers::NONE, Key::Enter);
+    for _ in 0..3 {
+        roll.key(Modifiers::NONE, Key::ArrowUp);
+    }
+    roll.key(Modifiers::NONE, Key::Enter);
+    let pitches = |roll: &Roll| -> Vec<String> {
+        roll.notes().iter().map(|note| note.pitch.to_string()).collect()
+    };
+    assert_eq!(pitches(&roll), ["C4", "F4"]);
+    roll.0.state_mut().selection = Selection::of([&roll.notes()[1]]);
+    roll.key(Modifiers::NONE, Key::ArrowUp);
+    assert_eq!(pitches(&roll), ["C4", "G4"]);
+    for _ in 0..3 {
+        roll.key(Modifiers::NONE, Key::ArrowDown);
+    }
+    assert_eq!(pitches(&roll), ["C4", "D4"]);
+    roll.key(Modifiers::SHIFT, Key::ArrowUp);
+    assert_eq!(pitches(&roll), ["C4", "D5"]);
+    roll.check_undo(&[]);
+}
+
+#[test]
+fn keys_pressed_twice_within_a_frame_count_twice() {
+    let mut roll = Roll::open(Tool::Select, vec![note(0, 480, "C4")]);
+    let pos = roll.at(240, "C4");
+    roll.click(pos, Modifiers::NONE);
+    for (key, expected) in [(Key::ArrowUp, "D4"), (Key::ArrowDown, "C4")] {
+        for _ in 0..2 {
+            roll.0.input_mut().events.push(Event::Key {
+                key,
+                physical_key: None,
+                pressed: true,
+                repeat: false,
+                modifiers: Modifiers::NONE,
+            });
+        }
+        roll.0.run_steps(2);
+        assert_eq!(roll.notes(), [note(0, 480, expected)]);
+    }
+    assert_eq!(roll.0.state().labels, ["Move note"; 2]);
+}
+
+#[test]
 fn a_click_within_a_frame_counts() {
     let mut roll = Roll::open(Tool::Draw, Vec::new());
     let pos = roll.at(500, "C4");

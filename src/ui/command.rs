@@ -454,6 +454,25 @@ impl Command {
         self == Self::AddNote
     }
 
+    /// Whether it does nothing to the notes, to what is chosen, or to which notes are shown, so
+    /// that it can be done while some are being dragged.
+    pub fn leaves_the_notes(self) -> bool {
+        matches!(
+            self,
+            Self::SaveProject
+                | Self::HearNotes
+                | Self::PlayPause
+                | Self::Stop
+                | Self::Repeat
+                | Self::Loop
+                | Self::Metronome
+                | Self::CountIn
+                | Self::StopTraining
+                | Self::FitAll
+                | Self::NextTheme
+        )
+    }
+
     /// Why it can't be done now, in words; `Ok` if it can.
     pub fn enabled(self, state: &State) -> Result<(), &'static str> {
         let training = state.training.job.is_some() || state.training.is_waiting_for_library;

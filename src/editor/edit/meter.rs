@@ -12,7 +12,8 @@ use crate::music::{BarGrid, Meter, MeterChange, Score, Tick};
 pub enum MeterEdit {
     /// From a tick on there is this meter: a new change, or another meter at one that is there.
     Set(MeterChange),
-    /// A change moves to another bar line, over one that may be there.
+    /// A change moves to another bar line after the start, over one that may be there: to
+    /// [`MeterEdit::rest`].
     Move {
         from: Tick,
         to: Tick,
@@ -21,6 +22,19 @@ pub enum MeterEdit {
 }
 
 impl MeterEdit {
+    /// Where the change at `from` comes to stand when it is moved to `to`: on the nearest line of
+    /// the bars that there are without it. The start of the piece keeps its own meter, and so the
+    /// first line is the one after it.
+    pub fn rest(score: &Score, from: Tick, to: Tick) -> Tick {
+        let others: Vec<MeterChange> =
+            score.meters.iter().copied().filter(|change| change.tick != from).collect();
+        let grid = BarGrid::new(score.tempo_map.ticks_per_quarter(), &others);
+        match nearest_bar_line(&grid, to) {
+            Tick::ZERO => grid.bar_at(Tick::ZERO).end,
+            line => line,
+        }
+    }
+
     pub(super) fn label(&self) -> String {
         match self {
             Self::Set(MeterChange { meter, .. }) => format!("Change meter to {meter}"),
@@ -34,8 +48,12 @@ impl MeterEdit {
         match *self {
             Self::Set(change) => set(&mut after, change)?,
             Self::Move { from, to } => {
+                if to == Tick::ZERO {
+                    return Err(EditError::First);
+                }
+                let tick = Self::rest(score, from, to);
                 let meter = take(&mut after, from)?;
-                set(&mut after, MeterChange { tick: to, meter })?;
+                put(&mut after, MeterChange { tick, meter });
             }
             Self::Delete(tick) => {
                 take(&mut after, tick)?;
@@ -52,10 +70,15 @@ fn set(score: &mut Score, change: MeterChange) -> Result<(), EditError> {
     }
     // A change that is there stays where it is, on a bar line by its being there.
     let tick = nearest_bar_line(&score.bar_grid(), change.tick);
-    score.meters.retain(|other| other.tick != tick);
-    score.meters.push(MeterChange { tick, meter });
-    score.meters.sort_by_key(|change| change.tick);
+    put(score, MeterChange { tick, meter });
     Ok(())
+}
+
+/// In the place of one at the same tick.
+fn put(score: &mut Score, change: MeterChange) {
+    score.meters.retain(|other| other.tick != change.tick);
+    score.meters.push(change);
+    score.meters.sort_by_key(|change| change.tick);
 }
 
 fn nearest_bar_line(grid: &BarGrid, tick: Tick) -> Tick {

@@ -34,6 +34,13 @@ impl App {
         self.clipboard_events(ctx, &mut actions);
         self.roll.take_keys(ctx);
         actions.extend(Command::pressed(ctx).map(AppAction::Run));
+        if self.roll.is_dragging() {
+            actions.retain(|action| !interrupts_a_drag(action));
+        } else if !actions.is_empty() {
+            // What the wheel has done is a step of its own, before what comes now.
+            let edit = self.roll.finish_wheel().map(DocumentAction::Edit);
+            actions.splice(0..0, edit.map(AppAction::Document));
+        }
         let dropped: Vec<_> = ctx.input(|input| {
             input.raw.dropped_files.iter().map(|file| file.path().to_owned()).collect()
         });
@@ -224,6 +231,16 @@ impl App {
         if self.state.export.is_some() && questions::export_ui(&ctx, &self.theme, &self.state) {
             self.cancel_export();
         }
+    }
+}
+
+/// Whether an action asked for by a key would change the notes, or what is chosen or shown of them,
+/// under the hand that is dragging some.
+fn interrupts_a_drag(action: &AppAction) -> bool {
+    match action {
+        AppAction::Document(_) => true,
+        AppAction::Run(command) => !command.leaves_the_notes(),
+        _ => false,
     }
 }
 

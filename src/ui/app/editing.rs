@@ -9,6 +9,7 @@ use crate::music::{Score, Tick};
 use crate::ui::action::{Actions, AppAction, DocumentAction};
 use crate::ui::command::Command;
 use crate::ui::edit_dialogs::{self, EditDialog};
+use crate::ui::piano_roll::MAX_HEARD;
 use crate::ui::state::Shown;
 use crate::ui::widgets::counted;
 
@@ -196,7 +197,7 @@ impl App {
         let document = &self.state.document;
         let mut notes = document.selection.notes(document.history.score()).peekable();
         let Some(first) = notes.peek().map(|note| note.start) else { return };
-        let chord = notes.take_while(|note| note.start == first).take(Self::MAX_HEARD);
+        let chord = notes.take_while(|note| note.start == first).take(MAX_HEARD);
         let chord: Vec<_> = chord.map(|note| (note.pitch, note.velocity)).collect();
         self.audition(&chord);
     }

@@ -13,8 +13,6 @@ use crate::ui::tasks::Answer;
 impl App {
     /// How long a key that is clicked sounds, in seconds.
     const AUDITION_SECS: f32 = 0.5;
-    /// Notes of a chord that are let sound at once when they are touched.
-    pub(super) const MAX_HEARD: usize = 10;
 
     pub(super) fn sound_action(&mut self, action: SoundAction) {
         match action {

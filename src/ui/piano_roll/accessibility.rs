@@ -42,7 +42,7 @@ impl PianoRollEditor {
             focused = Some(id);
         }
         if self.shows_caret(frame) {
-            let pitch = text::spoken_pitch(self.caret.pitch);
+            let pitch = text::spoken_pitch(self.on_scale(self.caret.pitch, false));
             let place = text::spoken_place(self.caret.tick, &frame.index);
             let rect = self.caret_rect(frame).intersect(frame.regions.canvas);
             let id = frame.id.with("caret");

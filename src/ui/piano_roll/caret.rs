@@ -77,13 +77,32 @@ impl PianoRollEditor {
     /// Writes a note at the caret and goes on after it, with nothing selected, so that the next
     /// one can be written.
     pub(super) fn write_at_caret(&mut self, frame: &RollFrame<'_>, out: &mut RollResponse) {
-        let note = self.note_like_the_last(frame, self.caret.tick, self.caret.pitch);
+        let pitch = self.on_scale(self.caret.pitch, false);
+        let note = self.note_like_the_last(frame, self.caret.tick, pitch);
         self.model = Some(note);
         out.audition.push((note.pitch, note.velocity));
         out.edit = Some(ScoreEdit::Add { notes: vec![note] });
         out.selection = Some(Selection::new());
         self.caret.tick = note.end();
         self.move_caret(0, 0);
+    }
+
+    /// The pitch that is written for one asked for: on the scale, if the user wants that.
+    pub(super) fn on_scale(&self, pitch: Pitch, is_free: bool) -> Pitch {
+        self.snap_scale(is_free).map_or(pitch, |scale| scale.nearest(pitch))
+    }
+
+    /// By how many semitones a key that asks for some moves a pitch: unless it asks for octaves,
+    /// each is a degree of the scale, if notes snap to that.
+    pub(super) fn semitones_from(&self, pitch: Pitch, semitones: i32) -> i32 {
+        let Some(scale) = self.snap_scale(false).filter(|_| semitones % 12 != 0) else {
+            return semitones;
+        };
+        // A pitch beside the scale comes to lie on it.
+        let ahead = (1..=127).map_while(|by| pitch.transposed(semitones.signum() * by));
+        let n_degrees = semitones.unsigned_abs() as usize;
+        let reached = ahead.filter(|pitch| scale.contains(*pitch)).take(n_degrees).last();
+        reached.map_or(0, |to| i32::from(to.number()) - i32::from(pitch.number()))
     }
 
     /// A note as long and strong as the one touched last, and of its part.
@@ -117,7 +136,8 @@ impl PianoRollEditor {
     }
 
     pub(super) fn caret_rect(&self, frame: &RollFrame<'_>) -> Rect {
-        let note = self.note_like_the_last(frame, self.caret.tick, self.caret.pitch);
+        let pitch = self.on_scale(self.caret.pitch, false);
+        let note = self.note_like_the_last(frame, self.caret.tick, pitch);
         let left = self.viewport.x_from_tick(f64::from(note.start.0));
         let right = self.viewport.x_from_tick(f64::from(note.end().0));
         let top = self.viewport.y_from_pitch(note.pitch.number());

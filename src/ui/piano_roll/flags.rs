@@ -1,5 +1,5 @@
-//! Tempos and meters as flags over the ruler: clicking one changes it, dragging moves it, Delete
-//! deletes it, a right-click sets another.
+//! Tempos and meters as flags over the ruler: a click shows its numbers, to be changed or deleted,
+//! dragging moves it, a right-click sets another.
 
 use egui::{
     Align2, Area, CornerRadius, CursorIcon, DragValue, Frame, Key, Modifiers, Order, Pos2, Rect,
@@ -11,7 +11,8 @@ use crate::editor::{MeterEdit, ScoreEdit, TempoEdit};
 use crate::music::{Meter, MeterChange, TempoChange, Tick};
 use crate::ui::theme::{HALF_SPACE, SPACE, Theme};
 
-/// Quarter notes a minute that can be written: what a MIDI file can hold.
+/// Quarter notes a minute that can be written. Files hold odder ones, which stay as they are until
+/// another number is written.
 const TEMPOS: std::ops::RangeInclusive<f64> = 4.0..=6000.0;
 /// The denominators that can be chosen, as powers of two.
 const DENOMINATORS: std::ops::RangeInclusive<u8> = 0..=Meter::MAX_DENOMINATOR_POWER;
@@ -90,6 +91,7 @@ pub struct Flags {
     open: Option<OpenFlag>,
     /// Where the menu of the ruler was asked for.
     menu_tick: Tick,
+    /// Delete was pressed for the open one.
     deletes: bool,
 }
 
@@ -99,6 +101,21 @@ struct OpenFlag {
     pos: Pos2,
     /// Not drawn yet: the click that opened it isn't one beside it.
     is_fresh: bool,
+    /// It is in the score, not only about to be set.
+    is_set: bool,
+    /// It was to be deleted and can't be.
+    is_refused: bool,
+}
+
+impl OpenFlag {
+    /// The edit that deletes it, or why it can't be.
+    fn deleted(&self) -> Result<ScoreEdit, &'static str> {
+        match self.flag.deleted() {
+            None => Err("A piece begins with a tempo and a meter, which can be changed only"),
+            Some(_) if !self.is_set => Err("It isn't in the piece yet"),
+            Some(edit) => Ok(edit),
+        }
+    }
 }
 
 /// A flag where it stands on the screen.
@@ -118,8 +135,12 @@ impl Flags {
 
     /// Forgets what was being done: the score is another.
     pub fn reset(&mut self) {
-        self.drag = None;
-        self.open = None;
+        *self = Self { menu_tick: self.menu_tick, ..Self::default() };
+    }
+
+    /// Whether a flag is being dragged.
+    pub fn is_busy(&self) -> bool {
+        self.drag.is_some()
     }
 }
 
@@ -127,6 +148,8 @@ impl PianoRollEditor {
     pub(super) fn flags_ui(&mut self, ui: &Ui, frame: &RollFrame<'_>, out: &mut RollResponse) {
         let rect = frame.regions.flags;
         if !rect.is_positive() {
+            // What isn't seen must not take the keys.
+            self.flags.reset();
             return;
         }
         let painter = ui.painter_at(rect);
@@ -145,7 +168,7 @@ impl PianoRollEditor {
                 self.touch_flag(ui, frame, &response, flag, out);
             }
             paint_flag(&painter, rect, &words, response.hovered(), theme);
-            response.on_hover_text("Click to change it, drag to move it, Delete to delete it");
+            response.on_hover_text("Click to change or delete it, drag to move it");
         }
         self.open_flag_ui(ui, frame, out);
     }
@@ -206,7 +229,8 @@ impl PianoRollEditor {
         }
         if response.clicked() {
             let pos = response.rect.left_bottom();
-            self.flags.open = Some(OpenFlag { flag, pos, is_fresh: true });
+            self.flags.open =
+                Some(OpenFlag { flag, pos, is_fresh: true, is_set: true, is_refused: false });
         }
         // Those that begin the piece stay there.
         if response.drag_started() && flag.tick() > Tick::ZERO {
@@ -234,13 +258,12 @@ impl PianoRollEditor {
 
     /// Where a dragged flag comes to rest: a meter on a bar line, a tempo on the grid.
     fn flag_rest(&self, ui: &Ui, frame: &RollFrame<'_>, flag: Flag, x: f32) -> Tick {
-        let snapped = self.snapped_x(ui, frame, x);
-        if matches!(flag, Flag::Tempo(_)) {
-            return snapped.max(Tick(1));
+        match flag {
+            Flag::Tempo(_) => self.snapped_x(ui, frame, x).max(Tick(1)),
+            Flag::Meter(change) => {
+                MeterEdit::rest(frame.index.score(), change.tick, self.free_x(x))
+            }
         }
-        let bar = frame.index.bars().at(snapped);
-        let middle = bar.start.0 + (bar.end.0 - bar.start.0) / 2;
-        if snapped.0 > middle { bar.end } else { bar.start }
     }
 
     /// A right-click on the ruler: what can be set there.
@@ -270,7 +293,14 @@ impl PianoRollEditor {
                 if ui.button(words).clicked() {
                     let x = self.viewport.x_from_tick(f64::from(tick.0));
                     let pos = pos2(x, frame.regions.ruler.bottom());
-                    self.flags.open = Some(OpenFlag { flag, pos, is_fresh: true });
+                    let is_set = match flag {
+                        Flag::Tempo(_) => {
+                            score.tempo_map.changes().iter().any(|change| change.tick == tick)
+                        }
+                        Flag::Meter(_) => score.meters.iter().any(|change| change.tick == tick),
+                    };
+                    self.flags.open =
+                        Some(OpenFlag { flag, pos, is_fresh: true, is_set, is_refused: false });
                     ui.close();
                 }
             }
@@ -284,19 +314,15 @@ impl PianoRollEditor {
     /// The numbers of the open flag, in a small window under it.
     fn open_flag_ui(&mut self, ui: &Ui, frame: &RollFrame<'_>, out: &mut RollResponse) {
         let Some(mut open) = self.flags.open else { return };
-        if std::mem::take(&mut self.flags.deletes) {
-            self.flags.open = None;
-            out.edit = open.flag.deleted();
-            return;
-        }
-        let mut answer = None;
+        // What can't be deleted stays open and says why.
+        let mut answer = std::mem::take(&mut self.flags.deletes).then_some(Answer::Delete);
         let area = Area::new(frame.id.with("open flag"))
             .order(Order::Foreground)
             .fixed_pos(open.pos + vec2(0.0, HALF_SPACE))
             .constrain(true)
             .show(ui.ctx(), |ui| {
                 Frame::popup(ui.style()).show(ui, |ui| {
-                    answer = form_ui(ui, &mut open);
+                    answer = form_ui(ui, &mut open).or(answer);
                 });
             });
         let (enter, escape) =
@@ -308,11 +334,15 @@ impl PianoRollEditor {
             answer => answer,
         };
         open.is_fresh = false;
-        self.flags.open = answer.is_none().then_some(open);
+        self.flags.open = None;
         match answer {
             Some(Answer::Set) => out.edit = Some(open.flag.set()),
-            Some(Answer::Delete) => out.edit = open.flag.deleted(),
-            Some(Answer::Close) | None => {}
+            Some(Answer::Close) => {}
+            Some(Answer::Delete) => match open.deleted() {
+                Ok(edit) => out.edit = Some(edit),
+                Err(_) => self.flags.open = Some(OpenFlag { is_refused: true, ..open }),
+            },
+            None => self.flags.open = Some(open),
         }
     }
 }
@@ -334,19 +364,31 @@ fn form_ui(ui: &mut Ui, open: &mut OpenFlag) -> Option<Answer> {
         if ui.button("Set").on_hover_text("Enter").clicked() {
             answer = Some(Answer::Set);
         }
-        let can_delete = open.flag.tick() > Tick::ZERO;
-        let delete = ui.add_enabled(can_delete, egui::Button::new("Delete"));
-        let why = "A piece begins with a tempo and a meter, which can be changed only";
-        if delete.on_disabled_hover_text(why).on_hover_text("Delete").clicked() {
+        let can_delete = open.deleted();
+        let delete = ui.add_enabled(can_delete.is_ok(), egui::Button::new("Delete"));
+        let delete = match can_delete {
+            Err(why) => delete.on_disabled_hover_text(why),
+            Ok(_) => delete,
+        };
+        if delete.clicked() {
             answer = Some(Answer::Delete);
         }
     });
+    if open.is_refused
+        && let Err(why) = open.deleted()
+    {
+        ui.label(why);
+    }
     answer
 }
 
 fn tempo_ui(ui: &mut Ui, change: &mut TempoChange, is_fresh: bool) {
     let mut tempo = (change.quarters_per_minute() * 100.0).round() / 100.0;
-    let field = DragValue::new(&mut tempo).range(TEMPOS).max_decimals(2).suffix(" bpm");
+    let field = DragValue::new(&mut tempo)
+        .range(TEMPOS)
+        .clamp_existing_to_range(false)
+        .max_decimals(2)
+        .suffix(" bpm");
     let response = ui.add(field.update_while_editing(false));
     response.widget_info(|| WidgetInfo::slider(true, tempo, "Tempo"));
     if is_fresh {
@@ -359,7 +401,8 @@ fn tempo_ui(ui: &mut Ui, change: &mut TempoChange, is_fresh: bool) {
 
 fn meter_ui(ui: &mut Ui, change: &mut MeterChange, is_fresh: bool) {
     let meter = &mut change.meter;
-    let field = DragValue::new(&mut meter.numerator).range(1..=64).update_while_editing(false);
+    let field = DragValue::new(&mut meter.numerator).range(1..=u8::MAX);
+    let field = field.update_while_editing(false);
     let response = ui.add(field);
     let beats = f64::from(meter.numerator);
     response.widget_info(|| WidgetInfo::slider(true, beats, "Beats in a bar"));

@@ -71,7 +71,8 @@ impl ScoreIndex {
         self.used
     }
 
-    /// The piece in runs whose gaps are too small to be seen where a pixel is so many ticks wide.
+    /// The piece in runs whose gaps are too small to be seen where a pixel is so many ticks wide,
+    /// rounded down to a power of two: one summary serves a range of zooms.
     pub fn summary(&self, ticks_per_pixel: f64) -> &Summary {
         // A float to integer cast saturates.
         let power = (ticks_per_pixel.max(1.0).log2().floor() as usize).min(31);

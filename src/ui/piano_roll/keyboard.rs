@@ -2,6 +2,7 @@
 
 use egui::{Role, Sense, Ui, WidgetInfo};
 
+use super::pointer::Hand;
 use super::{PianoRollEditor, RollFrame, RollResponse, paint};
 use crate::music::{Pitch, Velocity};
 
@@ -29,23 +30,18 @@ impl PianoRollEditor {
         let rect = frame.regions.keyboard;
         let response = ui.interact(rect, frame.id.with("keyboard"), Sense::click_and_drag());
         response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, "Keyboard"));
-        let (pos, pressed, down) = ui.input(|input| {
-            let pointer = &input.pointer;
-            (pointer.interact_pos(), pointer.primary_pressed(), pointer.primary_down())
-        });
-        let key = pos.and_then(|pos| paint::key_at(rect, &self.viewport, pos));
+        let hand = Hand::over(ui, &response);
+        let key = hand.pos.and_then(|pos| paint::key_at(rect, &self.viewport, pos));
         let velocity = Velocity::saturating(KEY_VELOCITY);
-        let is_on_it = response.is_pointer_button_down_on();
-        if pressed
-            && is_on_it
+        if hand.is_pressed
             && let Some(key) = key
         {
             out.key_touches.push(KeyTouch::Down(key, velocity));
             self.held_key = Some(key);
         }
         self.held_key?;
-        if !(down && is_on_it) {
-            // A press and its release may come in the same frame.
+        if !(hand.is_down && response.is_pointer_button_down_on()) {
+            // Maybe in the frame in which it was struck.
             out.key_touches.push(KeyTouch::Up);
             self.held_key = None;
         } else if key.is_some() && key != self.held_key {

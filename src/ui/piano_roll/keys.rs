@@ -4,7 +4,7 @@ use egui::{EventFilter, Key, Modifiers, Response, Ui};
 
 use super::caret::RollCaret;
 use super::gesture::{Gesture, MoveNotes, ResizeNotes};
-use super::{PianoRollEditor, RollFrame, RollResponse, text};
+use super::{MAX_HEARD, PianoRollEditor, RollFrame, RollResponse, text};
 use crate::editor::{ScoreEdit, Selection, selected_notes};
 use crate::music::{Note, Tick};
 
@@ -14,7 +14,7 @@ enum Wish {
     Cancel,
     SelectAll,
     Delete,
-    /// Grid steps and semitones.
+    /// Grid steps, and semitones or degrees of the scale.
     Move(i64, i32),
     /// Bars.
     MoveBars(i64),
@@ -23,6 +23,21 @@ enum Wish {
     Walk(Way),
     /// A note at the caret.
     Write,
+}
+
+impl Wish {
+    /// What the key asks for that was pressed so often at once.
+    fn repeated(self, n_presses: usize) -> Self {
+        let n = i32::try_from(n_presses).unwrap_or(i32::MAX);
+        match self {
+            Self::Move(steps, semitones) => {
+                Self::Move(steps * i64::from(n), semitones.saturating_mul(n))
+            }
+            Self::MoveBars(bars) => Self::MoveBars(bars * i64::from(n)),
+            Self::Lengthen(steps) => Self::Lengthen(steps * i64::from(n)),
+            once => once,
+        }
+    }
 }
 
 /// From note to note.
@@ -90,10 +105,15 @@ impl PianoRollEditor {
                 Wish::Delete | Wish::Lengthen(_) => !frame.view.selection.is_empty(),
             };
             // A key without a meaning now is left to others.
-            if is_possible && ui.input_mut(|input| input.consume_key(modifiers, key)) {
+            if !is_possible {
+                continue;
+            }
+            // In a slow frame a key may come more than once.
+            let n_presses = ui.input_mut(|input| input.count_and_consume_key(modifiers, key));
+            if n_presses > 0 {
                 match wish {
                     Wish::Cancel => self.cancel(response, frame, out),
-                    wish => self.fulfil(wish, frame, out),
+                    wish => self.fulfil(wish.repeated(n_presses), frame, out),
                 }
                 return;
             }
@@ -154,7 +174,10 @@ impl PianoRollEditor {
     fn step_caret(&mut self, wish: Wish, frame: &RollFrame<'_>) {
         let (step, bar) = self.steps(frame, self.caret.tick);
         match wish {
-            Wish::Move(steps, semitones) => self.move_caret(steps * step, semitones),
+            Wish::Move(steps, semitones) => {
+                let semitones = self.semitones_from(self.caret.pitch, semitones);
+                self.move_caret(steps * step, semitones);
+            }
             Wish::MoveBars(bars) => self.move_caret(bars * bar, 0),
             _ => {}
         }
@@ -182,6 +205,8 @@ impl PianoRollEditor {
                 None
             }
             Wish::Move(steps, semitones) => {
+                // The others keep their distance to the first one, as when it is dragged.
+                let semitones = self.semitones_from(first.pitch, semitones);
                 MoveNotes::by(notes, steps * step, semitones, rows).map(Gesture::Move)
             }
             Wish::MoveBars(bars) => MoveNotes::by(notes, bars * bar, 0, rows).map(Gesture::Move),
@@ -200,7 +225,7 @@ impl PianoRollEditor {
         self.caret = RollCaret { tick: now.start, pitch: now.pitch };
         if moved.semitones() != 0 {
             let with_first = |note: &Note| note.start == first.start;
-            let chord = moved.preview().into_iter().filter(with_first).take(10);
+            let chord = moved.preview().into_iter().filter(with_first).take(MAX_HEARD);
             out.audition.extend(chord.map(|note| (note.pitch, note.velocity)));
         }
     }

@@ -73,6 +73,9 @@ pub use viewport::Viewport;
 /// Lines that notes snap to are at least so far apart when the grid follows the zoom, in points.
 const MIN_GRID: f64 = 12.0;
 
+/// Notes of a chord that are let sound at once when it is touched or moved.
+pub const MAX_HEARD: usize = 10;
+
 /// What the roll shows.
 ///
 /// Scores come in an [`Arc`] so that the roll sees by the pointer whether it must look through
@@ -234,7 +237,15 @@ impl PianoRollEditor {
 
     /// A roll for another piece, with the same options, tool and grid.
     pub fn for_another_piece(&self) -> Self {
-        Self { options: self.options, tool: self.tool, grid: self.grid, ..Self::default() }
+        Self {
+            options: self.options,
+            tool: self.tool,
+            grid: self.grid,
+            // What is held down now is let go in this one.
+            held_key: self.held_key,
+            ruler_drag: self.ruler_drag.filter(|drag| drag.is_seek()),
+            ..Self::default()
+        }
     }
 
     /// Shows the whole piece.
@@ -251,6 +262,21 @@ impl PianoRollEditor {
     /// window see them.
     pub fn take_keys(&mut self, ctx: &egui::Context) {
         self.flags.take_keys(ctx);
+    }
+
+    /// Whether something is being dragged: until it is let go, nothing else should be done to the
+    /// piece.
+    pub fn is_dragging(&self) -> bool {
+        let has_gesture = self.gesture.as_ref().is_some_and(|gesture| !gesture.is_of_wheel());
+        has_gesture || self.ruler_drag.is_some() || self.lanes.is_busy() || self.flags.is_busy()
+    }
+
+    /// Ends what the wheel has done so far, before something else is done to the piece.
+    pub fn finish_wheel(&mut self) -> Option<ScoreEdit> {
+        let gesture = self.gesture.take_if(|gesture| gesture.is_of_wheel())?;
+        let edit = gesture.edit();
+        self.ended = Some(gesture);
+        edit
     }
 
     /// Shows a take from its start, with all its pitches: for one just chosen or just finished.
@@ -276,9 +302,9 @@ impl PianoRollEditor {
         ui.allocate_rect(regions.whole, Sense::hover());
         let mut out = RollResponse::default();
         if regions.canvas.width() < 1.0 || regions.canvas.height() < 1.0 {
+            self.let_go(&mut out);
             return out;
         }
-        self.ended = None;
         let shown = Arc::clone(view.streaming.unwrap_or(view.score));
         if view.streaming.is_some() {
             self.step_behind_take();
@@ -302,6 +328,7 @@ impl PianoRollEditor {
         let held_key = self.keyboard_ui(ui, &frame, &mut out);
         let hovered = self.canvas_ui(ui, &frame, &mut out);
         self.paint(ui, &frame, held_key, hovered.as_ref(), &mut out);
+        self.ended = None;
         self.flags_ui(ui, &frame, &mut out);
         self.minimap_ui(ui, &frame);
         if let Some(canvas) = &out.canvas {
@@ -311,6 +338,17 @@ impl PianoRollEditor {
             ui.ctx().request_repaint();
         }
         out
+    }
+
+    /// Without room for anything nothing can be held either.
+    fn let_go(&mut self, out: &mut RollResponse) {
+        out.key_touches.extend(self.held_key.take().map(|_| KeyTouch::Up));
+        out.ends_scrub = self.ruler_drag.take().is_some_and(RulerDrag::is_scrub);
+        self.gesture = None;
+        self.ended = None;
+        self.press = None;
+        self.lanes.reset();
+        self.flags.reset();
     }
 
     /// What is known of the score shown; looked through anew only when it is another.
@@ -323,6 +361,8 @@ impl PianoRollEditor {
         self.press = None;
         self.lanes.reset();
         self.flags.reset();
+        // The playhead is dragged through a take that grows, too.
+        self.ruler_drag = self.ruler_drag.filter(|drag| drag.is_seek());
         let index = Arc::new(ScoreIndex::new(score));
         let ticks_per_quarter = |index: &ScoreIndex| index.score().tempo_map.ticks_per_quarter();
         let was = self.index.as_deref().map(ticks_per_quarter);

@@ -8,12 +8,39 @@ use super::gesture::{
     RollPoint,
 };
 use super::hit::{Hit, Zone, hit, note_rect};
-use super::{MenuPlace, PianoRollEditor, RollFrame, RollResponse, Tool, paint, text};
+use super::{MAX_HEARD, MenuPlace, PianoRollEditor, RollFrame, RollResponse, Tool, paint, text};
 use crate::editor::{NoteKey, ScoreEdit, Selection, operations, selected_notes};
 use crate::music::{Note, Pitch, Tick};
 
-/// Notes of a chord that are let sound at once while it is dragged.
-const MAX_HEARD: usize = 10;
+/// What the hand at the mouse does to an area: its primary button.
+#[derive(Clone, Copy)]
+pub struct Hand {
+    pub pos: Option<Pos2>,
+    /// It pressed the button on the area, in this frame.
+    pub is_pressed: bool,
+    /// It holds the button, wherever that was pressed.
+    pub is_down: bool,
+    pub modifiers: Modifiers,
+}
+
+impl Hand {
+    pub fn over(ui: &Ui, response: &Response) -> Self {
+        // A press and its release may come in the same frame; then it is a click at once.
+        let is_on_it =
+            response.is_pointer_button_down_on() || response.clicked_by(PointerButton::Primary);
+        ui.input(|input| Self {
+            pos: input.pointer.interact_pos(),
+            is_pressed: input.pointer.primary_pressed() && is_on_it,
+            is_down: input.pointer.primary_down(),
+            modifiers: input.modifiers,
+        })
+    }
+
+    /// Where it pressed the button in this frame, if it did.
+    pub fn pressed_at(&self) -> Option<Pos2> {
+        self.pos.filter(|_| self.is_pressed)
+    }
+}
 
 /// Where the mouse button went down, and on what.
 #[derive(Clone, Copy)]
@@ -41,17 +68,9 @@ impl PianoRollEditor {
         let n_notes = text::n_notes(frame.index.score().notes().len());
         let words = format!("Piano roll, {n_notes}, {} selected", frame.view.selection.len());
         response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, words.clone()));
-        let (pos, pressed, modifiers) = ui.input(|input| {
-            let pointer = &input.pointer;
-            (pointer.interact_pos(), pointer.primary_pressed(), input.modifiers)
-        });
-        // A press and its release may come in the same frame.
-        let is_pressed =
-            response.is_pointer_button_down_on() || response.clicked_by(PointerButton::Primary);
-        if pressed
-            && is_pressed
-            && let Some(pos) = pos
-        {
+        let hand = Hand::over(ui, &response);
+        let Hand { pos, modifiers, .. } = hand;
+        if let Some(pos) = hand.pressed_at() {
             response.request_focus();
             self.press(frame, pos, modifiers, out);
         }
@@ -374,7 +393,7 @@ impl PianoRollEditor {
     fn note_at(&self, frame: &RollFrame<'_>, point: RollPoint, modifiers: Modifiers) -> Note {
         let start = self.cell(frame, point, modifiers.alt);
         let pitch = Pitch::new(point.pitch).unwrap_or(Pitch::MIDDLE_C);
-        let pitch = self.snap_scale(modifiers.alt).map_or(pitch, |scale| scale.nearest(pitch));
+        let pitch = self.on_scale(pitch, modifiers.alt);
         self.note_like_the_last(frame, start, pitch)
     }
 

@@ -3,6 +3,7 @@
 
 use egui::{CursorIcon, Key, Modifiers, Pos2, Role, Sense, Ui, WidgetInfo};
 
+use super::pointer::Hand;
 use super::{PianoRollEditor, RollFrame, RollResponse, text};
 use crate::editor::Selection;
 use crate::music::Tick;
@@ -19,6 +20,15 @@ pub enum RulerDrag {
 }
 
 impl RulerDrag {
+    pub fn is_seek(&self) -> bool {
+        matches!(self, Self::Seek { .. })
+    }
+
+    /// Whether the playhead has been dragged, not only placed.
+    pub fn is_scrub(self) -> bool {
+        matches!(self, Self::Seek { has_moved: true, .. })
+    }
+
     fn moved_to(self, tick: Tick) -> Self {
         match self {
             Self::Seek { at, has_moved } => {
@@ -39,19 +49,12 @@ impl PianoRollEditor {
         let rect = frame.regions.ruler;
         let response = ui.interact(rect, frame.id.with("ruler"), Sense::click_and_drag());
         response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, "Ruler"));
-        let (pos, pressed, down, modifiers) = ui.input(|input| {
-            let pointer = &input.pointer;
-            let (pressed, down) = (pointer.primary_pressed(), pointer.primary_down());
-            (pointer.interact_pos(), pressed, down, input.modifiers)
-        });
-        let pos = pos.map(|pos| pos.clamp(rect.left_top(), rect.right_bottom()));
-        if pressed
-            && response.is_pointer_button_down_on()
-            && let Some(pos) = pos
-        {
-            self.press_ruler(ui, frame, pos, modifiers, out);
+        let mut hand = Hand::over(ui, &response);
+        hand.pos = hand.pos.map(|pos| pos.clamp(rect.left_top(), rect.right_bottom()));
+        if let Some(pos) = hand.pressed_at() {
+            self.press_ruler(ui, frame, pos, hand.modifiers, out);
         }
-        self.drag_ruler(ui, frame, pos, down, out);
+        self.drag_ruler(ui, frame, hand, out);
         if let Some(pos) = response.hover_pos() {
             self.hover_ruler(ui, frame, pos, out);
         }
@@ -83,13 +86,12 @@ impl PianoRollEditor {
         &mut self,
         ui: &Ui,
         frame: &RollFrame<'_>,
-        pos: Option<Pos2>,
-        is_down: bool,
+        Hand { pos, is_down, .. }: Hand,
         out: &mut RollResponse,
     ) {
         let Some(drag) = self.ruler_drag else { return };
         if ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape)) {
-            out.ends_scrub = matches!(drag, RulerDrag::Seek { has_moved: true, .. });
+            out.ends_scrub = drag.is_scrub();
             self.ruler_drag = None;
             return;
         }
@@ -161,9 +163,15 @@ impl PianoRollEditor {
         (distance(moving) <= LOOP_GRAB).then_some((fixed, moving))
     }
 
-    /// The tick at a height of the window, on the grid unless Alt is held.
+    /// The tick at a place across the window, whatever the grid.
+    pub(super) fn free_x(&self, x: f32) -> Tick {
+        // Casts from float saturate.
+        Tick(self.viewport.tick_from_x(x).max(0.0).round() as u32)
+    }
+
+    /// The tick at a place across the window, on the grid unless Alt is held.
     pub(super) fn snapped_x(&self, ui: &Ui, frame: &RollFrame<'_>, x: f32) -> Tick {
-        let free = Tick(self.viewport.tick_from_x(x).max(0.0).round() as u32);
+        let free = self.free_x(x);
         let tempo_map = &frame.index.score().tempo_map;
         self.surroundings(ui, &frame.index).snap.map_or(free, |step| {
             step.nearest(free, frame.index.bars(), tempo_map.ticks_per_quarter())

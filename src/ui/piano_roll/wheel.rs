@@ -6,6 +6,7 @@ use super::gesture::{ChangeVelocity, Gesture};
 use super::hit::{Hit, hit};
 use super::{PianoRollEditor, RollFrame, RollResponse};
 use crate::editor::{NoteKey, selected_notes};
+use crate::music::Note;
 
 /// Notches over the velocity lane that come so soon after one another are one step, in seconds.
 const WHEEL_STEP_SECS: f64 = 0.6;
@@ -19,8 +20,12 @@ impl PianoRollEditor {
     pub(super) fn wheel(&mut self, ui: &Ui, frame: &RollFrame<'_>, out: &mut RollResponse) {
         let (pos, modifiers) = ui.input(|input| (input.pointer.hover_pos(), input.modifiers));
         let is_in_lane = pos.is_some_and(|pos| self.turns_velocity(ui, frame, pos));
-        if matches!(self.gesture, Some(Gesture::Velocity(_))) && !modifiers.alt && !is_in_lane {
-            self.finish(frame, out);
+        if let Some(Gesture::Velocity(change)) = &self.gesture {
+            let note = pos.and_then(|pos| self.turned_at(frame, pos));
+            let is_elsewhere = note.is_some_and(|note| !change.changes(&note));
+            if is_elsewhere || (!modifiers.alt && !is_in_lane) {
+                self.finish(frame, out);
+            }
         }
         let whole = frame.regions.whole;
         let Some(pos) = pos.filter(|_| ui.rect_contains_pointer(whole)) else { return };
@@ -65,6 +70,12 @@ impl PianoRollEditor {
         turns
     }
 
+    /// The note at a point whose velocity the wheel changes.
+    fn turned_at(&self, frame: &RollFrame<'_>, pos: Pos2) -> Option<Note> {
+        let hit = hit(&frame.index, &self.viewport, frame.view.selection, pos);
+        hit.map(|Hit { note, .. }| note).or_else(|| self.bar_at(frame, pos))
+    }
+
     fn turn_velocity(&mut self, ui: &Ui, frame: &RollFrame<'_>, pos: Pos2) {
         let notches: f32 = ui.input(|input| input.events.iter().map(wheel_notches).sum());
         if notches == 0.0 || !frame.is_editable() {
@@ -76,9 +87,8 @@ impl PianoRollEditor {
             return;
         }
         let selection = frame.view.selection;
-        let hit = hit(&frame.index, &self.viewport, selection, pos).map(|Hit { note, .. }| note);
-        let hit = hit.or_else(|| self.bar_at(frame, pos));
-        let Some(note) = hit.filter(|_| self.gesture.is_none()) else { return };
+        let hit = self.turned_at(frame, pos).filter(|_| self.gesture.is_none());
+        let Some(note) = hit else { return };
         let notes = if selection.contains(&NoteKey::from(&note)) {
             selected_notes(frame.index.score(), selection).copied().collect()
         } else {

@@ -67,6 +67,11 @@ pub enum Gesture {
 }
 
 impl Gesture {
+    /// Whether the wheel drives it, not the pointer: it goes on until the wheel rests.
+    pub fn is_of_wheel(&self) -> bool {
+        matches!(self, Self::Velocity(_))
+    }
+
     /// The pointer went somewhere.
     pub fn update(&mut self, point: RollPoint, surroundings: Surroundings<'_>) {
         match self {

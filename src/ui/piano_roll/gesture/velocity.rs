@@ -16,6 +16,11 @@ impl ChangeVelocity {
         Self { grabbed, notes, by: 0 }
     }
 
+    /// Whether a note, as it was when this began, is one of its own.
+    pub fn changes(&self, note: &Note) -> bool {
+        self.notes.contains(note)
+    }
+
     pub fn add(&mut self, by: i32) {
         // Turning back must act at once, even after turning on far beyond the end.
         self.by = (self.by + by).clamp(-126, 126);

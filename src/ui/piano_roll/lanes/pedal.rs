@@ -10,6 +10,7 @@ use egui::{
 use super::lane_title;
 use crate::editor::{PedalEdit, ScoreEdit};
 use crate::music::{PedalSpan, Tick};
+use crate::ui::piano_roll::pointer::Hand;
 use crate::ui::piano_roll::{PianoRollEditor, RollFrame, RollResponse, text};
 use crate::ui::theme::{HALF_SPACE, Theme};
 
@@ -97,27 +98,20 @@ impl PianoRollEditor {
         let rect = frame.regions.in_time(lane);
         let response = ui.interact(rect, frame.id.with("pedal"), Sense::click_and_drag());
         response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, "Sustain pedal"));
-        let (pos, pressed, down, modifiers) = ui.input(|input| {
-            let pointer = &input.pointer;
-            let (pressed, down) = (pointer.primary_pressed(), pointer.primary_down());
-            (pointer.interact_pos(), pressed, down, input.modifiers)
-        });
-        if pressed
-            && response.is_pointer_button_down_on()
-            && let Some(pos) = pos
-        {
+        let hand = Hand::over(ui, &response);
+        if let Some(pos) = hand.pressed_at() {
             match frame.is_editable() {
                 true => {
                     self.finish(frame, out);
-                    self.lanes.pedal = Some(self.pedal_press(ui, frame, pos, modifiers));
+                    self.lanes.pedal = Some(self.pedal_press(ui, frame, pos, hand.modifiers));
                 }
                 false => out.is_refused = true,
             }
         }
-        self.drag_pedal(ui, frame, pos, down, out);
+        self.drag_pedal(ui, frame, hand, out);
         if response.double_clicked()
             && frame.is_editable()
-            && let Some(span) = pos.and_then(|pos| self.span_at(frame, pos))
+            && let Some(span) = hand.pos.and_then(|pos| self.span_at(frame, pos))
         {
             let delete = PedalEdit::Delete { spans: vec![span] };
             out.edit = Some(ScoreEdit::Pedal(delete));
@@ -152,8 +146,7 @@ impl PianoRollEditor {
         &mut self,
         ui: &Ui,
         frame: &RollFrame<'_>,
-        pos: Option<Pos2>,
-        is_down: bool,
+        Hand { pos, is_down, .. }: Hand,
         out: &mut RollResponse,
     ) {
         let Some(drag) = self.lanes.pedal else { return };

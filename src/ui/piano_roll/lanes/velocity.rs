@@ -1,7 +1,8 @@
 //! How hard notes are struck: a bar for each. Dragging draws, Shift-dragging draws a straight
-//! line, the wheel changes the note under the pointer, a field takes a number.
+//! line, the wheel changes the note under the pointer and with a selected one all that are, a field
+//! takes a number for the selected notes.
 //!
-//! While notes are selected only those are changed; the others are faint.
+//! While notes are selected, dragging changes only those; the others are faint.
 
 use std::collections::BTreeMap;
 
@@ -14,6 +15,7 @@ use super::lane_title;
 use crate::editor::{NoteKey, operations};
 use crate::music::{Note, Velocity};
 use crate::ui::piano_roll::paint::{self, Quads};
+use crate::ui::piano_roll::pointer::Hand;
 use crate::ui::piano_roll::{PianoRollEditor, RollFrame, RollResponse, text};
 use crate::ui::theme::{HALF_SPACE, ROW, Theme};
 
@@ -91,25 +93,18 @@ impl PianoRollEditor {
         let rect = frame.regions.in_time(lane);
         let response = ui.interact(rect, frame.id.with("velocities"), Sense::click_and_drag());
         response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, "Velocities"));
-        let (pos, pressed, down, modifiers) = ui.input(|input| {
-            let pointer = &input.pointer;
-            let (pressed, down) = (pointer.primary_pressed(), pointer.primary_down());
-            (pointer.interact_pos(), pressed, down, input.modifiers)
-        });
-        if pressed
-            && response.is_pointer_button_down_on()
-            && let Some(pos) = pos
-        {
+        let hand = Hand::over(ui, &response);
+        if let Some(pos) = hand.pressed_at() {
             match frame.is_editable() {
                 true => {
                     self.finish(frame, out);
                     let point = self.velocity_point(rect, pos);
-                    self.lanes.velocity = Some(VelocityDrag::new(point, modifiers.shift));
+                    self.lanes.velocity = Some(VelocityDrag::new(point, hand.modifiers.shift));
                 }
                 false => out.is_refused = true,
             }
         }
-        self.draw_velocities(ui, frame, rect, pos, down, out);
+        self.draw_velocities(ui, frame, rect, hand, out);
         if response.hovered() && frame.is_editable() {
             ui.ctx().set_cursor_icon(CursorIcon::Crosshair);
         }
@@ -127,8 +122,7 @@ impl PianoRollEditor {
         ui: &Ui,
         frame: &RollFrame<'_>,
         rect: Rect,
-        pos: Option<Pos2>,
-        is_down: bool,
+        Hand { pos, is_down, .. }: Hand,
         out: &mut RollResponse,
     ) {
         let point = pos.map(|pos| self.velocity_point(rect, pos));
@@ -225,7 +219,7 @@ impl PianoRollEditor {
         quads.align_rect(Rect::from_min_max(min, pos2(x + BAR_WIDTH, rect.bottom())))
     }
 
-    /// From far away: the loudest of each column of pixels.
+    /// From far away: in each column of pixels the loudest of the runs of notes that begin there.
     fn add_columns(&self, quads: &mut Quads, frame: &RollFrame<'_>, rect: Rect) {
         let (theme, pixel) = (frame.view.theme, quads.pixel());
         let n_columns = (rect.width() / pixel).ceil().max(1.0) as usize;
