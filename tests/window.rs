@@ -50,7 +50,8 @@ fn train_compose_listen_export() {
     assert_eq!(import.score.notes().len(), take.score.notes().len());
 
     // It can't be edited where it is, and says how it could be.
-    window.drag(egui::pos2(700.0, 300.0), egui::pos2(760.0, 320.0));
+    // Left of the messages, which lie over the notes.
+    window.drag(egui::pos2(450.0, 300.0), egui::pos2(510.0, 320.0));
     assert!(window.sees("This is a take. Use puts it into the score"));
     window.press("Dismiss");
 
