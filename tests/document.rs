@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use common::window::Window;
 use egui::{Key, Modifiers};
-use egui_kittest::kittest::Queryable as _;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use etude::editor::{Grid, GridStep, NoteValue, Project, backup_path};
 use etude::music::{Note, Pitch, Score, TempoMap, Tick, Velocity, smf};
 use etude::ui::App;
@@ -249,6 +249,38 @@ fn recent_files_are_opened_from_the_menu_and_missing_ones_leave_it() {
     window.wait("the error is shown", |app| app.state.alert.is_some());
     assert_eq!(window.state().preferences.recent, [first]);
     assert_eq!(window.n_notes(), 3);
+}
+
+#[test]
+fn a_file_that_is_given_by_a_relative_path_is_remembered_by_its_whole_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = file(folder.path(), "near.etude", 3);
+    // From where the test runs up to the root, and down again.
+    let up = std::env::current_dir().unwrap().components().count() - 1;
+    let mut relative: PathBuf = std::iter::repeat_n("..", up).collect();
+    relative.push(path.strip_prefix("/").unwrap());
+    let mut window = Window::open_in(folder, Some(relative.clone()));
+    window.wait("the piece is in the roll", |app| n_notes(app) == 3);
+    let state = window.state();
+    let opened = state.document.path.clone().unwrap();
+    assert!(opened.is_absolute(), "{}", opened.display());
+    assert_eq!(state.preferences.recent, [opened.clone()]);
+    assert_eq!(std::fs::canonicalize(opened).unwrap(), std::fs::canonicalize(path).unwrap());
+}
+
+#[test]
+fn a_written_name_takes_the_place_of_the_proposed_one_and_keeps_the_ending() {
+    let mut window = Window::open(None);
+    clear(&mut window);
+    window.keys(Modifiers::COMMAND | Modifiers::SHIFT, Key::S);
+    window.harness.event(egui::Event::Text("waltz".to_owned()));
+    window.harness.run_steps(2);
+    let names: Vec<_> = window
+        .harness
+        .get_all_by_role(egui::accesskit::Role::TextInput)
+        .filter_map(|it| it.accesskit_node().value())
+        .collect();
+    assert_eq!(names.last().map(String::as_str), Some("waltz.etude"), "{names:?}");
 }
 
 #[test]

@@ -247,6 +247,59 @@ fn dialogs_are_applied_by_enter_and_remembered() {
 }
 
 #[test]
+fn a_dialog_begins_with_its_number_selected_and_refuses_what_is_none() {
+    let two = [note(0, 480, "C4"), note(480, 480, "E4")];
+    let w = &mut open(&two);
+    let write = |w: &mut Window, text: &str| {
+        w.harness.event(Event::Text(text.to_owned()));
+        w.harness.run_steps(2);
+    };
+    for (key, text, expected) in [
+        (Key::T, "-5", [note(0, 480, "G3"), note(480, 480, "B3")]),
+        (Key::X, "50", [note(0, 240, "C4"), note(480, 240, "E4")]),
+    ] {
+        set(w, &two);
+        w.keys(Modifiers::SHIFT, key);
+        write(w, text);
+        w.keys(Modifiers::NONE, Key::Enter);
+        assert!(!w.sees("Apply"));
+        assert_eq!(notes(w), expected, "what is written takes the number's place");
+        w.keys(Modifiers::COMMAND, Key::Z);
+    }
+    w.keys(Modifiers::SHIFT, Key::T);
+    for (text, words) in [("12-5", "“12-5” is no number"), ("500", "“500” is too much")] {
+        w.keys(Modifiers::COMMAND, Key::A);
+        write(w, text);
+        assert!(w.sees(words), "{text}");
+        w.keys(Modifiers::NONE, Key::Enter);
+        w.press("Apply");
+        assert!(w.sees("Apply") && w.sees(words), "{text} isn't applied");
+        assert_eq!(notes(w), two);
+    }
+    w.keys(Modifiers::NONE, Key::Escape);
+    assert_eq!(w.state().preferences.edits.transpose, -5, "what was refused is forgotten");
+    // It opens anew with the number that was applied.
+    w.keys(Modifiers::SHIFT, Key::T);
+    assert!(!w.sees("too much"));
+    w.keys(Modifiers::NONE, Key::Enter);
+    assert_eq!(notes(w), [note(0, 480, "G3"), note(480, 480, "B3")]);
+}
+
+#[test]
+fn enter_applies_from_a_list_too() {
+    let two = [note(0, 480, "C4"), note(480, 480, "E4")];
+    let w = &mut open(&two);
+    set(w, &two);
+    w.keys(Modifiers::SHIFT, Key::G);
+    let list = w.harness.get_all_by_role(Role::ComboBox).last().unwrap();
+    list.focus();
+    w.harness.run_steps(2);
+    w.keys(Modifiers::NONE, Key::Enter);
+    assert!(!w.sees("Apply"));
+    assert!(notes(w).iter().all(|note| note.length == Tick(240)));
+}
+
+#[test]
 fn escape_closes_a_dialog_and_changes_nothing() {
     let two = [note(0, 480, "C4"), note(480, 480, "E4")];
     let mut window = open(&two);

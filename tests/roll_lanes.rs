@@ -512,6 +512,36 @@ fn a_click_on_a_flag_changes_it_by_a_number() {
 }
 
 #[test]
+fn a_flags_number_is_written_over_and_refused_when_it_cant_be() {
+    for (flag, text, label) in [
+        ("Tempo 100 bpm at 2:3:000", "90", "Change tempo to 90"),
+        ("Meter 3/4 at 3:1:000", "5", "Change meter to 5/4"),
+    ] {
+        let mut roll = open_score(with_changes());
+        let pos = roll.area(flag).center();
+        roll.click_with(pos, PointerButton::Primary, Modifiers::NONE);
+        roll.run_steps(3);
+        roll.event(Event::Text(text.to_owned()));
+        roll.run_steps(1);
+        roll.event(Event::Text("12090".to_owned()));
+        roll.run_steps(1);
+        roll.key_press(Key::Enter);
+        roll.run_steps(2);
+        roll.get_by_label("Set").click();
+        roll.run_steps(2);
+        assert!(roll.query_by_label_contains("is too much").is_some(), "{flag}");
+        assert!(roll.state().labels.is_empty(), "{:?}", roll.state().labels);
+        for _ in 0..5 {
+            roll.key_press(Key::Backspace);
+            roll.run_steps(1);
+        }
+        roll.key_press(Key::Enter);
+        roll.run_steps(3);
+        assert_eq!(roll.state().labels, [label]);
+    }
+}
+
+#[test]
 fn flags_are_dragged_and_deleted() {
     let mut roll = open_score(with_changes());
     let from = roll.area("Tempo 100 bpm at 2:3:000").left_center() + vec2(3.0, 0.0);

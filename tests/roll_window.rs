@@ -186,3 +186,40 @@ fn a_loop_is_dragged_along_the_ruler_of_the_window() {
     press_exact(&mut window, "Remove the loop");
     assert_eq!(window.state().document.loop_range, None);
 }
+
+/// Clicks on the flag of that name, writes a number over its own and presses Enter.
+fn write_flag(window: &mut Window, flag: &str, text: &str) {
+    let pos = window.harness.get_by_label_contains(flag).rect().center();
+    window.harness.drag_at(pos);
+    window.harness.drop_at(pos);
+    window.harness.run_steps(4);
+    window.harness.event(egui::Event::Text(text.to_owned()));
+    window.harness.run_steps(2);
+    window.keys(Modifiers::NONE, Key::Enter);
+}
+
+#[test]
+fn the_playhead_stays_at_its_bar_when_the_tempo_changes() {
+    let mut window = open();
+    let tempo = |window: &Window| {
+        let map = &window.state().document.history.score().tempo_map;
+        map.changes()[0].quarters_per_minute().round()
+    };
+    let ruler = pos2(700.0, window.harness.get_by_label_contains("Tempo ").rect().center().y);
+    let before = tempo(&window);
+    // A click on the ruler under the flags takes the playhead there.
+    let ruler = ruler + egui::vec2(0.0, 18.0);
+    window.harness.drag_at(ruler);
+    window.harness.drop_at(ruler);
+    window.harness.run_steps(4);
+    let (tick, secs) = (window.state().score_playhead(), window.state().sound.playhead_secs);
+    assert!(tick.0 > 480, "{tick:?}");
+    write_flag(&mut window, "Tempo ", "33");
+    assert!((tempo(&window) - 33.0).abs() < 0.01, "{}", tempo(&window));
+    assert_eq!(window.state().score_playhead(), tick);
+    assert!((window.state().sound.playhead_secs - secs * before / 33.0).abs() < 0.2);
+    window.keys(Modifiers::COMMAND, Key::Z);
+    assert_eq!((tempo(&window), window.state().score_playhead()), (before, tick));
+    window.keys(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z);
+    assert_eq!((tempo(&window), window.state().score_playhead()), (33.0, tick));
+}

@@ -189,6 +189,10 @@ fn every_control_has_a_name_at_the_first_start() {
     window.wait("the built-in pieces are read", |app| app.state.library.corpus.is_some());
     window.harness.check_accessibility();
     assert!(window.sees("Press Compose at the right"));
+    window.keys(Modifiers::COMMAND, Key::Num2);
+    assert!(!window.sees("at the right"), "the panel is hidden");
+    assert!(window.sees("new music is written while you listen"));
+    window.keys(Modifiers::COMMAND, Key::Num2);
     for name in ["Train", "Compose", "Play"] {
         let found = window.harness.query_all_by_role_and_label(Role::Button, name).next();
         assert!(found.is_some(), "{name}");

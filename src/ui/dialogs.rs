@@ -81,11 +81,19 @@ impl Purpose {
         }
     }
 
-    /// The path with the ending it should have, if it is for writing and has none.
+    /// The path with the ending it should have, if it is for writing and has another or none:
+    /// what is no ending of that kind is a part of the name.
     pub fn with_extension(self, path: PathBuf) -> PathBuf {
-        match self.extensions().1.first() {
-            Some(extension) if self.form() == Form::Save && path.extension().is_none() => {
-                path.with_extension(extension)
+        let extensions = self.extensions().1;
+        let has = |path: &Path| {
+            path.extension().is_some_and(|it| extensions.iter().any(|e| it.eq_ignore_ascii_case(e)))
+        };
+        match extensions.first() {
+            Some(extension) if self.form() == Form::Save && !has(&path) => {
+                let mut path = path.into_os_string();
+                path.push(".");
+                path.push(extension);
+                path.into()
             }
             _ => path,
         }

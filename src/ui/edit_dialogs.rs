@@ -2,12 +2,16 @@
 //!
 //! Enter applies, Escape closes. What was set is remembered for the next time.
 
-use egui::{Context, Key, Response, RichText, Ui};
+use std::ops::RangeInclusive;
+
+use egui::emath::Numeric;
+use egui::{Context, Key, Modifiers, Response, RichText, Ui};
 
 use super::command::Command;
+use super::number_field::number_field;
 use super::state::{EditForm, TransposeBy};
 use super::theme::SPACE;
-use super::widgets::{self, choice, number, row};
+use super::widgets::{self, choice, row};
 use crate::editor::operations::{self, QuantizeEdges};
 use crate::editor::{Bars, Change, GridStep, Selection};
 use crate::music::{KeyScale, Score, Tick, Velocity};
@@ -82,24 +86,56 @@ impl EditDialog {
     }
 
     /// Its fields; the first is where the keyboard is when it opens.
-    fn fields(self, ui: &mut Ui, form: &mut EditForm, scale: KeyScale) -> Vec<Response> {
+    fn fields(self, fields: &mut Fields<'_>, form: &mut EditForm, scale: KeyScale) {
         match self {
-            Self::Quantize => quantize_fields(ui, form),
-            Self::Transpose => transpose_fields(ui, form, scale),
-            Self::SetLength => vec![row(ui, "Length", "How long each note becomes", |ui| {
+            Self::Quantize => quantize_fields(fields, form),
+            Self::Transpose => transpose_fields(fields, form, scale),
+            Self::SetLength => fields.add("Length", "How long each note becomes", |ui| {
                 step_choice(ui, "Length", &mut form.length)
-            })],
+            }),
             Self::ScaleLength => {
                 let tooltip = "200 makes notes twice as long, 50 half as long";
-                let percent = number(&mut form.length_percent, 1.0..=10_000.0, 1.0);
-                vec![row(ui, "Length in percent", tooltip, |ui| ui.add(percent))]
+                fields.number("Length in percent", tooltip, &mut form.length_percent, 1.0..=1e4);
             }
             Self::SetVelocity => {
                 let tooltip = "How hard the notes are struck, 1 to 127";
-                let velocity = number(&mut form.velocity, 1..=127, 0.5);
-                vec![row(ui, "Velocity", tooltip, |ui| ui.add(velocity))]
+                fields.number("Velocity", tooltip, &mut form.velocity, 1..=127);
             }
-            Self::Humanize => humanize_fields(ui, form),
+            Self::Humanize => humanize_fields(fields, form),
+        }
+    }
+}
+
+/// The fields of a dialog, one under the other.
+struct Fields<'a> {
+    ui: &'a mut Ui,
+    responses: Vec<Response>,
+    /// The field whose number can't be taken.
+    refused: Option<Response>,
+}
+
+impl Fields<'_> {
+    fn add(&mut self, name: &str, tooltip: &str, control: impl FnOnce(&mut Ui) -> Response) {
+        self.responses.push(row(self.ui, name, tooltip, control));
+    }
+
+    /// A number that is written; what can't be taken is said under it.
+    fn number<N: Numeric>(
+        &mut self,
+        name: &str,
+        tooltip: &str,
+        value: &mut N,
+        range: RangeInclusive<N>,
+    ) {
+        let begins = self.responses.is_empty();
+        let mut problem = None;
+        self.add(name, tooltip, |ui| {
+            let width = widgets::CONTROL_WIDTH;
+            number_field(ui, value, range, width, begins, &mut problem)
+        });
+        if let Some(words) = problem {
+            widgets::problem(self.ui, &words);
+            self.refused = self.refused.take().or(self.responses.last().cloned());
         }
     }
 }
@@ -110,26 +146,36 @@ pub fn ui(ctx: &Context, dialog: EditDialog, form: &mut EditForm, scale: KeyScal
         ui.set_width(SPACE * 40.0);
         ui.label(RichText::new(dialog.title()).strong());
         ui.add_space(SPACE);
+        // Enter applies wherever the keyboard is, except in a list that is open and on Cancel; so
+        // it is taken before a list could open by it or a number end being written.
         let before = ui.memory(|memory| memory.focused());
-        let fields = dialog.fields(ui, form, scale);
+        let is_free = !egui::Popup::is_any_open(ui.ctx());
+        let is_entered =
+            is_free && ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Enter));
+        let mut fields = Fields { ui, responses: Vec::new(), refused: None };
+        dialog.fields(&mut fields, form, scale);
+        let Fields { responses, refused, .. } = fields;
         ui.add_space(SPACE);
         let (apply, cancel) = ui.horizontal(|ui| (ui.button("Apply"), ui.button("Cancel"))).inner;
-        // The keyboard begins at the first number; where there is only a list, Enter applies.
         let first = match dialog {
             EditDialog::SetLength => &apply,
-            _ => fields.first().unwrap_or(&apply),
+            _ => responses.first().unwrap_or(&apply),
         };
-        let ids: Vec<_> = fields.iter().chain([&apply, &cancel]).map(|it| it.id).collect();
-        let is_elsewhere = before.is_none_or(|id| !ids.contains(&id));
-        let has_left_number = fields.iter().any(Response::lost_focus);
-        if is_elsewhere && !has_left_number && !egui::Popup::is_any_open(ui.ctx()) {
+        let mut ids = responses.iter().chain([&apply, &cancel]).map(|it| it.id);
+        let is_elsewhere = before.is_none_or(|before| !ids.any(|id| id == before));
+        if is_elsewhere && is_free && !first.has_focus() {
             first.request_focus();
         }
-        // Enter in a number ends writing it and applies; on Cancel it cancels.
-        let is_entered = ui.input(|input| input.key_pressed(Key::Enter))
-            && !cancel.has_focus()
-            && !egui::Popup::is_any_open(ui.ctx());
-        (apply.clicked() || is_entered, cancel.clicked())
+        let is_cancelled = cancel.clicked() || is_entered && before == Some(cancel.id);
+        let is_applied = (apply.clicked() || is_entered) && !is_cancelled;
+        match refused {
+            // The number that is to be written anew.
+            Some(refused) if is_applied => {
+                refused.request_focus();
+                (false, false)
+            }
+            _ => (is_applied, is_cancelled),
+        }
     });
     match response.inner {
         (_, true) => Answer::Cancelled,
@@ -139,17 +185,15 @@ pub fn ui(ctx: &Context, dialog: EditDialog, form: &mut EditForm, scale: KeyScal
     }
 }
 
-fn quantize_fields(ui: &mut Ui, form: &mut EditForm) -> Vec<Response> {
-    let strength = number(&mut form.strength_percent, 0.0..=100.0, 1.0);
+fn quantize_fields(fields: &mut Fields<'_>, form: &mut EditForm) {
     let tooltip = "How much of the way to the grid notes go: 100 is all of it";
-    let strength = row(ui, "Strength in percent", tooltip, |ui| ui.add(strength));
-    let swing = number(&mut form.swing_percent, 0.0..=100.0, 1.0);
+    fields.number("Strength in percent", tooltip, &mut form.strength_percent, 0.0..=100.0);
     let tooltip = "How late every second line is: 0 is straight, 100 the swing of triplets";
-    let swing = row(ui, "Swing in percent", tooltip, |ui| ui.add(swing));
-    let step = row(ui, "Grid", "How far apart the lines are", |ui| {
+    fields.number("Swing in percent", tooltip, &mut form.swing_percent, 0.0..=100.0);
+    fields.add("Grid", "How far apart the lines are", |ui| {
         step_choice(ui, "Grid", &mut form.quantize_step)
     });
-    let edges = row(ui, "What", "What is brought to the grid", |ui| {
+    fields.add("What", "What is brought to the grid", |ui| {
         choice(
             ui,
             "What",
@@ -161,16 +205,14 @@ fn quantize_fields(ui: &mut Ui, form: &mut EditForm) -> Vec<Response> {
             ],
         )
     });
-    vec![strength, swing, step, edges]
 }
 
-fn transpose_fields(ui: &mut Ui, form: &mut EditForm, scale: KeyScale) -> Vec<Response> {
-    let amount = number(&mut form.transpose, -127..=127, 0.1);
-    let amount = row(ui, "Up by", "Negative numbers go down", |ui| ui.add(amount));
+fn transpose_fields(fields: &mut Fields<'_>, form: &mut EditForm, scale: KeyScale) {
+    fields.number("Up by", "Negative numbers go down", &mut form.transpose, -127..=127);
     let degrees = format!("Degrees of {scale}");
     let n_degrees = scale.scale().degrees().len();
     let octave = format!("Notes stay in the scale; {n_degrees} are an octave");
-    let by = row(ui, "Counted in", "What the number counts", |ui| {
+    fields.add("Counted in", "What the number counts", |ui| {
         choice(
             ui,
             "Counted in",
@@ -181,20 +223,15 @@ fn transpose_fields(ui: &mut Ui, form: &mut EditForm, scale: KeyScale) -> Vec<Re
             ],
         )
     });
-    vec![amount, by]
 }
 
-fn humanize_fields(ui: &mut Ui, form: &mut EditForm) -> Vec<Response> {
-    let millis = number(&mut form.humanize_millis, 0.0..=500.0, 0.5);
+fn humanize_fields(fields: &mut Fields<'_>, form: &mut EditForm) {
     let tooltip = "How early or late a note comes at most, in milliseconds";
-    let millis = row(ui, "Time, ± milliseconds", tooltip, |ui| ui.add(millis));
-    let velocity = number(&mut form.humanize_velocity, 0..=127, 0.5);
+    fields.number("Time, ± milliseconds", tooltip, &mut form.humanize_millis, 0.0..=500.0);
     let tooltip = "By how much a velocity changes at most";
-    let velocity = row(ui, "Velocity, ±", tooltip, |ui| ui.add(velocity));
-    let seed = number(&mut form.humanize_seed, 0..=u32::MAX, 0.1);
+    fields.number("Velocity, ±", tooltip, &mut form.humanize_velocity, 0..=127);
     let tooltip = "The same seed gives the same irregularities; another gives others";
-    let seed = row(ui, "Seed", tooltip, |ui| ui.add(seed));
-    vec![millis, velocity, seed]
+    fields.number("Seed", tooltip, &mut form.humanize_seed, 0..=u32::MAX);
 }
 
 /// One of all steps of the grid.

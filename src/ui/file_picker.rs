@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crossbeam_channel::{Receiver, TryRecvError, bounded};
+use egui::text::{CCursor, CCursorRange};
 use egui::{Key, Modifiers, Response, ScrollArea, TextEdit, Ui};
 
 use super::dialogs::{Form, Purpose};
+use super::number_field::select;
 use super::theme::{ROW, SPACE};
 use super::widgets::counted;
 
@@ -179,8 +181,12 @@ impl FilePicker {
             let edit = TextEdit::singleline(&mut self.name).desired_width(f32::INFINITY);
             ui.add(edit).labelled_by(name.id)
         });
-        if std::mem::take(&mut self.is_fresh) {
+        // The pass that only measures the new window is not yet the one that is seen.
+        if !ui.is_sizing_pass() && std::mem::take(&mut self.is_fresh) {
             edit.inner.request_focus();
+            // What is written takes the name's place, and the ending stays.
+            let stem = stem(&self.name).chars().count();
+            select(ui, edit.inner.id, CCursorRange::two(CCursor::new(0), CCursor::new(stem)));
         }
         self.field_changed(&edit.inner);
         is_entered(ui, &edit.inner)
@@ -421,6 +427,14 @@ fn is_entered(ui: &Ui, edit: &Response) -> bool {
     edit.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter))
 }
 
+/// A file's name without its ending.
+fn stem(name: &str) -> &str {
+    match name.rfind('.') {
+        None | Some(0) => name,
+        Some(at) => &name[..at],
+    }
+}
+
 fn has_extension(name: &str, extensions: &[&str]) -> bool {
     let extension = Path::new(name).extension();
     extension.is_some_and(|extension| {
@@ -575,6 +589,13 @@ mod tests {
         let folder = folder();
         let mut picker = picker(Purpose::ExportMidi, folder.path(), "new");
         assert_eq!(picker.check(), Some(vec![folder.path().join("new.mid")]));
+        // An ending that isn't the wanted one is a part of the name.
+        for (name, saved) in [("a.b", "a.b.mid"), ("Up.MID", "Up.MID"), ("x.midi2", "x.midi2.mid")]
+        {
+            picker.name = name.to_owned();
+            assert_eq!(picker.check(), Some(vec![folder.path().join(saved)]));
+        }
+        assert_eq!((stem("a.b.mid"), stem("a"), stem(".a")), ("a.b", "a", ".a"));
         picker.name = "b".to_owned();
         assert_eq!(picker.check(), None);
         assert_eq!(picker.word(), "Replace");

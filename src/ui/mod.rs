@@ -31,6 +31,7 @@ mod key_table;
 mod library_panel;
 mod menu;
 mod native;
+mod number_field;
 mod palette;
 mod parts_panel;
 pub mod piano_roll;

@@ -15,10 +15,23 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
         }),
         Shown::Score if !state.preferences.has_composed && state.takes.list.is_empty() => {
             banner(ui, theme, |ui| {
-                ui.label("Press Compose at the right: new music is written while you listen");
+                let how = match state.preferences.shows_compose {
+                    true => "Press Compose at the right".to_owned(),
+                    false => format!("Press {}", keys_of(ui, Command::Compose)),
+                };
+                ui.label(format!("{how}: new music is written while you listen"));
             });
         }
         Shown::Score => {}
+    }
+}
+
+/// How a command that has no button in sight is given.
+fn keys_of(ui: &Ui, command: Command) -> String {
+    let keys = command.shortcut().map(|shortcut| ui.ctx().format_shortcut(&shortcut));
+    match keys {
+        Some(keys) => format!("{keys} to {}", command.label().to_lowercase()),
+        None => command.label().to_owned(),
     }
 }
 

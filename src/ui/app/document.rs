@@ -26,7 +26,7 @@ impl App {
             DocumentAction::PasteCopied => self.paste_copied(),
             DocumentAction::Select(selection) => self.state.document.selection = selection,
             DocumentAction::JumpTo(n_done) => {
-                self.state.document.jump_to(n_done);
+                self.keeping_place(|document| document.jump_to(n_done));
                 self.show_score_at_once();
             }
         }
@@ -77,21 +77,40 @@ impl App {
         self.state.notices.error_elsewhere(error);
     }
 
+    /// Changes the score. Where that changes its tempo the playhead stays at its bar and beat,
+    /// and not at its second.
+    pub(super) fn keeping_place<T>(&mut self, change: impl FnOnce(&mut Document) -> T) -> T {
+        let before = Arc::clone(self.state.document.history.score());
+        let playhead = self.state.score_playhead();
+        let result = change(&mut self.state.document);
+        let after = &self.state.document.history.score().tempo_map;
+        let is_same_grid = after.ticks_per_quarter() == before.tempo_map.ticks_per_quarter();
+        if is_same_grid && *after != before.tempo_map {
+            let secs = after.secs_from_tick(playhead);
+            self.state.sound.score_playhead_secs = secs;
+            if self.state.shown == Shown::Score {
+                self.sync_player();
+                self.seek(secs);
+            }
+        }
+        result
+    }
+
     pub(super) fn edit(&mut self, edit: &ScoreEdit) {
-        if let Err(error) = self.state.document.commit(edit) {
+        if let Err(error) = self.keeping_place(|document| document.commit(edit)) {
             self.state.notices.error(format!("{} failed — {error}. Try again", edit.label()));
         }
     }
 
     pub(super) fn undo(&mut self) {
-        if let Some(label) = self.state.document.undo() {
+        if let Some(label) = self.keeping_place(Document::undo) {
             self.show_score_at_once();
             self.state.notices.note(format!("Undone: {label}"));
         }
     }
 
     pub(super) fn redo(&mut self) {
-        if let Some(label) = self.state.document.redo() {
+        if let Some(label) = self.keeping_place(Document::redo) {
             self.show_score_at_once();
             self.state.notices.note(format!("Done again: {label}"));
         }
@@ -106,6 +125,7 @@ impl App {
 
     /// Reads a score on another thread; [`Self::opened`] follows.
     pub(super) fn read_score(&mut self, path: PathBuf) {
+        let path = whole(path);
         let number = self.expect_score();
         self.tasks.spawn("opening a file", move || {
             let result = read_any(&path);
@@ -209,6 +229,7 @@ impl App {
     }
 
     pub(super) fn save_to(&mut self, path: PathBuf) {
+        let path = whole(path);
         let score = Arc::clone(self.state.document.history.score());
         let project = self.project();
         self.tasks.write("saving", move || {
@@ -332,6 +353,11 @@ impl App {
             ctx.send_viewport_cmd(egui::ViewportCommand::Title(title));
         }
     }
+}
+
+/// The path from the root: what is remembered of it is used from other folders, too.
+fn whole(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path)
 }
 
 /// A MIDI file or a project, by its ending.

@@ -19,7 +19,7 @@ const PASTE_FRAMES: u8 = 2;
 impl App {
     /// Commits an edit with what is selected after it.
     pub(super) fn change(&mut self, change: &Change) {
-        if let Err(error) = self.state.document.commit_change(change) {
+        if let Err(error) = self.keeping_place(|document| document.commit_change(change)) {
             let what = change.edit.label();
             self.state.notices.error(format!("{what} failed — {error}. Try again"));
         }
@@ -214,16 +214,23 @@ impl App {
         if self.state.shown != Shown::Score {
             return self.refuse_editing();
         }
-        self.edit_dialog = Some(dialog);
+        let mut form = self.state.preferences.edits.clone();
+        if dialog == EditDialog::Quantize {
+            form.quantize_step = self.roll.step_in_view();
+        }
+        self.edit_dialog = Some((dialog, form));
     }
 
     pub(super) fn edit_dialog_ui(&mut self, ctx: &Context, actions: &mut Actions) {
-        let Some(dialog) = self.edit_dialog else { return };
-        let scale = self.state.edit_scale();
-        match edit_dialogs::ui(ctx, dialog, &mut self.state.preferences.edits, scale) {
+        let Some((dialog, form)) = &mut self.edit_dialog else { return };
+        let (dialog, scale) = (*dialog, self.state.edit_scale());
+        match edit_dialogs::ui(ctx, dialog, form, scale) {
             edit_dialogs::Answer::Open => return,
             edit_dialogs::Answer::Cancelled => {}
-            edit_dialogs::Answer::Applied => actions.push(AppAction::ApplyEdit(dialog)),
+            edit_dialogs::Answer::Applied => {
+                self.state.preferences.edits = form.clone();
+                actions.push(AppAction::ApplyEdit(dialog));
+            }
         }
         self.edit_dialog = None;
     }

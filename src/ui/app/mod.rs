@@ -27,7 +27,7 @@ use super::edit_dialogs::EditDialog;
 use super::info::Info;
 use super::palette::Palette;
 use super::piano_roll::{PianoRollEditor, Tool};
-use super::state::{ModelChoice, Preferences, State};
+use super::state::{EditForm, ModelChoice, Preferences, State};
 use super::tasks::{Answer, Tasks};
 use super::theme::Theme;
 use crate::assets;
@@ -65,8 +65,8 @@ pub struct App {
     roll: PianoRollEditor,
     palette: Palette,
     info: Option<Info>,
-    /// The dialog of the Notes menu that is open.
-    edit_dialog: Option<EditDialog>,
+    /// The dialog of the Notes menu that is open, and what is set in it.
+    edit_dialog: Option<(EditDialog, EditForm)>,
     /// What was copied or cut last: for systems without a clipboard.
     clipboard: Option<Clipboard>,
     /// The system was asked for what is in its clipboard, and may still answer in so many frames.

@@ -52,7 +52,7 @@ impl App {
         }
     }
 
-    fn seek(&mut self, secs: f64) {
+    pub(super) fn seek(&mut self, secs: f64) {
         self.player.seek(secs);
         self.state.sound.playhead_secs = secs;
     }
@@ -128,6 +128,7 @@ impl App {
     pub(super) fn stop(&mut self) {
         self.player.pause();
         self.seek(0.0);
+        self.roll.go_to_start();
         self.state.takes.plays_all = false;
         self.read_clock();
     }

@@ -2,18 +2,24 @@
 //! dragging moves it, a right-click sets another.
 
 use egui::{
-    Align2, Area, CornerRadius, CursorIcon, DragValue, Frame, Key, Modifiers, Order, Pos2, Rect,
-    Response, Role, Sense, Ui, WidgetInfo, pos2, vec2,
+    Align2, Area, CornerRadius, CursorIcon, Frame, Key, Modifiers, Order, Pos2, Rect, Response,
+    Role, Sense, Ui, WidgetInfo, pos2, vec2,
 };
 
 use super::{PianoRollEditor, RollFrame, RollResponse, paint, text};
 use crate::editor::{MeterEdit, ScoreEdit, TempoEdit};
 use crate::music::{Meter, MeterChange, TempoChange, Tick};
+use crate::ui::number_field::number_field;
 use crate::ui::theme::{HALF_SPACE, SPACE, Theme};
+use crate::ui::widgets;
 
 /// Quarter notes a minute that can be written. Files hold odder ones, which stay as they are until
 /// another number is written.
 const TEMPOS: std::ops::RangeInclusive<f64> = 4.0..=6000.0;
+/// Beats of a bar that can be written.
+const BEATS: std::ops::RangeInclusive<u8> = 1..=u8::MAX;
+/// How wide the fields for numbers are, in points.
+const FIELD_WIDTH: f32 = SPACE * 7.0;
 /// The denominators that can be chosen, as powers of two.
 const DENOMINATORS: std::ops::RangeInclusive<u8> = 0..=Meter::MAX_DENOMINATOR_POWER;
 
@@ -316,20 +322,25 @@ impl PianoRollEditor {
         let Some(mut open) = self.flags.open else { return };
         // What can't be deleted stays open and says why.
         let mut answer = std::mem::take(&mut self.flags.deletes).then_some(Answer::Delete);
+        let mut is_refused = false;
+        // Taken before the field ends by it: a number that is refused is written on.
+        let enter =
+            ui.input_mut(|input| !open.is_fresh && input.consume_key(Modifiers::NONE, Key::Enter));
         let area = Area::new(frame.id.with("open flag"))
             .order(Order::Foreground)
             .fixed_pos(open.pos + vec2(0.0, HALF_SPACE))
             .constrain(true)
             .show(ui.ctx(), |ui| {
                 Frame::popup(ui.style()).show(ui, |ui| {
-                    answer = form_ui(ui, &mut open).or(answer);
+                    let (pressed, has_problem) = form_ui(ui, &mut open);
+                    (answer, is_refused) = (pressed.or(answer), has_problem);
                 });
             });
-        let (enter, escape) =
-            ui.input(|input| (input.key_pressed(Key::Enter), input.key_pressed(Key::Escape)));
+        let escape = ui.input(|input| input.key_pressed(Key::Escape));
         let is_elsewhere = area.response.clicked_elsewhere() && !open.is_fresh;
         answer = match answer {
-            None if enter && !open.is_fresh => Some(Answer::Set),
+            Some(Answer::Set) if is_refused => None,
+            None if enter && !is_refused => Some(Answer::Set),
             None if escape || is_elsewhere => Some(Answer::Close),
             answer => answer,
         };
@@ -354,15 +365,19 @@ enum Answer {
     Close,
 }
 
-fn form_ui(ui: &mut Ui, open: &mut OpenFlag) -> Option<Answer> {
-    let mut answer = None;
+/// What was pressed, and whether the number that is written can't be taken.
+fn form_ui(ui: &mut Ui, open: &mut OpenFlag) -> (Option<Answer>, bool) {
+    let (mut answer, mut problem) = (None, None);
     ui.horizontal(|ui| {
-        match &mut open.flag {
-            Flag::Tempo(change) => tempo_ui(ui, change, open.is_fresh),
-            Flag::Meter(change) => meter_ui(ui, change, open.is_fresh),
-        }
+        let field = match &mut open.flag {
+            Flag::Tempo(change) => tempo_ui(ui, change, &mut problem),
+            Flag::Meter(change) => meter_ui(ui, change, &mut problem),
+        };
         if ui.button("Set").on_hover_text("Enter").clicked() {
             answer = Some(Answer::Set);
+            if problem.is_some() {
+                field.request_focus();
+            }
         }
         let can_delete = open.deleted();
         let delete = ui.add_enabled(can_delete.is_ok(), egui::Button::new("Delete"));
@@ -374,45 +389,38 @@ fn form_ui(ui: &mut Ui, open: &mut OpenFlag) -> Option<Answer> {
             answer = Some(Answer::Delete);
         }
     });
+    if let Some(words) = &problem {
+        widgets::problem(ui, words);
+    }
     if open.is_refused
         && let Err(why) = open.deleted()
     {
         ui.label(why);
     }
-    answer
+    (answer, problem.is_some())
 }
 
-fn tempo_ui(ui: &mut Ui, change: &mut TempoChange, is_fresh: bool) {
+fn tempo_ui(ui: &mut Ui, change: &mut TempoChange, problem: &mut Option<String>) -> Response {
     let mut tempo = (change.quarters_per_minute() * 100.0).round() / 100.0;
-    let field = DragValue::new(&mut tempo)
-        .range(TEMPOS)
-        .clamp_existing_to_range(false)
-        .max_decimals(2)
-        .suffix(" bpm");
-    let response = ui.add(field.update_while_editing(false));
+    let response = number_field(ui, &mut tempo, TEMPOS, FIELD_WIDTH, true, problem);
     response.widget_info(|| WidgetInfo::slider(true, tempo, "Tempo"));
-    if is_fresh {
-        response.request_focus();
-    }
-    if response.changed() {
+    ui.label("bpm");
+    if response.changed() && problem.is_none() {
         *change = TempoChange::from_quarters_per_minute(change.tick, tempo);
     }
+    response
 }
 
-fn meter_ui(ui: &mut Ui, change: &mut MeterChange, is_fresh: bool) {
+fn meter_ui(ui: &mut Ui, change: &mut MeterChange, problem: &mut Option<String>) -> Response {
     let meter = &mut change.meter;
-    let field = DragValue::new(&mut meter.numerator).range(1..=u8::MAX);
-    let field = field.update_while_editing(false);
-    let response = ui.add(field);
+    let response = number_field(ui, &mut meter.numerator, BEATS, FIELD_WIDTH, true, problem);
     let beats = f64::from(meter.numerator);
     response.widget_info(|| WidgetInfo::slider(true, beats, "Beats in a bar"));
-    if is_fresh {
-        response.request_focus();
-    }
     ui.label("/");
     for power in DENOMINATORS {
         ui.selectable_value(&mut meter.denominator_power, power, (1u32 << power).to_string());
     }
+    response
 }
 
 fn flag_width(ui: &Ui, words: &str) -> f32 {

@@ -253,6 +253,12 @@ impl PianoRollEditor {
         self.request = Some(ViewRequest::All);
     }
 
+    /// Looks at the start of the piece, as near as one looked before.
+    pub fn go_to_start(&mut self) {
+        self.viewport.scroll_to(0.0);
+        self.looked_away = false;
+    }
+
     /// Shows the selected notes as large as they go; changes nothing without any.
     pub fn fit_selection(&mut self) {
         self.request = Some(ViewRequest::Selection);
