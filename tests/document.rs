@@ -264,7 +264,7 @@ fn a_file_that_is_given_by_a_relative_path_is_remembered_by_its_whole_one() {
     let state = window.state();
     let opened = state.document.path.clone().unwrap();
     assert!(opened.is_absolute(), "{}", opened.display());
-    assert_eq!(state.preferences.recent, [opened.clone()]);
+    assert_eq!(state.preferences.recent, std::slice::from_ref(&opened));
     assert_eq!(std::fs::canonicalize(opened).unwrap(), std::fs::canonicalize(path).unwrap());
 }
 
