@@ -1,94 +1,16 @@
 //! The piano roll, driven through the same events a person causes.
 #![cfg(feature = "studio")]
 
+mod common;
+
+use common::roll::{Desk, note, open_notes as open};
 use egui::{Event, Key, Modifiers, PointerButton, Pos2, pos2, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
 use etude::editor::{History, NoteKey, Selection};
-use etude::music::{Note, Pitch, Score, TempoMap, Tick, Velocity};
-use etude::ui::piano_roll::{KeyTouch, PianoRollEditor, RollView};
-use etude::ui::theme::{Theme, ThemeName};
-
-/// A window with nothing but the roll, which does what the roll asks for.
-struct Desk {
-    history: History,
-    selection: Selection,
-    roll: PianoRollEditor,
-    theme: Theme,
-    playhead_secs: f64,
-    playing: bool,
-    take: Option<std::sync::Arc<Score>>,
-    labels: Vec<String>,
-    seeks: Vec<f64>,
-    heard: Vec<(u8, u8)>,
-    status: String,
-    n_refused: usize,
-}
-
-impl Desk {
-    fn ui(&mut self, ui: &mut egui::Ui) {
-        let out = self.roll.ui(
-            ui,
-            RollView {
-                score: &self.history.score().clone(),
-                streaming: self.take.as_ref(),
-                selection: &self.selection,
-                playhead_secs: self.playhead_secs,
-                playing: self.playing,
-                theme: &self.theme,
-            },
-        );
-        if let Some(edit) = out.edit {
-            self.labels.push(edit.label());
-            self.history.commit(&edit).unwrap();
-        }
-        if let Some(selection) = out.selection {
-            self.selection = selection;
-        }
-        self.seeks.extend(out.seek_secs);
-        self.seeks.extend(out.scrub_secs);
-        for touch in out.key_touches {
-            if let KeyTouch::Down(pitch, velocity) | KeyTouch::Drag(pitch, velocity) = touch {
-                self.heard.push((pitch.number(), velocity.number()));
-            }
-        }
-        let heard =
-            out.audition.iter().map(|(pitch, velocity)| (pitch.number(), velocity.number()));
-        self.heard.extend(heard);
-        self.status = out.status.unwrap_or_default();
-        self.n_refused += usize::from(out.is_refused);
-    }
-}
+use etude::music::{Note, Pitch, Score, TempoMap, Tick};
 
 type Roll = Harness<'static, Desk>;
-
-fn note(start: u32, length: u32, pitch: &str) -> Note {
-    let (start, length) = (Tick(start), Tick(length));
-    let velocity = Velocity::new(80).unwrap();
-    Note { start, length, pitch: pitch.parse().unwrap(), velocity, part: 0 }
-}
-
-fn open(notes: Vec<Note>) -> Roll {
-    let desk = Desk {
-        history: History::new(Score::piano(TempoMap::default(), notes)),
-        selection: Selection::new(),
-        roll: PianoRollEditor::default(),
-        theme: ThemeName::Dark.theme(),
-        playhead_secs: 0.0,
-        playing: false,
-        take: None,
-        labels: Vec::new(),
-        seeks: Vec::new(),
-        heard: Vec::new(),
-        status: String::new(),
-        n_refused: 0,
-    };
-    let builder = Harness::builder().with_size(vec2(1000.0, 600.0)).with_step_dt(0.05);
-    let mut roll = builder.build_ui_state(|ui, desk: &mut Desk| desk.ui(ui), desk);
-    roll.state().theme.apply(&roll.ctx);
-    roll.run();
-    roll
-}
 
 /// Two quarters, C4 and E4, on the first two beats.
 fn two_quarters() -> Roll {
@@ -466,7 +388,7 @@ fn the_ruler_seeks_to_the_grid() {
     assert_eq!(roll.state().seeks, [1.0]);
     let to = pos2(roll.at(1920, "C4").x, y);
     roll.drag(pos2(x, y), to, Modifiers::NONE);
-    assert_eq!(roll.state().seeks.last(), Some(&2.0));
+    assert_eq!(roll.state().scrubs.last(), Some(&2.0));
 }
 
 #[test]

@@ -1,6 +1,9 @@
 //! Lanes, ruler and flags of the piano roll, driven through the same events a person causes.
 #![cfg(feature = "studio")]
 
+mod common;
+
+use common::roll::Desk;
 use egui::{Event, Key, Modifiers, PointerButton, Pos2, Rect, pos2, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable};
@@ -9,82 +12,16 @@ use etude::music::{
     KeyScale, Meter, MeterChange, Note, PedalSpan, Scale, Score, TempoChange, TempoMap, Tick,
     Velocity,
 };
-use etude::ui::piano_roll::{KeyTouch, PianoRollEditor, RollView};
-use etude::ui::theme::{Theme, ThemeName};
-
-/// A window with nothing but the roll, which does what the roll asks for.
-struct Desk {
-    history: History,
-    selection: Selection,
-    roll: PianoRollEditor,
-    theme: Theme,
-    labels: Vec<String>,
-    seeks: Vec<f64>,
-    scrubs: Vec<f64>,
-    n_scrubs_ended: usize,
-    touches: Vec<KeyTouch>,
-    status: String,
-}
-
-impl Desk {
-    fn ui(&mut self, ui: &mut egui::Ui) {
-        let view = RollView {
-            score: &self.history.score().clone(),
-            streaming: None,
-            selection: &self.selection,
-            playhead_secs: 0.0,
-            playing: false,
-            theme: &self.theme,
-        };
-        let out = self.roll.ui(ui, view);
-        if let Some(edit) = out.edit {
-            self.labels.push(edit.label());
-            self.history.commit(&edit).unwrap();
-        }
-        if let Some(selection) = out.selection {
-            self.selection = selection;
-        }
-        if let Some(range) = out.loop_range {
-            self.roll.marks.loop_range = range;
-        }
-        self.seeks.extend(out.seek_secs);
-        self.scrubs.extend(out.scrub_secs);
-        self.n_scrubs_ended += usize::from(out.ends_scrub);
-        self.touches.extend(out.key_touches);
-        self.status = out.status.unwrap_or_default();
-    }
-}
+use etude::ui::piano_roll::{KeyTouch, PianoRollEditor};
 
 type Roll = Harness<'static, Desk>;
 
 fn note(start: u32, pitch: &str) -> Note {
-    Note {
-        start: Tick(start),
-        length: Tick(480),
-        pitch: pitch.parse().unwrap(),
-        velocity: Velocity::new(80).unwrap(),
-        part: 0,
-    }
+    common::roll::note(start, 480, pitch)
 }
 
 fn open_score(score: Score) -> Roll {
-    let desk = Desk {
-        history: History::new(score),
-        selection: Selection::new(),
-        roll: PianoRollEditor::default(),
-        theme: ThemeName::Dark.theme(),
-        labels: Vec::new(),
-        seeks: Vec::new(),
-        scrubs: Vec::new(),
-        n_scrubs_ended: 0,
-        touches: Vec::new(),
-        status: String::new(),
-    };
-    let builder = Harness::builder().with_size(vec2(1000.0, 600.0)).with_step_dt(0.05);
-    let mut roll = builder.build_ui_state(|ui, desk: &mut Desk| desk.ui(ui), desk);
-    roll.state().theme.apply(&roll.ctx);
-    roll.run();
-    roll
+    common::roll::open(score, PianoRollEditor::default())
 }
 
 /// Four quarters, C4 to F4.

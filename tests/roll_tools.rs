@@ -1,74 +1,28 @@
 //! The roll's tools and keys, driven through the same events a person causes.
 #![cfg(feature = "studio")]
 
-use egui::{CursorIcon, Event, Key, Modifiers, PointerButton, Pos2, pos2, vec2};
+mod common;
+
+use common::roll::{Desk, note};
+use egui::{CursorIcon, Event, Key, Modifiers, PointerButton, Pos2, pos2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable as _;
-use etude::editor::{History, Selection};
-use etude::music::{KeyScale, Note, Pitch, Scale, Score, TempoMap, Tick, Velocity};
-use etude::ui::piano_roll::{PianoRollEditor, RollView, Tool};
-use etude::ui::theme::{Theme, ThemeName};
-
-/// A window with nothing but the roll, which does what the roll asks for.
-struct Desk {
-    history: History,
-    selection: Selection,
-    roll: PianoRollEditor,
-    theme: Theme,
-    labels: Vec<String>,
-    heard: Vec<u8>,
-}
-
-impl Desk {
-    fn ui(&mut self, ui: &mut egui::Ui) {
-        let out = self.roll.ui(
-            ui,
-            RollView {
-                score: &self.history.score().clone(),
-                streaming: None,
-                selection: &self.selection,
-                playhead_secs: 0.0,
-                playing: false,
-                theme: &self.theme,
-            },
-        );
-        if let Some(edit) = out.edit {
-            self.labels.push(edit.label());
-            let before = Some(&self.selection);
-            self.history.commit_selected(&edit, before, out.selection.as_ref(), None).unwrap();
-        }
-        if let Some(selection) = out.selection {
-            self.selection = selection;
-        }
-        self.heard.extend(out.audition.iter().map(|(pitch, _)| pitch.number()));
-    }
-}
+use etude::editor::Selection;
+use etude::music::{KeyScale, Note, Pitch, Scale, Score, TempoMap, Tick};
+use etude::ui::piano_roll::{PianoRollEditor, Tool};
 
 struct Roll(Harness<'static, Desk>);
-
-fn note(start: u32, length: u32, pitch: &str) -> Note {
-    let (start, length) = (Tick(start), Tick(length));
-    let velocity = Velocity::new(80).unwrap();
-    Note { start, length, pitch: pitch.parse().unwrap(), velocity, part: 0 }
-}
 
 impl Roll {
     fn open(tool: Tool, notes: Vec<Note>) -> Self {
         let mut editor = PianoRollEditor::default();
         editor.tool = tool;
-        let desk = Desk {
-            history: History::new(Score::piano(TempoMap::default(), notes)),
-            selection: Selection::new(),
-            roll: editor,
-            theme: ThemeName::Dark.theme(),
-            labels: Vec::new(),
-            heard: Vec::new(),
-        };
-        let builder = Harness::builder().with_size(vec2(1000.0, 600.0)).with_step_dt(0.05);
-        let mut roll = builder.build_ui_state(|ui, desk: &mut Desk| desk.ui(ui), desk);
-        roll.state().theme.apply(&roll.ctx);
-        roll.run();
-        Self(roll)
+        let score = Score::piano(TempoMap::default(), notes);
+        Self(common::roll::open(score, editor))
+    }
+
+    fn heard(&self) -> Vec<u8> {
+        self.0.state().heard.iter().map(|(pitch, _)| *pitch).collect()
     }
 
     fn at(&self, tick: u32, pitch: &str) -> Pos2 {
@@ -166,7 +120,7 @@ fn draw_writes_by_click_and_by_drag() {
     roll.click(pos, Modifiers::NONE);
     let drawn = roll.notes()[0];
     assert_eq!((drawn.start, drawn.length, drawn.pitch.number()), (Tick(480), Tick(480), 60));
-    assert_eq!(roll.0.state().heard, [60]);
+    assert_eq!(roll.heard(), [60]);
     // A drag says how long, and the next click writes one of that length.
     let (from, to) = (roll.at(970, "E4"), roll.at(1915, "E4"));
     roll.drag(&[from, to], Modifiers::NONE);
@@ -303,7 +257,7 @@ fn tab_walks_from_note_to_note_and_escape_leaves() {
     roll.0.get_by_label("C sharp 4, bar 1 beat 3, eighth, velocity 80");
     roll.key(Modifiers::SHIFT, Key::Tab);
     assert_eq!(roll.selected(), [(480, 64)]);
-    assert_eq!(roll.0.state().heard, [60, 64, 61, 61, 64]);
+    assert_eq!(roll.heard(), [60, 64, 61, 61, 64]);
     // Once for the selection, once for the roll: then Tab is for the controls again.
     roll.key(Modifiers::NONE, Key::Escape);
     assert_eq!(roll.selected(), []);

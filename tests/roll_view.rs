@@ -1,70 +1,18 @@
 //! How the piano roll looks at a piece: zoom, scrolling, following, folding, chords, idling.
 #![cfg(feature = "studio")]
 
-use std::sync::Arc;
+mod common;
+
+use common::roll::{Desk, note, open_notes as open};
 
 use egui::{Event, Modifiers, PointerButton, Pos2, pos2, vec2};
 use egui_kittest::Harness;
 use egui_kittest::kittest::Queryable;
-use etude::editor::{NoteKey, Selection};
-use etude::music::{KeyScale, Note, Scale, Score, TempoMap, Tick, Velocity};
-use etude::ui::piano_roll::{Fold, Follow, PianoRollEditor, RollView};
-use etude::ui::theme::{Theme, ThemeName};
-
-/// A roll that is only looked at.
-struct Desk {
-    score: Arc<Score>,
-    selection: Selection,
-    roll: PianoRollEditor,
-    theme: Theme,
-    playhead_secs: f64,
-    playing: bool,
-    n_edits: usize,
-}
-
-impl Desk {
-    fn ui(&mut self, ui: &mut egui::Ui) {
-        let view = RollView {
-            score: &self.score,
-            streaming: None,
-            selection: &self.selection,
-            playhead_secs: self.playhead_secs,
-            playing: self.playing,
-            theme: &self.theme,
-        };
-        let out = self.roll.ui(ui, view);
-        self.n_edits += usize::from(out.edit.is_some());
-    }
-}
+use etude::editor::{History, NoteKey};
+use etude::music::{KeyScale, Note, Scale, Score, TempoMap};
+use etude::ui::piano_roll::{Fold, Follow};
 
 type Roll = Harness<'static, Desk>;
-
-fn note(start: u32, length: u32, pitch: &str) -> Note {
-    Note {
-        start: Tick(start),
-        length: Tick(length),
-        pitch: pitch.parse().unwrap(),
-        velocity: Velocity::new(80).unwrap(),
-        part: 0,
-    }
-}
-
-fn open(notes: Vec<Note>) -> Roll {
-    let desk = Desk {
-        score: Arc::new(Score::piano(TempoMap::default(), notes)),
-        selection: Selection::new(),
-        roll: PianoRollEditor::default(),
-        theme: ThemeName::Dark.theme(),
-        playhead_secs: 0.0,
-        playing: false,
-        n_edits: 0,
-    };
-    let builder = Harness::builder().with_size(vec2(1000.0, 600.0)).with_step_dt(0.05);
-    let mut roll = builder.build_ui_state(|ui, desk: &mut Desk| desk.ui(ui), desk);
-    roll.state().theme.apply(&roll.ctx);
-    roll.run();
-    roll
-}
 
 /// A hundred bars of quarters.
 fn long() -> Roll {
@@ -107,7 +55,7 @@ fn control_and_the_wheel_zoom_time_and_with_shift_pitch_to_the_pointer() {
     assert!(zoomed.row_height() > after.row_height());
     assert_eq!(zoomed.ticks_per_point(), after.ticks_per_point());
     assert!((zoomed.row_from_y(pos.y) - row).abs() < 0.1);
-    assert_eq!(roll.state().n_edits, 0);
+    assert!(roll.state().labels.is_empty());
 }
 
 #[test]
@@ -224,7 +172,7 @@ fn the_chord_strip_follows_the_notes() {
     let mut roll = open(notes);
     roll.get_by_label("Chords: Cmaj7/E, G7");
     let score = Score::piano(TempoMap::default(), chord("C3 Eb3 G3", 0));
-    roll.state_mut().score = Arc::new(score);
+    roll.state_mut().history = History::new(score);
     roll.run_steps(2);
     roll.get_by_label("Chords: Cm");
     roll.state_mut().roll.options.shows_chords = false;

@@ -3,6 +3,8 @@
 
 pub mod font;
 #[cfg(feature = "studio")]
+pub mod roll;
+#[cfg(feature = "studio")]
 pub mod sound;
 #[cfg(feature = "studio")]
 pub mod window;

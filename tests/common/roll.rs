@@ -1,0 +1,107 @@
+//! A window with nothing but the piano roll, which does what the roll asks for and writes it down.
+
+use std::sync::Arc;
+
+use egui::vec2;
+use egui_kittest::Harness;
+use etude::editor::{History, Selection};
+use etude::music::{Note, Score, TempoMap, Tick, Velocity};
+use etude::ui::piano_roll::{KeyTouch, PianoRollEditor, RollView};
+use etude::ui::theme::{Theme, ThemeName};
+
+pub struct Desk {
+    pub history: History,
+    pub selection: Selection,
+    pub roll: PianoRollEditor,
+    pub theme: Theme,
+    pub playhead_secs: f64,
+    pub playing: bool,
+    /// A take that is shown instead of the score.
+    pub take: Option<Arc<Score>>,
+    /// The edits that were asked for.
+    pub labels: Vec<String>,
+    pub seeks: Vec<f64>,
+    pub scrubs: Vec<f64>,
+    pub n_scrubs_ended: usize,
+    pub touches: Vec<KeyTouch>,
+    /// Pitch and velocity of all that sounded.
+    pub heard: Vec<(u8, u8)>,
+    pub status: String,
+    pub n_refused: usize,
+}
+
+impl Desk {
+    fn ui(&mut self, ui: &mut egui::Ui) {
+        let view = RollView {
+            score: &self.history.score().clone(),
+            streaming: self.take.as_ref(),
+            selection: &self.selection,
+            playhead_secs: self.playhead_secs,
+            playing: self.playing,
+            theme: &self.theme,
+        };
+        let out = self.roll.ui(ui, view);
+        if let Some(edit) = out.edit {
+            self.labels.push(edit.label());
+            let before = Some(&self.selection);
+            self.history.commit_selected(&edit, before, out.selection.as_ref(), None).unwrap();
+        }
+        if let Some(selection) = out.selection {
+            self.selection = selection;
+        }
+        if let Some(range) = out.loop_range {
+            self.roll.marks.loop_range = range;
+        }
+        self.seeks.extend(out.seek_secs);
+        self.scrubs.extend(out.scrub_secs);
+        self.n_scrubs_ended += usize::from(out.ends_scrub);
+        let struck = out.key_touches.iter().filter_map(|touch| match *touch {
+            KeyTouch::Down(pitch, velocity) | KeyTouch::Drag(pitch, velocity) => {
+                Some((pitch, velocity))
+            }
+            KeyTouch::Up => None,
+        });
+        let heard = struck.chain(out.audition.iter().copied());
+        self.heard.extend(heard.map(|(pitch, velocity)| (pitch.number(), velocity.number())));
+        self.touches.extend(out.key_touches);
+        self.status = out.status.unwrap_or_default();
+        self.n_refused += usize::from(out.is_refused);
+    }
+}
+
+/// A roll of 1,000 × 600 points with a score, as `roll` looks at it.
+pub fn open(score: Score, roll: PianoRollEditor) -> Harness<'static, Desk> {
+    let desk = Desk {
+        history: History::new(score),
+        selection: Selection::new(),
+        roll,
+        theme: ThemeName::Dark.theme(),
+        playhead_secs: 0.0,
+        playing: false,
+        take: None,
+        labels: Vec::new(),
+        seeks: Vec::new(),
+        scrubs: Vec::new(),
+        n_scrubs_ended: 0,
+        touches: Vec::new(),
+        heard: Vec::new(),
+        status: String::new(),
+        n_refused: 0,
+    };
+    let builder = Harness::builder().with_size(vec2(1000.0, 600.0)).with_step_dt(0.05);
+    let mut roll = builder.build_ui_state(|ui, desk: &mut Desk| desk.ui(ui), desk);
+    roll.state().theme.apply(&roll.ctx);
+    roll.run();
+    roll
+}
+
+/// The same with notes of a piano.
+pub fn open_notes(notes: Vec<Note>) -> Harness<'static, Desk> {
+    open(Score::piano(TempoMap::default(), notes), PianoRollEditor::default())
+}
+
+pub fn note(start: u32, length: u32, pitch: &str) -> Note {
+    let (start, length) = (Tick(start), Tick(length));
+    let velocity = Velocity::new(80).unwrap();
+    Note { start, length, pitch: pitch.parse().unwrap(), velocity, part: 0 }
+}
