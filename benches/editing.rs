@@ -19,7 +19,7 @@ fn commit_and_undo(bencher: Bencher, selection: &Selection, change: &Change, sco
     let mut history = History::new(score.clone());
     bencher.bench_local(|| {
         let (before, after) = (Some(selection), Some(&change.selection));
-        let is_done = history.commit_selected(&change.edit, before, after, None).is_ok();
+        let is_done = history.commit_selected(&change.edit, before, after).is_ok();
         let undone = history.undo();
         // Only the newest of the undone steps is kept, so that memory stays the same.
         (is_done, undone, history.state())

@@ -36,7 +36,7 @@ fn work_in(score: &Score) {
     .into_iter()
     .flatten()
     {
-        history.commit_selected(&change.edit, Some(&all), Some(&change.selection), None).unwrap();
+        history.commit_selected(&change.edit, Some(&all), Some(&change.selection)).unwrap();
         assert!(history.undo().is_some());
         assert_eq!(&**history.score(), score);
     }

@@ -3,8 +3,8 @@
 
 use etude::editor::operations::{self as ops, Humanize, Quantize, QuantizeEdges};
 use etude::editor::{
-    Change, Clipboard, ClipboardError, Division, EditError, GestureId, GridStep, History,
-    MeterEdit, NoteKey, NoteValue, PartEdit, PedalEdit, ScoreEdit, Selection, TempoEdit,
+    Change, Clipboard, ClipboardError, Division, EditError, GridStep, History, MeterEdit, NoteKey,
+    NoteValue, PartEdit, PedalEdit, ScoreEdit, Selection, TempoEdit,
 };
 use etude::music::{
     Extra, ExtraHome, ExtraMessage, KeyScale, Meter, MeterChange, Note, Part, PedalSpan, Pitch,
@@ -48,7 +48,7 @@ fn check(before: &str, after: &str, operation: impl Fn(&Score, &Selection) -> Op
     let mut history = History::new(score.clone());
     let all = Selection::all(&score);
     let change = operation(&score, &all).expect("something changes");
-    history.commit_selected(&change.edit, Some(&all), Some(&change.selection), None).unwrap();
+    history.commit_selected(&change.edit, Some(&all), Some(&change.selection)).unwrap();
     assert_eq!(text_of(history.score().notes()), after);
     let n_found = change.selection.notes(history.score()).count();
     assert!(n_found >= change.selection.len(), "what is selected is there");
@@ -449,44 +449,6 @@ fn deleting_a_part_takes_its_pedal_and_messages_along() {
     assert_eq!(after.extras[1].message, ExtraMessage::SysEx(vec![2]));
 }
 
-#[test]
-fn edits_of_one_gesture_are_one_step_and_others_are_not() {
-    let score = piano("0+480 C4");
-    let mut history = History::new(score.clone());
-    let louder = |history: &mut History, by, gesture| {
-        let score = history.score().clone();
-        let all = Selection::all(&score);
-        let change = ops::add_velocity(&score, &all, by).unwrap();
-        history
-            .commit_selected(&change.edit, Some(&all), Some(&change.selection), gesture)
-            .unwrap();
-    };
-    let first_state = history.state();
-    let wheel = Some(GestureId(7));
-    louder(&mut history, 1, wheel);
-    louder(&mut history, 1, wheel);
-    assert_eq!(history.labels().len(), 1);
-    louder(&mut history, 1, Some(GestureId(8)));
-    louder(&mut history, 1, None);
-    louder(&mut history, 1, None);
-    assert_eq!(history.labels().len(), 4);
-    history.jump_to(1);
-    assert_eq!(history.score().notes()[0].velocity.number(), 102);
-    assert_eq!(history.selection().len(), 1);
-    // After an undo nothing merges with what was undone.
-    louder(&mut history, 5, Some(GestureId(8)));
-    history.undo();
-    louder(&mut history, 3, wheel);
-    assert_eq!(history.labels().len(), 2);
-    history.undo();
-    history.undo();
-    assert_eq!(**history.score(), score);
-    // A gesture that comes back to where it began leaves no step.
-    louder(&mut history, 2, wheel);
-    louder(&mut history, -2, wheel);
-    assert_eq!((history.labels().len(), history.state()), (0, first_state));
-}
-
 /// 4,000 notes of two parts, one after the other.
 fn large() -> Score {
     let text_pitch = |idx: u32| Pitch::new(30 + (idx * 7 % 60) as u8).unwrap();
@@ -518,7 +480,7 @@ fn five_hundred_changes_of_everything_cost_little_memory() {
         };
         let Some(change) = change else { continue };
         let after = Some(&change.selection);
-        history.commit_selected(&change.edit, Some(&before), after, None).unwrap();
+        history.commit_selected(&change.edit, Some(&before), after).unwrap();
     }
     assert!(history.labels().len() >= 500);
     assert!(history.n_bytes() < 4 << 20, "{}", history.n_bytes());
@@ -713,7 +675,7 @@ proptest! {
             prop_assert!(!change.edit.label().is_empty());
             let after = Some(&change.selection);
             let n_before = history.labels().len();
-            if history.commit_selected(&change.edit, Some(&selection), after, None).is_err() {
+            if history.commit_selected(&change.edit, Some(&selection), after).is_err() {
                 prop_assert_eq!(history.score(), &score);
                 continue;
             }

@@ -23,7 +23,7 @@ pub use crate::files::backup_path;
 pub use clipboard::{Clipboard, ClipboardError};
 pub use edit::{EditError, MeterEdit, PartEdit, PedalEdit, ScoreEdit, TempoEdit};
 pub use grid::{Bar, Bars, Division, Grid, GridStep, NoteValue};
-pub use history::{GestureId, History};
+pub use history::History;
 pub use operations::Change;
 pub use project::{Project, ProjectError};
 pub use selection::{NoteKey, Selection, selected_notes};

@@ -44,7 +44,7 @@ impl Desk {
         if let Some(edit) = out.edit {
             self.labels.push(edit.label());
             let before = Some(&self.selection);
-            self.history.commit_selected(&edit, before, out.selection.as_ref(), None).unwrap();
+            self.history.commit_selected(&edit, before, out.selection.as_ref()).unwrap();
         }
         if let Some(selection) = out.selection {
             self.selection = selection;

@@ -26,12 +26,6 @@ const MAX_STEPS: usize = 2_000;
 /// Bytes that the steps may hold in all; the oldest go first, and the newest always stays.
 const MAX_BYTES: usize = 192 << 20;
 
-/// Names a gesture whose edits become one step although they are committed one by one: a wheel
-/// that is turned, a field that is typed in. Two edits merge only if both name the same gesture
-/// and nothing came between them; keys that nudge name none, each is a step.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct GestureId(pub u64);
-
 /// Score, and the states before and after it.
 #[derive(Clone, Debug)]
 pub struct History {
@@ -51,7 +45,6 @@ struct Step {
     label: String,
     /// Names the state after the step.
     state: u64,
-    gesture: Option<GestureId>,
     notes: NoteChange,
     rest: Vec<RestChange>,
     /// What was selected before it: places in the notes before.
@@ -83,7 +76,7 @@ impl History {
     /// # Errors
     /// When the edit can't be applied; everything is then as it was.
     pub fn commit(&mut self, edit: &ScoreEdit) -> Result<(), EditError> {
-        self.commit_selected(edit, None, None, None)
+        self.commit_selected(edit, None, None)
     }
 
     /// [`Self::commit`] with what was selected before the edit, which undo gives back, and what
@@ -97,16 +90,9 @@ impl History {
         edit: &ScoreEdit,
         before: Option<&Selection>,
         after: Option<&Selection>,
-        gesture: Option<GestureId>,
     ) -> Result<(), EditError> {
         let applied = edit.applied(&self.score)?;
-        if let Some(done) = self.open_gesture(gesture)
-            && let Some(first) = done.gone(&self.score, Way::Back)
-        {
-            self.merge(&done, &first, applied.score, edit, after);
-            return Ok(());
-        }
-        let mut step = Step::new(&self.score, &applied, edit, gesture, self.next_state);
+        let mut step = Step::new(&self.score, &applied, edit, self.next_state);
         if step.is_empty() {
             return Ok(());
         }
@@ -120,37 +106,6 @@ impl History {
         self.select_after(&mut step, &score, after, is_other_piece);
         self.push(step, score);
         Ok(())
-    }
-
-    /// The step before which nothing was undone, when it belongs to the same gesture.
-    fn open_gesture(&self, gesture: Option<GestureId>) -> Option<Arc<Step>> {
-        gesture?;
-        let last = self.steps.get(self.n_done.checked_sub(1)?)?;
-        (self.n_done == self.steps.len() && last.gesture == gesture).then(|| Arc::clone(last))
-    }
-
-    /// The last step, which began at `first`, also does what the edit did.
-    fn merge(
-        &mut self,
-        done: &Step,
-        first: &Score,
-        after: Score,
-        edit: &ScoreEdit,
-        selection: Option<&Selection>,
-    ) {
-        let applied = Applied::compared(first, after);
-        let mut step = Step::new(first, &applied, edit, done.gesture, self.next_state);
-        step.before = done.before.clone();
-        let score = Arc::new(applied.score);
-        self.select_after(&mut step, &score, selection, false);
-        self.steps.pop_back();
-        self.n_done -= 1;
-        if step.is_empty() {
-            // The gesture came back to where it began.
-            self.score = score;
-        } else {
-            self.push(step, score);
-        }
     }
 
     fn places_before(&self, selection: &Selection, step: &Step) -> Runs {
@@ -305,13 +260,7 @@ fn selected(score: &Score, places: &Runs) -> Selection {
 }
 
 impl Step {
-    fn new(
-        before: &Score,
-        applied: &Applied,
-        edit: &ScoreEdit,
-        gesture: Option<GestureId>,
-        state: u64,
-    ) -> Self {
+    fn new(before: &Score, applied: &Applied, edit: &ScoreEdit, state: u64) -> Self {
         let after = &applied.score;
         let (removed, added) = (&applied.removed, &applied.added);
         let rest = match applied.may_differ_beside {
@@ -321,7 +270,6 @@ impl Step {
         Self {
             label: edit.label(),
             state,
-            gesture,
             notes: NoteChange::new(before.notes(), after.notes(), removed, added),
             rest,
             before: Runs::default(),

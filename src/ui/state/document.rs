@@ -115,7 +115,7 @@ impl Document {
         after: Option<&Selection>,
     ) -> Result<(), EditError> {
         let (rate, state) = (self.composed_rate(), self.history.state());
-        self.history.commit_selected(edit, Some(&self.selection), after, None)?;
+        self.history.commit_selected(edit, Some(&self.selection), after)?;
         if self.history.state() == state {
             // Nothing has changed, and so the history remembers no selection.
             self.selection = after.unwrap_or(&self.selection).clone();
