@@ -14,6 +14,7 @@
 mod bars;
 mod extra;
 mod harmony;
+mod instruments;
 mod key;
 pub mod notation;
 mod pitch;
@@ -25,6 +26,7 @@ mod time;
 pub use bars::{Bar, BarGrid};
 pub use extra::{Extra, ExtraHome, ExtraMessage};
 pub use harmony::{HarmonicRhythm, Harmony, HarmonySpan, MAX_HARMONY_SPANS, Quality, harmonies};
+pub use instruments::INSTRUMENTS;
 pub use key::{Key, Mode};
 pub use pitch::{ParsePitchError, Pitch, Velocity};
 pub use scale::{KeyScale, Scale, Spelling};
