@@ -12,6 +12,7 @@
 
 mod clipboard;
 mod edit;
+mod extent;
 mod grid;
 mod history;
 pub mod operations;
@@ -22,6 +23,7 @@ mod selection;
 pub use crate::files::backup_path;
 pub use clipboard::{Clipboard, ClipboardError};
 pub use edit::{EditError, MeterEdit, PartEdit, PedalEdit, ScoreEdit, TempoEdit};
+pub use extent::Extent;
 pub use grid::{Bar, Bars, Division, Grid, GridStep, NoteValue};
 pub use history::History;
 pub use operations::Change;
