@@ -4,7 +4,7 @@
 //! selection    which notes are chosen         edit/        one change of a score, as a value
 //! operations/  what can be done to them       history/     undo and redo
 //! clipboard    notes as text                  grid         bars, beats and what notes snap to
-//! project      the .etude file
+//! project      the .etude file                extent       from where to where notes reach
 //! ```
 //!
 //! An [operation](operations) makes a [`Change`] from a score and a selection; its [`ScoreEdit`]

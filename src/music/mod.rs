@@ -6,6 +6,7 @@
 //! score     a piece: notes, parts, pedal   key        which key a piece is in
 //! bars      where its bars are             scale      which pitches belong together
 //! extra     what a file says besides       harmony    the names of its chords
+//! instruments  what programs are called
 //! ```
 //!
 //! Musical time is counted in integer [`Tick`]s, never in floating beats. Only this room names

@@ -97,7 +97,8 @@ fn menu_ui(
         actions.push(AppAction::Document(DocumentAction::Select(selection)));
         ui.close();
     }
-    ui.menu_button("Instrument", |ui| {
+    let menu = ui.menu_button("Instrument", |ui| {
+        ui.set_min_width(SPACE * 24.0);
         ScrollArea::vertical().max_height(ROW * 16.0).show(ui, |ui| {
             for (program, name) in (0..).zip(INSTRUMENTS) {
                 if ui.selectable_label(part.program == program, name).clicked() {
@@ -108,6 +109,7 @@ fn menu_ui(
             }
         });
     });
+    menu.response.on_hover_text("Heard with a SoundFont that has it");
     let moved = ui.add_enabled(!document.selection.is_empty(), Button::new("Move the notes here"));
     let moved = moved.on_hover_text("Give the chosen notes to this part");
     if moved.on_disabled_hover_text("No notes are chosen").clicked() {
