@@ -44,12 +44,20 @@ fn edits_say_what_they_do() {
 }
 
 #[test]
-fn a_note_on_top_of_its_twin_takes_its_place() {
+fn a_note_that_comes_to_lie_on_another_takes_nothing_away() {
     let (here, there) = (note(0, 480, "C4"), note(480, 480, "C4"));
     let loud = Note { velocity: Velocity::MAX, ..here };
     let two = score(&[here, there]);
-    assert_eq!(replace(there, loud).apply(&two).unwrap().notes(), [loud]);
+    assert_eq!(replace(there, loud).apply(&two).unwrap().notes(), [here, loud]);
+    assert_eq!(replace(there, here).apply(&two).unwrap().notes(), [here, here]);
+    // What is written where there is such a note is written over it, once.
     assert_eq!(add(&[loud]).apply(&two).unwrap().notes(), [loud, there]);
+    assert_eq!(add(&[here]).apply(&two).unwrap().notes(), [here, there]);
+    let (softer, louder) = (Note { velocity: Velocity::new(1).unwrap(), ..here }, loud);
+    let twins = score(&[softer, here]);
+    assert_eq!(add(&[here]).apply(&twins).unwrap().notes(), [softer, here]);
+    assert_eq!(add(&[louder]).apply(&twins).unwrap().notes(), [here, louder]);
+    assert_eq!(add(&[softer, here, louder]).apply(&twins).unwrap().notes(), [softer, here, louder]);
     // Notes that swap places don't hide each other.
     let swap = ScoreEdit::Replace { pairs: vec![(here, there), (there, here)], label: "Move" };
     assert_eq!(swap.apply(&two).unwrap().notes(), [here, there]);

@@ -728,6 +728,12 @@ proptest! {
                 continue;
             }
             verify_invariants(history.score());
+            if matches!(change.edit, ScoreEdit::Shift { .. } | ScoreEdit::Replace { .. }) {
+                let n_notes = history.score().notes().len();
+                prop_assert_eq!(n_notes, score.notes().len(), "none hides another");
+                let rest = selection.inverted(&score);
+                prop_assert_eq!(rest.notes(history.score()).count(), rest.len());
+            }
             prop_assert_eq!(&change.edit.apply(&score).unwrap(), &**history.score());
             if history.labels().len() > n_before {
                 let selected: Vec<Note> =
@@ -774,11 +780,35 @@ proptest! {
 }
 
 #[test]
-fn keys_of_notes_are_found_again_after_a_change_of_velocity() {
-    let score = piano("0+480 C4");
-    let selection = Selection::all(&score);
-    let change = ops::add_velocity(&score, &selection, 5).unwrap();
-    let after = change.edit.apply(&score).unwrap();
-    assert_eq!(selection.notes(&after).count(), 1);
-    assert!(selection.contains(&NoteKey::from(&after.notes()[0])));
+fn notes_stay_chosen_when_their_velocity_changes() {
+    let score = piano("0+480 C4, 480+480 E4");
+    let first = Selection::of(&score.notes()[..1]);
+    for chosen in [Selection::all(&score), first.clone(), Selection::new()] {
+        let change = ops::add_velocity(&score, &first, 5).unwrap().keeping(&chosen);
+        let after = change.edit.apply(&score).unwrap();
+        assert_eq!(change.selection.notes(&after).count(), chosen.len());
+        let is_chosen = change.selection.contains(&NoteKey::from(&after.notes()[0]));
+        assert_eq!(is_chosen, !chosen.is_empty());
+    }
+}
+
+#[test]
+fn a_note_that_passes_over_others_leaves_them_alone() {
+    let mut history = History::new(piano("0+480 C4, 0+480 E4"));
+    let first = Score::clone(history.score());
+    let mut selection = Selection::of(&first.notes()[..1]);
+    for step in 1..=7 {
+        let change = ops::move_notes(history.score(), &selection, shift(0, 1)).unwrap();
+        history.commit_selected(&change.edit, Some(&selection), Some(&change.selection)).unwrap();
+        selection = history.selection().clone();
+        assert_eq!(selection.len(), 1, "the note that was passed isn't taken along");
+        let pitches: Vec<u8> =
+            history.score().notes().iter().map(|note| note.pitch.number()).collect();
+        let (moved, other) = (60 + step, 64);
+        assert_eq!(pitches, [moved.min(other), moved.max(other)]);
+    }
+    while history.undo().is_some() {
+        assert_eq!(history.selection().len(), 1);
+    }
+    assert_eq!(**history.score(), first);
 }

@@ -10,10 +10,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::operations::Shift;
-use crate::music::{Note, Score, Tick, shape};
+use crate::music::{Note, Score, Tick, order};
 
-/// A note's identity in a selection: start, pitch, length, part. Velocity is left out, so that
-/// a note stays selected while its velocity is changed.
+/// A note's identity in a selection: all that it is. Notes have no other names, and one that comes
+/// to lie on another must not be taken for it. Keys are ordered as notes are.
 #[derive(
     Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default, Serialize, Deserialize,
 )]
@@ -21,18 +21,18 @@ pub struct NoteKey {
     pub start: u32,
     pub pitch: u8,
     pub length: u32,
+    pub velocity: u8,
     pub part: u8,
 }
 
 impl NoteKey {
-    /// All of it as one number in the same order, which is compared faster.
+    /// All of it as one number, as [`order`] makes it of a note.
     fn rank(&self) -> u128 {
-        self.shape() << 8 | u128::from(self.part)
-    }
-
-    /// What orders notes and keys alike.
-    fn shape(&self) -> u128 {
-        u128::from(self.start) << 40 | u128::from(self.pitch) << 32 | u128::from(self.length)
+        u128::from(self.start) << 56
+            | u128::from(self.pitch) << 48
+            | u128::from(self.length) << 16
+            | u128::from(self.velocity) << 8
+            | u128::from(self.part)
     }
 }
 
@@ -42,17 +42,18 @@ impl From<&Note> for NoteKey {
             start: note.start.0,
             pitch: note.pitch.number(),
             length: note.length.0,
+            velocity: note.velocity.number(),
             part: note.part,
         }
     }
 }
 
-/// Notes chosen by the user, by value: two notes that are alike in everything but velocity are
-/// chosen together. Cloning costs nothing.
+/// Notes chosen by the user, by value. Of notes that are the very same as many are chosen as there
+/// are keys: which of them makes no difference. Cloning costs nothing.
 #[derive(Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(from = "Vec<NoteKey>", into = "Vec<NoteKey>")]
 pub struct Selection {
-    /// Strictly ascending.
+    /// Ascending.
     keys: Arc<Vec<NoteKey>>,
 }
 
@@ -114,50 +115,44 @@ impl Selection {
     /// The note to walk on to: the first one after the selected ones, or the first of the piece
     /// when nothing is selected. `None` at the end.
     pub fn next_note(&self, score: &Score) -> Option<Note> {
-        let notes = score.notes();
-        let last = self.keys.last().copied();
-        let at = notes.partition_point(|note| last.is_some_and(|key| shape(note) < key.shape()));
-        // Notes alike but for part and velocity are ordered by velocity first, keys by part.
-        let mut groups = notes[at..].chunk_by(alike).take(2);
-        groups.find_map(|group| {
-            let later =
-                group.iter().filter(|note| last.is_none_or(|key| NoteKey::from(*note) > key));
-            later.min_by_key(|note| NoteKey::from(*note)).copied()
-        })
+        let last = self.keys.last().map(NoteKey::rank);
+        let is_passed = |note: &Note| last.is_some_and(|last| order(note) <= last);
+        score.notes().get(score.notes().partition_point(is_passed)).copied()
     }
 
     /// The note to walk back to: the last one before the selected ones, or the last of the piece
     /// when nothing is selected. `None` at the start.
     pub fn previous_note(&self, score: &Score) -> Option<Note> {
-        let notes = score.notes();
-        let first = self.keys.first().copied();
-        let to = notes.partition_point(|note| first.is_none_or(|key| shape(note) <= key.shape()));
-        let mut groups = notes[..to].chunk_by(alike).rev().take(2);
-        groups.find_map(|group| {
-            let earlier =
-                group.iter().filter(|note| first.is_none_or(|key| NoteKey::from(*note) < key));
-            earlier.max_by_key(|note| NoteKey::from(*note)).copied()
-        })
+        let first = self.keys.first().map(NoteKey::rank);
+        let is_before = |note: &Note| first.is_none_or(|first| order(note) < first);
+        let n_before = score.notes().partition_point(is_before);
+        score.notes().get(n_before.checked_sub(1)?).copied()
     }
 
     /// The notes of a score that are selected, in the score's order. Keys that name nothing any
     /// more are passed over. Looks only as far as it is asked: all of it takes as long as there are
     /// keys, not as there are notes.
     pub fn notes<'a>(&'a self, score: &'a Score) -> impl Iterator<Item = &'a Note> {
-        let notes = score.notes();
+        self.indices(score.notes()).map(|idx| &score.notes()[idx])
+    }
+
+    /// Where in a sorted list of notes the selected ones stand.
+    fn indices<'a>(&'a self, notes: &'a [Note]) -> impl Iterator<Item = usize> + 'a {
         let mut at = 0;
-        self.keys.chunk_by(|a, b| a.shape() == b.shape()).flat_map(move |group| {
-            let alike = alike_from(notes, at, group[0].shape());
-            at = alike.end;
-            notes[alike].iter().filter(|note| group.iter().any(|key| key.part == note.part))
+        self.keys.iter().filter_map(move |key| {
+            let wanted = key.rank();
+            at = gallop(notes, at, |note| order(note) < wanted);
+            let found = notes.get(at).filter(|note| order(note) == wanted).map(|_| at);
+            // The next key may be the same, and is another note then.
+            at += usize::from(found.is_some());
+            found
         })
     }
 
-    /// Whether it names every one of some sorted notes, and nothing else. Of a piece with twins,
-    /// which have one key, this may not be known.
+    /// Whether it names every one of some sorted notes, and nothing else.
     pub(super) fn is_all_of(&self, notes: &[Note]) -> bool {
         self.keys.len() == notes.len()
-            && self.keys.iter().zip(notes).all(|(key, note)| *key == NoteKey::from(note))
+            && self.keys.iter().zip(notes).all(|(key, note)| key.rank() == order(note))
     }
 
     /// The same notes after a shift that is within their reach.
@@ -179,17 +174,10 @@ impl Selection {
             return Vec::from_iter((!notes.is_empty()).then_some(0..notes.len()));
         }
         let mut places: Vec<Range<usize>> = Vec::new();
-        let mut at = 0;
-        for group in self.keys.chunk_by(|a, b| a.shape() == b.shape()) {
-            let alike = alike_from(notes, at, group[0].shape());
-            at = alike.end;
-            for idx in alike {
-                if group.iter().any(|key| key.part == notes[idx].part) {
-                    match places.last_mut() {
-                        Some(last) if last.end == idx => last.end += 1,
-                        _ => places.push(idx..idx + 1),
-                    }
-                }
+        for idx in self.indices(notes) {
+            match places.last_mut() {
+                Some(last) if last.end == idx => last.end += 1,
+                _ => places.push(idx..idx + 1),
             }
         }
         places
@@ -203,10 +191,10 @@ impl Selection {
     ) -> impl Iterator<Item = (&'a Note, bool)> {
         let mut at = 0;
         notes.map(move |note| {
-            let wanted = shape(note);
-            at = gallop(&self.keys, at, |key| key.shape() < wanted);
-            let alike = self.keys[at..].iter().take_while(|key| key.shape() == wanted);
-            let is_selected = alike.into_iter().any(|key| key.part == note.part);
+            let wanted = order(note);
+            at = gallop(&self.keys, at, |key| key.rank() < wanted);
+            let is_selected = self.keys.get(at).is_some_and(|key| key.rank() == wanted);
+            at += usize::from(is_selected);
             (note, is_selected)
         })
     }
@@ -237,18 +225,13 @@ impl Selection {
         self.keys.last()
     }
 
-    /// Whether it was not there before.
-    pub fn insert(&mut self, key: NoteKey) -> bool {
-        match self.keys.binary_search_by_key(&key.rank(), NoteKey::rank) {
-            Ok(_) => false,
-            Err(at) => {
-                Arc::make_mut(&mut self.keys).insert(at, key);
-                true
-            }
-        }
+    /// Adds one note; once more if it is there already.
+    pub fn insert(&mut self, key: NoteKey) {
+        let at = self.keys.partition_point(|other| other.rank() <= key.rank());
+        Arc::make_mut(&mut self.keys).insert(at, key);
     }
 
-    /// Whether it was there.
+    /// Takes one note away. Whether it was there.
     pub fn remove(&mut self, key: &NoteKey) -> bool {
         match self.keys.binary_search_by_key(&key.rank(), NoteKey::rank) {
             Ok(at) => {
@@ -257,6 +240,11 @@ impl Selection {
             }
             Err(_) => false,
         }
+    }
+
+    /// What is in one or the other: what adding `other` leaves.
+    pub fn joined(&self, other: &Self) -> Self {
+        self.keys_without(other).chain(other.iter().copied()).collect()
     }
 
     /// What is in one and not in the other: what toggling `other` leaves.
@@ -269,20 +257,24 @@ impl Selection {
         self.keys_without(other).collect()
     }
 
-    fn keys_without<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = NoteKey> + 'a {
-        self.iter().filter(|key| !other.contains(key)).copied()
+    /// The same notes once some have become others.
+    pub(super) fn replaced(&self, pairs: &[(Note, Note)]) -> Self {
+        let mut pairs: Vec<&(Note, Note)> = pairs.iter().collect();
+        pairs.sort_by_key(|(old, _)| order(old));
+        let marked = self.marked(pairs.iter().map(|(old, _)| old));
+        let chosen = pairs.iter().zip(marked).filter(|(_, (_, is_selected))| *is_selected);
+        let (old, new): (Vec<Note>, Vec<Note>) = chosen.map(|(pair, _)| **pair).unzip();
+        let stay = self.keys_without(&Self::of(&old)).collect::<Vec<_>>();
+        stay.into_iter().chain(new.iter().map(NoteKey::from)).collect()
     }
-}
 
-fn alike(one: &Note, other: &Note) -> bool {
-    shape(one) == shape(other)
-}
-
-/// Where the notes of this shape stand in a sorted list, at `from` or after it.
-fn alike_from(notes: &[Note], from: usize, wanted: u128) -> Range<usize> {
-    let start = gallop(notes, from, |note| shape(note) < wanted);
-    let n_alike = notes[start..].iter().take_while(|note| shape(note) == wanted).count();
-    start..start + n_alike
+    fn keys_without<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = NoteKey> + 'a {
+        let mut others = other.iter().peekable();
+        self.iter().copied().filter(move |key| {
+            while others.next_if(|other| other.rank() < key.rank()).is_some() {}
+            others.next_if(|other| *other == key).is_none()
+        })
+    }
 }
 
 /// The first index from `from` on where `is_before` no longer holds; near ones are found soonest.
@@ -310,9 +302,8 @@ impl FromIterator<NoteKey> for Selection {
 impl From<Vec<NoteKey>> for Selection {
     fn from(mut keys: Vec<NoteKey>) -> Self {
         // Keys nearly always come in order, which sorting finds out in one pass.
-        if !keys.is_sorted_by(|a, b| a.rank() < b.rank()) {
+        if !keys.is_sorted_by_key(NoteKey::rank) {
             keys.sort_by_key(NoteKey::rank);
-            keys.dedup();
         }
         Self { keys: Arc::new(keys) }
     }
@@ -353,7 +344,6 @@ mod tests {
     use super::*;
     use crate::music::{Pitch, TempoMap, Velocity};
     use proptest::prelude::*;
-    use std::collections::BTreeSet;
 
     fn notes_strategy() -> impl Strategy<Value = Vec<Note>> {
         let note = (0u32..12, 1u32..4, 60u8..63, 1i32..4, 0u8..3);
@@ -369,37 +359,89 @@ mod tests {
         })
     }
 
+    /// What is left of one list when each of another takes away one that is the same.
+    fn difference(one: &[NoteKey], other: &[NoteKey]) -> Vec<NoteKey> {
+        let mut left = one.to_vec();
+        for key in other {
+            if let Some(at) = left.iter().position(|it| it == key) {
+                left.remove(at);
+            }
+        }
+        left
+    }
+
+    fn sorted(mut keys: Vec<NoteKey>) -> Vec<NoteKey> {
+        keys.sort();
+        keys
+    }
+
+    fn keys<'a>(notes: impl IntoIterator<Item = &'a Note>) -> Vec<NoteKey> {
+        sorted(notes.into_iter().map(NoteKey::from).collect())
+    }
+
+    fn keys_of(selection: &Selection) -> Vec<NoteKey> {
+        selection.iter().copied().collect()
+    }
+
     proptest! {
         #[test]
-        fn finds_what_a_set_finds(
+        fn finds_what_a_plain_list_finds(
             notes in notes_strategy(),
             others in notes_strategy(),
             from in 0u32..12,
             length in 0u32..5,
         ) {
             let score = Score::piano(TempoMap::default(), notes);
-            let chosen: BTreeSet<NoteKey> = others.iter().map(NoteKey::from).collect();
+            let (all, chosen) = (keys(score.notes()), keys(&others));
             let selection: Selection = others.iter().map(NoteKey::from).collect();
-            prop_assert!(selection.iter().eq(chosen.iter()));
-            let is_chosen = |note: &&Note| chosen.contains(&NoteKey::from(*note));
-            prop_assert!(selection.notes(&score).eq(score.notes().iter().filter(is_chosen)));
-            let marked = selection.marked(score.notes().iter());
-            prop_assert!(marked.eq(score.notes().iter().map(|note| (note, is_chosen(&note)))));
-            let rest = selection.inverted(&score);
-            prop_assert!(rest.notes(&score).eq(score.notes().iter().filter(|it| !is_chosen(it))));
+            prop_assert_eq!(keys_of(&selection), chosen.clone());
+            let left = difference(&all, &chosen);
+            let there = difference(&all, &left);
+            prop_assert_eq!(keys(selection.notes(&score)), there.clone());
+            let marked: Vec<(&Note, bool)> = selection.marked(score.notes().iter()).collect();
+            prop_assert!(marked.iter().map(|(note, _)| *note).eq(score.notes()));
+            let marked = marked.into_iter().filter(|(_, is_selected)| *is_selected);
+            prop_assert_eq!(keys(marked.map(|(note, _)| note)), there);
+            prop_assert_eq!(keys_of(&selection.inverted(&score)), left);
             let (first, last) = (Tick(from), Tick(from + length));
             let range = Selection::in_range(&score, first..last);
             let starts_there = |note: &&Note| (first..last).contains(&note.start);
             prop_assert!(range.notes(&score).eq(score.notes().iter().filter(starts_there)));
-            let toggled: BTreeSet<NoteKey> =
-                chosen.symmetric_difference(&range.iter().copied().collect()).copied().collect();
-            prop_assert!(selection.toggled(&range).iter().eq(toggled.iter()));
+            let in_range = keys_of(&range);
+            let without = difference(&chosen, &in_range);
+            prop_assert_eq!(keys_of(&selection.without(&range)), without.clone());
+            let joined = sorted([without.clone(), in_range.clone()].concat());
+            prop_assert_eq!(keys_of(&selection.joined(&range)), joined);
+            let toggled = sorted([without, difference(&in_range, &chosen)].concat());
+            prop_assert_eq!(keys_of(&selection.toggled(&range)), toggled);
+        }
+
+        #[test]
+        fn stays_on_notes_that_become_others(
+            notes in notes_strategy(),
+            picks in prop::collection::vec(any::<prop::sample::Index>(), 0..10),
+            others in notes_strategy(),
+        ) {
+            let mut pairs: Vec<(Note, Note)> = Vec::new();
+            for (pick, other) in picks.iter().zip(&others).filter(|_| !notes.is_empty()) {
+                pairs.push((*pick.get(&notes), *other));
+            }
+            let mut model = keys(&notes);
+            for (old, _) in &pairs {
+                model = difference(&model, &[NoteKey::from(old)]);
+            }
+            let n_found = notes.len() - model.len();
+            let after = Selection::of(&notes).replaced(&pairs);
+            prop_assert_eq!(after.len(), notes.len());
+            prop_assert!(difference(&keys_of(&after), &model).len() == n_found);
         }
 
         #[test]
         fn walking_meets_every_note_once_in_either_direction(notes in notes_strategy()) {
             let score = Score::piano(TempoMap::default(), notes);
-            let all: Vec<NoteKey> = Selection::all(&score).iter().copied().collect();
+            // The very same notes are one place to stop at.
+            let mut all = keys(score.notes());
+            all.dedup();
             let walk = |step: &dyn Fn(&Selection) -> Option<Note>| {
                 let mut selection = Selection::new();
                 let mut met = Vec::new();

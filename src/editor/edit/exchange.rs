@@ -68,12 +68,7 @@ impl Exchange {
             let (removed, added) = difference(before, &after);
             return Some(Self { after, removed, added });
         }
-        let mut removed = places(before, &old)?;
-        let hidden = hidden(before, &removed, &new);
-        if !hidden.is_empty() {
-            removed.extend(hidden);
-            removed.sort_unstable();
-        }
+        let removed = places(before, &old)?;
         let (removed, new) = without_common(before, removed, &new);
         let mut after = Vec::with_capacity(before.len() - removed.len() + new.len());
         let mut added = Places::default();
@@ -138,27 +133,46 @@ fn places(notes: &[Note], wanted: &[Note]) -> Option<Vec<usize>> {
     wanted.iter().map(place).collect()
 }
 
-/// The places of notes that new ones would hide: alike but for their velocity.
-fn hidden(before: &[Note], removed: &[usize], new: &[Note]) -> Vec<usize> {
-    let (mut at, mut hidden) = (0, Vec::new());
+/// What new notes are written over: of each the one that is there and alike but for its velocity,
+/// the very same if there is one.
+pub fn overwritten(before: &[Note], new: &[Note]) -> Vec<Note> {
+    let new = in_order(new);
+    let (mut at, mut gone) = (0, Vec::new());
     for group in new.chunk_by(|a, b| shape(a) == shape(b)) {
         let wanted = shape(&group[0]);
         at = gallop(before, at, |it| shape(it) < wanted);
-        if before.get(at).is_none_or(|it| shape(it) != wanted) {
-            continue;
-        }
         let to = gallop(before, at, |it| shape(it) <= wanted);
-        let mut has_part = [false; 256];
-        for note in group {
-            has_part[usize::from(note.part)] = true;
+        if at < to {
+            push_overwritten(&before[at..to], group, &mut gone);
         }
-        let is_hidden = |place: &usize| {
-            has_part[usize::from(before[*place].part)] && removed.binary_search(place).is_err()
-        };
-        hidden.extend((at..to).filter(is_hidden));
         at = to;
     }
-    hidden
+    gone
+}
+
+/// The same for notes of one shape.
+fn push_overwritten(before: &[Note], new: &[Note], gone: &mut Vec<Note>) {
+    let by_part = |notes: &[Note]| {
+        let mut notes = notes.to_vec();
+        notes.sort_by_key(|note| (note.part, note.velocity));
+        notes
+    };
+    let (before, new) = (by_part(before), by_part(new));
+    for new in new.chunk_by(|a, b| a.part == b.part) {
+        let mut n_others = new.len();
+        let mut others = Vec::new();
+        let mut same = new.iter().peekable();
+        for old in before.iter().filter(|old| old.part == new[0].part) {
+            while same.next_if(|note| note.velocity < old.velocity).is_some() {}
+            if same.next_if_eq(&old).is_some() {
+                gone.push(*old);
+                n_others -= 1;
+            } else {
+                others.push(*old);
+            }
+        }
+        gone.extend(others.into_iter().take(n_others));
+    }
 }
 
 /// Both without the notes that are in both.

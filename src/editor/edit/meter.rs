@@ -10,8 +10,10 @@ use crate::music::{BarGrid, Meter, MeterChange, Score, Tick};
 /// short. Notes never move.
 #[derive(Clone, PartialEq, Debug)]
 pub enum MeterEdit {
-    /// From a tick on there is this meter: a new change, or another meter at one that is there.
+    /// From a tick on there is this meter: another one at a change that is there.
     Set(MeterChange),
+    /// The same with a change that wasn't there.
+    Insert(MeterChange),
     /// A change moves to another bar line after the start, over one that may be there: to
     /// [`MeterEdit::rest`].
     Move {
@@ -38,6 +40,7 @@ impl MeterEdit {
     pub(super) fn label(&self) -> String {
         match self {
             Self::Set(MeterChange { meter, .. }) => format!("Change meter to {meter}"),
+            Self::Insert(MeterChange { meter, .. }) => format!("Insert meter {meter}"),
             Self::Move { .. } => "Move meter change".to_owned(),
             Self::Delete(_) => "Delete meter change".to_owned(),
         }
@@ -46,7 +49,7 @@ impl MeterEdit {
     pub(super) fn apply(&self, score: &Score) -> Result<Score, EditError> {
         let mut after = score.clone();
         match *self {
-            Self::Set(change) => set(&mut after, change)?,
+            Self::Set(change) | Self::Insert(change) => set(&mut after, change)?,
             Self::Move { from, to } => {
                 if to == Tick::ZERO {
                     return Err(EditError::First);

@@ -16,7 +16,7 @@ pub use tempo::TempoEdit;
 
 use crate::music::{Note, Part, Score, Tick};
 pub(super) use exchange::Places;
-use exchange::{Exchange, difference};
+use exchange::{Exchange, difference, overwritten};
 
 use super::Selection;
 use super::operations::{Shift, moved};
@@ -119,9 +119,9 @@ impl ScoreEdit {
 
     /// The score after the edit. Pure.
     ///
-    /// A note that comes to lie on another with the same start, pitch, length and part takes its
-    /// place: nobody could tell the two apart, let alone select one of them. Twins that were
-    /// already in the score stay, and so do twins that come together.
+    /// A note that is written, copied or pasted where there is one of the same start, length, pitch
+    /// and part is written over it. One that is moved or changed never takes another away: the two
+    /// lie on one another, and can be parted again.
     ///
     /// # Errors
     /// When a note to delete or replace isn't there, or a new one is impossible.
@@ -132,13 +132,14 @@ impl ScoreEdit {
     /// The score after the edit, with what became of its notes.
     pub(super) fn applied(&self, score: &Score) -> Result<Applied, EditError> {
         match self {
-            Self::Add { notes } | Self::Copy { notes } => exchanged(score, &[], notes),
+            Self::Add { notes } | Self::Copy { notes } => written(score, notes),
             Self::Delete { notes } => exchanged(score, notes, &[]),
             Self::Replace { pairs, .. } => {
                 let (old, new): (Vec<Note>, Vec<Note>) = pairs.iter().copied().unzip();
                 exchanged(score, &old, &new)
             }
             Self::Shift { notes, by, .. } => shifted(score, notes, *by),
+            Self::Exchange { removed, added, .. } if removed.is_empty() => written(score, added),
             Self::Exchange { removed, added, .. } => exchanged(score, removed, added),
             Self::Pedal(edit) => edit.apply(score).map(Applied::beside_notes),
             Self::Tempo(edit) => edit.apply(score).map(Applied::beside_notes),
@@ -188,6 +189,11 @@ pub(super) fn counted(verb: &str, n_notes: usize) -> String {
     }
 }
 
+/// Notes that weren't in the piece come into it.
+fn written(score: &Score, notes: &[Note]) -> Result<Applied, EditError> {
+    exchanged(score, &overwritten(score.notes(), notes), notes)
+}
+
 fn exchanged(score: &Score, old: &[Note], new: &[Note]) -> Result<Applied, EditError> {
     // A score that was never written in has no part yet: its first note brings the piano.
     let first_part = (score.parts.is_empty() && !new.is_empty())
@@ -207,7 +213,7 @@ fn exchanged(score: &Score, old: &[Note], new: &[Note]) -> Result<Applied, EditE
 fn shifted(score: &Score, selection: &Selection, by: Shift) -> Result<Applied, EditError> {
     let notes = score.notes();
     if selection.is_all_of(notes) {
-        // What is shifted alike keeps its order, and hides nothing that stays.
+        // What is shifted alike keeps its order.
         let after = moved(notes, by);
         let places = if after == notes { Places::default() } else { Places::all(notes.len()) };
         return Ok(Applied {

@@ -6,8 +6,10 @@ use crate::music::{Score, TempoChange, TempoMap, Tick};
 /// A change of the tempo map. At tick 0 there is always a tempo.
 #[derive(Clone, PartialEq, Debug)]
 pub enum TempoEdit {
-    /// From a tick on there is this tempo: a new change, or another tempo at one that is there.
+    /// From a tick on there is this tempo: another one at a change that is there.
     Set(TempoChange),
+    /// The same with a change that wasn't there.
+    Insert(TempoChange),
     /// A change moves to another tick, over one that may be there.
     Move {
         from: Tick,
@@ -19,10 +21,8 @@ pub enum TempoEdit {
 impl TempoEdit {
     pub(super) fn label(&self) -> String {
         match self {
-            Self::Set(change) => {
-                let tempo = (change.quarters_per_minute() * 100.0).round() / 100.0;
-                format!("Change tempo to {tempo}")
-            }
+            Self::Set(change) => format!("Change tempo to {}", rounded(*change)),
+            Self::Insert(change) => format!("Insert tempo {}", rounded(*change)),
             Self::Move { .. } => "Move tempo change".to_owned(),
             Self::Delete(_) => "Delete tempo change".to_owned(),
         }
@@ -32,7 +32,7 @@ impl TempoEdit {
         let map = &score.tempo_map;
         let mut changes = map.changes().to_vec();
         match *self {
-            Self::Set(change) => set(&mut changes, change)?,
+            Self::Set(change) | Self::Insert(change) => set(&mut changes, change)?,
             Self::Move { from, to } => {
                 let change = take(&mut changes, from)?;
                 set(&mut changes, TempoChange { tick: to, ..change })?;
@@ -45,6 +45,10 @@ impl TempoEdit {
         after.tempo_map = TempoMap::new(map.ticks_per_quarter(), changes);
         Ok(after)
     }
+}
+
+fn rounded(change: TempoChange) -> f64 {
+    (change.quarters_per_minute() * 100.0).round() / 100.0
 }
 
 fn set(changes: &mut Vec<TempoChange>, change: TempoChange) -> Result<(), EditError> {

@@ -73,7 +73,16 @@ impl Change {
         Some(Self { edit: ScoreEdit::Replace { pairs, label }, selection: Selection::of(new) })
     }
 
-    /// Some notes go, others come. The name counts the selected ones.
+    /// The same edit, after which the notes are selected that were: as what they have become.
+    pub fn keeping(self, selection: &Selection) -> Self {
+        let selection = match &self.edit {
+            ScoreEdit::Replace { pairs, .. } => selection.replaced(pairs),
+            _ => selection.clone(),
+        };
+        Self { selection, ..self }
+    }
+
+    /// Some notes go, others come.
     fn exchanging(
         removed: Vec<Note>,
         added: Vec<Note>,

@@ -24,9 +24,7 @@ pub fn split_note(score: &Score, selection: &Selection, note: &Note, tick: Tick)
     let added = halves(note, tick);
     let mut after = selection.clone();
     if after.remove(&NoteKey::from(note)) {
-        added.iter().map(NoteKey::from).for_each(|key| {
-            after.insert(key);
-        });
+        added.iter().map(NoteKey::from).for_each(|key| after.insert(key));
     }
     Change::exchanging(vec![*note], added.to_vec(), counted("Split", 1), after)
 }

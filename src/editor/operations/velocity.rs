@@ -32,9 +32,7 @@ pub fn set_velocities(
     let drawn = velocities.iter().filter(|(note, _)| is_in(score, note));
     let (notes, after): (Vec<Note>, Vec<Note>) =
         drawn.map(|(note, velocity)| (*note, Note { velocity: *velocity, ..*note })).unzip();
-    // A note is known by the selection whatever its velocity.
-    let change = Change::pairing(&notes, &after, LABEL)?;
-    Some(Change { selection: selection.clone(), ..change })
+    Some(Change::pairing(&notes, &after, LABEL)?.keeping(selection))
 }
 
 fn is_in(score: &Score, note: &Note) -> bool {

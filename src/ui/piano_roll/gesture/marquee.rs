@@ -50,7 +50,7 @@ impl Marquee {
             .map(NoteKey::from);
         match self.mode {
             MarqueeMode::Replace => touched.collect(),
-            MarqueeMode::Add => self.base.iter().copied().chain(touched).collect(),
+            MarqueeMode::Add => self.base.joined(&touched.collect()),
             MarqueeMode::Toggle => self.base.toggled(&touched.collect()),
         }
     }
