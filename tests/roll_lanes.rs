@@ -610,7 +610,7 @@ fn the_menu_of_the_ruler_sets_tempo_and_meter() {
     roll.get_by_label("Set").click();
     roll.run_steps(3);
     roll.get_by_label("Meter 4/8 at 3:1:000");
-    assert_eq!(roll.state().labels, ["Change tempo to 90", "Change meter to 4/8"]);
+    assert_eq!(roll.state().labels, ["Insert tempo 90", "Insert meter 4/8"]);
     roll.state_mut().history.jump_to(0);
     assert_eq!(**roll.state().history.score(), four_quarters());
 }

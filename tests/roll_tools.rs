@@ -289,14 +289,14 @@ fn moved_and_written_notes_snap_to_the_scale_when_asked() {
     let editor = &mut roll.0.state_mut().roll;
     editor.options.snaps_to_scale = true;
     editor.marks.key = Some(KeyScale::new(0, Scale::Major));
-    let (from, to) = (roll.at(240, "C4"), roll.at(240, "C#4"));
-    roll.drag(&[from, to], Modifiers::NONE);
-    assert_eq!(roll.notes(), [note(0, 480, "C4")]);
     // Of two as near the lower one.
+    let (from, to) = (roll.at(240, "C4"), roll.at(240, "D#4"));
+    roll.drag(&[from, to], Modifiers::NONE);
+    assert_eq!(roll.notes(), [note(0, 480, "D4")]);
     let pos = roll.at(1000, "F#4");
     roll.click_later(pos, Modifiers::NONE);
     assert_eq!(roll.notes()[1].pitch.to_string(), "F4");
-    let (from, to) = (roll.at(240, "C4"), roll.at(240, "C#4"));
+    let (from, to) = (roll.at(240, "D4"), roll.at(240, "C#4"));
     roll.drag(&[from, to], Modifiers::ALT);
     assert_eq!(roll.notes()[0].pitch.to_string(), "C#4", "anywhere with Alt");
 }

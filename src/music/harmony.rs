@@ -93,7 +93,7 @@ impl Quality {
             Self::Minor => "m",
             Self::Diminished => "dim",
             Self::Augmented => "aug",
-            Self::Fifth => "5",
+            Self::Fifth => "(no3)",
             Self::Suspended2 => "sus2",
             Self::Suspended4 => "sus4",
             Self::Sixth => "6",
@@ -340,7 +340,7 @@ mod tests {
             // The fifth is left out of a seventh chord, as it often is.
             ("G2 B2 F3", "G7"),
             ("C3 E3 G3 B3 D4", "Cmaj9"),
-            ("C3 G3", "C5"),
+            ("C3 G3", "C(no3)"),
         ] {
             assert_eq!(name(pitches).as_deref(), Some(expected), "{pitches}");
         }

@@ -117,6 +117,8 @@ pub struct RollTheme {
     pub grid_line: Color32,
     /// Between B and C.
     pub octave_line: Color32,
+    /// Notes of parts that aren't heard.
+    pub silent: Color32,
     /// Under the tonic of the key.
     pub tonic_line: Color32,
     /// Where the sustain pedal is down.
@@ -348,6 +350,7 @@ fn dark() -> Theme {
             beat_line: rgb(0x2a_2d33),
             grid_line: rgb(0x21_2429),
             octave_line: rgb(0x32_353c),
+            silent: rgb(0x4c_4f57),
             tonic_line: rgb(0x6b_5a35),
             pedal: rgb(0x6f_8fb8),
             parts: PART_COLORS,
@@ -407,6 +410,7 @@ fn light() -> Theme {
             beat_line: rgb(0xdb_d8d2),
             grid_line: rgb(0xeb_e9e4),
             octave_line: rgb(0xd2_cfc8),
+            silent: rgb(0xb4_b0a8),
             tonic_line: rgb(0xd9_a860),
             pedal: rgb(0x5f_83b5),
             parts: PART_COLORS,
@@ -466,6 +470,7 @@ fn high_contrast() -> Theme {
             beat_line: rgb(0x55_5555),
             grid_line: rgb(0x30_3030),
             octave_line: rgb(0x77_7777),
+            silent: rgb(0x60_6060),
             tonic_line: rgb(0xff_d800),
             pedal: rgb(0x6f_b6ff),
             parts: PART_COLORS,

@@ -6,7 +6,7 @@ use egui::vec2;
 use egui_kittest::Harness;
 use etude::editor::{History, Selection};
 use etude::music::{Note, Score, TempoMap, Tick, Velocity};
-use etude::ui::piano_roll::{KeyTouch, PianoRollEditor, RollView};
+use etude::ui::piano_roll::{KeyTouch, LoopChange, PianoRollEditor, RollEdit, RollView};
 use etude::ui::theme::{Theme, ThemeName};
 
 pub struct Desk {
@@ -41,16 +41,23 @@ impl Desk {
             theme: &self.theme,
         };
         let out = self.roll.ui(ui, view);
-        if let Some(edit) = out.edit {
+        for RollEdit { edit, selection } in out.edits {
             self.labels.push(edit.label());
             let before = Some(&self.selection);
-            self.history.commit_selected(&edit, before, out.selection.as_ref()).unwrap();
+            let (score, state) = (Arc::clone(self.history.score()), self.history.state());
+            self.history.commit_selected(&edit, before, selection.as_ref()).unwrap();
+            if self.history.state() != state {
+                self.check_undo(&score, &edit.label());
+            }
+            self.selection = selection.unwrap_or_else(|| self.selection.clone());
         }
         if let Some(selection) = out.selection {
             self.selection = selection;
         }
-        if let Some(range) = out.loop_range {
-            self.roll.marks.loop_range = range;
+        match out.loop_change {
+            Some(LoopChange::Set(from, to)) => self.roll.marks.loop_range = Some((from, to)),
+            Some(LoopChange::Remove) => self.roll.marks.loop_range = None,
+            None => {}
         }
         self.seeks.extend(out.seek_secs);
         self.scrubs.extend(out.scrub_secs);
@@ -66,6 +73,20 @@ impl Desk {
         self.touches.extend(out.key_touches);
         self.status = out.status.unwrap_or_default();
         self.n_refused += usize::from(out.is_refused);
+    }
+}
+
+impl Desk {
+    /// Whatever was done just now: undo brings the score back with what was chosen in it, and redo
+    /// what was done.
+    fn check_undo(&self, before: &Arc<Score>, label: &str) {
+        let mut history = self.history.clone();
+        assert_eq!(history.undo().as_deref(), Some(label), "each gesture is a step");
+        assert_eq!(history.score(), before, "{label}");
+        let chosen = |selection: &Selection| selection.notes(before).copied().collect::<Vec<_>>();
+        assert_eq!(chosen(history.selection()), chosen(&self.selection), "{label}");
+        history.redo();
+        assert_eq!(history.score(), self.history.score(), "{label}");
     }
 }
 

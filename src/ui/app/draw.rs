@@ -6,7 +6,7 @@ use super::App;
 use crate::editor::Change;
 use crate::ui::action::{Actions, AppAction, DocumentAction, SoundAction};
 use crate::ui::command::Command;
-use crate::ui::piano_roll::{RollMarks, RollView, context_menu};
+use crate::ui::piano_roll::{LoopChange, RollEdit, RollMarks, RollView, context_menu};
 use crate::ui::state::Shown;
 use crate::ui::theme::{HALF_SPACE, SPACE};
 use crate::ui::{
@@ -186,13 +186,12 @@ impl App {
             ui.ctx().request_repaint();
         }
         context_menu::ui(&response, &self.state, actions);
-        let document = match (response.edit, response.selection) {
-            (Some(edit), Some(selection)) => {
-                Some(DocumentAction::Change(Change { edit, selection }))
-            }
-            (Some(edit), None) => Some(DocumentAction::Edit(edit)),
-            (None, selection) => selection.map(DocumentAction::Select),
-        };
+        let edits =
+            response.edits.into_iter().map(|RollEdit { edit, selection }| match selection {
+                Some(selection) => DocumentAction::Change(Change { edit, selection }),
+                None => DocumentAction::Edit(edit),
+            });
+        let document = edits.chain(response.selection.map(DocumentAction::Select));
         actions.extend(document.map(AppAction::Document));
         if response.is_refused {
             self.refuse_editing();
@@ -201,7 +200,11 @@ impl App {
         actions.extend(response.seek_secs.map(SoundAction::Seek).map(sound));
         actions.extend(response.scrub_secs.map(SoundAction::Scrub).map(sound));
         actions.extend(response.ends_scrub.then_some(SoundAction::EndScrub).map(sound));
-        actions.extend(response.loop_range.map(SoundAction::Loop).map(sound));
+        let loop_range = response.loop_change.map(|change| match change {
+            LoopChange::Set(from, to) => Some((from, to)),
+            LoopChange::Remove => None,
+        });
+        actions.extend(loop_range.map(SoundAction::Loop).map(sound));
         actions.extend(response.key_touches.into_iter().map(SoundAction::Key).map(sound));
         if !response.audition.is_empty() {
             actions.push(sound(SoundAction::Audition(response.audition)));

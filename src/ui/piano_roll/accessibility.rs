@@ -18,7 +18,7 @@ impl PianoRollEditor {
         if !frame.is_editable() {
             return;
         }
-        let selection = frame.view.selection;
+        let selection = &frame.selection;
         let mut focused = None;
         let (first, last) = self.viewport.ticks();
         let names = selection.len() <= MAX_SELECTED;

@@ -39,7 +39,7 @@ impl PianoRollEditor {
     pub(super) fn shows_caret(&self, frame: &RollFrame<'_>) -> bool {
         self.has_focus
             && frame.is_editable()
-            && frame.view.selection.is_empty()
+            && frame.selection.is_empty()
             && self.gesture.is_none()
     }
 

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use egui::{Align2, Rect, Role, Sense, Ui, WidgetInfo, pos2, vec2};
+use egui::text::{LayoutJob, TextWrapping};
+use egui::{Color32, Painter, Rect, Role, Sense, Ui, WidgetInfo, pos2, vec2};
 
 use super::index::ScoreIndex;
 use super::{PianoRollEditor, RollFrame, RollResponse, paint, text};
@@ -20,6 +21,19 @@ pub struct Chords {
     rhythm: HarmonicRhythm,
     range: (u32, u32),
     spans: Vec<HarmonySpan>,
+}
+
+/// The name, which ends in "…" where there is no room for all of it.
+fn paint_name(painter: &Painter, place: Rect, name: &str, color: Color32) {
+    let room = place.width() - HALF_SPACE;
+    let mut words = LayoutJob::simple_singleline(name.to_owned(), paint::small_font(), color);
+    words.wrap = TextWrapping::truncate_at_width(room);
+    let galley = painter.layout_job(words);
+    // Too narrow for a letter and the dots.
+    if galley.size().x <= room {
+        let at = pos2(place.left() + HALF_SPACE, place.center().y - galley.size().y / 2.0);
+        painter.galley(at, galley, color);
+    }
 }
 
 impl PianoRollEditor {
@@ -47,9 +61,7 @@ impl PianoRollEditor {
             let place = Rect::from_x_y_ranges(left..=right - 1.0, rect.y_range());
             let place = place.shrink2(vec2(0.0, 2.0));
             painter.rect_filled(place, 2.0, theme.button);
-            let clipped = painter.with_clip_rect(place);
-            let at = pos2(left + HALF_SPACE, rect.center().y);
-            clipped.text(at, Align2::LEFT_CENTER, &name, paint::small_font(), theme.text);
+            paint_name(&painter, place, &name, theme.text);
             if pointer.is_some_and(|pos| place.contains(pos)) {
                 let place = text::place(span.start, &frame.index);
                 out.status = Some(format!("{name} from {place}"));

@@ -2,14 +2,14 @@
 //! dragging moves it, a right-click sets another.
 
 use egui::{
-    Align2, Area, CornerRadius, CursorIcon, Frame, Key, Modifiers, Order, Pos2, Rect, Response,
-    Role, Sense, Ui, WidgetInfo, pos2, vec2,
+    Align2, Area, CornerRadius, CursorIcon, Event, Frame, Key, Modifiers, Order, Pos2, Rect,
+    Response, Role, Sense, Ui, WidgetInfo, pos2, vec2,
 };
 
 use super::pointer::is_cancelled;
-use super::{PianoRollEditor, RollFrame, RollResponse, paint, text};
+use super::{LoopChange, PianoRollEditor, RollFrame, RollResponse, paint, text};
 use crate::editor::{MeterEdit, ScoreEdit, TempoEdit};
-use crate::music::{Meter, MeterChange, TempoChange, Tick};
+use crate::music::{Meter, MeterChange, Score, TempoChange, Tick};
 use crate::ui::number_field::number_field;
 use crate::ui::theme::{HALF_SPACE, SPACE, Theme};
 use crate::ui::widgets;
@@ -23,6 +23,9 @@ const BEATS: std::ops::RangeInclusive<u8> = 1..=u8::MAX;
 const FIELD_WIDTH: f32 = SPACE * 7.0;
 /// The denominators that can be chosen, as powers of two.
 const DENOMINATORS: std::ops::RangeInclusive<u8> = 0..=Meter::MAX_DENOMINATOR_POWER;
+
+/// Why what stands at the start can't be deleted.
+const BEGINS_THE_PIECE: &str = "A piece begins with a tempo and a meter, which can be changed only";
 
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub enum Flag {
@@ -64,6 +67,23 @@ impl Flag {
         }
     }
 
+    /// Whether a score has one of the kind at its tick.
+    fn is_in(self, score: &Score) -> bool {
+        let tick = self.tick();
+        match self {
+            _ if tick == Tick::ZERO => true,
+            Self::Tempo(_) => score.tempo_map.changes().iter().any(|it| it.tick == tick),
+            Self::Meter(_) => score.meters.iter().any(|it| it.tick == tick),
+        }
+    }
+
+    fn inserted(self) -> ScoreEdit {
+        match self {
+            Self::Tempo(change) => ScoreEdit::Tempo(TempoEdit::Insert(change)),
+            Self::Meter(change) => ScoreEdit::Meter(MeterEdit::Insert(change)),
+        }
+    }
+
     fn set(self) -> ScoreEdit {
         match self {
             Self::Tempo(change) => ScoreEdit::Tempo(TempoEdit::Set(change)),
@@ -96,9 +116,11 @@ pub struct Flags {
     drag: Option<(Flag, Tick)>,
     /// The one whose numbers are shown.
     open: Option<OpenFlag>,
+    /// The one under the pointer.
+    hovered: Option<Flag>,
     /// Where the menu of the ruler was asked for.
     menu_tick: Tick,
-    /// Delete was pressed for the open one.
+    /// Delete was pressed, for the open one or else for the one under the pointer.
     deletes: bool,
 }
 
@@ -112,13 +134,24 @@ struct OpenFlag {
     is_set: bool,
     /// It was to be deleted and can't be.
     is_refused: bool,
+    /// Something has been written: Delete is about that now.
+    is_written: bool,
 }
 
 impl OpenFlag {
+    fn new(flag: Flag, pos: Pos2, score: &Score) -> Self {
+        let is_set = flag.is_in(score);
+        Self { flag, pos, is_fresh: true, is_set, is_refused: false, is_written: false }
+    }
+
+    fn edit(&self) -> ScoreEdit {
+        if self.is_set { self.flag.set() } else { self.flag.inserted() }
+    }
+
     /// The edit that deletes it, or why it can't be.
     fn deleted(&self) -> Result<ScoreEdit, &'static str> {
         match self.flag.deleted() {
-            None => Err("A piece begins with a tempo and a meter, which can be changed only"),
+            None => Err(BEGINS_THE_PIECE),
             Some(_) if !self.is_set => Err("It isn't in the piece yet"),
             Some(edit) => Ok(edit),
         }
@@ -132,17 +165,43 @@ struct Placed {
 }
 
 impl Flags {
-    /// Takes Delete while a flag is open, before the commands of the window see it.
+    /// Takes Delete while a flag is open or pointed at, before the commands of the window see it.
     pub fn take_keys(&mut self, ctx: &egui::Context) {
-        if self.open.is_some() && !ctx.text_edit_focused() {
-            let delete = |key| ctx.input_mut(|input| input.consume_key(Modifiers::NONE, key));
-            self.deletes |= delete(Key::Delete) || delete(Key::Backspace);
+        let delete = |key| ctx.input_mut(|input| input.consume_key(Modifiers::NONE, key));
+        if !ctx.text_edit_focused() {
+            if self.open.is_some() || self.hovered.is_some() {
+                self.deletes |= delete(Key::Delete) || delete(Key::Backspace);
+            }
+        } else if let Some(open) = &mut self.open {
+            // Its number begins selected as a whole: until something is written Delete means the
+            // flag.
+            let writes = |event: &Event| match event {
+                Event::Text(_) | Event::Paste(_) | Event::Cut => true,
+                Event::Key { key, pressed, .. } => *pressed && *key != Key::Delete,
+                Event::PointerButton { pressed, .. } => *pressed,
+                _ => false,
+            };
+            open.is_written |= ctx.input(|input| input.events.iter().any(writes));
+            self.deletes |= !open.is_written && !open.is_fresh && delete(Key::Delete);
         }
+    }
+
+    /// Goes on in a score in which something else has changed, with what is still there.
+    pub fn carry_over(&mut self, after: &Score) {
+        self.drag = self.drag.filter(|(flag, _)| flag.is_in(after));
+        self.open = self.open.filter(|open| !open.is_set || open.flag.is_in(after));
+        self.hovered = None;
+        self.deletes = false;
     }
 
     /// Forgets what was being done: the score is another.
     pub fn reset(&mut self) {
         *self = Self { menu_tick: self.menu_tick, ..Self::default() };
+    }
+
+    /// Whether the numbers of one are shown.
+    pub fn is_open(&self) -> bool {
+        self.open.is_some()
     }
 
     /// Whether a flag is being dragged.
@@ -162,8 +221,10 @@ impl PianoRollEditor {
         let painter = ui.painter_at(rect);
         let theme = frame.view.theme;
         painter.rect_filled(rect, CornerRadius::ZERO, theme.roll.ruler);
-        let back = ui.interact(rect, frame.id.with("flags"), Sense::click());
+        let back = ui.interact(rect, frame.id.with("flags"), Sense::CLICK);
         self.time_menu(&back, ui, frame, out);
+        self.delete_hovered(frame, out);
+        self.flags.hovered = None;
         for Placed { flag, rect } in self.placed(ui, frame) {
             let id = frame.id.with(("flag", flag.kind(), flag.tick().0));
             let response = ui.interact(rect, id, Sense::click_and_drag());
@@ -174,10 +235,26 @@ impl PianoRollEditor {
             if frame.is_editable() {
                 self.touch_flag(ui, frame, &response, flag, out);
             }
-            paint_flag(&painter, rect, &words, response.hovered(), theme);
-            response.on_hover_text("Click to change or delete it, drag to move it");
+            paint_flag(&painter, rect, &words, &response, theme);
+            response.on_hover_text("Click to change it, Delete to delete it, drag to move it");
         }
         self.open_flag_ui(ui, frame, out);
+    }
+
+    /// Delete over a flag; one that can't be deleted opens and says why.
+    fn delete_hovered(&mut self, frame: &RollFrame<'_>, out: &mut RollResponse) {
+        let Some(flag) = self.flags.hovered.filter(|_| self.flags.open.is_none()) else { return };
+        if !std::mem::take(&mut self.flags.deletes) || !frame.is_editable() {
+            return;
+        }
+        match flag.deleted() {
+            Some(edit) => out.edit(edit),
+            None => {
+                let pos = pos2(self.viewport.x_of(flag.tick()), frame.regions.flags.bottom());
+                let open = OpenFlag::new(flag, pos, frame.index.score());
+                self.flags.open = Some(OpenFlag { is_refused: true, ..open });
+            }
+        }
     }
 
     /// The flags in view that there is room for. Those that would lie over another are left out
@@ -233,12 +310,27 @@ impl PianoRollEditor {
     ) {
         if response.hovered() {
             ui.ctx().set_cursor_icon(CursorIcon::PointingHand);
+            self.flags.hovered = Some(flag);
         }
+        let score = frame.index.score();
+        let pos = response.rect.left_bottom();
         if response.clicked() {
-            let pos = response.rect.left_bottom();
-            self.flags.open =
-                Some(OpenFlag { flag, pos, is_fresh: true, is_set: true, is_refused: false });
+            self.flags.open = Some(OpenFlag::new(flag, pos, score));
         }
+        response.context_menu(|ui| {
+            if ui.button(format!("Change {}…", flag.kind())).clicked() {
+                self.flags.open = Some(OpenFlag::new(flag, pos, score));
+                ui.close();
+            }
+            let can_delete = flag.deleted();
+            let delete = egui::Button::new(format!("Delete {} change", flag.kind()));
+            let delete = ui.add_enabled(can_delete.is_some(), delete);
+            let delete = delete.on_disabled_hover_text(BEGINS_THE_PIECE);
+            if delete.clicked() {
+                can_delete.into_iter().for_each(|edit| out.edit(edit));
+                ui.close();
+            }
+        });
         // Those that begin the piece stay there.
         if response.drag_started() && flag.tick() > Tick::ZERO {
             self.flags.drag = Some((flag, flag.tick()));
@@ -258,7 +350,7 @@ impl PianoRollEditor {
         if response.drag_stopped() {
             self.flags.drag = None;
             if to != dragged.tick() && to > Tick::ZERO {
-                out.edit = Some(dragged.moved(to));
+                out.edit(dragged.moved(to));
             }
         }
     }
@@ -300,19 +392,12 @@ impl PianoRollEditor {
                 if ui.button(words).clicked() {
                     let x = self.viewport.x_of(tick);
                     let pos = pos2(x, frame.regions.ruler.bottom());
-                    let is_set = match flag {
-                        Flag::Tempo(_) => {
-                            score.tempo_map.changes().iter().any(|change| change.tick == tick)
-                        }
-                        Flag::Meter(_) => score.meters.iter().any(|change| change.tick == tick),
-                    };
-                    self.flags.open =
-                        Some(OpenFlag { flag, pos, is_fresh: true, is_set, is_refused: false });
+                    self.flags.open = Some(OpenFlag::new(flag, pos, score));
                     ui.close();
                 }
             }
             if self.marks.loop_range.is_some() && ui.button("Remove the loop").clicked() {
-                out.loop_range = Some(None);
+                out.loop_change = Some(LoopChange::Remove);
                 ui.close();
             }
         });
@@ -348,10 +433,10 @@ impl PianoRollEditor {
         open.is_fresh = false;
         self.flags.open = None;
         match answer {
-            Some(Answer::Set) => out.edit = Some(open.flag.set()),
+            Some(Answer::Set) => out.edit(open.edit()),
             Some(Answer::Close) => {}
             Some(Answer::Delete) => match open.deleted() {
-                Ok(edit) => out.edit = Some(edit),
+                Ok(edit) => out.edit(edit),
                 Err(_) => self.flags.open = Some(OpenFlag { is_refused: true, ..open }),
             },
             None => self.flags.open = Some(open),
@@ -430,11 +515,18 @@ fn flag_width(ui: &Ui, words: &str) -> f32 {
     galley.size().x + SPACE
 }
 
-fn paint_flag(painter: &egui::Painter, rect: Rect, words: &str, is_hovered: bool, theme: &Theme) {
-    let fill = if is_hovered { theme.button_hovered } else { theme.button };
+fn paint_flag(
+    painter: &egui::Painter,
+    rect: Rect,
+    words: &str,
+    response: &Response,
+    theme: &Theme,
+) {
+    let fill = if response.hovered() { theme.button_hovered } else { theme.button };
     let pole = rect.with_max_x(rect.left() + 1.0);
     painter.rect_filled(rect.shrink2(vec2(0.0, 1.0)), CornerRadius::same(2), fill);
     painter.rect_filled(pole, CornerRadius::ZERO, theme.text_weak);
     let at = pos2(rect.left() + HALF_SPACE, rect.center().y);
     painter.text(at, Align2::LEFT_CENTER, words, paint::small_font(), theme.text);
+    paint::paint_focus(painter, rect, response, theme);
 }

@@ -1,8 +1,8 @@
 //! The keyboard at the left: pressing and sliding along it plays.
 
-use egui::{Role, Sense, Ui, WidgetInfo};
+use egui::{Role, Ui, WidgetInfo};
 
-use super::pointer::Hand;
+use super::pointer::{Hand, POINTER_ONLY};
 use super::{PianoRollEditor, RollFrame, RollResponse, paint};
 use crate::music::{Pitch, Velocity};
 
@@ -28,7 +28,7 @@ impl PianoRollEditor {
         out: &mut RollResponse,
     ) -> Option<Pitch> {
         let rect = frame.regions.keyboard;
-        let response = ui.interact(rect, frame.id.with("keyboard"), Sense::click_and_drag());
+        let response = ui.interact(rect, frame.id.with("keyboard"), POINTER_ONLY);
         response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, "Keyboard"));
         let hand = Hand::over(ui, &response);
         let key = hand.pos.and_then(|pos| paint::key_at(rect, &self.viewport, pos));

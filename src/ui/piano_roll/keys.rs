@@ -70,9 +70,11 @@ impl PianoRollEditor {
         &mut self,
         ui: &Ui,
         response: &Response,
-        frame: &RollFrame<'_>,
+        frame: &mut RollFrame<'_>,
         out: &mut RollResponse,
     ) {
+        let had_focus = response.has_focus();
+        self.keep_focus(ui, response, frame);
         self.has_focus = response.has_focus();
         if std::mem::take(&mut self.wants_note) {
             response.request_focus();
@@ -80,7 +82,8 @@ impl PianoRollEditor {
             return;
         }
         // An open menu takes the keys, Escape above all.
-        let is_mine = self.has_focus && !egui::Popup::is_any_open(ui.ctx());
+        // So does a field that gave up the focus by this very key.
+        let is_mine = had_focus && !egui::Popup::is_any_open(ui.ctx());
         if !is_mine && self.gesture.is_none() {
             return;
         }
@@ -95,9 +98,11 @@ impl PianoRollEditor {
         ui.memory_mut(|memory| memory.set_focus_lock_filter(response.id, keeps));
         for (modifiers, key, wish) in KEYS {
             let is_possible = match wish {
-                Wish::Cancel | Wish::Write | Wish::Move(..) | Wish::MoveBars(_) => true,
+                // What is dragged elsewhere is given up there.
+                Wish::Cancel => !self.flags.is_busy(),
+                Wish::Write | Wish::Move(..) | Wish::MoveBars(_) => true,
                 Wish::Walk(_) => has_notes,
-                Wish::Lengthen(_) => !frame.view.selection.is_empty(),
+                Wish::Lengthen(_) => !frame.selection.is_empty(),
             };
             // A key without a meaning now is left to others.
             if !is_possible {
@@ -106,12 +111,24 @@ impl PianoRollEditor {
             // In a slow frame a key may come more than once.
             let n_presses = ui.input_mut(|input| input.count_and_consume_key(modifiers, key));
             if n_presses > 0 {
+                frame.settle(out);
                 match wish {
                     Wish::Cancel => self.cancel(response, frame, out),
                     wish => self.fulfil(wish.repeated(n_presses), frame, out),
                 }
                 return;
             }
+        }
+    }
+
+    /// While notes are chosen the keys are for them whenever nothing else has them: after a click
+    /// on the ruler, a button or in a list, and once a dialog is closed.
+    fn keep_focus(&self, ui: &Ui, response: &Response, frame: &RollFrame<'_>) {
+        let is_free =
+            ui.memory(|memory| memory.focused().is_none() && memory.top_modal_layer().is_none());
+        let is_wanted = frame.is_editable() && !frame.selection.is_empty();
+        if is_wanted && is_free && !self.flags.is_open() && !egui::Popup::is_any_open(ui.ctx()) {
+            response.request_focus();
         }
     }
 
@@ -122,7 +139,7 @@ impl PianoRollEditor {
         if self.gesture.take().is_some() {
             return;
         }
-        if frame.view.selection.is_empty() {
+        if frame.selection.is_empty() {
             response.surrender_focus();
             self.has_focus = false;
         } else {
@@ -143,7 +160,7 @@ impl PianoRollEditor {
             Wish::Cancel => {}
             Wish::Walk(way) => self.walk(way, frame, out),
             Wish::Write => self.write_at_caret(frame, out),
-            wish if frame.view.selection.is_empty() => self.step_caret(wish, frame),
+            wish if frame.selection.is_empty() => self.step_caret(wish, frame),
             wish => self.change_selected(wish, frame, out),
         }
     }
@@ -151,7 +168,7 @@ impl PianoRollEditor {
     /// Selects the next note or the one before, lets it sound and brings it into view. At the
     /// last one it stays there.
     fn walk(&mut self, way: Way, frame: &RollFrame<'_>, out: &mut RollResponse) {
-        let (score, selection) = (frame.index.score(), frame.view.selection);
+        let (score, selection) = (frame.index.score(), &frame.selection);
         let note = match way {
             Way::On => selection.next_note(score).or_else(|| score.notes().last().copied()),
             Way::Back => selection.previous_note(score).or_else(|| score.notes().first().copied()),
@@ -166,30 +183,58 @@ impl PianoRollEditor {
     }
 
     fn step_caret(&mut self, wish: Wish, frame: &RollFrame<'_>) {
-        let (step, bar) = self.steps(frame, self.caret.tick);
+        let step = self.step_ticks(frame, self.caret.tick);
         match wish {
             Wish::Move(steps, semitones) => {
                 let semitones = self.semitones_from(self.caret.pitch, semitones);
-                self.move_caret(steps * step, semitones);
+                self.move_caret(steps.saturating_mul(step), semitones);
             }
-            Wish::MoveBars(bars) => self.move_caret(bars * bar, 0),
+            Wish::MoveBars(bars) => {
+                let ticks = self.ticks_over_bars(frame, self.caret.tick, bars);
+                self.move_caret(ticks, 0);
+            }
             _ => {}
         }
     }
 
-    /// Ticks of a step of the grid and of a bar at a place.
-    fn steps(&self, frame: &RollFrame<'_>, at: Tick) -> (i64, i64) {
+    /// Ticks of a step of the grid at a place.
+    fn step_ticks(&self, frame: &RollFrame<'_>, at: Tick) -> i64 {
         let bar = frame.index.bars().at(at);
         let step = self.step_at(&frame.index, at);
-        let step = step.ticks(frame.index.score().tempo_map.ticks_per_quarter(), bar);
-        (i64::from(step), i64::from(bar.end.0 - bar.start.0))
+        i64::from(step.ticks(frame.index.score().tempo_map.ticks_per_quarter(), bar))
+    }
+
+    /// How far it is to the same place so many bars on, or back when negative; to the last line of
+    /// the grid in a bar that is too short to have that place, to the start where no bar is left.
+    fn ticks_over_bars(&self, frame: &RollFrame<'_>, from: Tick, n_bars: i64) -> i64 {
+        let bars = frame.index.bars();
+        let mut bar = bars.at(from);
+        let into = from.saturating_sub(bar.start);
+        for _ in 0..n_bars.unsigned_abs() {
+            let neighbor = match n_bars > 0 {
+                true => bar.end,
+                false if bar.start == Tick::ZERO => return -i64::from(from.0),
+                false => bar.start.saturating_sub(Tick(1)),
+            };
+            bar = bars.at(neighbor);
+        }
+        let same = bar.start.saturating_add(into);
+        let to = match same < bar.end {
+            true => same,
+            false => {
+                let ticks_per_quarter = frame.index.score().tempo_map.ticks_per_quarter();
+                let last = bar.end.saturating_sub(Tick(1));
+                self.step_at(&frame.index, last).line_before(last, bars, ticks_per_quarter)
+            }
+        };
+        i64::from(to.0) - i64::from(from.0)
     }
 
     fn change_selected(&mut self, wish: Wish, frame: &RollFrame<'_>, out: &mut RollResponse) {
-        let (score, selection) = (frame.index.score(), frame.view.selection);
+        let (score, selection) = (frame.index.score(), &frame.selection);
         let Some(first) = selection.notes(score).next().copied() else { return };
         let held = Held::new(first, score, selection);
-        let (step, bar) = self.steps(frame, first.start);
+        let step = self.step_ticks(frame, first.start);
         let gesture = match wish {
             Wish::Move(steps, semitones) => {
                 // The others keep their distance to the first one, as when it is dragged.
@@ -198,11 +243,12 @@ impl PianoRollEditor {
                 Gesture::Move(MoveNotes::by(held, shift))
             }
             Wish::MoveBars(bars) => {
-                let shift = Shift { ticks: bars.saturating_mul(bar), semitones: 0 };
-                Gesture::Move(MoveNotes::by(held, shift))
+                let ticks = self.ticks_over_bars(frame, first.start, bars);
+                Gesture::Move(MoveNotes::by(held, Shift { ticks, semitones: 0 }))
             }
             Wish::Lengthen(steps) => {
-                Gesture::Resize(ResizeNotes::by(held, steps.saturating_mul(step)))
+                let shortest = u32::try_from(step).unwrap_or(u32::MAX);
+                Gesture::Resize(ResizeNotes::by(held, steps.saturating_mul(step), shortest))
             }
             Wish::Cancel | Wish::Walk(_) | Wish::Write => return,
         };

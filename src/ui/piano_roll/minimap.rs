@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use egui::{
-    Color32, ColorImage, CornerRadius, Rect, Role, Sense, Stroke, StrokeKind, TextureHandle,
+    Color32, ColorImage, CornerRadius, Rect, Role, Stroke, StrokeKind, TextureHandle,
     TextureOptions, Ui, WidgetInfo, pos2,
 };
 
 use super::index::ScoreIndex;
 use super::paint::Quads;
+use super::pointer::POINTER_ONLY;
 use super::{PianoRollEditor, RollFrame};
 use crate::music::Velocity;
 use crate::ui::theme::{Theme, ThemeName};
@@ -41,7 +42,7 @@ impl PianoRollEditor {
         let hidden = (all - seen).max(1.0);
         let left_of = |tick: f64| track.left() + room * (tick / hidden).clamp(0.0, 1.0) as f32;
 
-        let response = ui.interact(track, frame.id.with("minimap"), Sense::click_and_drag());
+        let response = ui.interact(track, frame.id.with("minimap"), POINTER_ONLY);
         response.widget_info(|| WidgetInfo::labeled(Role::ScrollBar, true, "Scroll in time"));
         if let Some(pos) = response.interact_pointer_pos() {
             let left = left_of(self.viewport.left_tick());

@@ -103,9 +103,10 @@ pub struct RollView<'a> {
 /// What the user did in it.
 #[derive(Default)]
 pub struct RollResponse {
-    /// To be committed as one step.
-    pub edit: Option<ScoreEdit>,
-    /// The selection from now on (after the edit, when there is one).
+    /// What is done to the piece: to be committed in this order, each as one step. Each is meant
+    /// for the score that those before it leave.
+    pub edits: Vec<RollEdit>,
+    /// The selection from now on, after all edits.
     pub selection: Option<Selection>,
     /// Where the music is to go on.
     pub seek_secs: Option<f64>,
@@ -113,8 +114,8 @@ pub struct RollResponse {
     pub scrub_secs: Option<f64>,
     /// The playhead was let go.
     pub ends_scrub: bool,
-    /// The loop from now on; `Some(None)` takes it away.
-    pub loop_range: Option<Option<(Tick, Tick)>>,
+    /// What becomes of the loop.
+    pub loop_change: Option<LoopChange>,
     /// What the mouse did to the keys of the keyboard, in order.
     pub key_touches: Vec<KeyTouch>,
     /// Keys to be heard for a moment.
@@ -129,11 +130,36 @@ pub struct RollResponse {
     pub menu_place: Option<MenuPlace>,
 }
 
+/// One step, and what is selected after it; without that what was selected stays so.
+#[derive(Clone, PartialEq, Debug)]
+pub struct RollEdit {
+    pub edit: ScoreEdit,
+    pub selection: Option<Selection>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum LoopChange {
+    Set(Tick, Tick),
+    Remove,
+}
+
 impl RollResponse {
-    /// What is to be committed, with what is selected after it.
-    fn change(&mut self, change: Change) {
-        self.edit = Some(change.edit);
-        self.selection = Some(change.selection);
+    /// Commits a change of the notes.
+    fn change(&mut self, Change { edit, selection }: Change) {
+        self.edits.push(RollEdit { edit, selection: Some(selection) });
+        // What was chosen before it is no longer what is meant.
+        self.selection = None;
+    }
+
+    /// Commits what doesn't touch the notes.
+    fn edit(&mut self, edit: ScoreEdit) {
+        self.edits.push(RollEdit { edit, selection: None });
+    }
+
+    /// What is selected once this is done, if it says so.
+    fn selection_after(&self) -> Option<&Selection> {
+        let edited = || self.edits.iter().rev().find_map(|edit| edit.selection.as_ref());
+        self.selection.as_ref().or_else(edited)
     }
 }
 
@@ -149,6 +175,8 @@ pub struct PianoRollEditor {
     pub marks: RollMarks,
     viewport: Viewport,
     index: Option<Arc<ScoreIndex>>,
+    /// What `index` is of.
+    shown: Shown,
     request: Option<ViewRequest>,
     gesture: Option<Gesture>,
     /// A gesture that ended in this frame: it is still painted, since its edit is committed only
@@ -183,6 +211,13 @@ pub struct PianoRollEditor {
     behind_take: Option<BehindTake>,
 }
 
+/// What the roll looks at.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Shown {
+    Score,
+    Take,
+}
+
 struct BehindTake {
     viewport: Viewport,
     end: Tick,
@@ -208,6 +243,7 @@ impl Default for PianoRollEditor {
             marks: RollMarks::default(),
             viewport: Viewport::new(480),
             index: None,
+            shown: Shown::Score,
             request: Some(ViewRequest::Start),
             gesture: None,
             ended: None,
@@ -235,15 +271,34 @@ impl Default for PianoRollEditor {
 struct RollFrame<'a> {
     index: Arc<ScoreIndex>,
     view: RollView<'a>,
+    /// What is selected now: what was, until something of this frame is settled.
+    selection: Selection,
     regions: Regions,
     playhead: Tick,
     id: Id,
+    /// How many of the edits of this frame `index` has in it.
+    n_settled: usize,
 }
 
 impl RollFrame<'_> {
     /// A take is only looked at.
     fn is_editable(&self) -> bool {
         self.view.streaming.is_none()
+    }
+
+    /// Goes on with the piece as the edits so far leave it: what comes later in this frame is
+    /// meant for that, and is committed after them.
+    fn settle(&mut self, out: &RollResponse) {
+        for RollEdit { edit, selection } in &out.edits[self.n_settled..] {
+            // One that can't be applied is refused in words by whoever commits it.
+            if let Ok(score) = edit.apply(self.index.score()) {
+                self.index = Arc::new(ScoreIndex::new(&Arc::new(score)));
+                if let Some(selection) = selection {
+                    self.selection = selection.clone();
+                }
+            }
+        }
+        self.n_settled = out.edits.len();
     }
 }
 
@@ -334,31 +389,37 @@ impl PianoRollEditor {
             self.step_behind_take();
         }
         let request = self.request;
-        let index = self.index_of(&shown);
+        let kind = if view.streaming.is_some() { Shown::Take } else { Shown::Score };
+        let index = self.index_of(&shown, kind);
         if view.streaming.is_none() {
             self.return_from_take(request);
         }
         self.arrange(&regions, &view, &index);
         self.follow_take(view.playing, &index);
         let playhead = shown.tempo_map.tick_from_secs(view.playhead_secs);
-        let frame = RollFrame { index, view, regions, playhead, id };
+        let selection = view.selection.clone();
+        let mut frame = RollFrame { index, view, selection, regions, playhead, id, n_settled: 0 };
 
+        // What was being done before is over when something else is begun, and done before it.
         self.wheel(ui, &frame, &mut out);
+        self.velocity_head(ui, &frame, &mut out);
+        frame.settle(&out);
         self.follow(ui, &frame);
         self.flags.take_keys(ui.ctx());
         self.ruler_ui(ui, &frame, &mut out);
         self.chords_ui(ui, &frame, &mut out);
         self.lanes_ui(ui, &frame, &mut out);
         let held_key = self.keyboard_ui(ui, &frame, &mut out);
-        let hovered = self.canvas_ui(ui, &frame, &mut out);
+        let hovered = self.canvas_ui(ui, &mut frame, &mut out);
         self.paint(ui, &frame, held_key, hovered.as_ref(), &mut out);
         self.ended = None;
+        self.lane_grips(ui, &frame);
         self.flags_ui(ui, &frame, &mut out);
         self.minimap_ui(ui, &frame);
         if let Some(canvas) = &out.canvas {
             self.tell_screen_reader(ui, &frame, canvas);
         }
-        if out.edit.is_some() || out.selection.is_some() {
+        if !out.edits.is_empty() || out.selection.is_some() {
             ui.ctx().request_repaint();
         }
         out
@@ -368,34 +429,51 @@ impl PianoRollEditor {
     fn let_go(&mut self, out: &mut RollResponse) {
         out.key_touches.extend(self.held_key.take().map(|_| KeyTouch::Up));
         out.ends_scrub = self.ruler_drag.take().is_some_and(RulerDrag::is_scrub);
-        self.gesture = None;
         self.ended = None;
-        self.press = None;
-        self.lanes.reset();
-        self.flags.reset();
+        self.drop_what_is_held();
     }
 
     /// What is known of the score shown; looked through anew only when it is another.
-    fn index_of(&mut self, score: &Arc<Score>) -> Arc<ScoreIndex> {
+    fn index_of(&mut self, score: &Arc<Score>, shown: Shown) -> Arc<ScoreIndex> {
         if let Some(index) = self.index.as_ref().filter(|index| index.is_of(score)) {
             return Arc::clone(index);
         }
-        // Whatever was being done was done to notes that may be gone.
-        self.gesture = None;
-        self.press = None;
-        self.lanes.reset();
-        self.flags.reset();
-        // The playhead is dragged through a take that grows, too.
-        self.ruler_drag = self.ruler_drag.filter(|drag| drag.is_seek());
         let index = Arc::new(ScoreIndex::new(score));
+        let before = self.index.take();
         let ticks_per_quarter = |index: &ScoreIndex| index.score().tempo_map.ticks_per_quarter();
-        let was = self.index.as_deref().map(ticks_per_quarter);
+        let was = before.as_deref().map(ticks_per_quarter);
+        match before {
+            Some(before) if shown == Shown::Score && self.shown == Shown::Score => {
+                self.carry_over(before.score(), score);
+            }
+            _ => self.drop_what_is_held(),
+        }
+        self.shown = shown;
         if was != Some(ticks_per_quarter(&index)) {
             self.viewport = Viewport::new(ticks_per_quarter(&index).get());
             self.request = self.request.or(Some(ViewRequest::Start));
         }
         self.index = Some(Arc::clone(&index));
         index
+    }
+
+    /// What a hand is doing goes on in a score that something else has changed meanwhile, as long
+    /// as what it holds is still there.
+    fn carry_over(&mut self, before: &Score, after: &Score) {
+        self.press = self.press.take().and_then(|press| press.carried_over(after));
+        let gesture = self.gesture.take().filter(|_| self.press.is_some());
+        self.gesture = gesture.and_then(|gesture| gesture.carried_over(after));
+        self.lanes.carry_over(before, after);
+        self.flags.carry_over(after);
+    }
+
+    fn drop_what_is_held(&mut self) {
+        self.gesture = None;
+        self.press = None;
+        self.lanes.reset();
+        self.flags.reset();
+        // The playhead is dragged through a take that grows, too.
+        self.ruler_drag = self.ruler_drag.filter(|drag| drag.is_seek());
     }
 
     fn arrange(&mut self, regions: &Regions, view: &RollView<'_>, index: &ScoreIndex) {

@@ -61,6 +61,9 @@ pub struct RollOptions {
     pub shows_chords: bool,
     pub shows_velocities: bool,
     pub shows_pedal: bool,
+    /// How high the open lanes are, in points.
+    pub velocity_height: u16,
+    pub pedal_height: u16,
     /// Rows outside the scale are shaded and the tonic is marked.
     pub tints_scale: bool,
     /// Notes that are written or moved come to lie on pitches of the scale.
@@ -77,6 +80,8 @@ impl Default for RollOptions {
             shows_chords: true,
             shows_velocities: true,
             shows_pedal: true,
+            velocity_height: 64,
+            pedal_height: 24,
             tints_scale: true,
             snaps_to_scale: false,
             colors_parts: false,

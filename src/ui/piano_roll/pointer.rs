@@ -5,7 +5,7 @@ use egui::{CursorIcon, Key, Modifiers, PointerButton, Pos2, Response, Role, Sens
 
 use super::gesture::{
     DrawNote, EraseNotes, Gesture, Held, Marquee, MarqueeMode, MoveMode, MoveNotes, ResizeNotes,
-    RollPoint,
+    RollPoint, carried_over,
 };
 use super::hit::{Hit, Zone, hit, note_rect};
 use super::{
@@ -13,7 +13,7 @@ use super::{
 };
 use crate::editor::operations::{self, Edge};
 use crate::editor::{NoteKey, Selection};
-use crate::music::{Note, Pitch, Tick};
+use crate::music::{Note, Pitch, Score, Tick};
 
 /// What the hand at the mouse does to an area: its primary button.
 #[derive(Clone, Copy)]
@@ -45,6 +45,9 @@ impl Hand {
     }
 }
 
+/// What areas sense that only the pointer can do something in: no stop for Tab.
+pub const POINTER_ONLY: Sense = Sense::CLICK.union(Sense::DRAG);
+
 /// Whether Escape gives up what is being dragged.
 pub fn is_cancelled(ui: &Ui) -> bool {
     ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape))
@@ -58,6 +61,17 @@ pub struct Press {
     modifiers: Modifiers,
 }
 
+impl Press {
+    /// The same in a score in which something else has changed; `None` if its note is gone.
+    pub fn carried_over(self, score: &Score) -> Option<Self> {
+        let hit = match self.hit {
+            Some(hit) => Some(Hit { note: carried_over(&hit.note, score)?, ..hit }),
+            None => None,
+        };
+        Some(Self { hit, ..self })
+    }
+}
+
 /// Keys that begin a rubber band with any tool, over notes too.
 fn is_band(modifiers: Modifiers) -> bool {
     modifiers.shift && modifiers.command
@@ -68,13 +82,13 @@ impl PianoRollEditor {
     pub(super) fn canvas_ui(
         &mut self,
         ui: &Ui,
-        frame: &RollFrame<'_>,
+        frame: &mut RollFrame<'_>,
         out: &mut RollResponse,
     ) -> Option<Note> {
         let response =
             ui.interact(frame.regions.canvas, frame.id.with("notes"), Sense::click_and_drag());
         let n_notes = text::n_notes(frame.index.score().notes().len());
-        let words = format!("Piano roll, {n_notes}, {} selected", frame.view.selection.len());
+        let words = format!("Piano roll, {n_notes}, {} selected", frame.selection.len());
         response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, words.clone()));
         let hand = Hand::over(ui, &response);
         let Hand { pos, modifiers, .. } = hand;
@@ -116,7 +130,7 @@ impl PianoRollEditor {
         out: &mut RollResponse,
     ) {
         self.finish(frame, out);
-        let hit = hit(&frame.index, &self.viewport, frame.view.selection, pos);
+        let hit = hit(&frame.index, &self.viewport, &frame.selection, pos);
         let point = self.point(pos);
         self.press = Some(Press { point, hit, modifiers });
         let is_plain = !modifiers.shift && !modifiers.command;
@@ -144,7 +158,8 @@ impl PianoRollEditor {
         let Some(press) = self.press else { return };
         let is_plain = !modifiers.shift && !modifiers.command;
         if self.tool == Tool::Erase && is_plain && frame.is_editable() {
-            self.gesture = Some(Gesture::Erase(EraseNotes::new(Some(note), press.point)));
+            let erase = EraseNotes::new(Some(&note), press.point, &frame.index);
+            self.gesture = Some(Gesture::Erase(erase));
             return;
         }
         out.audition.push((note.pitch, note.velocity));
@@ -152,7 +167,7 @@ impl PianoRollEditor {
         self.touch(note);
         let key = NoteKey::from(&note);
         let chooses = matches!(self.tool, Tool::Select | Tool::Draw) && is_plain;
-        if frame.is_editable() && chooses && !frame.view.selection.contains(&key) {
+        if frame.is_editable() && chooses && !frame.selection.contains(&key) {
             out.selection = Some(Selection::from([key]));
         }
     }
@@ -201,11 +216,13 @@ impl PianoRollEditor {
     /// Begins what a drag from the place of the press means.
     fn begin(&mut self, frame: &RollFrame<'_>, out: &mut RollResponse) {
         let Some(press) = self.press else { return };
-        let selection = out.selection.as_ref().unwrap_or(frame.view.selection);
+        let selection = out.selection.clone().unwrap_or_else(|| frame.selection.clone());
         let is_plain = !press.modifiers.shift && !press.modifiers.command;
         let Some(Hit { note, zone }) = press.hit.filter(|_| !is_band(press.modifiers)) else {
             self.gesture = Some(match self.tool {
-                Tool::Erase if is_plain => Gesture::Erase(EraseNotes::new(None, press.point)),
+                Tool::Erase if is_plain => {
+                    Gesture::Erase(EraseNotes::new(None, press.point, &frame.index))
+                }
                 _ => {
                     let mode = match press.modifiers {
                         modifiers if is_band(modifiers) => MarqueeMode::Replace,
@@ -213,7 +230,7 @@ impl PianoRollEditor {
                         modifiers if modifiers.command => MarqueeMode::Toggle,
                         _ => MarqueeMode::Replace,
                     };
-                    Gesture::Marquee(Marquee::new(mode, selection.clone(), press.point))
+                    Gesture::Marquee(Marquee::new(mode, selection, press.point))
                 }
             });
             return;
@@ -222,8 +239,8 @@ impl PianoRollEditor {
             // It cuts where it was pressed, once it is released.
             return;
         }
-        let held = Held::new(note, frame.index.score(), selection);
-        if held.selection != *selection {
+        let held = Held::new(note, frame.index.score(), &selection);
+        if held.selection != selection {
             out.selection = Some(held.selection.clone());
         }
         let mode = if press.modifiers.command { MoveMode::Copy } else { MoveMode::Move };
@@ -247,7 +264,7 @@ impl PianoRollEditor {
             out.selection = Some(marquee.selection(&frame.index));
             return;
         }
-        let change = gesture.change(frame.index.score(), frame.view.selection);
+        let change = gesture.change(frame.index.score(), &frame.selection);
         let Some(change) = change else { return };
         out.change(change);
         if let Some(note) = gesture.note_now() {
@@ -280,7 +297,7 @@ impl PianoRollEditor {
         let adds = modifiers.shift || modifiers.command;
         let selection = match press.hit {
             Some(Hit { note, .. }) if adds => {
-                let mut selection = frame.view.selection.clone();
+                let mut selection = frame.selection.clone();
                 let key = NoteKey::from(&note);
                 if !selection.remove(&key) {
                     selection.insert(key);
@@ -294,7 +311,7 @@ impl PianoRollEditor {
                 Selection::new()
             }
         };
-        if selection != *frame.view.selection {
+        if selection != frame.selection {
             out.selection = Some(selection);
         }
     }
@@ -309,7 +326,7 @@ impl PianoRollEditor {
         let Some(tick) = self.cut_at(frame, &note, press.point, press.modifiers.alt) else {
             return true;
         };
-        let (score, selection) = (frame.index.score(), frame.view.selection);
+        let (score, selection) = (frame.index.score(), &frame.selection);
         let change = match press.modifiers.shift {
             true => operations::split_at(score, selection, tick),
             false => operations::split_note(score, selection, &note, tick),
@@ -348,7 +365,7 @@ impl PianoRollEditor {
         let Some(pos) = pos.filter(|_| is_cutting && ui.rect_contains_pointer(canvas)) else {
             return;
         };
-        let selection = frame.view.selection;
+        let selection = &frame.selection;
         let Some(Hit { note, .. }) = hit(&frame.index, &self.viewport, selection, pos) else {
             return;
         };
@@ -376,7 +393,7 @@ impl PianoRollEditor {
             out.is_refused = true;
             return;
         }
-        if hit(&frame.index, &self.viewport, frame.view.selection, pos).is_some() {
+        if hit(&frame.index, &self.viewport, &frame.selection, pos).is_some() {
             return;
         }
         let note = self.note_at(frame, self.point(pos), modifiers);
@@ -400,7 +417,7 @@ impl PianoRollEditor {
         if !frame.is_editable() || self.gesture.is_some() {
             return;
         }
-        let selection = frame.view.selection;
+        let selection = &frame.selection;
         let Some(Hit { note, .. }) = hit(&frame.index, &self.viewport, selection, pos) else {
             self.place_caret(frame, self.point(pos), false);
             self.menu_place = MenuPlace::Nothing;
@@ -453,7 +470,7 @@ impl PianoRollEditor {
             return None;
         }
         let pos = response.hover_pos()?;
-        let selection = frame.view.selection;
+        let selection = &frame.selection;
         let Some(Hit { note, zone }) = hit(&frame.index, &self.viewport, selection, pos) else {
             if frame.is_editable() {
                 ui.ctx().set_cursor_icon(self.tool.cursor());

@@ -18,8 +18,10 @@ use crate::ui::theme::{ROW, SPACE};
 const KEYBOARD_WIDTH: f32 = SPACE * 8.0;
 const CHORD_HEIGHT: f32 = SPACE * 2.5;
 const FLAG_HEIGHT: f32 = SPACE * 2.0;
-const VELOCITY_HEIGHT: f32 = SPACE * 8.0;
-const PEDAL_HEIGHT: f32 = SPACE * 3.0;
+/// An open lane is never lower.
+pub const MIN_LANE: f32 = SPACE * 3.0;
+/// Nor higher than this share of the whole.
+const MAX_LANE: f32 = 0.3;
 /// The title of a lane that is folded away.
 const FOLDED_HEIGHT: f32 = SPACE * 2.0;
 const MINIMAP_HEIGHT: f32 = SPACE * 3.5;
@@ -48,7 +50,10 @@ impl Regions {
         let left = (whole.left() + KEYBOARD_WIDTH).min(whole.right());
         let has_room = whole.height() >= MIN_HEIGHT;
         let height = |wanted: f32| if has_room { wanted } else { 0.0 };
-        let lane = |is_open: bool, open: f32| height(if is_open { open } else { FOLDED_HEIGHT });
+        let most = (whole.height() * MAX_LANE).max(MIN_LANE);
+        let lane = |is_open: bool, open: u16| {
+            height(if is_open { f32::from(open).clamp(MIN_LANE, most) } else { FOLDED_HEIGHT })
+        };
         let mut top = whole.top();
         let mut from_top = |height: f32, from: f32| {
             let next = (top + height).min(whole.bottom());
@@ -67,8 +72,8 @@ impl Regions {
             Rect::from_min_max(min, max)
         };
         let minimap = from_bottom(height(MINIMAP_HEIGHT)).with_min_x(left);
-        let pedal = from_bottom(lane(options.shows_pedal, PEDAL_HEIGHT));
-        let velocities = from_bottom(lane(options.shows_velocities, VELOCITY_HEIGHT));
+        let pedal = from_bottom(lane(options.shows_pedal, options.pedal_height));
+        let velocities = from_bottom(lane(options.shows_velocities, options.velocity_height));
         let top = ruler.bottom();
         Self {
             whole,

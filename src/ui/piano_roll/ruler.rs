@@ -1,10 +1,10 @@
 //! The ruler: clicking places the playhead, dragging scrubs, Shift-dragging sets the loop,
 //! Ctrl-dragging selects a stretch of time; the loop's ends can be moved.
 
-use egui::{CursorIcon, Modifiers, Pos2, Role, Sense, Ui, WidgetInfo};
+use egui::{CursorIcon, Modifiers, Pos2, Role, Ui, WidgetInfo};
 
-use super::pointer::{Hand, is_cancelled};
-use super::{PianoRollEditor, RollFrame, RollResponse, text};
+use super::pointer::{Hand, POINTER_ONLY, is_cancelled};
+use super::{LoopChange, PianoRollEditor, RollFrame, RollResponse, text};
 use crate::editor::Selection;
 use crate::music::Tick;
 
@@ -47,7 +47,7 @@ fn sorted(one: Tick, other: Tick) -> (Tick, Tick) {
 impl PianoRollEditor {
     pub(super) fn ruler_ui(&mut self, ui: &Ui, frame: &RollFrame<'_>, out: &mut RollResponse) {
         let rect = frame.regions.ruler;
-        let response = ui.interact(rect, frame.id.with("ruler"), Sense::click_and_drag());
+        let response = ui.interact(rect, frame.id.with("ruler"), POINTER_ONLY);
         response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, "Ruler"));
         let mut hand = Hand::over(ui, &response);
         hand.pos = hand.pos.map(|pos| pos.clamp(rect.left_top(), rect.right_bottom()));
@@ -127,7 +127,11 @@ impl PianoRollEditor {
             RulerDrag::Seek { has_moved, .. } => out.ends_scrub = has_moved,
             // A click with Shift, or a loop without length: none.
             RulerDrag::Loop { fixed, moving } => {
-                out.loop_range = Some((fixed != moving).then(|| sorted(fixed, moving)));
+                let (from, to) = sorted(fixed, moving);
+                out.loop_change = Some(match from == to {
+                    true => LoopChange::Remove,
+                    false => LoopChange::Set(from, to),
+                });
             }
             RulerDrag::Select { from, to } => {
                 let (from, to) = sorted(from, to);

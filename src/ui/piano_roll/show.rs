@@ -7,7 +7,7 @@ use super::paint::{self, NoteLayers};
 use super::viewport::Viewport;
 use super::{PianoRollEditor, RollFrame, RollResponse, text};
 use crate::editor::Selection;
-use crate::music::{Note, Pitch, Tick};
+use crate::music::{Note, Pitch, Tick, Track};
 use crate::ui::theme::SPACE;
 
 impl PianoRollEditor {
@@ -26,7 +26,7 @@ impl PianoRollEditor {
         paint::paint_back(&painter, &self.viewport, index, step, key, theme);
 
         let gesture = self.gesture.as_ref().or(self.ended.as_ref());
-        self.paint_notes(&painter, frame, hovered, out.selection.as_ref());
+        self.paint_notes(&painter, frame, hovered, out.selection_after());
         if index.pitches().is_none() && frame.is_editable() && gesture.is_none() {
             let words = "Double-click or press Enter to write a note, or press Compose";
             paint::paint_empty(&painter, regions.canvas, words, theme);
@@ -56,15 +56,19 @@ impl PianoRollEditor {
         };
         let banded = band.map(|marquee| marquee.selection(index));
         let taken = gesture.and_then(Gesture::taken);
-        let selection = if frame.is_editable() { frame.view.selection } else { &nothing };
+        let selection = if frame.is_editable() { &frame.selection } else { &nothing };
         let parts = match self.options.colors_parts {
             true => index.score().parts.iter().enumerate().collect(),
             false => Vec::new(),
         };
         let parts = parts.into_iter().map(|(idx, part)| theme.part_color(part.color, idx));
         let parts: Vec<_> = parts.collect();
+        let score = index.score();
+        let n_parts = u8::try_from(score.parts.len()).unwrap_or(u8::MAX);
+        let heard: Vec<bool> = (0..n_parts).map(|part| score.is_heard(Track::Part(part))).collect();
         let layers = NoteLayers {
             parts: &parts,
+            heard: &heard,
             selection: banded.as_ref().or(taken).or(chosen).unwrap_or(selection),
             preview: &gesture.map(Gesture::preview).unwrap_or_default(),
             selected_are_ghosts: gesture.is_some_and(|gesture| !gesture.keeps_originals()),

@@ -1,6 +1,6 @@
 //! The wheel: scrolling, zooming, and how hard a note is struck.
 
-use egui::{Event, MouseWheelUnit, Pos2, Ui, Vec2};
+use egui::{Event, Key, MouseWheelUnit, Pos2, Ui, Vec2};
 
 use super::gesture::{ChangeVelocity, Gesture, Held};
 use super::hit::{Hit, hit};
@@ -22,7 +22,7 @@ impl PianoRollEditor {
         if let Some(Gesture::Velocity(change)) = &self.gesture {
             let note = pos.and_then(|pos| self.turned_at(frame, pos));
             let is_elsewhere = note.is_some_and(|note| !change.changes(&note));
-            if is_elsewhere || (!modifiers.alt && !is_in_lane) {
+            if is_elsewhere || (!modifiers.alt && !is_in_lane) || begins_something(ui) {
                 self.finish(frame, out);
             }
         }
@@ -71,7 +71,7 @@ impl PianoRollEditor {
 
     /// The note at a point whose velocity the wheel changes.
     fn turned_at(&self, frame: &RollFrame<'_>, pos: Pos2) -> Option<Note> {
-        let hit = hit(&frame.index, &self.viewport, frame.view.selection, pos);
+        let hit = hit(&frame.index, &self.viewport, &frame.selection, pos);
         hit.map(|Hit { note, .. }| note).or_else(|| self.bar_at(frame, pos))
     }
 
@@ -80,18 +80,29 @@ impl PianoRollEditor {
         if notches == 0.0 || !frame.is_editable() {
             return;
         }
-        let by = (notches * VELOCITY_NOTCH).round() as i32;
+        let by = notches * VELOCITY_NOTCH;
         if let Some(Gesture::Velocity(change)) = &mut self.gesture {
             change.add(by);
             return;
         }
         let hit = self.turned_at(frame, pos).filter(|_| self.gesture.is_none());
         let Some(note) = hit else { return };
-        let held = Held::new(note, frame.index.score(), frame.view.selection);
+        let held = Held::new(note, frame.index.score(), &frame.selection);
         let mut change = ChangeVelocity::new(held);
         change.add(by);
         self.gesture = Some(Gesture::Velocity(change));
     }
+}
+
+/// Whether a button or a key is pressed that begins something else: all but Escape, which gives
+/// up what is being done.
+fn begins_something(ui: &Ui) -> bool {
+    let begins = |event: &Event| match event {
+        Event::PointerButton { pressed, .. } => *pressed,
+        Event::Key { key, pressed, .. } => *pressed && *key != Key::Escape,
+        _ => false,
+    };
+    ui.input(|input| input.events.iter().any(begins))
 }
 
 /// How far an event turned the wheel, upwards positive.

@@ -14,8 +14,34 @@ pub struct EraseNotes {
 
 impl EraseNotes {
     /// `first` is what was clicked.
-    pub fn new(first: Option<Note>, at: RollPoint) -> Self {
-        Self { keys: Selection::of(&first), at }
+    pub fn new(first: Option<&Note>, at: RollPoint, index: &ScoreIndex) -> Self {
+        let mut erase = Self { keys: Selection::new(), at };
+        if let Some(first) = first {
+            let alike = |note: &&Note| {
+                (note.start, note.length, note.pitch, note.part)
+                    == (first.start, first.length, first.pitch, first.part)
+            };
+            // Of notes that lie on one another only the uppermost is seen: none must be left.
+            erase.take(index.notes_between(first.start.0, first.end().0).filter(alike));
+        }
+        erase
+    }
+
+    /// Adds notes, in order, that come with all that are the very same.
+    fn take<'a>(&mut self, notes: impl Iterator<Item = &'a Note>) {
+        let notes: Vec<&Note> = notes.collect();
+        for same in notes.chunk_by(|a, b| a == b) {
+            let key = NoteKey::from(same[0]);
+            if !self.keys.contains(&key) {
+                same.iter().for_each(|_| self.keys.insert(key));
+            }
+        }
+    }
+
+    /// The same in a score in which something else has changed; `None` if a note is gone.
+    pub fn carried_over(self, score: &Score) -> Option<Self> {
+        let is_there = self.keys.notes(score).count() == self.keys.len();
+        is_there.then_some(self)
     }
 
     /// Takes in what lies on the straight way to a point: a quick hand passes over rows.
@@ -34,11 +60,8 @@ impl EraseNotes {
             // Casts from float saturate.
             let first = ends.0.min(ends.1).max(0.0) as u32;
             let last = (ends.0.max(ends.1).max(0.0) as u32).saturating_add(1);
-            for note in index.notes_between(first, last) {
-                if i32::from(note.pitch.number()) == pitch {
-                    self.keys.insert(NoteKey::from(note));
-                }
-            }
+            let is_in_row = |note: &&Note| i32::from(note.pitch.number()) == pitch;
+            self.take(index.notes_between(first, last).filter(is_in_row));
         }
     }
 

@@ -1,7 +1,7 @@
 //! Notes that a hand has taken hold of by one of them.
 
 use crate::editor::{NoteKey, Selection};
-use crate::music::{Note, Score};
+use crate::music::{Note, Score, Tick};
 
 /// The note that was grabbed, and all that go along with it.
 pub struct Held {
@@ -9,6 +9,18 @@ pub struct Held {
     pub selection: Selection,
     /// Those of the selection, in order, as they were when this began.
     pub notes: Vec<Note>,
+}
+
+/// A note in a score in which something else has changed: itself, or the one that is there in its
+/// place with another velocity.
+pub fn carried_over(note: &Note, score: &Score) -> Option<Note> {
+    let is_it = |other: &&Note| {
+        (other.start, other.length, other.pitch, other.part)
+            == (note.start, note.length, note.pitch, note.part)
+    };
+    let next = Tick(note.start.0.saturating_add(1));
+    let there = || score.notes_starting_in(note.start..next).iter();
+    there().find(|other| *other == note).or_else(|| there().find(is_it)).copied()
 }
 
 impl Held {
@@ -21,6 +33,17 @@ impl Held {
         };
         let notes = selection.notes(score).copied().collect();
         Self { grabbed, selection, notes }
+    }
+
+    /// The same in a score in which something else has changed; `None` if one of them is gone.
+    pub fn carried_over(self, score: &Score) -> Option<Self> {
+        let notes: Option<Vec<Note>> =
+            self.notes.iter().map(|note| carried_over(note, score)).collect();
+        let notes = notes?;
+        let selection = Selection::of(&notes);
+        let is_there = selection.notes(score).count() == notes.len();
+        let grabbed = carried_over(&self.grabbed, score)?;
+        is_there.then_some(Self { grabbed, selection, notes })
     }
 
     /// The notes as something makes them.

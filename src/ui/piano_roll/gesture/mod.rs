@@ -11,7 +11,7 @@ mod velocity;
 
 pub use draw_note::DrawNote;
 pub use erase::EraseNotes;
-pub use held::Held;
+pub use held::{Held, carried_over};
 pub use marquee::{Marquee, MarqueeMode};
 pub use move_notes::{MoveMode, MoveNotes};
 pub use resize_notes::ResizeNotes;
@@ -68,6 +68,18 @@ impl Gesture {
     /// Whether the wheel drives it, not the pointer: it goes on until the wheel rests.
     pub fn is_of_wheel(&self) -> bool {
         matches!(self, Self::Velocity(_))
+    }
+
+    /// The same in a score in which something else has changed; `None` if it can't go on there.
+    pub fn carried_over(self, score: &Score) -> Option<Self> {
+        match self {
+            Self::Move(gesture) => gesture.carried_over(score).map(Self::Move),
+            Self::Resize(gesture) => gesture.carried_over(score).map(Self::Resize),
+            Self::Erase(gesture) => gesture.carried_over(score).map(Self::Erase),
+            Self::Marquee(_) | Self::Draw(_) => Some(self),
+            // The wheel goes by what there was.
+            Self::Velocity(_) => None,
+        }
     }
 
     /// The pointer went somewhere.

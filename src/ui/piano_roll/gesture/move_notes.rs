@@ -34,6 +34,10 @@ impl MoveNotes {
         Self { shift, ..Self::new(held, origin, MoveMode::Move) }
     }
 
+    pub fn carried_over(self, score: &Score) -> Option<Self> {
+        Some(Self { held: self.held.carried_over(score)?, ..self })
+    }
+
     pub fn update(&mut self, point: RollPoint, surroundings: Surroundings<'_>) {
         let grabbed = self.held.grabbed.start;
         let start = f64::from(grabbed.0) + point.tick - self.origin.tick;

@@ -20,10 +20,15 @@ impl ResizeNotes {
         Self { held, origin_tick: origin.tick, resize }
     }
 
-    /// Ends moved by a fixed amount: what Shift with the arrow keys does.
-    pub fn by(held: Held, ticks: i64) -> Self {
-        let resize = Resize { edge: Edge::End, ticks, shortest: 1 };
+    /// Ends moved by a fixed amount, but for notes of so many ticks or fewer: what Shift with the
+    /// arrow keys does.
+    pub fn by(held: Held, ticks: i64, shortest: u32) -> Self {
+        let resize = Resize { edge: Edge::End, ticks, shortest };
         Self { held, origin_tick: 0.0, resize }
+    }
+
+    pub fn carried_over(self, score: &Score) -> Option<Self> {
+        Some(Self { held: self.held.carried_over(score)?, ..self })
     }
 
     pub fn update(&mut self, point: RollPoint, surroundings: Surroundings<'_>) {

@@ -8,12 +8,13 @@ use crate::music::{Note, Score};
 /// Notes whose velocity is being changed, all by the same amount as far as each can go.
 pub struct ChangeVelocity {
     pub held: Held,
-    by: i32,
+    /// Not rounded: a touchpad turns by less than one at a time.
+    by: f32,
 }
 
 impl ChangeVelocity {
     pub fn new(held: Held) -> Self {
-        Self { held, by: 0 }
+        Self { held, by: 0.0 }
     }
 
     /// Whether a note is one of its own.
@@ -21,23 +22,31 @@ impl ChangeVelocity {
         self.held.selection.contains(&NoteKey::from(note))
     }
 
-    pub fn add(&mut self, by: i32) {
+    pub fn add(&mut self, by: f32) {
         // Turning back must act at once, even after turning on far beyond the end.
-        self.by = (self.by + by).clamp(-126, 126);
+        self.by = (self.by + by).clamp(-126.0, 126.0);
+    }
+
+    fn rounded(&self) -> i32 {
+        // Within the range of an integer by the clamp.
+        self.by.round() as i32
     }
 
     pub fn grabbed_now(&self) -> Note {
-        operations::louder(&self.held.grabbed, self.by)
+        operations::louder(&self.held.grabbed, self.rounded())
     }
 
     pub fn preview(&self) -> Vec<Note> {
-        self.held.after(|note| operations::louder(note, self.by))
+        let by = self.rounded();
+        self.held.after(|note| operations::louder(note, by))
     }
 
     /// `None` when nothing would change. A selection stays, also when the note isn't in it.
     pub fn change(&self, score: &Score, selection: &Selection) -> Option<Change> {
-        let change = operations::add_velocity(score, &self.held.selection, self.by)?;
-        Some(Change { selection: selection.clone(), ..change })
+        Some(
+            operations::add_velocity(score, &self.held.selection, self.rounded())?
+                .keeping(selection),
+        )
     }
 
     /// "Velocity 84 to 92".

@@ -3,14 +3,12 @@
 //!
 //! The pedal of one part is worked on, that of the notes touched last; the others are faint.
 
-use egui::{
-    CornerRadius, CursorIcon, Modifiers, Pos2, Rect, Role, Sense, Ui, WidgetInfo, pos2, vec2,
-};
+use egui::{CornerRadius, CursorIcon, Modifiers, Pos2, Rect, Role, Ui, WidgetInfo, pos2, vec2};
 
 use super::lane_title;
 use crate::editor::{PedalEdit, ScoreEdit};
 use crate::music::{PedalSpan, Tick};
-use crate::ui::piano_roll::pointer::{Hand, is_cancelled};
+use crate::ui::piano_roll::pointer::{Hand, POINTER_ONLY, is_cancelled};
 use crate::ui::piano_roll::{PianoRollEditor, RollFrame, RollResponse, text};
 use crate::ui::theme::{HALF_SPACE, Theme};
 
@@ -59,7 +57,7 @@ impl PedalDrag {
     }
 
     /// The stretch it began with, which it replaces.
-    fn origin(self) -> Option<PedalSpan> {
+    pub fn origin(self) -> Option<PedalSpan> {
         match self {
             Self::Resize { span, .. } | Self::Move { span, .. } => Some(span),
             Self::Draw { .. } | Self::Erase { .. } => None,
@@ -95,7 +93,7 @@ impl PianoRollEditor {
             return;
         }
         let rect = frame.regions.in_time(lane);
-        let response = ui.interact(rect, frame.id.with("pedal"), Sense::click_and_drag());
+        let response = ui.interact(rect, frame.id.with("pedal"), POINTER_ONLY);
         response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, "Sustain pedal"));
         let hand = Hand::over(ui, &response);
         if let Some(pos) = self.pressed_lane(frame, hand, out) {
@@ -107,7 +105,7 @@ impl PianoRollEditor {
             && let Some(span) = hand.pos.and_then(|pos| self.span_at(frame, pos))
         {
             let delete = PedalEdit::Delete { spans: vec![span] };
-            out.edit = Some(ScoreEdit::Pedal(delete));
+            out.edit(ScoreEdit::Pedal(delete));
         }
         self.paint_pedal(ui, frame, rect);
         if let Some(pos) = response.hover_pos() {
@@ -158,7 +156,7 @@ impl PianoRollEditor {
         };
         self.lanes.pedal = is_down.then_some(drag);
         if !is_down && let Some(edit) = drag.edit(self.pedal_part(frame)) {
-            out.edit = Some(ScoreEdit::Pedal(edit));
+            out.edit(ScoreEdit::Pedal(edit));
         }
     }
 
@@ -166,7 +164,7 @@ impl PianoRollEditor {
     /// last.
     fn pedal_part(&self, frame: &RollFrame<'_>) -> u8 {
         let score = frame.index.score();
-        let chosen = frame.view.selection.first().map(|key| key.part);
+        let chosen = frame.selection.first().map(|key| key.part);
         let part = chosen.or(self.model.map(|note| note.part)).unwrap_or(0);
         part.min(u8::try_from(score.parts.len().saturating_sub(1)).unwrap_or(u8::MAX))
     }

@@ -6,15 +6,13 @@
 
 use std::collections::BTreeMap;
 
-use egui::{
-    Align2, CursorIcon, DragValue, Pos2, Rect, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2,
-};
+use egui::{Align2, CursorIcon, DragValue, Pos2, Rect, Role, Stroke, Ui, WidgetInfo, pos2, vec2};
 
 use super::lane_title;
 use crate::editor::{NoteKey, Selection, operations};
-use crate::music::{Note, Velocity};
+use crate::music::{Note, Score, Velocity};
 use crate::ui::piano_roll::paint::{self, Quads};
-use crate::ui::piano_roll::pointer::{Hand, is_cancelled};
+use crate::ui::piano_roll::pointer::{Hand, POINTER_ONLY, is_cancelled};
 use crate::ui::piano_roll::{PianoRollEditor, RollFrame, RollResponse, text};
 use crate::ui::theme::{HALF_SPACE, ROW, Theme};
 
@@ -41,6 +39,14 @@ impl VelocityDrag {
         Self { from: at, last: at, is_line, drawn: BTreeMap::new() }
     }
 
+    /// Whether what was drawn on in one score are the same notes in another.
+    pub fn is_of(&self, before: &Score, after: &Score) -> bool {
+        let (before, after) = (before.notes(), after.notes());
+        let shape = |note: &Note| (note.start, note.pitch, note.length);
+        before.len() == after.len()
+            && self.drawn.keys().all(|idx| shape(&before[*idx]) == shape(&after[*idx]))
+    }
+
     /// The pointer went to a place. `reach` is in ticks. Only selected notes are meant, if any are.
     fn draw_to(&mut self, to: Point, reach: f64, notes: &[Note], selection: &Selection) {
         let from = if self.is_line { self.from } else { self.last };
@@ -60,6 +66,13 @@ impl VelocityDrag {
     }
 }
 
+/// A number that is being written or dragged.
+pub struct VelocityNumber {
+    number: u8,
+    /// The notes it is meant for: those that were selected when it was begun.
+    selection: Selection,
+}
+
 /// The velocity at a tick on the line between two places; `at` where the line has no length.
 fn between(left: Point, right: Point, at: Point, tick: f64) -> Velocity {
     let length = right.0 - left.0;
@@ -75,22 +88,35 @@ fn between(left: Point, right: Point, at: Point, tick: f64) -> Velocity {
 }
 
 impl PianoRollEditor {
-    pub(super) fn velocity_lane(
+    /// Title and number of the lane. It comes before all else: what is written there is meant for
+    /// the notes that are selected until something else is pressed.
+    pub(in crate::ui::piano_roll) fn velocity_head(
         &mut self,
         ui: &mut Ui,
         frame: &RollFrame<'_>,
         out: &mut RollResponse,
     ) {
         let lane = frame.regions.velocities;
+        if !lane.is_positive() {
+            self.lanes.number = None;
+            return;
+        }
         let is_open = self.options.shows_velocities;
         if lane_title(ui, frame, lane, "Velocity", is_open) {
             self.options.shows_velocities ^= true;
         }
-        if !is_open {
+        if is_open && frame.is_editable() {
+            self.velocity_field(ui, frame, lane, out);
+        }
+    }
+
+    pub(super) fn velocity_lane(&mut self, ui: &Ui, frame: &RollFrame<'_>, out: &mut RollResponse) {
+        if !self.options.shows_velocities {
             return;
         }
+        let lane = frame.regions.velocities;
         let rect = frame.regions.in_time(lane);
-        let response = ui.interact(rect, frame.id.with("velocities"), Sense::click_and_drag());
+        let response = ui.interact(rect, frame.id.with("velocities"), POINTER_ONLY);
         response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, "Velocities"));
         let hand = Hand::over(ui, &response);
         if let Some(pos) = self.pressed_lane(frame, hand, out) {
@@ -104,9 +130,6 @@ impl PianoRollEditor {
         self.paint_velocities(ui, frame, rect);
         if let Some(pos) = response.hover_pos() {
             self.say_velocity(ui, frame, rect, pos, out);
-        }
-        if frame.is_editable() {
-            self.velocity_field(ui, frame, lane, out);
         }
     }
 
@@ -125,7 +148,7 @@ impl PianoRollEditor {
             self.lanes.velocity = None;
             return;
         }
-        let selection = frame.view.selection;
+        let selection = &frame.selection;
         let notes = frame.index.score().notes();
         if let Some(point) = point {
             drag.draw_to(point, reach, notes, selection);
@@ -175,7 +198,7 @@ impl PianoRollEditor {
 
     /// A bar for each note; selected ones over the others.
     fn add_bars(&self, quads: &mut Quads, frame: &RollFrame<'_>, rect: Rect) {
-        let (theme, selection) = (frame.view.theme, frame.view.selection);
+        let (theme, selection) = (frame.view.theme, &frame.selection);
         let notes = frame.index.score().notes();
         let reach = (f64::from(BAR_WIDTH) * self.viewport.ticks_per_point()).ceil() as u32;
         let (first, last) = self.viewport.ticks();
@@ -251,7 +274,7 @@ impl PianoRollEditor {
         let to = notes.partition_point(|note| f64::from(note.start.0) <= tick(pos.x + REACH));
         let (_, wanted) = self.velocity_point(rect, pos);
         let rank = |note: &&Note| {
-            let is_selected = frame.view.selection.contains(&NoteKey::from(*note));
+            let is_selected = frame.selection.contains(&NoteKey::from(*note));
             let middle = self.viewport.x_of(note.start) + BAR_WIDTH / 2.0;
             let beside =
                 (middle - pos.x).abs() + (f32::from(note.velocity.number()) - wanted).abs() * 0.05;
@@ -300,33 +323,41 @@ impl PianoRollEditor {
         lane: Rect,
         out: &mut RollResponse,
     ) {
-        let (score, selection) = (frame.index.score(), frame.view.selection);
+        let score = frame.index.score();
+        let meant = self.lanes.number.as_ref().map_or(&frame.selection, |kept| &kept.selection);
+        let meant = meant.clone();
         // The first one speaks for all: counting many in every frame would cost too much.
-        let Some(first) = selection.notes(score).next() else {
-            self.lanes.typed = None;
+        let Some(first) = meant.notes(score).next() else {
+            self.lanes.number = None;
             return;
         };
-        let mut number = self.lanes.typed.unwrap_or(first.velocity.number());
+        let kept = self.lanes.number.as_ref().map(|kept| kept.number);
+        let mut number = kept.unwrap_or(first.velocity.number());
         let bottom = lane.bottom() - HALF_SPACE;
         let rect = Rect::from_min_max(
             pos2(lane.left() + HALF_SPACE, bottom - ROW),
             pos2(frame.regions.left - HALF_SPACE, bottom),
         );
+        let (presses, pos) =
+            ui.input(|input| (input.pointer.any_pressed(), input.pointer.interact_pos()));
+        if presses
+            && pos.is_none_or(|pos| !rect.contains(pos))
+            && let Some(field) = self.lanes.field
+        {
+            // The window takes the focus away when the button is let go, which is too late.
+            ui.memory_mut(|memory| memory.surrender_focus(field));
+        }
         let field = DragValue::new(&mut number).range(1..=127).update_while_editing(false);
         let response = ui.put(rect, field);
         response.widget_info(|| WidgetInfo::slider(true, f64::from(number), "Velocity"));
-        if response.changed() {
-            self.lanes.typed = Some(number);
-        }
-        if let Some(number) = self.lanes.typed
-            && !response.dragged()
-            && !response.has_focus()
-        {
-            self.lanes.typed = None;
+        self.lanes.field = Some(response.id);
+        if response.dragged() || response.has_focus() {
+            self.lanes.number = Some(VelocityNumber { number, selection: meant });
+        } else if self.lanes.number.take().is_some() && number != first.velocity.number() {
             let velocity = Velocity::saturating(i32::from(number));
-            let change = operations::set_velocity(score, selection, velocity);
-            if let Some(change) = change {
-                out.change(change);
+            if let Some(change) = operations::set_velocity(score, &meant, velocity) {
+                // Something else may have been selected meanwhile.
+                out.change(change.keeping(&frame.selection));
             }
         }
         response.on_hover_text("Velocity of the selected notes, 1–127");

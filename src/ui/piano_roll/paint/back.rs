@@ -3,7 +3,7 @@
 use egui::{Painter, Rect, pos2};
 
 use super::Quads;
-use crate::editor::{Bar, GridStep};
+use crate::editor::{Bar, GridStep, NoteValue};
 use crate::music::{KeyScale, Tick};
 use crate::ui::piano_roll::index::ScoreIndex;
 use crate::ui::piano_roll::viewport::Viewport;
@@ -16,8 +16,22 @@ pub const MIN_BAR: f64 = 12.0;
 
 /// Bars that are all closer than this have weaker lines, except the numbered ones.
 const DENSE_BAR: f64 = 32.0;
-/// Numbered bars are at least so far apart: room for four digits.
-pub const MIN_NUMBERED_BAR: f64 = 40.0;
+/// Numbered bars are at least so far apart, in points.
+const MIN_NUMBERED_BAR: f64 = 40.0;
+/// Room for a digit of the ruler, and beside the number.
+const DIGIT: f64 = 7.5;
+const BESIDE: f64 = 10.0;
+
+/// How far apart numbered bars are at least, in points: no number touches the next.
+pub fn numbered_bar(viewport: &Viewport, index: &ScoreIndex) -> f64 {
+    let last = index.bars().at(Tick(viewport.ticks().1)).number;
+    MIN_NUMBERED_BAR.max(words_width(last.checked_ilog10().unwrap_or(0) + 1))
+}
+
+/// About how wide so many digits are, with room beside them.
+pub fn words_width(n_digits: u32) -> f64 {
+    f64::from(n_digits) * DIGIT + BESIDE
+}
 
 /// Paints the rows, the lines of the grid, and a shade over what lies after the end.
 pub fn paint_back(
@@ -104,13 +118,13 @@ fn add_lines(
     for bar in &bars {
         quads.vline(x(bar.start), rect, theme.roll.beat_line);
     }
-    let numbered = index.bars().spaced(Tick(first), MIN_NUMBERED_BAR * per_point);
+    let numbered = index.bars().spaced(Tick(first), numbered_bar(viewport, index) * per_point);
     for bar in numbered.take_while(|bar| bar.start.0 <= last) {
         quads.vline(x(bar.start), rect, theme.roll.bar_line);
     }
 }
 
-/// The lines inside beats that notes snap to.
+/// The lines that notes snap to, beside those of bars and beats.
 fn add_grid(
     quads: &mut Quads,
     viewport: &Viewport,
@@ -122,7 +136,10 @@ fn add_grid(
     let ticks_per_quarter = index.score().tempo_map.ticks_per_quarter();
     let (first, last) = viewport.ticks();
     let is_dense = f64::from(step.ticks(ticks_per_quarter, bar)) < 5.0 * viewport.ticks_per_point();
-    if step.ticks(ticks_per_quarter, bar) >= bar.ticks_per_beat || is_dense {
+    // Beats have their own lines. A step longer than a beat may still fall between them, dotted
+    // or as a triplet.
+    let is_on_beats = step.ticks(ticks_per_quarter, bar).is_multiple_of(bar.ticks_per_beat.max(1));
+    if step.value() == NoteValue::Bar || is_on_beats || is_dense {
         return;
     }
     let from = step.line_before(Tick(bar.start.0.max(first)), index.bars(), ticks_per_quarter);

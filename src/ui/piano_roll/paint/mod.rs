@@ -13,7 +13,9 @@ pub use keyboard::{key_at, paint_keyboard};
 pub use notes::{NoteLayers, paint_notes};
 pub use ruler::{RulerLook, paint_ruler};
 
-use egui::{Align2, Color32, CornerRadius, FontId, Mesh, Painter, Pos2, Rect, Stroke, pos2, vec2};
+use egui::{
+    Align2, Color32, CornerRadius, FontId, Mesh, Painter, Pos2, Rect, Response, Stroke, pos2, vec2,
+};
 
 use super::viewport::Viewport;
 use crate::ui::theme::{HALF_SPACE, SMALL_SIZE, SPACE, Theme};
@@ -98,6 +100,15 @@ pub fn paint_band(painter: &Painter, rect: Rect, theme: &Theme) {
     painter.rect_filled(rect, CornerRadius::ZERO, theme.roll.selection_fill);
     let stroke = Stroke::new(1.0, theme.roll.selection);
     painter.rect_stroke(rect, CornerRadius::ZERO, stroke, egui::StrokeKind::Inside);
+}
+
+/// A ring around what the keyboard is at.
+pub fn paint_focus(painter: &Painter, rect: Rect, response: &Response, theme: &Theme) {
+    if response.has_focus() {
+        let stroke = Stroke::new(2.0, theme.accent);
+        let rect = rect.shrink(1.0);
+        painter.rect_stroke(rect, CornerRadius::same(2), stroke, egui::StrokeKind::Inside);
+    }
 }
 
 /// A few words beside the pointer, kept inside the roll.

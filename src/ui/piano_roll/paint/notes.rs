@@ -34,6 +34,8 @@ pub struct NoteLayers<'a> {
     pub hovered: Option<&'a Note>,
     /// The color of each part; empty when notes show their velocity by it.
     pub parts: &'a [Color32],
+    /// Whether a part is heard.
+    pub heard: &'a [bool],
 }
 
 /// How a note is dressed.
@@ -55,7 +57,7 @@ pub fn paint_notes(
 ) {
     let (first, last) = viewport.ticks();
     let n_notes = index.n_starting(first, last);
-    let mut notes = NoteMesh::new(painter, viewport, layers.parts, theme);
+    let mut notes = NoteMesh::new(painter, viewport, layers, theme);
     notes.is_plain = n_notes > MAX_DRESSED;
     if n_notes > MAX_NOTES {
         paint_summary(notes, painter, index, layers);
@@ -124,6 +126,7 @@ struct NoteMesh<'a> {
     /// The color of each velocity, asked for once a frame and not once a note.
     colors: [Color32; 128],
     parts: &'a [Color32],
+    heard: &'a [bool],
     /// Notes are plain rectangles without an outline.
     is_plain: bool,
     /// Up to which tick each row is covered, to the next pixel.
@@ -138,7 +141,7 @@ impl<'a> NoteMesh<'a> {
     fn new(
         painter: &Painter,
         viewport: &'a Viewport,
-        parts: &'a [Color32],
+        layers: &NoteLayers<'a>,
         theme: &'a Theme,
     ) -> Self {
         let color = |number| theme.velocity_color(Velocity::saturating(number as i32));
@@ -147,7 +150,8 @@ impl<'a> NoteMesh<'a> {
             viewport,
             theme,
             colors: std::array::from_fn(color),
-            parts,
+            parts: layers.parts,
+            heard: layers.heard,
             is_plain: false,
             covered: [f64::NEG_INFINITY; 128],
             narrow_ticks: viewport.ticks_per_point() * 8.0 / f64::from(painter.pixels_per_point()),
@@ -161,8 +165,11 @@ impl<'a> NoteMesh<'a> {
         self.covered = [f64::NEG_INFINITY; 128];
     }
 
-    /// By velocity; or by part, the fainter the softer.
+    /// By velocity; or by part, the fainter the softer. What isn't heard has no color.
     fn color(&self, velocity: Velocity, part: u8) -> Color32 {
+        if self.heard.get(usize::from(part)) == Some(&false) {
+            return self.theme.roll.silent;
+        }
         match self.parts.get(usize::from(part)) {
             None => self.colors[usize::from(velocity.number())],
             Some(color) => self.theme.part_velocity_color(*color, velocity),

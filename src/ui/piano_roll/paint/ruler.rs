@@ -2,7 +2,7 @@
 
 use egui::{Align2, Painter, Rect, Shape, Stroke, pos2, vec2};
 
-use super::back::{MIN_BAR, MIN_NUMBERED_BAR};
+use super::back::{MIN_BAR, numbered_bar, words_width};
 use super::{PLAYHEAD_WIDTH, Quads, small_font};
 use crate::editor::Bar;
 use crate::music::Tick;
@@ -10,7 +10,7 @@ use crate::ui::piano_roll::index::ScoreIndex;
 use crate::ui::piano_roll::viewport::Viewport;
 use crate::ui::theme::{HALF_SPACE, Theme};
 
-/// Numbered beats are at least so far apart, in points: room for "128.3".
+/// Numbered beats are at least so far apart, in points.
 const MIN_NUMBERED_BEAT: f64 = 56.0;
 
 /// What the ruler shows besides bars.
@@ -54,7 +54,7 @@ pub fn paint_ruler(
     for bar in bars(MIN_BAR) {
         quads.vline(x(bar.start), lower(0.35), theme.roll.bar_line);
     }
-    for bar in bars(MIN_NUMBERED_BAR) {
+    for bar in bars(numbered_bar(viewport, index)) {
         quads.vline(x(bar.start), lower(1.0), theme.roll.bar_line);
         labels.push((x(bar.start), bar.number.to_string(), 1.0));
         if f64::from(bar.ticks_per_beat) >= 12.0 * per_point {
@@ -103,8 +103,12 @@ fn add_beats(
     bar: Bar,
     theme: &Theme,
 ) {
-    let is_numbered =
-        f64::from(bar.ticks_per_beat) >= MIN_NUMBERED_BEAT * viewport.ticks_per_point();
+    // "128.3": the number of the bar, a dot and that of the beat.
+    let n_beats = bar.beats().count();
+    let n_digits = |number: u32| number.checked_ilog10().unwrap_or(0) + 1;
+    let n_letters = n_digits(bar.number) + 1 + n_digits(u32::try_from(n_beats).unwrap_or(u32::MAX));
+    let room = MIN_NUMBERED_BEAT.max(words_width(n_letters));
+    let is_numbered = f64::from(bar.ticks_per_beat) >= room * viewport.ticks_per_point();
     let short = rect.with_min_y(rect.bottom() - rect.height() * 0.2);
     for (idx, beat) in bar.beats().enumerate().skip(1) {
         let x = viewport.x_of(beat);
