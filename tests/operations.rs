@@ -812,3 +812,29 @@ fn a_note_that_passes_over_others_leaves_them_alone() {
     }
     assert_eq!(**history.score(), first);
 }
+
+#[test]
+fn a_click_far_back_in_the_history_finds_the_piece_as_it_was() {
+    let first = large();
+    let mut history = History::new(first.clone());
+    let mut states = vec![history.score().clone()];
+    for step in 0..400 {
+        let score = history.score().clone();
+        let note = score.notes()[step * 7];
+        let selection = Selection::of([&note]);
+        let change = match step % 4 {
+            0 => ops::move_notes(&score, &selection, shift(100_000, 1)),
+            1 => ops::delete(&score, &selection),
+            2 => ops::duplicate(&score, &selection, GridStep::default()),
+            _ => ops::split_at(&score, &selection, Tick(note.start.0 + note.length.0 / 2)),
+        };
+        let change = change.unwrap();
+        history.commit_selected(&change.edit, Some(&selection), Some(&change.selection)).unwrap();
+        states.push(history.score().clone());
+    }
+    for n_done in [0, 400, 13, 200, 199, 398, 1] {
+        history.jump_to(n_done);
+        assert_eq!(history.n_done(), n_done);
+        assert_eq!(history.score(), &states[n_done]);
+    }
+}

@@ -18,7 +18,7 @@ use runs::Runs;
 
 use super::edit::Applied;
 use super::{EditError, ScoreEdit, Selection};
-use crate::music::Score;
+use crate::music::{Note, Score};
 
 /// Steps that are kept at most.
 const MAX_STEPS: usize = 2_000;
@@ -147,15 +147,15 @@ impl History {
 
     /// Goes back one step and says which.
     pub fn undo(&mut self) -> Option<String> {
-        let label = self.step(Way::Back)?;
-        self.select(Way::Back);
+        let label = self.undo_label()?.to_owned();
+        self.jump_to(self.n_done - 1);
         Some(label)
     }
 
     /// Goes forward one step that was undone, and says which.
     pub fn redo(&mut self) -> Option<String> {
-        let label = self.step(Way::Forth)?;
-        self.select(Way::Forth);
+        let label = self.redo_label()?.to_owned();
+        self.jump_to(self.n_done + 1);
         Some(label)
     }
 
@@ -183,12 +183,30 @@ impl History {
     /// the list of [`Self::labels`], where 0 is before the first.
     pub fn jump_to(&mut self, n_done: usize) {
         let n_done = n_done.min(self.steps.len());
-        let way = if n_done < self.n_done { Way::Back } else { Way::Forth };
-        let is_elsewhere = n_done != self.n_done;
-        while self.n_done != n_done && self.step(way).is_some() {}
-        if is_elsewhere {
-            self.select(way);
+        let (steps, way) = match n_done < self.n_done {
+            true => (n_done..self.n_done, Way::Back),
+            false => (self.n_done..n_done, Way::Forth),
+        };
+        if steps.is_empty() {
+            return;
         }
+        // The notes are copied once, however many steps are gone.
+        let mut notes = self.score.notes().to_vec();
+        let mut score = self.score.with_notes_in_order(Vec::new());
+        let steps: Vec<usize> = match way {
+            Way::Back => steps.rev().collect(),
+            Way::Forth => steps.collect(),
+        };
+        for step in steps.into_iter().filter_map(|idx| self.steps.get(idx)) {
+            // The steps were made from the very states they lead between. Did one not fit, the
+            // score would better stay as it is than lose notes.
+            if step.go(&mut notes, &mut score, way).is_none() {
+                tracing::error!("a step of the history doesn't fit the score");
+            }
+        }
+        self.score = Arc::new(score.with_notes_in_order(notes));
+        self.n_done = n_done;
+        self.select(way);
     }
 
     /// Names the present state: it is the same again after an undo and a redo, and never that
@@ -208,26 +226,6 @@ impl History {
     /// About how many bytes the steps hold.
     pub fn n_bytes(&self) -> usize {
         self.steps.iter().map(|step| step.n_bytes()).sum()
-    }
-
-    fn step(&mut self, way: Way) -> Option<String> {
-        let idx = match way {
-            Way::Back => self.n_done.checked_sub(1)?,
-            Way::Forth => self.n_done,
-        };
-        let step = self.steps.get(idx)?;
-        let label = step.label.clone();
-        match step.gone(&self.score, way) {
-            Some(score) => self.score = Arc::new(score),
-            // The steps were made from the very states they lead between. Did one not fit, the
-            // score would better stay as it is than lose notes.
-            None => tracing::error!("a step of the history doesn't fit the score"),
-        }
-        match way {
-            Way::Back => self.n_done -= 1,
-            Way::Forth => self.n_done += 1,
-        }
-        Some(label)
     }
 
     /// Selects what was selected at the step just gone.
@@ -281,17 +279,15 @@ impl Step {
         self.notes.is_empty() && self.rest.is_empty()
     }
 
-    /// The score at its other end. `None` when it doesn't lead there.
-    fn gone(&self, score: &Score, way: Way) -> Option<Score> {
-        let notes = match way {
-            Way::Back => self.notes.undone(score.notes())?,
-            Way::Forth => self.notes.redone(score.notes())?,
-        };
-        let mut score = score.with_notes_in_order(notes);
-        for change in &self.rest {
-            change.apply(&mut score, way);
+    /// Makes of a score the one at its other end: of its notes, and of what is beside them. `None`
+    /// when it doesn't lead there.
+    fn go(&self, notes: &mut Vec<Note>, beside: &mut Score, way: Way) -> Option<()> {
+        match way {
+            Way::Back => self.notes.undo(notes)?,
+            Way::Forth => self.notes.redo(notes)?,
         }
-        Some(score)
+        self.rest.iter().for_each(|change| change.apply(beside, way));
+        Some(())
     }
 
     /// About how much memory the step holds.

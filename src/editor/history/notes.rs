@@ -52,18 +52,20 @@ impl NoteChange {
         self.removed.is_empty() && self.added.is_empty()
     }
 
-    /// The notes before the step, from those after it. `None` if they can't be those.
-    pub fn undone(&self, after: &[Note]) -> Option<Vec<Note>> {
-        swapped(after, &self.added, &self.removed, |gone| match &self.values {
+    /// Makes the notes before the step of those after it. `None`, and nothing is changed, if they
+    /// can't be those.
+    pub fn undo(&self, notes: &mut Vec<Note>) -> Option<()> {
+        swap(notes, &self.added, &self.removed, |gone| match &self.values {
             Values::Whole { removed, .. } => removed.to_vec(),
             Values::Shift(by) => moved(gone, by.reversed()),
             Values::Differences(bytes) => shifted(gone, bytes, -1),
         })
     }
 
-    /// The notes after the step, from those before it. `None` if they can't be those.
-    pub fn redone(&self, before: &[Note]) -> Option<Vec<Note>> {
-        swapped(before, &self.removed, &self.added, |gone| match &self.values {
+    /// Makes the notes after the step of those before it. `None`, and nothing is changed, if they
+    /// can't be those.
+    pub fn redo(&self, notes: &mut Vec<Note>) -> Option<()> {
+        swap(notes, &self.removed, &self.added, |gone| match &self.values {
             Values::Whole { added, .. } => added.to_vec(),
             Values::Shift(by) => moved(gone, *by),
             Values::Differences(bytes) => shifted(gone, bytes, 1),
@@ -96,47 +98,73 @@ impl Values {
     }
 }
 
-/// Takes the notes at `gone` out of a list, and puts others in so that they stand at `come`.
-fn swapped(
-    notes: &[Note],
+/// Takes the notes at `gone` out of a list, and puts others in so that they stand at `come`. Only
+/// what lies between the first and the last of them is written anew.
+fn swap(
+    notes: &mut Vec<Note>,
     gone: &Runs,
     come: &Runs,
     values: impl FnOnce(Vec<Note>) -> Vec<Note>,
-) -> Option<Vec<Note>> {
-    let mut taken = Vec::new();
-    let mut kept: Vec<&[Note]> = Vec::new();
-    let mut at = 0;
+) -> Option<()> {
+    let ends = |runs: &Runs| {
+        let (mut first, mut end) = (usize::MAX, 0);
+        for run in runs.iter() {
+            first = first.min(run.start);
+            end = run.end;
+        }
+        (first, end)
+    };
+    let ((gone_first, gone_end), (come_first, come_end)) = (ends(gone), ends(come));
+    let n_gone: usize = gone.iter().map(|run| run.len()).sum();
+    let n_come: usize = come.iter().map(|run| run.len()).sum();
+    let n_after = notes.len().checked_sub(n_gone)?.checked_add(n_come)?;
+    // Nothing before `from` and none of the last `n_end` notes changes.
+    let from = gone_first.min(come_first).min(notes.len());
+    let n_end = notes.len().checked_sub(gone_end)?.min(n_after.checked_sub(come_end)?);
+    let stretch = from..notes.len().checked_sub(n_end)?.max(from);
+    let (taken, kept) = parted(&notes[stretch.clone()], gone, from)?;
+    let values = values(taken);
+    if n_come != values.len() {
+        return None;
+    }
+    let out = match kept.is_empty() {
+        // Nothing to put it between.
+        true => values,
+        false => merged(&kept, &values, come, from),
+    };
+    notes.splice(stretch, out);
+    Some(())
+}
+
+/// A stretch of a list that begins at `from`, as what goes and what stays.
+fn parted(stretch: &[Note], gone: &Runs, from: usize) -> Option<(Vec<Note>, Vec<Note>)> {
+    let (mut taken, mut kept, mut at) = (Vec::new(), Vec::new(), 0);
     for run in gone.iter() {
-        kept.push(notes.get(at..run.start)?);
-        taken.extend_from_slice(notes.get(run.clone())?);
+        let run = run.start.checked_sub(from)?..run.end.checked_sub(from)?;
+        kept.extend_from_slice(stretch.get(at..run.start)?);
+        taken.extend_from_slice(stretch.get(run.clone())?);
         at = run.end;
     }
-    kept.push(notes.get(at..)?);
-    let n_taken = taken.len();
-    let values = values(taken);
-    if n_taken == notes.len() {
-        // Nothing stays, so that there is nothing to put it between.
-        let n_come: usize = come.iter().map(|run| run.len()).sum();
-        return (n_come == values.len()).then_some(values);
-    }
-    let mut out = Vec::with_capacity(notes.len() - n_taken + values.len());
-    let (mut kept, mut rest, mut values) = (kept.into_iter(), &[][..], &*values);
+    kept.extend_from_slice(stretch.get(at..)?);
+    Some((taken, kept))
+}
+
+/// What stays, with notes between it that are to stand at `come` in a list whose stretch begins at
+/// `from`.
+fn merged(kept: &[Note], values: &[Note], come: &Runs, from: usize) -> Vec<Note> {
+    let mut out = Vec::with_capacity(kept.len() + values.len());
+    let (mut kept, mut values) = (kept, values);
     for run in come.iter() {
-        while out.len() < run.start {
-            if rest.is_empty() {
-                rest = kept.next()?;
-            }
-            let (now, later) = rest.split_at(rest.len().min(run.start - out.len()));
-            out.extend_from_slice(now);
-            rest = later;
-        }
-        let (now, later) = values.split_at_checked(run.len())?;
+        let n_before = run.start.saturating_sub(from).saturating_sub(out.len());
+        let (now, later) = kept.split_at(n_before.min(kept.len()));
+        out.extend_from_slice(now);
+        kept = later;
+        let (now, later) = values.split_at(run.len().min(values.len()));
         out.extend_from_slice(now);
         values = later;
     }
-    out.extend_from_slice(rest);
-    kept.for_each(|slice| out.extend_from_slice(slice));
-    values.is_empty().then_some(out)
+    out.extend_from_slice(kept);
+    out
 }
 
 /// In place: a long piece needn't be copied once more.
