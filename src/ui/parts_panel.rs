@@ -41,6 +41,19 @@ fn free_channel(parts: &[Part]) -> u8 {
     (0..16).filter(|channel| *channel != 9).find(is_free).unwrap_or(0)
 }
 
+/// The color after `now` that no other part has; the very next one where all are taken.
+fn next_color(parts: &[Part], track: Track, now: usize, theme: &Theme) -> usize {
+    let n_colors = theme.roll.parts.len();
+    let others = parts
+        .iter()
+        .enumerate()
+        .filter(|(idx, _)| u8::try_from(*idx).map(Track::Part) != Ok(track));
+    let taken: Vec<usize> =
+        others.map(|(idx, part)| part.color.map_or(idx, usize::from) % n_colors).collect();
+    let mut next = (1..n_colors).map(|by| (now + by) % n_colors);
+    next.find(|color| !taken.contains(color)).unwrap_or((now + 1) % n_colors)
+}
+
 fn row_ui(
     ui: &mut Ui,
     theme: &Theme,
@@ -58,8 +71,8 @@ fn row_ui(
         };
         if swatch(ui, theme.part_color(part.color, place), &name).clicked() {
             let now = part.color.map_or(place, usize::from);
-            let next = (now + 1) % theme.roll.parts.len();
-            edits.push(PartEdit::SetColor { track, color: u8::try_from(next).ok() });
+            let color = next_color(&state.document.history.score().parts, track, now, theme);
+            edits.push(PartEdit::SetColor { track, color: u8::try_from(color).ok() });
         }
         if let Some(name) = name_ui(ui, track, &name, &mut state.document.written_names) {
             edits.push(PartEdit::Rename { track, name });
