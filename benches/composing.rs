@@ -27,6 +27,7 @@ fn model(vocabulary: usize) -> Model {
         model: ModelKind::Lstm,
         layers: 2,
         hidden: 512,
+        clusters: None,
         plan: FramingPlan::default(),
         vocabulary: ChordVocabulary::new(chords, counts).expect("the chords differ"),
         backoff,

@@ -16,13 +16,15 @@ use burn::tensor::{Tensor, TensorData, TensorPrimitive};
 use burn_flex::FlexTensor;
 
 use super::ModelKind;
+use super::decode::Decoded;
 use super::fused::adam;
+use super::fused::adaptive::AdaptiveDecoder;
 use super::fused::decoder::{self, Decoder, Frames};
-use super::fused::reader::Reader;
+use super::fused::reader::{ClusterRows, Reader};
 use super::fused::recurrent::{self, Shape, State, Weights, Workspace};
 use super::fused::simd::Level;
 use super::fused::threads::Threads;
-use super::loss::{Batch, Decoded};
+use super::loss::Batch;
 use super::network::{Network, NetworkConfig};
 use super::recurrent::{LayerGradients, LayerState, RecurrentLayer};
 use crate::cancel::CancelToken;
@@ -41,6 +43,7 @@ pub struct Fused {
     level: Level,
     layers: Workspace,
     decoder: Decoder,
+    adaptive: AdaptiveDecoder,
     /// Of sequences that are done with, for the next ones.
     memories: Vec<recurrent::Memory>,
 }
@@ -91,9 +94,16 @@ impl<B: Backend> Kernels<B> {
         let weights: Vec<_> = layers.iter().map(LayerNumbers::borrow).collect();
         // Composing never asks for the escape, which is the last output.
         let NetworkConfig { kind, hidden, vocabulary, .. } = network.config;
-        let (embedding, bias) = (Numbers::of(&network.embedding), network.output_bias());
-        let (embedding, bias) = (&embedding[..vocabulary * hidden], Numbers::of(&bias));
-        Some(Reader::new(kind, hidden, &weights, embedding, &bias[..vocabulary]))
+        let embedding = Numbers::of(&network.embedding);
+        let bias = Numbers::of(&network.output_bias());
+        let n_outputs = network.config.n_outputs();
+        let clusters = network.config.clusters.map(|clusters| ClusterRows {
+            clusters,
+            embedding: &embedding[n_outputs * hidden..],
+            bias: &bias[n_outputs..],
+        });
+        let (embedding, bias) = (&embedding[..vocabulary * hidden], &bias[..vocabulary]);
+        Some(Reader::new(kind, hidden, &weights, embedding, bias, clusters))
     }
 
     pub fn fused(&mut self) -> Option<&mut Fused> {
@@ -114,6 +124,7 @@ impl Fused {
             level,
             layers: Workspace::new(threads, level),
             decoder: Decoder::new(threads, level),
+            adaptive: AdaptiveDecoder::new(threads, level),
             memories: Vec::new(),
         }
     }
@@ -181,7 +192,7 @@ impl Fused {
         self.memories.push(kept);
     }
 
-    /// Loss and gradients of the output layer, as `loss` describes them.
+    /// Loss and gradients of the output layer, as `decode` describes them.
     pub fn decode<B: Backend>(
         &mut self,
         network: &Network<B>,
@@ -204,7 +215,11 @@ impl Fused {
         };
         let weights = Numbers::of(&network.embedding);
         let outer_bias = Numbers::of(&network.output_bias());
-        let totals = self.decoder.run(&frames, &weights, &outer_bias, gradients, cancel)?;
+        let (rows, row_bias, adaptive) = (&weights[..], &outer_bias[..], &mut self.adaptive);
+        let totals = match network.config.clusters {
+            None => self.decoder.run(&frames, rows, row_bias, gradients, cancel)?,
+            Some(clusters) => adaptive.run(clusters, &frames, rows, row_bias, gradients, cancel)?,
+        };
         let device = hidden.device();
         Some(Decoded {
             totals: tensor(vec![totals.loss as f32, totals.right as f32], [1, 2], &device),
@@ -440,7 +455,8 @@ mod tests {
             let (y, _, memory) = layer.remember(x, state, kernels, &going).unwrap();
             assert!(layer.backward(memory, output_gradient, kernels, &cancelled).is_none());
 
-            let config = NetworkConfig { kind, layers: 0, hidden: 6, vocabulary: 3 };
+            let config =
+                NetworkConfig { kind, layers: 0, hidden: 6, vocabulary: 3, clusters: None };
             let network = Network::new(config, Start::Plain, 1, &device);
             let batch = Batch { targets: vec![1; 15], weights: vec![1.0; 15], ..Batch::default() };
             let fused = kernels.fused().unwrap();

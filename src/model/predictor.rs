@@ -109,12 +109,16 @@ impl NextChord for Predictor {
 #[cfg(test)]
 mod tests {
     use super::super::ModelKind;
+    use super::super::adaptive::Clusters;
     use super::super::network::{NetworkConfig, Start};
     use super::*;
 
     /// Scores after every step of three hypotheses that are mixed on the way.
-    fn read_by(kernels: &Kernels<Flex>, kind: ModelKind) -> Vec<Vec<f32>> {
-        let config = NetworkConfig { kind, layers: 2, hidden: 21, vocabulary: 70 };
+    fn read_by(
+        kernels: &Kernels<Flex>,
+        (kind, clusters): (ModelKind, Option<Clusters>),
+    ) -> Vec<Vec<f32>> {
+        let config = NetworkConfig { kind, layers: 2, hidden: 21, vocabulary: 70, clusters };
         let network = Network::new(config, Start::Plain, 5, &Default::default());
         let mut predictor = Predictor::with_kernels(network, kernels);
         let mut found = vec![predictor.step(&[3]).to_vec()];
@@ -131,9 +135,10 @@ mod tests {
 
     #[test]
     fn packed_networks_score_as_those_of_burn() {
-        for kind in [ModelKind::Lstm, ModelKind::Gru] {
-            let burn = read_by(&Kernels::of_burn_for_tests(), kind);
-            let packed = read_by(&Kernels::fused_for_tests(), kind);
+        let clusters = Some(Clusters { n_chords: 70, head: 7, size: 9 });
+        for case in [(ModelKind::Lstm, None), (ModelKind::Gru, None), (ModelKind::Lstm, clusters)] {
+            let burn = read_by(&Kernels::of_burn_for_tests(), case);
+            let packed = read_by(&Kernels::fused_for_tests(), case);
             assert_eq!(packed.iter().map(Vec::len).collect::<Vec<_>>(), [70, 210, 140, 70]);
             assert_eq!(packed[0], packed[3], "started again, nothing is left");
             for (packed, burn) in packed.iter().flatten().zip(burn.iter().flatten()) {

@@ -20,7 +20,7 @@ use super::run_lock::RunLock;
 use super::trainer::{self, Job, newest_checkpoint};
 use super::{
     DeviceChoice, DeviceKind, EpochPoint, Model, RunError, SettingsError, TrainingSettings,
-    baselines, memory,
+    adaptive, baselines, memory,
 };
 use crate::cancel::CancelToken;
 use crate::files::plain_reason;
@@ -290,12 +290,7 @@ pub fn estimate_memory(
     train_lengths: &[usize],
     kind: DeviceKind,
 ) -> u64 {
-    let config = NetworkConfig {
-        kind: settings.model,
-        layers: settings.layers,
-        hidden: settings.hidden,
-        vocabulary,
-    };
+    let config = NetworkConfig::new(settings, vocabulary);
     let layout = Layout::fit(settings, train_lengths);
     let n_rows = memory::rows_at_a_time(&config, &layout, kind);
     memory::estimate(&config, n_rows, layout.sequence)
@@ -418,12 +413,7 @@ pub(super) fn prepare<'a>(
     cancel: &'a CancelToken,
 ) -> Result<Job<'a>, TrainError> {
     let settings = &request.settings;
-    let config = NetworkConfig {
-        kind: settings.model,
-        layers: settings.layers,
-        hidden: settings.hidden,
-        vocabulary: material.encoding.vocabulary.len(),
-    };
+    let config = NetworkConfig::new(settings, material.encoding.vocabulary.len());
     let layout = Layout::fit(settings, &material.train_lengths());
     let n_frames = |stretches: &[Stretch]| stretches.iter().map(Stretch::n_frames).sum();
     let split = &material.split;
@@ -513,6 +503,15 @@ fn notes(job: &Job<'_>, chosen: &Chosen) -> Vec<String> {
             "The batch shrank from {asked} to {}, so that an epoch has {}",
             counted(job.layout.batch, "sequence"),
             counted(job.layout.n_steps, "step")
+        ));
+    }
+    let n_chords = job.config.vocabulary;
+    if job.config.clusters.is_some() && n_chords < adaptive::USEFUL_FROM {
+        notes.push(format!(
+            "The adaptive softmax is for vocabularies from about {} on; with {} a full one \
+             (--softmax full) takes hardly longer and predicts better",
+            adaptive::USEFUL_FROM,
+            counted(n_chords, "chord")
         ));
     }
     if job.micro_batch < memory::rows_at_a_time(&job.config, &job.layout, chosen.kind) {

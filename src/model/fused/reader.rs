@@ -9,12 +9,14 @@
 //! what takes the time. It all happens on the calling thread: waiting for others, who may be busy
 //! with a training, would make a step's time unforeseeable.
 
+use super::adaptive::Join;
 use super::cells::{GruForward, LstmForward};
 use super::product::{PackedLeft, PackedRight, View, multiply_packed};
 use super::recurrent::Weights;
 use super::simd::{Level, Store};
 use super::threads::Threads;
 use crate::model::ModelKind;
+use crate::model::adaptive::Clusters;
 
 /// A network's packed weights and the states of the rows that read.
 pub struct Reader {
@@ -25,6 +27,7 @@ pub struct Reader {
     /// `Eᵀ`
     embedding: PackedRight,
     output_bias: Vec<f32>,
+    clusters: Option<ReadClusters>,
     left: PackedLeft,
     /// `[B, G·H]`
     gates: Vec<f32>,
@@ -34,6 +37,25 @@ pub struct Reader {
     hidden: Vec<f32>,
     cell: Vec<f32>,
     /// `[B, V]`
+    scores: Vec<f32>,
+}
+
+/// The rows of the decoder that stand for clusters.
+#[derive(Clone, Copy, Debug)]
+pub struct ClusterRows<'a> {
+    pub clusters: Clusters,
+    /// `[C, H]`
+    pub embedding: &'a [f32],
+    /// `[1, C]`
+    pub bias: &'a [f32],
+}
+
+/// The same, packed.
+struct ReadClusters {
+    clusters: Clusters,
+    embedding: PackedRight,
+    bias: Vec<f32>,
+    /// `[B, C]`
     scores: Vec<f32>,
 }
 
@@ -52,7 +74,7 @@ struct Layer {
 
 impl Reader {
     /// `embedding` is `[V, H]` and `output_bias` `[1, V]`: rows and scores beyond them are never
-    /// asked for. Every layer has H inputs. It begins with one row that has read nothing.
+    /// asked for, but for those of `clusters` if the softmax is adaptive. Every layer has H inputs. It begins with one row that has read nothing.
     ///
     /// # Panics
     /// If a slice hasn't the length the others ask for.
@@ -62,6 +84,7 @@ impl Reader {
         layers: &[Weights<'_>],
         embedding: &[f32],
         output_bias: &[f32],
+        clusters: Option<ClusterRows<'_>>,
     ) -> Self {
         let level = Level::detect();
         let layers = layers.iter().map(|weights| Layer::new(level, kind, n_units, *weights));
@@ -73,6 +96,7 @@ impl Reader {
             layers: layers.collect(),
             embedding: packed(level, embedding),
             output_bias: output_bias.to_vec(),
+            clusters: clusters.map(|rows| ReadClusters::new(level, n_units, rows)),
             left: PackedLeft::default(),
             gates: Vec::new(),
             inner: Vec::new(),
@@ -151,6 +175,9 @@ impl Reader {
         for row in self.scores.chunks_exact_mut(n_outputs.max(1)) {
             row.iter_mut().zip(&self.output_bias).for_each(|(score, bias)| *score += bias);
         }
+        if let Some(clusters) = &mut self.clusters {
+            clusters.join(self.level, &self.left, &mut self.scores);
+        }
         &self.scores
     }
 
@@ -191,6 +218,36 @@ impl Reader {
         std::mem::swap(hidden, &mut self.hidden);
         if *kind == ModelKind::Lstm {
             std::mem::swap(cell, &mut self.cell);
+        }
+    }
+}
+
+impl ReadClusters {
+    fn new(level: Level, n_units: usize, rows: ClusterRows<'_>) -> Self {
+        let embedding = View::new(rows.embedding, rows.bias.len(), n_units).transposed();
+        Self {
+            clusters: rows.clusters,
+            embedding: packed(level, embedding),
+            bias: rows.bias.to_vec(),
+            scores: Vec::new(),
+        }
+    }
+
+    /// Makes of the chords' scores, `[B, V]`, those whose one softmax is what the network predicts.
+    fn join(&mut self, level: Level, hidden: &PackedLeft, scores: &mut [f32]) {
+        let (n_chords, n_clusters) = (self.clusters.n_chords, self.bias.len());
+        if n_clusters == 0 {
+            return;
+        }
+        self.scores.resize(scores.len() / n_chords * n_clusters, 0.0);
+        let to = &mut self.scores;
+        multiply_packed(hidden, &self.embedding, 0..n_clusters, to, n_clusters, Store::Overwrite);
+        let rows = scores.chunks_exact_mut(n_chords).zip(self.scores.chunks_exact(n_clusters));
+        for (scores, of_clusters) in rows {
+            let of_clusters = of_clusters.iter().zip(&self.bias);
+            for (chords, (score, bias)) in self.clusters.ranges().zip(of_clusters) {
+                level.run(Join { scores: &mut scores[chords], of_cluster: score + bias });
+            }
         }
     }
 }

@@ -30,6 +30,7 @@ impl<B: Backend> Trainer<'_, B> {
         let step = AdamStep {
             learning_rate: rate,
             weight_decay: settings.weight_decay,
+            optimizer: settings.optimizer,
             clip: settings.clip,
             mean_stays: self.mean_stays(),
         };
