@@ -29,6 +29,22 @@ use super::network::{Network, NetworkConfig};
 use super::recurrent::{LayerGradients, LayerState, RecurrentLayer};
 use crate::cancel::CancelToken;
 
+/// Which code computes a network. All give the same numbers up to rounding.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum KernelChoice {
+    /// The fastest there is.
+    ///
+    /// Builds with debug assertions are without optimization, where the fused kernels would be
+    /// many times slower than burn, whose crates are optimized even there: such builds take burn's
+    /// operations.
+    #[default]
+    Fastest,
+    /// The fused kernels in every build; burn's operations where the device has none.
+    Fused,
+    /// Burn's operations.
+    Burn,
+}
+
 /// How networks on the backend `B` are computed, and the memory for it that is used again and
 /// again. Whoever computes many steps keeps one.
 pub struct Kernels<B: Backend> {
@@ -60,12 +76,17 @@ struct LayerNumbers {
 
 impl<B: Backend> Kernels<B> {
     /// The fastest there are for `B`.
-    ///
-    /// Builds with debug assertions are without optimization, where the fused kernels would be
-    /// many times slower than burn, whose crates are optimized even there: such builds use burn's
-    /// operations, except in the tests that ask for [`Kernels::fused_for_tests`].
     pub fn new() -> Self {
-        match is_flex::<B>() && !cfg!(debug_assertions) {
+        Self::chosen(KernelChoice::Fastest)
+    }
+
+    pub fn chosen(choice: KernelChoice) -> Self {
+        let wants_fused = match choice {
+            KernelChoice::Fastest => !cfg!(debug_assertions),
+            KernelChoice::Fused => true,
+            KernelChoice::Burn => false,
+        };
+        match wants_fused && is_flex::<B>() {
             true => Self { fused: Some(Fused::new()), backend: PhantomData },
             false => Self::of_burn(),
         }

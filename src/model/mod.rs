@@ -40,6 +40,7 @@ pub use compose::{
 pub use cuda_probe::announce_own_cuda;
 pub use device::{DeviceChoice, DeviceKind, DeviceReport, compute_devices, probe};
 pub use evaluate::{EvaluateError, Evaluation, evaluate};
+pub use kernels::KernelChoice;
 pub use run::{CorpusSummary, EpochPoint, FileSummary, Run, RunError, RunSummary};
 pub use settings::{
     Batching, Initialization, ModelKind, Optimizer, Preset, Schedule, SettingsError, Softmax,
@@ -48,6 +49,6 @@ pub use settings::{
 pub use train::{
     Baselines, BestEpoch, Outcome, Prepared, StepPoint, TrainError, TrainEvent, TrainRequest,
     TrainSummary, TrainingState, check_before_reading, check_music, discard_unlearned,
-    estimate_memory, train,
+    estimate_memory, train, train_with,
 };
 pub use weights::{Precision, WeightsError};

@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::batches::Layout;
 use super::checkpoint::CheckpointError;
 use super::device::{self, Chosen};
+use super::kernels::KernelChoice;
 use super::material::Material;
 use super::network::NetworkConfig;
 use super::run::{CorpusSummary, FileSummary, Run, RunFolder, RunSummary};
@@ -242,12 +243,26 @@ pub fn train(
     cancel: &CancelToken,
     on_event: &mut dyn FnMut(TrainEvent),
 ) -> Result<TrainSummary, TrainError> {
+    train_with(request, KernelChoice::Fastest, cancel, on_event)
+}
+
+/// [`train`] by other code than the fastest: for comparing, in tests and benchmarks.
+///
+/// # Errors
+/// Those of [`train`].
+pub fn train_with(
+    request: &TrainRequest,
+    kernels: KernelChoice,
+    cancel: &CancelToken,
+    on_event: &mut dyn FnMut(TrainEvent),
+) -> Result<TrainSummary, TrainError> {
     request.settings.validate()?;
     let folder = RunFolder::new(&request.run_dir);
     let resumed = resumed_run(request)?;
     let chosen = device::choose(request.device).map_err(TrainError::Device)?;
     let material = Material::new(&request.corpus, &request.settings)?;
-    let job = prepare(request, material, folder.clone(), &chosen, resumed, cancel)?;
+    let mut job = prepare(request, material, folder.clone(), &chosen, resumed, cancel)?;
+    job.kernels = kernels;
     let _lock = claim(&folder, request.resume)?;
     for note in notes(&job, &chosen) {
         on_event(TrainEvent::Note(note));
@@ -452,6 +467,7 @@ pub(super) fn prepare<'a>(
         is_resumed: resumed.is_some(),
         device_reason: chosen.reason.clone(),
         cancel,
+        kernels: KernelChoice::Fastest,
         #[cfg(test)]
         fails_above: None,
     })

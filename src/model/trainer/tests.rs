@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use burn::backend::Flex;
 
+use super::loading::{Load, Source};
 use super::{Trainer, run_on};
 use crate::cancel::CancelToken;
-use crate::model::batches::plan_epoch;
+use crate::model::batches::{Layout, plan_epoch};
 use crate::model::device;
 use crate::model::kernels::Kernels;
 use crate::model::material::Material;
@@ -195,6 +196,29 @@ fn fused_kernels_notice_a_loss_that_is_no_number() {
 }
 
 #[test]
+fn what_is_loaded_ahead_is_what_each_step_would_load() {
+    let folder = tempfile::tempdir().unwrap();
+    let request = request(&folder.path().join("run"));
+    let material = Material::new(&request.corpus, &request.settings).unwrap();
+    let lengths = material.train_lengths();
+    let layout = Layout::fit(&request.settings, &lengths);
+    let plan = plan_epoch(&request.settings, &layout, &lengths, material.n_shifts(), 3);
+    let source = Source { material: &material, settings: &request.settings, plan: &plan };
+    // In the middle of an epoch that is not the first.
+    let (idx, step) = (2, 21);
+    let parts = |load: Load| (load.batch, load.n_frames, load.masks);
+    let loaded: Vec<_> =
+        std::thread::scope(|scope| source.ahead(scope, idx, step).map(parts).collect());
+    assert_eq!(loaded.len(), plan.len() - idx);
+    for (ahead, (idx, step)) in loaded.into_iter().zip((idx..).zip(step..)) {
+        assert!(ahead == parts(source.load(idx, step)), "step {step}");
+        assert_eq!(ahead.2.len(), 2, "one layer's input and the decoder's");
+    }
+    // Who stops early leaves no thread that waits for ever: the scope would not end.
+    std::thread::scope(|scope| drop(source.ahead(scope, 0, 0).next()));
+}
+
+#[test]
 fn a_step_that_is_cancelled_within_leaves_everything_as_it_was() {
     for kernels in [Kernels::of_burn_for_tests(), Kernels::fused_for_tests()] {
         let folder = tempfile::tempdir().unwrap();
@@ -209,10 +233,11 @@ fn a_step_that_is_cancelled_within_leaves_everything_as_it_was() {
         let plan = plan_epoch(job.settings, &job.layout, &lengths, job.material.n_shifts(), 0);
         let mut trainer = Trainer::<Flex>::begin(&job, Default::default()).unwrap();
         trainer.kernels = kernels;
-        assert!(trainer.step(&plan));
+        let source = Source { material: &job.material, settings: job.settings, plan: &plan };
+        assert!(trainer.step(&plan, source.load(0, 0)));
         let before = trainer.checkpoint().unwrap();
         cancel.cancel();
-        assert!(!trainer.step(&plan));
+        assert!(!trainer.step(&plan, source.load(1, 1)));
         assert_eq!((trainer.state.step, trainer.state.steps_into_epoch), (1, 1));
         assert!(trainer.checkpoint().unwrap() == before);
     }
