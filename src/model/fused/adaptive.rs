@@ -178,7 +178,171 @@ impl Kernel for Join<'_> {
     #[inline(always)]
     fn run<M: MulAdd>(self) {
         let largest = largest_of(self.scores);
-        let shift = self.of_cluster - largest - sum_of_exponentials::<M>(self.scores, largest).ln();
-        self.scores.iter_mut().for_each(|score| *score += shift);
+        let of_cluster = self.of_cluster - sum_of_exponentials::<M>(self.scores, largest).ln();
+        // In this order nothing is lost where scores are large.
+        self.scores.iter_mut().for_each(|score| *score = (*score - largest) + of_cluster);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use rand::RngExt as _;
+    use rand_chacha::ChaCha8Rng;
+    use rand_chacha::rand_core::SeedableRng as _;
+
+    use super::*;
+
+    const N_FRAMES: usize = 7;
+
+    struct Case {
+        clusters: Clusters,
+        hidden: Vec<f32>,
+        embedding: Vec<f32>,
+        bias: Vec<f32>,
+        targets: Vec<i32>,
+        weights: Vec<f32>,
+    }
+
+    /// dh, dE, db.
+    type Found = [Vec<f32>; 3];
+
+    impl Case {
+        /// Chords of the first half alone, so that the last clusters have no frames, and the
+        /// escape.
+        fn new(rng: &mut ChaCha8Rng, n: usize, n_units: usize, clusters: Clusters) -> Self {
+            let n_rows = clusters.n_chords + 1 + clusters.len();
+            let mut random = |n: usize, to: f32| -> Vec<f32> {
+                (0..n).map(|_| rng.random_range(-to..=to)).collect()
+            };
+            let (hidden, embedding) = (random(n * n_units, 1.0), random(n_rows * n_units, 1.0));
+            let bias = random(n_rows, 4.0);
+            let escape = clusters.n_chords as i32;
+            let mut target = || match rng.random_range(0..5) {
+                0 => escape,
+                _ => rng.random_range(0..=escape / 2),
+            };
+            let targets = (0..n).map(|_| target()).collect();
+            let weights = (0..n).map(|_| f32::from(rng.random_range(0..4u8) > 0)).collect();
+            Self { clusters, hidden, embedding, bias, targets, weights }
+        }
+
+        fn computed(&self, decoder: &mut AdaptiveDecoder) -> (Totals, Found) {
+            let dirty = |like: &[f32]| vec![f32::NAN; like.len()];
+            let mut found = [&self.hidden, &self.embedding, &self.bias].map(|like| dirty(like));
+            let [hidden, embedding, bias] = &mut found;
+            let frames = Frames {
+                hidden: &self.hidden,
+                targets: &self.targets,
+                weights: &self.weights,
+                escape: self.clusters.n_chords as i32,
+                n_frames: N_FRAMES,
+            };
+            let gradients = Gradients { hidden, embedding, bias };
+            let (cancel, clusters) = (CancelToken::new(), self.clusters);
+            let (rows, bias) = (&self.embedding, &self.bias);
+            let totals = decoder.run(clusters, &frames, rows, bias, gradients, &cancel);
+            (totals.unwrap(), found)
+        }
+
+        /// In double precision, one frame after the other.
+        fn naive(&self) -> (Totals, [Vec<f64>; 3]) {
+            let n_units = self.embedding.len() / self.bias.len();
+            let mut totals = Totals::default();
+            let mut found =
+                [&self.hidden, &self.embedding, &self.bias].map(|like| vec![0.0; like.len()]);
+            let head: Vec<usize> = self.clusters.head_rows().into_iter().flatten().collect();
+            let ranges: Vec<_> = self.clusters.ranges().collect();
+            for (frame, &target) in self.targets.iter().enumerate() {
+                let place = self.clusters.place(target as usize);
+                let mut right = target != self.clusters.n_chords as i32;
+                right &= self.choice(frame, &head, place.in_head, &mut totals, &mut found);
+                if let Some((cluster, idx)) = place.in_cluster {
+                    let rows: Vec<usize> = ranges[cluster].clone().collect();
+                    right &= self.choice(frame, &rows, idx, &mut totals, &mut found);
+                }
+                totals.right += if right { f64::from(self.weights[frame]) } else { 0.0 };
+            }
+            assert_eq!(found[0].len(), self.targets.len() * n_units);
+            (totals, found)
+        }
+
+        /// One softmax over some rows. Whether the target has the largest score.
+        fn choice(
+            &self,
+            frame: usize,
+            rows: &[usize],
+            target: usize,
+            totals: &mut Totals,
+            [dh, de, db]: &mut [Vec<f64>; 3],
+        ) -> bool {
+            let n_units = self.embedding.len() / self.bias.len();
+            let h = &self.hidden[frame * n_units..][..n_units];
+            let score = |&row: &usize| {
+                let e = &self.embedding[row * n_units..][..n_units];
+                let products = h.iter().zip(e).map(|(h, e)| f64::from(*h) * f64::from(*e));
+                products.sum::<f64>() + f64::from(self.bias[row])
+            };
+            let scores: Vec<f64> = rows.iter().map(score).collect();
+            let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+            let sum: f64 = scores.iter().map(|score| (score - largest).exp()).sum();
+            let weight = f64::from(self.weights[frame]);
+            totals.loss += weight * (sum.ln() + largest - scores[target]);
+            for (idx, &row) in rows.iter().enumerate() {
+                let hot = if idx == target { 1.0 } else { 0.0 };
+                let ds = weight * ((scores[idx] - largest).exp() / sum - hot) / N_FRAMES as f64;
+                db[row] += ds;
+                for unit in 0..n_units {
+                    let at = row * n_units + unit;
+                    dh[frame * n_units + unit] += ds * f64::from(self.embedding[at]);
+                    de[at] += ds * f64::from(h[unit]);
+                }
+            }
+            scores[target] == largest
+        }
+    }
+
+    #[test]
+    fn losses_and_gradients_are_those_of_the_definition() {
+        let mut rng = ChaCha8Rng::seed_from_u64(8);
+        for (n, n_units, clusters) in [
+            (1, 1, Clusters { n_chords: 2, head: 1, size: 1 }),
+            (60, 5, Clusters { n_chords: 90, head: 10, size: 33 }),
+            (1100, 3, Clusters { n_chords: 20, head: 3, size: 4 }),
+            // All in the head.
+            (9, 4, Clusters { n_chords: 6, head: 6, size: 2 }),
+        ] {
+            let case = Case::new(&mut rng, n, n_units, clusters);
+            let (totals, expected) = case.naive();
+            let mut first: Option<(Totals, Found)> = None;
+            for threads in [1, 3] {
+                let mut decoder = AdaptiveDecoder::new(Threads::new(threads), Level::detect());
+                let found = case.computed(&mut decoder);
+                let distance = (found.0.loss - totals.loss).abs();
+                assert!(distance < 1e-5 * totals.loss.max(1.0), "{:?} for {totals:?}", found.0);
+                assert_eq!(found.0.right, totals.right);
+                for (found, expected) in found.1.iter().zip(&expected) {
+                    let scale = expected.iter().fold(0.1, |most: f64, x| most.max(x.abs()));
+                    for (found, expected) in found.iter().zip(expected) {
+                        let distance = (f64::from(*found) - expected).abs() / scale;
+                        assert!(distance < 1e-5, "{found} for {expected}, {clusters:?}");
+                    }
+                }
+                assert!(case.computed(&mut decoder) == found, "the second time differs");
+                let first = first.get_or_insert_with(|| found.clone());
+                assert!(*first == found, "the number of threads changes a result");
+            }
+        }
+    }
+
+    #[test]
+    fn joined_scores_are_one_distribution() {
+        let scores = [1.0f32, 300.0, 298.5, -2.0];
+        for level in Level::all() {
+            let mut joined = scores;
+            level.run(Join { scores: &mut joined, of_cluster: 0.7 });
+            let sum: f32 = joined.iter().map(|score| score.exp()).sum();
+            assert!((sum - 0.7f32.exp()).abs() < 1e-5, "{joined:?}");
+            assert!((joined[1] - joined[2] - 1.5).abs() < 1e-4);
+        }
     }
 }
