@@ -348,6 +348,21 @@ mod tests {
     }
 
     #[test]
+    fn softmax_and_optimizer_are_words() {
+        let settings = |words: &str| {
+            let words = ["train", "--out", "run"].into_iter().chain(words.split_whitespace());
+            let Words { args } = Words::parse_from(words);
+            let settings = args.settings(args.preset());
+            (settings.softmax, settings.optimizer)
+        };
+        assert_eq!(settings(""), (Softmax::Full, Optimizer::Adam));
+        let given = settings("--softmax adaptive --optimizer adamw");
+        assert_eq!(given, (Softmax::Adaptive, Optimizer::AdamW));
+        assert_eq!(settings("--softmax full --optimizer adam"), settings(""));
+        assert!(Words::try_parse_from(["train", "--out", "run", "--softmax", "half"]).is_err());
+    }
+
+    #[test]
     fn the_original_framing_limits_no_vocabulary_unless_asked() {
         let usual = Some(4_000);
         assert_eq!(vocabulary("", usual), usual);
