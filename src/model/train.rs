@@ -524,9 +524,9 @@ fn notes(job: &Job<'_>, chosen: &Chosen) -> Vec<String> {
     let n_chords = job.config.vocabulary;
     if job.config.clusters.is_some() && n_chords < adaptive::USEFUL_FROM {
         notes.push(format!(
-            "The adaptive softmax is for vocabularies from about {} on; with {} a full one \
-             (--softmax full) takes hardly longer and predicts better",
-            adaptive::USEFUL_FROM,
+            "The adaptive softmax is for vocabularies from about {} thousand chords on; with {} a \
+             full one (--softmax full) takes hardly longer and predicts better",
+            adaptive::USEFUL_FROM / 1_000,
             counted(n_chords, "chord")
         ));
     }
