@@ -16,7 +16,8 @@ use crate::model::run::RunFolder;
 use crate::model::train::prepare;
 use crate::model::weights::NamedTensor;
 use crate::model::{
-    DeviceChoice, EpochPoint, ModelKind, TrainError, TrainEvent, TrainRequest, TrainingSettings,
+    DeviceChoice, EpochPoint, ModelKind, Softmax, TrainError, TrainEvent, TrainRequest,
+    TrainingSettings,
 };
 use crate::tokens::{Chord, Corpus, FramingPlan, Piece, SplitKind};
 
@@ -173,16 +174,18 @@ fn fused_kernels_learn_what_burn_learns() {
 
 #[test]
 fn fused_kernels_give_the_same_bits_on_any_number_of_threads_and_resumed() {
-    let folder = tempfile::tempdir().unwrap();
-    let trained = |name: &str, how| {
-        let settings = everything(ModelKind::Lstm);
-        trained_by(Kernels::fused_for_tests, settings, &folder.path().join(name), how).unwrap()
-    };
-    let whole = trained("one", [1, usize::MAX]);
-    assert!(trained("three", [3, usize::MAX]) == whole);
-    let stopped = trained("stopped", [2, 2]);
-    assert_eq!(stopped.0.len(), 2);
-    assert!(trained("stopped", [1, usize::MAX]) == whole);
+    for softmax in [Softmax::Full, Softmax::Adaptive] {
+        let folder = tempfile::tempdir().unwrap();
+        let trained = |name: &str, how| {
+            let settings = TrainingSettings { softmax, ..everything(ModelKind::Lstm) };
+            trained_by(Kernels::fused_for_tests, settings, &folder.path().join(name), how).unwrap()
+        };
+        let whole = trained("one", [1, usize::MAX]);
+        assert!(trained("three", [3, usize::MAX]) == whole);
+        let stopped = trained("stopped", [2, 2]);
+        assert_eq!(stopped.0.len(), 2);
+        assert!(trained("stopped", [1, usize::MAX]) == whole);
+    }
 }
 
 #[test]
