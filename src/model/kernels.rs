@@ -23,7 +23,7 @@ use super::fused::decoder::{self, Decoder, Frames};
 use super::fused::reader::{ClusterRows, Reader};
 use super::fused::recurrent::{self, Shape, State, Weights, Workspace};
 use super::fused::simd::Level;
-use super::fused::threads::Threads;
+use super::fused::threads::{Threads, split_rows};
 use super::loss::Batch;
 use super::network::{Network, NetworkConfig};
 use super::recurrent::{LayerGradients, LayerState, RecurrentLayer};
@@ -248,6 +248,38 @@ impl Fused {
             embedding: tensor(embedding, shapes[1], &device),
             bias: tensor(bias, shapes[2], &device),
         })
+    }
+
+    /// `to` with row `idx` of `rows` added to its row `places[idx]`, in place: burn's operation would
+    /// copy all of it, and the embedding's gradient can be the largest tensor of a step.
+    ///
+    /// # Panics
+    /// If a place isn't a row of `to`.
+    pub fn add_rows<B: Backend>(
+        &self,
+        mut to: Tensor<B, 2>,
+        places: &[i32],
+        rows: &Tensor<B, 2>,
+    ) -> Tensor<B, 2> {
+        let [n_places, width] = to.dims();
+        let rows = Numbers::of(rows);
+        assert_eq!(rows.len(), places.len() * width);
+        assert!(places.iter().all(|&place| (0..n_places as i32).contains(&place)));
+        let threads = self.threads;
+        let ranges = threads.ranges(n_places, n_places);
+        write(vec![&mut to], |mut numbers| {
+            let parts = split_rows(std::mem::take(&mut numbers[0]), ranges, width);
+            // Every thread looks at all places and adds those of its own part in order.
+            threads.share(parts, |(range, part)| {
+                for (row, &place) in rows.chunks_exact(width).zip(places) {
+                    if range.contains(&(place as usize)) {
+                        let to = &mut part[(place as usize - range.start) * width..][..width];
+                        to.iter_mut().zip(row).for_each(|(to, value)| *to += value);
+                    }
+                }
+            });
+        });
+        to
     }
 
     /// One step of the optimizer, in place. `moved` are the weights, Adam's first and second

@@ -122,7 +122,10 @@ pub fn gradients<B: Backend>(
         dx = below;
     }
     let dx = masks.apply(0, dx);
-    let embedding = decoded.embedding.select_assign(0, inputs, dx, IndexingUpdateOp::Add);
+    let embedding = match kernels.fused() {
+        Some(fused) => fused.add_rows(decoded.embedding, &batch.inputs, &dx),
+        None => decoded.embedding.select_assign(0, inputs, dx, IndexingUpdateOp::Add),
+    };
 
     let mut gradients = vec![embedding];
     for layer in layer_gradients.into_iter().rev() {

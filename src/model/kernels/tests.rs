@@ -120,6 +120,25 @@ fn numbers_that_are_only_a_view_are_read_right() {
 }
 
 #[test]
+fn rows_are_added_in_place_and_in_order() {
+    let device = Default::default();
+    let to = || tensor::<Flex>((0..12).map(|x| x as f32).collect(), [6, 2], &device);
+    let rows = tensor::<Flex>(vec![1e8, 1.0, 2.0, 3.0, -1e8, 0.5, 0.25, 0.0], [4, 2], &device);
+    let places = [5, 0, 5, 5];
+    let indices = crate::model::loss::token_tensor::<Flex>(&places, &device);
+    let expected =
+        to().select_assign(0, indices, rows.clone(), burn::tensor::IndexingUpdateOp::Add);
+    for n_threads in [1, 2, 5, 9] {
+        let fused = Fused { threads: Threads::new(n_threads), ..Fused::new() };
+        assert_eq!(values(&fused.add_rows(to(), &places, &rows)), values(&expected));
+    }
+    // What others share stays as it was.
+    let shared = to();
+    let changed = Fused::new().add_rows(shared.clone(), &places, &rows);
+    assert!(values(&shared) == values(&to()) && values(&changed) == values(&expected));
+}
+
+#[test]
 fn memory_of_sequences_is_used_again() {
     let mut rng = ChaCha8Rng::seed_from_u64(4);
     let case = Case::new(&mut rng, ModelKind::Gru, [5, 3, 6, 6]);
