@@ -603,7 +603,8 @@ proptest! {
         let width = if let Strategy::Beam { width, .. } = strategy { width } else { usize::MAX };
         let guard = Guard { longest_hold_secs: hold, no_repeat };
         let settings = ComposeSettings {
-            strategy, guard, prime, frames, takes: n_takes.min(width), seed: salt, rate: FrameRate::OUTPUT_DEFAULT,
+            strategy, guard, prime, frames, takes: n_takes.min(width), seed: salt,
+            ..ComposeSettings::default()
         };
         let (takes, events) = compose(&mut hashed(n_chords, salt), &settings).unwrap();
         prop_assert!(!takes.is_empty());

@@ -155,6 +155,7 @@ fn settings(args: &GenerateArgs) -> ComposeSettings {
         rate: args.fps,
         takes: args.takes,
         seed: args.seed,
+        weights: args.weights.into(),
     }
 }
 

@@ -46,4 +46,4 @@ pub use train::{
     TrainSummary, TrainingState, check_before_reading, check_music, discard_unlearned,
     estimate_memory, train,
 };
-pub use weights::{Precision, WeightsError};
+pub use weights::{Precision, WeightFormat, WeightsError};

@@ -95,7 +95,7 @@ pub fn compose(
     on_event: &mut dyn FnMut(ComposeEvent),
 ) -> Result<Vec<Take>, ComposeError> {
     request.settings.validate()?;
-    let mut network = request.model.next_chord();
+    let mut network = request.model.next_chord_with(request.settings.weights);
     let vocabulary = &request.model.card().vocabulary;
     compose_with(&mut *network, vocabulary, &request.settings, cancel, on_event)
 }

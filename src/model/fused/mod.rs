@@ -7,6 +7,7 @@
 
 pub mod adam;
 pub mod cells;
+pub mod compact;
 pub mod decoder;
 pub mod functions;
 pub mod product;

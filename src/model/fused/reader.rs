@@ -10,11 +10,11 @@
 //! with a training, would make a step's time unforeseeable.
 
 use super::cells::{GruForward, LstmForward};
-use super::product::{PackedLeft, PackedRight, View, multiply_packed};
+use super::compact::PackedWeights;
+use super::product::{PackedLeft, View};
 use super::recurrent::Weights;
 use super::simd::{Level, Store};
-use super::threads::Threads;
-use crate::model::ModelKind;
+use crate::model::{ModelKind, WeightFormat};
 
 /// A network's packed weights and the states of the rows that read.
 pub struct Reader {
@@ -23,7 +23,7 @@ pub struct Reader {
     n_rows: usize,
     layers: Vec<Layer>,
     /// `Eᵀ`
-    embedding: PackedRight,
+    embedding: PackedWeights,
     output_bias: Vec<f32>,
     left: PackedLeft,
     /// `[B, G·H]`
@@ -40,11 +40,11 @@ pub struct Reader {
 struct Layer {
     kind: ModelKind,
     bias: Vec<f32>,
-    input: PackedRight,
+    input: PackedWeights,
     /// `U`: of an LSTM all gates, of a GRU r and z.
-    recurrent: PackedRight,
+    recurrent: PackedWeights,
     /// `U` of a GRU's candidate.
-    inner: PackedRight,
+    inner: PackedWeights,
     /// The state, `[B, H]` each.
     hidden: Vec<f32>,
     cell: Vec<f32>,
@@ -54,6 +54,8 @@ impl Reader {
     /// `embedding` is `[V, H]` and `output_bias` `[1, V]`: rows and scores beyond them are never
     /// asked for. Every layer has H inputs. It begins with one row that has read nothing.
     ///
+    /// The weights of all products are kept in `format`.
+    ///
     /// # Panics
     /// If a slice hasn't the length the others ask for.
     pub fn new(
@@ -62,16 +64,18 @@ impl Reader {
         layers: &[Weights<'_>],
         embedding: &[f32],
         output_bias: &[f32],
+        format: WeightFormat,
     ) -> Self {
         let level = Level::detect();
-        let layers = layers.iter().map(|weights| Layer::new(level, kind, n_units, *weights));
+        let pack = |view: View<'_>| PackedWeights::new(level, format, view);
+        let layers = layers.iter().map(|weights| Layer::new(pack, kind, n_units, *weights));
         let embedding = View::new(embedding, output_bias.len(), n_units).transposed();
         let mut reader = Self {
             level,
             n_units,
             n_rows: 0,
             layers: layers.collect(),
-            embedding: packed(level, embedding),
+            embedding: pack(embedding),
             output_bias: output_bias.to_vec(),
             left: PackedLeft::default(),
             gates: Vec::new(),
@@ -140,14 +144,8 @@ impl Reader {
     pub fn scores(&mut self) -> &[f32] {
         let n_outputs = self.output_bias.len();
         self.left.pack(self.level, View::new(&self.x, self.n_rows, self.n_units));
-        multiply_packed(
-            &self.left,
-            &self.embedding,
-            0..n_outputs,
-            &mut self.scores,
-            n_outputs,
-            Store::Overwrite,
-        );
+        let scores = &mut self.scores;
+        self.embedding.multiply(&self.left, 0..n_outputs, scores, n_outputs, Store::Overwrite);
         for row in self.scores.chunks_exact_mut(n_outputs.max(1)) {
             row.iter_mut().zip(&self.output_bias).for_each(|(score, bias)| *score += bias);
         }
@@ -162,9 +160,9 @@ impl Reader {
         let gates = &mut self.gates[..n_rows * width];
         let left = &mut self.left;
         left.pack(level, View::new(&self.x, n_rows, n));
-        multiply_packed(left, input, 0..width, gates, width, Store::Overwrite);
+        input.multiply(left, 0..width, gates, width, Store::Overwrite);
         left.pack(level, View::new(hidden, n_rows, n));
-        multiply_packed(left, recurrent, 0..recurrent.columns(), gates, width, Store::Add);
+        recurrent.multiply(left, 0..recurrent.columns(), gates, width, Store::Add);
         match kind {
             ModelKind::Lstm => level.run(LstmForward {
                 gates,
@@ -176,7 +174,7 @@ impl Reader {
                 units: 0..n,
             }),
             ModelKind::Gru => {
-                multiply_packed(left, inner, 0..n, &mut self.inner, n, Store::Overwrite);
+                inner.multiply(left, 0..n, &mut self.inner, n, Store::Overwrite);
                 level.run(GruForward {
                     gates,
                     inner: &mut self.inner,
@@ -196,7 +194,12 @@ impl Reader {
 }
 
 impl Layer {
-    fn new(level: Level, kind: ModelKind, n: usize, weights: Weights<'_>) -> Self {
+    fn new(
+        pack: impl Fn(View<'_>) -> PackedWeights,
+        kind: ModelKind,
+        n: usize,
+        weights: Weights<'_>,
+    ) -> Self {
         let width = kind.n_gates() * n;
         assert_eq!(weights.bias.len(), 4 * n);
         let recurrent = View::new(weights.recurrent, n, width);
@@ -207,17 +210,11 @@ impl Layer {
         Self {
             kind,
             bias: weights.bias.to_vec(),
-            input: packed(level, View::new(weights.input, n, width)),
-            recurrent: packed(level, recurrent.columns(0..at_once)),
-            inner: packed(level, recurrent.columns(at_once..width)),
+            input: pack(View::new(weights.input, n, width)),
+            recurrent: pack(recurrent.columns(0..at_once)),
+            inner: pack(recurrent.columns(at_once..width)),
             hidden: Vec::new(),
             cell: Vec::new(),
         }
     }
-}
-
-fn packed(level: Level, view: View<'_>) -> PackedRight {
-    let mut packed = PackedRight::new(level);
-    packed.pack(Threads::ONE, view);
-    packed
 }
