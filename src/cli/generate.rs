@@ -237,7 +237,7 @@ impl Progress {
         Self { meter: Meter::new("composing", total), began: std::time::Instant::now(), done: 0 }
     }
 
-    fn on(&mut self, event: ComposeEvent) {
+    fn on(&mut self, event: ComposeEvent<'_>) {
         match event {
             ComposeEvent::Frames { take, chords, .. } => {
                 self.done += chords.len() as u64;
