@@ -1,8 +1,8 @@
 //! What of a file sounds: all that frames are made of.
 //!
-//! A [`Score`](crate::music::Score) holds more (what is kept for export) and holds it in order, which takes half of
-//! the time that reading takes. Whoever reads thousands of files to count what sounds when needs
-//! neither.
+//! A [`Score`](crate::music::Score) holds more (what is kept for export) and holds it in order,
+//! which takes half of the time that reading takes. Whoever reads thousands of files to find out
+//! what sounds when needs neither.
 
 use super::{FirstInstrument, ImportError, ImportWarning, Opened};
 use crate::music::{Note, PedalSpan, TempoMap, Tick};
