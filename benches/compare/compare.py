@@ -117,8 +117,9 @@ class Bench:
 
     def __init__(self, args):
         self.args = args
-        self.worker = built("--bench", "compare")
-        self.etude = built("--bin", "etude")
+        self.worker = built("bench", "compare")
+        self.player = built("bench", "playing")
+        self.etude = built("bin", "etude")
         self.work = ROOT / "target" / "compare"
         self.lines = []
         self.peers_python, self.why_no_peers = installed(self.work)
@@ -177,13 +178,15 @@ class Bench:
         return self.sgemm_rates[threads]
 
 
-def built(*target):
+def built(kind, name):
     """Builds a target of the package and answers where it is."""
-    command = ["cargo", "build", "--release", *target, "--message-format=json"]
+    command = ["cargo", "build", "--release", f"--{kind}", name, "--message-format=json"]
     found = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True)
-    messages = (json.loads(line) for line in found.stdout.splitlines() if line.startswith("{"))
-    paths = [it["executable"] for it in messages if it.get("executable")]
-    return Path(paths[-1])
+    for message in json_lines(found.stdout):
+        target = message.get("target", {})
+        if message.get("executable") and (target["kind"], target["name"]) == ([kind], name):
+            return Path(message["executable"])
+    sys.exit(f"cargo built no {kind} {name}")
 
 
 def installed(work):
@@ -366,6 +369,19 @@ def waiting(bench):
     bench.line("start of the program to its first painted frame, warm", "a limit of 500 ms", 1.0, first_frame)
 
 
+def playing(bench):
+    """The sound while every core trains."""
+
+    def measure(line):
+        minutes = 10 if bench.args.repeats >= 5 else 1
+        done = subprocess.run([str(bench.player), str(minutes)], capture_output=True, text=True)
+        line.notes.append(done.stdout.strip() or done.stderr.strip())
+        if done.returncode != 0:
+            line.notes.append("MISSED")
+
+    bench.line("playing for ten minutes while training", "a limit of no underruns", 0.0, measure)
+
+
 def start_of_the_window(etude):
     """Seconds from the start of the process until its log says that the first frame is painted."""
     with tempfile.TemporaryDirectory() as folder:
@@ -430,7 +446,7 @@ def main():
     bench = Bench(args)
     print(machine())
     print("| what | peer | Etude | peer's | ratio | bar | notes |\n|---|---|---:|---:|---:|---:|---|")
-    for measure in (training, training_on_a_card, learning_schumann, composing, reading, rendering, waiting):
+    for measure in (training, training_on_a_card, learning_schumann, composing, reading, rendering, waiting, playing):
         measure(bench)
     if args.json:
         Path(args.json).write_text(json.dumps([line.as_json() for line in bench.lines], indent=1))

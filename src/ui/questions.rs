@@ -6,7 +6,7 @@ use super::action::{Actions, AppAction, Choice, UnfinishedAction};
 use super::sessions::Unfinished;
 use super::state::{Question, State, universal_time};
 use super::theme::{ROW, SPACE, Theme};
-use super::widgets::{duration, progress};
+use super::widgets::{capitalized, duration, progress};
 use crate::cuda_libraries;
 
 const WIDTH: f32 = SPACE * 56.0;
@@ -63,12 +63,8 @@ impl From<&str> for Alert {
 /// With a capital at the start, unless a path or a name in quotes stands there.
 fn sentence(text: &str) -> String {
     let text = text.trim().trim_end_matches('.');
-    let mut letters = text.chars();
     let is_word = text.split_whitespace().next().is_some_and(|word| !word.contains(['/', '.']));
-    match letters.next() {
-        Some(first) if is_word => first.to_uppercase().chain(letters).collect(),
-        _ => text.to_owned(),
-    }
+    if is_word { capitalized(text) } else { text.to_owned() }
 }
 
 /// A question before something that can't be taken back.

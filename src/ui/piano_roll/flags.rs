@@ -6,6 +6,7 @@ use egui::{
     Role, Sense, Ui, WidgetInfo, pos2, vec2,
 };
 
+use super::pointer::is_cancelled;
 use super::{PianoRollEditor, RollFrame, RollResponse, paint, text};
 use crate::editor::{MeterEdit, ScoreEdit, TempoEdit};
 use crate::music::{Meter, MeterChange, TempoChange, Tick};
@@ -168,7 +169,7 @@ impl PianoRollEditor {
             let response = ui.interact(rect, id, Sense::click_and_drag());
             let words = self.dragged(flag).words();
             let place = text::place(flag.tick(), &frame.index);
-            let name = format!("{} {words} at {place}", capital(flag.kind()));
+            let name = format!("{} {words} at {place}", widgets::capitalized(flag.kind()));
             response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
             if frame.is_editable() {
                 self.touch_flag(ui, frame, &response, flag, out);
@@ -198,7 +199,7 @@ impl PianoRollEditor {
         let mut free = f32::NEG_INFINITY;
         for flag in flags {
             let tick = self.dragged(flag).tick();
-            let x = self.viewport.x_from_tick(f64::from(tick.0)).max(rect.left());
+            let x = self.viewport.x_of(tick).max(rect.left());
             let is_beside = placed.last().is_some_and(|last| last.flag.tick() == flag.tick());
             let is_dragged = self.flags.drag.is_some_and(|(dragged, _)| dragged == flag);
             let x = if is_beside && !is_dragged { x.max(free) } else { x };
@@ -245,7 +246,7 @@ impl PianoRollEditor {
         let Some((dragged, to)) = self.flags.drag.filter(|(dragged, _)| *dragged == flag) else {
             return;
         };
-        if ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape)) {
+        if is_cancelled(ui) {
             self.flags.drag = None;
             return;
         }
@@ -297,7 +298,7 @@ impl PianoRollEditor {
                 [("Insert tempo change…", tempo), ("Insert time signature…", meter)]
             {
                 if ui.button(words).clicked() {
-                    let x = self.viewport.x_from_tick(f64::from(tick.0));
+                    let x = self.viewport.x_of(tick);
                     let pos = pos2(x, frame.regions.ruler.bottom());
                     let is_set = match flag {
                         Flag::Tempo(_) => {
@@ -436,9 +437,4 @@ fn paint_flag(painter: &egui::Painter, rect: Rect, words: &str, is_hovered: bool
     painter.rect_filled(pole, CornerRadius::ZERO, theme.text_weak);
     let at = pos2(rect.left() + HALF_SPACE, rect.center().y);
     painter.text(at, Align2::LEFT_CENTER, words, paint::small_font(), theme.text);
-}
-
-fn capital(word: &str) -> String {
-    let mut chars = word.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }
