@@ -11,6 +11,7 @@ use std::sync::Arc;
 use burn::backend::Flex;
 use serde::{Deserialize, Serialize};
 
+use super::adaptive::Clusters;
 use super::kernels::Kernels;
 use super::network::{Network, NetworkConfig, Start};
 use super::predictor::Predictor;
@@ -28,6 +29,9 @@ pub struct ModelCard {
     pub model: ModelKind,
     pub layers: usize,
     pub hidden: usize,
+    /// How the outputs of an adaptive softmax are divided; none for one softmax over all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clusters: Option<Clusters>,
     pub plan: FramingPlan,
     pub vocabulary: ChordVocabulary,
     pub backoff: BackOff,
@@ -38,8 +42,15 @@ pub struct ModelCard {
 }
 
 impl ModelCard {
-    /// What this program writes. It reads this and everything older.
-    pub const FORMAT_VERSION: u32 = 1;
+    /// The newest format that this program writes. It reads this and everything older.
+    ///
+    /// 2 is 1 with an adaptive softmax, which older versions would take for a full one.
+    pub const FORMAT_VERSION: u32 = 2;
+
+    /// The oldest format that can say what a model with these clusters is.
+    pub(super) fn format_version_for(clusters: Option<Clusters>) -> u32 {
+        if clusters.is_some() { Self::FORMAT_VERSION } else { 1 }
+    }
 
     pub(super) fn network_config(&self) -> NetworkConfig {
         NetworkConfig {
@@ -47,6 +58,7 @@ impl ModelCard {
             layers: self.layers,
             hidden: self.hidden,
             vocabulary: self.vocabulary.len(),
+            clusters: self.clusters,
         }
     }
 
@@ -54,7 +66,8 @@ impl ModelCard {
     fn check(&self) -> Result<(), WeightsError> {
         let sane = (1..=MAX_LAYERS).contains(&self.layers)
             && (1..=MAX_HIDDEN).contains(&self.hidden)
-            && (1..=MAX_VOCABULARY).contains(&self.vocabulary.len());
+            && (1..=MAX_VOCABULARY).contains(&self.vocabulary.len())
+            && self.clusters.is_none_or(|clusters| clusters.fits(self.vocabulary.len()));
         if sane {
             Ok(())
         } else {

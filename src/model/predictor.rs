@@ -164,6 +164,7 @@ fn rounded_rows(tensor: Tensor<Flex, 2>, format: WeightFormat) -> Tensor<Flex, 2
 
 #[cfg(test)]
 mod tests {
+    use super::super::adaptive::Clusters;
     use super::super::network::Start;
     use super::super::{Model, ModelKind, evaluate};
     use super::*;
@@ -173,8 +174,12 @@ mod tests {
 
     const FORMATS: [WeightFormat; 3] = [WeightFormat::F32, WeightFormat::F16, WeightFormat::Int8];
 
-    fn predictor(kernels: &Kernels<Flex>, kind: ModelKind, weights: WeightFormat) -> Predictor {
-        let config = NetworkConfig { kind, layers: 2, hidden: 21, vocabulary: 70 };
+    /// What of a network decides how it is read.
+    type Case = (ModelKind, Option<Clusters>);
+
+    fn predictor(kernels: &Kernels<Flex>, case: Case, weights: WeightFormat) -> Predictor {
+        let (kind, clusters) = case;
+        let config = NetworkConfig { kind, layers: 2, hidden: 21, vocabulary: 70, clusters };
         let network = Network::new(config, Start::Plain, 5, &Default::default());
         Predictor::with_kernels(network, weights, kernels)
     }
@@ -196,11 +201,12 @@ mod tests {
     #[test]
     fn packed_networks_score_as_those_of_burn() {
         let (burn, packed) = (Kernels::of_burn_for_tests(), Kernels::fused_for_tests());
-        for kind in [ModelKind::Lstm, ModelKind::Gru] {
-            let exact = read_by(predictor(&burn, kind, WeightFormat::F32));
+        let clusters = Some(Clusters { n_chords: 70, head: 7, size: 9 });
+        for case in [(ModelKind::Lstm, None), (ModelKind::Gru, None), (ModelKind::Lstm, clusters)] {
+            let exact = read_by(predictor(&burn, case, WeightFormat::F32));
             for weights in FORMATS {
-                let burn = read_by(predictor(&burn, kind, weights));
-                let packed = read_by(predictor(&packed, kind, weights));
+                let burn = read_by(predictor(&burn, case, weights));
+                let packed = read_by(predictor(&packed, case, weights));
                 assert_eq!(packed.iter().map(Vec::len).collect::<Vec<_>>(), [70, 210, 140, 70]);
                 assert_eq!(packed[0], packed[3], "started again, nothing is left");
                 for (packed, burn) in packed.iter().flatten().zip(burn.iter().flatten()) {
@@ -217,12 +223,12 @@ mod tests {
     fn a_hypothesis_scores_the_same_alone_and_among_others() {
         let paths = [[0, 4, 9], [7, 7, 70], [69, 1, 2], [3, 3, 3], [0, 4, 8]];
         for kernels in [Kernels::of_burn_for_tests(), Kernels::fused_for_tests()] {
-            for (kind, weights) in
-                [(ModelKind::Lstm, WeightFormat::F32), (ModelKind::Gru, WeightFormat::Int8)]
-            {
-                let mut together = predictor(&kernels, kind, weights);
+            let cases =
+                [(ModelKind::Lstm, WeightFormat::F32), (ModelKind::Gru, WeightFormat::Int8)];
+            for (kind, weights) in cases {
+                let mut together = predictor(&kernels, (kind, None), weights);
                 together.start(paths.len());
-                let mut alone = paths.map(|_| predictor(&kernels, kind, weights));
+                let mut alone = paths.map(|_| predictor(&kernels, (kind, None), weights));
                 for step in 0..3 {
                     let scores = together.step(&paths.map(|path| path[step])).to_vec();
                     for (row, (path, alone)) in paths.iter().zip(&mut alone).enumerate() {

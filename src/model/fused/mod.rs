@@ -6,6 +6,7 @@
 //! it, as `tests/architecture.rs` holds.
 
 pub mod adam;
+pub mod adaptive;
 pub mod cells;
 pub mod compact;
 pub mod decoder;

@@ -9,11 +9,13 @@
 //! what takes the time. It all happens on the calling thread: waiting for others, who may be busy
 //! with a training, would make a step's time unforeseeable.
 
+use super::adaptive::Join;
 use super::cells::{GruForward, LstmForward};
 use super::compact::PackedWeights;
 use super::product::{PackedLeft, View};
 use super::recurrent::Weights;
 use super::simd::{Level, Store};
+use crate::model::adaptive::Clusters;
 use crate::model::{ModelKind, WeightFormat};
 
 /// A network's packed weights and the states of the rows that read.
@@ -25,6 +27,7 @@ pub struct Reader {
     /// `Eᵀ`
     embedding: PackedWeights,
     output_bias: Vec<f32>,
+    clusters: Option<ReadClusters>,
     left: PackedLeft,
     /// `[B, G·H]`
     gates: Vec<f32>,
@@ -34,6 +37,25 @@ pub struct Reader {
     hidden: Vec<f32>,
     cell: Vec<f32>,
     /// `[B, V]`
+    scores: Vec<f32>,
+}
+
+/// The rows of the decoder that stand for clusters.
+#[derive(Clone, Copy, Debug)]
+pub struct ClusterRows<'a> {
+    pub clusters: Clusters,
+    /// `[C, H]`
+    pub embedding: &'a [f32],
+    /// `[1, C]`
+    pub bias: &'a [f32],
+}
+
+/// The same, packed.
+struct ReadClusters {
+    clusters: Clusters,
+    embedding: PackedWeights,
+    bias: Vec<f32>,
+    /// `[B, C]`
     scores: Vec<f32>,
 }
 
@@ -52,7 +74,8 @@ struct Layer {
 
 impl Reader {
     /// `embedding` is `[V, H]` and `output_bias` `[1, V]`: rows and scores beyond them are never
-    /// asked for. Every layer has H inputs. It begins with one row that has read nothing.
+    /// asked for, but for those of `clusters` if the softmax is adaptive. Every layer has H inputs.
+    /// It begins with one row that has read nothing.
     ///
     /// The weights of all products are kept in `format`.
     ///
@@ -64,6 +87,7 @@ impl Reader {
         layers: &[Weights<'_>],
         embedding: &[f32],
         output_bias: &[f32],
+        clusters: Option<ClusterRows<'_>>,
         format: WeightFormat,
     ) -> Self {
         let level = Level::detect();
@@ -77,6 +101,7 @@ impl Reader {
             layers: layers.collect(),
             embedding: pack(embedding),
             output_bias: output_bias.to_vec(),
+            clusters: clusters.map(|rows| ReadClusters::new(pack, n_units, rows)),
             left: PackedLeft::default(),
             gates: Vec::new(),
             inner: Vec::new(),
@@ -149,6 +174,9 @@ impl Reader {
         for row in self.scores.chunks_exact_mut(n_outputs.max(1)) {
             row.iter_mut().zip(&self.output_bias).for_each(|(score, bias)| *score += bias);
         }
+        if let Some(clusters) = &mut self.clusters {
+            clusters.join(self.level, &self.left, &mut self.scores);
+        }
         &self.scores
     }
 
@@ -189,6 +217,40 @@ impl Reader {
         std::mem::swap(hidden, &mut self.hidden);
         if *kind == ModelKind::Lstm {
             std::mem::swap(cell, &mut self.cell);
+        }
+    }
+}
+
+impl ReadClusters {
+    fn new(
+        pack: impl Fn(View<'_>) -> PackedWeights,
+        n_units: usize,
+        rows: ClusterRows<'_>,
+    ) -> Self {
+        let embedding = View::new(rows.embedding, rows.bias.len(), n_units).transposed();
+        Self {
+            clusters: rows.clusters,
+            embedding: pack(embedding),
+            bias: rows.bias.to_vec(),
+            scores: Vec::new(),
+        }
+    }
+
+    /// Makes of the chords' scores, `[B, V]`, those whose one softmax is what the network predicts.
+    fn join(&mut self, level: Level, hidden: &PackedLeft, scores: &mut [f32]) {
+        let (n_chords, n_clusters) = (self.clusters.n_chords, self.bias.len());
+        if n_clusters == 0 {
+            return;
+        }
+        self.scores.resize(scores.len() / n_chords * n_clusters, 0.0);
+        let to = &mut self.scores;
+        self.embedding.multiply(hidden, 0..n_clusters, to, n_clusters, Store::Overwrite);
+        let rows = scores.chunks_exact_mut(n_chords).zip(self.scores.chunks_exact(n_clusters));
+        for (scores, of_clusters) in rows {
+            let of_clusters = of_clusters.iter().zip(&self.bias);
+            for (chords, (score, bias)) in self.clusters.ranges().zip(of_clusters) {
+                level.run(Join { scores: &mut scores[chords], of_cluster: score + bias });
+            }
         }
     }
 }

@@ -221,6 +221,7 @@ mod tests {
             model: settings.model,
             layers: settings.layers,
             hidden: settings.hidden,
+            clusters: None,
             plan: settings.framing_plan(),
             vocabulary: ChordVocabulary::new(vec![Chord::REST, chord], vec![1, 1]).unwrap(),
             backoff: BackOff::fit([(chord, 1)]),
