@@ -76,14 +76,14 @@ fn a_frame_of_sample_asks_for_no_memory() {
     for strategy in strategies {
         let prime = Prime::from_pitch(Pitch::MIDDLE_C);
         let settings =
-            ComposeSettings { strategy, prime, frames: 40, takes: 2, ..Default::default() };
+            ComposeSettings { strategy, prime, frames: 16, takes: 2, ..Default::default() };
         let mut network = model.next_chord_of_kernels(WeightFormat::F32);
         let (mut after_the_first, mut in_the_end) = (0, 0);
         let takes =
             compose_with(&mut *network, vocabulary, &settings, &CancelToken::new(), &mut |event| {
                 match event {
                     ComposeEvent::Frames { take: 1, first: 1, .. } => after_the_first = n_asked(),
-                    ComposeEvent::Frames { take: 1, first: 40, .. } => in_the_end = n_asked(),
+                    ComposeEvent::Frames { take: 1, first: 16, .. } => in_the_end = n_asked(),
                     _ => {}
                 }
             });
