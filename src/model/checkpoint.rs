@@ -12,11 +12,12 @@ use burn::backend::Flex;
 use serde::{Deserialize, Serialize};
 
 use super::adaptive::Clusters;
+use super::kernels::Kernels;
 use super::network::{Network, NetworkConfig, Start};
 use super::predictor::Predictor;
 use super::settings::{MAX_HIDDEN, MAX_LAYERS, MAX_VOCABULARY};
 use super::train::TrainingState;
-use super::weights::{self, NamedTensor, Precision, TensorMap, WeightsError};
+use super::weights::{self, NamedTensor, Precision, TensorMap, WeightFormat, WeightsError};
 use super::{ModelKind, NextChord, run};
 use crate::files::plain_reason;
 use crate::tokens::{BackOff, ChordVocabulary, FramingPlan};
@@ -176,7 +177,20 @@ impl Model {
 
     /// What the strategies of composing ask: a reader of its own state, on the CPU.
     pub fn next_chord(&self) -> Box<dyn NextChord> {
-        Box::new(Predictor::new(Network::clone(&self.network)))
+        self.next_chord_with(WeightFormat::F32)
+    }
+
+    /// The same with its weights kept in another format.
+    pub fn next_chord_with(&self, weights: WeightFormat) -> Box<dyn NextChord> {
+        Box::new(Predictor::new(Network::clone(&self.network), weights))
+    }
+
+    /// The same read by the fused kernels even in a build without optimization, which leaves the
+    /// reading to burn otherwise: for tests of what the kernels ask of memory.
+    #[doc(hidden)]
+    pub fn next_chord_of_kernels(&self, weights: WeightFormat) -> Box<dyn NextChord> {
+        let network = Network::clone(&self.network);
+        Box::new(Predictor::with_kernels(network, weights, &Kernels::fused_for_tests()))
     }
 
     pub(super) fn new(card: ModelCard, network: Network<Flex>) -> Self {

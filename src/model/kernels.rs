@@ -27,6 +27,7 @@ use super::fused::threads::{Threads, split_rows};
 use super::loss::Batch;
 use super::network::{Network, NetworkConfig};
 use super::recurrent::{LayerGradients, LayerState, RecurrentLayer};
+use super::weights::WeightFormat;
 use crate::cancel::CancelToken;
 
 /// Which code computes a network. All give the same numbers up to rounding.
@@ -102,17 +103,21 @@ impl<B: Backend> Kernels<B> {
         Self::of_burn()
     }
 
-    #[cfg(test)]
+    /// The fused kernels even in builds without optimization, for tests.
+    ///
+    /// # Panics
+    /// If `B` isn't Flex.
     pub fn fused_for_tests() -> Self {
         assert!(is_flex::<B>());
         Self { fused: Some(Fused::new()), backend: PhantomData }
     }
 
-    /// The network packed for reading step by step; none where that is left to burn.
-    pub fn reader(&self, network: &Network<B>) -> Option<Reader> {
+    /// The network packed for reading step by step, its weights in a format; none where that is
+    /// left to burn.
+    pub fn reader(&self, network: &Network<B>, weights: WeightFormat) -> Option<Reader> {
         self.fused.as_ref()?;
         let layers: Vec<_> = network.layers.iter().map(LayerNumbers::of).collect();
-        let weights: Vec<_> = layers.iter().map(LayerNumbers::borrow).collect();
+        let layers: Vec<_> = layers.iter().map(LayerNumbers::borrow).collect();
         // Composing never asks for the escape, which is the last output.
         let NetworkConfig { kind, hidden, vocabulary, .. } = network.config;
         let embedding = Numbers::of(&network.embedding);
@@ -124,7 +129,7 @@ impl<B: Backend> Kernels<B> {
             bias: &bias[n_outputs..],
         });
         let (embedding, bias) = (&embedding[..vocabulary * hidden], &bias[..vocabulary]);
-        Some(Reader::new(kind, hidden, &weights, embedding, bias, clusters))
+        Some(Reader::new(kind, hidden, &layers, embedding, bias, clusters, weights))
     }
 
     pub fn fused(&mut self) -> Option<&mut Fused> {

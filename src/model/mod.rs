@@ -51,4 +51,4 @@ pub use train::{
     TrainSummary, TrainingState, check_before_reading, check_music, discard_unlearned,
     estimate_memory, train, train_with,
 };
-pub use weights::{Precision, WeightsError};
+pub use weights::{Precision, WeightFormat, WeightsError};

@@ -12,6 +12,7 @@ use super::widgets::{
     accent_button, choice, command_button, file_name, hint, number, optional, problem, progress,
     row, short, title,
 };
+use crate::model::WeightFormat;
 use crate::music::Pitch;
 use crate::tokens::Articulation;
 
@@ -275,6 +276,26 @@ fn more_ui(ui: &mut Ui, form: &mut ComposeForm) {
                 &[
                     (Articulation::Held, "Hold", "It goes on sounding"),
                     (Articulation::Restruck, "Again", "It is struck with every new chord"),
+                ],
+            )
+        });
+        row(ui, "Weights", "How the model is kept while it composes", |ui| {
+            choice(
+                ui,
+                "Weights",
+                &mut form.weights,
+                &[
+                    (WeightFormat::F32, "As learned", "Every number as it was learned (f32)"),
+                    (
+                        WeightFormat::F16,
+                        "Half",
+                        "Half the memory: large models compose faster (f16)",
+                    ),
+                    (
+                        WeightFormat::Int8,
+                        "Quarter",
+                        "A quarter of the memory; other notes may come (int8)",
+                    ),
                 ],
             )
         });

@@ -8,6 +8,7 @@
 pub mod adam;
 pub mod adaptive;
 pub mod cells;
+pub mod compact;
 pub mod decoder;
 pub mod functions;
 pub mod product;

@@ -230,7 +230,7 @@ impl App {
 
     /// One event of the composer. Returns whether the streamed score must be rebuilt; that is done
     /// once a frame of the window, however many events came.
-    pub(super) fn compose_event(&mut self, job: JobId, event: ComposeEvent) -> bool {
+    pub(super) fn compose_event(&mut self, job: JobId, event: ComposeEvent<'_>) -> bool {
         let Some(live) = self.state.composing.live.as_mut().filter(|live| live.job == job) else {
             return false;
         };

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::Provenance;
-use crate::model::{ComposeSettings, Guard, Model, Prime, Strategy};
+use crate::model::{ComposeSettings, Guard, Model, Prime, Strategy, WeightFormat};
 use crate::music::{Pitch, Score, Velocity};
 use crate::studio::JobId;
 use crate::tokens::{Articulation, Chord, FrameRate, PianoRoll, Playback, score_from_roll};
@@ -77,6 +77,7 @@ pub struct ComposeForm {
     /// Output rate, frames a second.
     pub rate: f64,
     pub articulation: Articulation,
+    pub weights: WeightFormat,
     pub seed: u64,
     /// Whether Compose draws a new seed each time.
     pub is_seed_fresh: bool,
@@ -105,6 +106,7 @@ impl Default for ComposeForm {
             secs: 32.0,
             rate: FrameRate::OUTPUT_DEFAULT.per_second(),
             articulation: Articulation::Held,
+            weights: WeightFormat::default(),
             seed: 1,
             is_seed_fresh: true,
             takes: 1,
@@ -171,6 +173,7 @@ impl ComposeForm {
             rate: self.rate(),
             takes: self.takes(),
             seed: self.seed,
+            weights: self.weights,
         }
     }
 
