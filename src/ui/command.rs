@@ -475,7 +475,7 @@ impl Command {
 
     /// Why it can't be done now, in words; `Ok` if it can.
     pub fn enabled(self, state: &State) -> Result<(), &'static str> {
-        let training = state.training.job.is_some() || state.training.is_waiting_for_library;
+        let training = state.training.is_busy();
         let ok = |can: bool, why: &'static str| if can { Ok(()) } else { Err(why) };
         let has_notes = !state.shown_score().notes().is_empty();
         let score = state.document.history.score();
@@ -501,8 +501,8 @@ impl Command {
                 ok(state.export.is_none(), "A sound file is being written already")?;
                 ok(has_notes, "There are no notes")
             }
-            Self::Compose => ok(!is_composing(state), "Something is being composed already"),
-            Self::StopComposing => ok(is_composing(state), "Nothing is being composed"),
+            Self::Compose => ok(!state.composing.is_busy(), "Something is being composed already"),
+            Self::StopComposing => ok(state.composing.is_busy(), "Nothing is being composed"),
             Self::NextTake | Self::PreviousTake | Self::PlayAllTakes => {
                 ok(!state.takes.list.is_empty(), "There are no takes yet: press Compose")
             }
@@ -587,10 +587,6 @@ impl Command {
         }
         found
     }
-}
-
-fn is_composing(state: &State) -> bool {
-    state.composing.live.is_some() || state.composing.is_waiting_for_model
 }
 
 fn lower_first(text: &str) -> String {

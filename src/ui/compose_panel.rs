@@ -305,6 +305,8 @@ fn button_ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
     let Some(live) = &state.composing.live else {
         if state.composing.is_waiting_for_model {
             hint(ui, "Waiting for the model…");
+        } else if state.composing.is_starting {
+            hint(ui, "Keeping your unsaved work first…");
         }
         let keys = Command::Compose.shortcut().map(|it| ui.ctx().format_shortcut(&it));
         let tooltip = format!("{}  ({})", Command::Compose.tooltip(), keys.unwrap_or_default());

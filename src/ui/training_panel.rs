@@ -18,6 +18,8 @@ pub fn foot_ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions)
     let training = &state.training;
     if training.is_waiting_for_library {
         hint(ui, "Waiting for the library…");
+    } else if training.starting.is_some() {
+        hint(ui, "Keeping your unsaved work first…");
     }
     if training.job.is_some() {
         progress(ui, theme, training.progress(), "Training");
@@ -33,8 +35,7 @@ pub fn foot_ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions)
 pub fn ui(ui: &mut Ui, state: &mut State, actions: &mut Actions) {
     title(ui, "Training");
     run_ui(ui, &state.training);
-    let is_training = state.training.job.is_some() || state.training.is_waiting_for_library;
-    ui.add_enabled_ui(!is_training, |ui| {
+    ui.add_enabled_ui(!state.training.is_busy(), |ui| {
         settings_form::essential_ui(ui, &mut state.preferences);
         settings_form::all_ui(ui, &mut state.preferences);
     });
@@ -51,7 +52,7 @@ fn buttons_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
     ui.horizontal(|ui| {
         let width = (ui.available_width() - SPACE) / 2.0;
         let size = egui::Vec2::new(width, ROW + SPACE);
-        let (first, second) = if training.job.is_some() || training.is_waiting_for_library {
+        let (first, second) = if training.is_busy() {
             let text = if training.is_stopping { "Stopping…" } else { "Stop" };
             ((Command::StopTraining, text), None)
         } else {

@@ -268,6 +268,8 @@ pub struct Composing {
     /// A model that is being loaded, and whether Compose waits for it.
     pub loading: Option<ModelChoice>,
     pub is_waiting_for_model: bool,
+    /// A composition was asked for and isn't begun: unsaved work is kept first.
+    pub is_starting: bool,
     /// Why the chosen model can't compose.
     pub model_error: Option<String>,
     /// A file chosen as prime, once it is read.
@@ -276,6 +278,11 @@ pub struct Composing {
 }
 
 impl Composing {
+    /// Whether something is composed or soon will be.
+    pub fn is_busy(&self) -> bool {
+        self.live.is_some() || self.is_waiting_for_model || self.is_starting
+    }
+
     pub fn model(&self, choice: &ModelChoice) -> Option<&Model> {
         self.models.iter().find(|(other, _)| other == choice).map(|(_, model)| model)
     }

@@ -38,6 +38,8 @@ pub struct Training {
     /// Training starts as soon as the library is read.
     pub is_waiting_for_library: bool,
     pub waiting_to_resume: Option<Run>,
+    /// Which training it is that was asked for and isn't begun: unsaved work is kept first.
+    pub starting: Option<u64>,
 }
 
 impl Training {
@@ -76,6 +78,11 @@ impl Training {
             newest,
             ..Self::default()
         };
+    }
+
+    /// Whether a run is trained or soon will be.
+    pub fn is_busy(&self) -> bool {
+        self.job.is_some() || self.is_waiting_for_library || self.starting.is_some()
     }
 
     /// Takes one event of the trainer in; returns a note the user should see.
