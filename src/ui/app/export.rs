@@ -77,9 +77,9 @@ impl App {
             _ => document.source.as_ref(),
         };
         let beside = beside.and_then(|path| path.parent()).filter(|folder| folder.is_absolute());
-        let folder = beside.map(Path::to_owned);
-        let folder = folder.or_else(|| self.state.preferences.folders.of(purpose));
-        Suggestion { folder, name: self.suggested_name(purpose) }
+        let last = self.state.preferences.folders.of(purpose);
+        let folders = beside.into_iter().chain(last).map(Path::to_owned).collect();
+        Suggestion { folders, name: self.suggested_name(purpose) }
     }
 
     fn suggested_name(&self, purpose: Purpose) -> String {
