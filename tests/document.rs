@@ -127,6 +127,7 @@ fn new_open_save_and_revert_ask_before_work_is_lost() {
     open(&mut window, &other, 7);
     clear(&mut window);
     window.drop_on_it(&project);
+    window.wait("it is asked about", |app| app.state.question.is_some());
     window.press("Don't save");
     window.wait("the project is opened", |app| app.state.document.path.is_some());
     assert_eq!(smf::read_file(&other).unwrap().score.notes().len(), 7);
@@ -165,8 +166,9 @@ impl SlowFile {
         Self { path, content }
     }
 
+    /// Whoever reads it reads on; it may be that it isn't being read yet.
     fn let_go(self) {
-        std::fs::write(self.path, self.content).unwrap();
+        std::thread::spawn(move || std::fs::write(self.path, self.content).unwrap());
     }
 }
 

@@ -14,6 +14,8 @@ mod recovery;
 mod risk;
 mod sound;
 mod takes;
+#[cfg(test)]
+mod test_window;
 mod train;
 
 use std::path::PathBuf;
@@ -28,7 +30,7 @@ use super::edit_dialogs::EditDialog;
 use super::info::Info;
 use super::palette::Palette;
 use super::piano_roll::{PianoRollEditor, Tool};
-use super::state::{EditForm, ModelChoice, Preferences, State};
+use super::state::{ModelChoice, Preferences, State};
 use super::tasks::{Answer, Tasks};
 use super::theme::Theme;
 use crate::assets;
@@ -67,8 +69,8 @@ pub struct App {
     roll: PianoRollEditor,
     palette: Palette,
     info: Option<Info>,
-    /// The dialog of the Notes menu that is open, and what is set in it.
-    edit_dialog: Option<(EditDialog, EditForm)>,
+    /// The dialog of the Notes menu that is open.
+    edit_dialog: Option<editing::OpenDialog>,
     /// What was copied or cut last: for systems without a clipboard.
     clipboard: Option<Clipboard>,
     /// The system was asked for what is in its clipboard, and may still answer in so many frames.

@@ -94,97 +94,12 @@ impl App {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-    use std::time::{Duration, Instant, UNIX_EPOCH};
-
-    use crossbeam_channel::{Receiver, Sender, bounded, unbounded};
-    use egui_kittest::Harness;
-    use egui_kittest::kittest::Queryable as _;
-
+    use super::super::test_window::Window;
     use super::*;
-    use crate::audio::Player;
-    use crate::editor::ScoreEdit;
-    use crate::studio::Studio;
     use crate::ui::action::{AppAction, Choice, DocumentAction};
     use crate::ui::command::Command;
-    use crate::ui::dialogs::{DialogKind, Purpose};
-    use crate::ui::state::Preferences;
-    use crate::ui::tasks::Answer;
-    use crate::ui::{Setup, state::Question};
-
-    /// A window with unsaved work, and the channel its workers knock on.
-    struct Window {
-        harness: Harness<'static, App>,
-        knocks: Receiver<()>,
-        folder: tempfile::TempDir,
-    }
-
-    impl Window {
-        fn with_unsaved_work() -> Self {
-            let folder = tempfile::tempdir().unwrap();
-            let (sender, knocks) = unbounded();
-            let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(move || {
-                let _ = sender.send(());
-            });
-            let data_dir = folder.path().join("data");
-            let harness = Harness::builder().with_step_dt(0.01).build_eframe(move |creation| {
-                let setup = Setup {
-                    studio: Studio::new(Arc::clone(&wake)),
-                    player: Player::silent(Arc::clone(&wake)),
-                    wake,
-                    data_dir,
-                    clock: || UNIX_EPOCH + Duration::from_secs(1_795_363_512),
-                    dialogs: DialogKind::OwnPicker,
-                    preferences: Preferences::default(),
-                    recovery_after: Duration::from_secs(600),
-                    file: None,
-                };
-                App::new(&creation.egui_ctx, setup)
-            });
-            let mut window = Self { harness, knocks, folder };
-            let notes = window.app().state.document.history.score().notes().to_vec();
-            window.act(AppAction::Document(DocumentAction::Edit(ScoreEdit::Delete { notes })));
-            assert!(window.app().state.document.is_unsaved());
-            window
-        }
-
-        fn app(&mut self) -> &mut App {
-            self.harness.state_mut()
-        }
-
-        fn act(&mut self, action: AppAction) {
-            let ctx = self.harness.ctx.clone();
-            self.app().apply(&ctx, vec![action]);
-        }
-
-        /// The writer does nothing until something is sent here.
-        fn hold_writer(&mut self) -> Sender<()> {
-            let (go_on, held) = bounded::<()>(1);
-            self.app().tasks.write("being slow", move || {
-                let _ = held.recv();
-                Answer::Written { done: String::new(), result: Ok(()) }
-            });
-            go_on
-        }
-
-        fn wait(&mut self, what: &str, is_so: impl Fn(&App) -> bool) {
-            let start = Instant::now();
-            while !is_so(self.harness.state()) {
-                assert!(start.elapsed() < Duration::from_secs(600), "waited too long: {what}");
-                let _ = self.knocks.recv_timeout(Duration::from_millis(20));
-                self.harness.step();
-            }
-        }
-
-        fn sees(&self, text: &str) -> bool {
-            self.harness.query_all_by_label_contains(text).next().is_some()
-        }
-
-        fn n_runs(&self) -> usize {
-            let runs = std::fs::read_dir(self.folder.path().join("data").join("runs"));
-            runs.map_or(0, Iterator::count)
-        }
-    }
+    use crate::ui::dialogs::Purpose;
+    use crate::ui::state::Question;
 
     fn train(app: &mut App) {
         app.state.preferences.training.hidden = 4;
