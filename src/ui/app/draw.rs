@@ -1,9 +1,10 @@
 //! One frame of the window: which panel stands where.
 
-use egui::{CentralPanel, Frame, Margin, Panel, Rect, Ui};
+use egui::{CentralPanel, Frame, Margin, Panel, Rect, Ui, pos2};
 
 use super::App;
 use crate::editor::Change;
+use crate::music::Note;
 use crate::ui::action::{Actions, AppAction, DocumentAction, SoundAction};
 use crate::ui::command::Command;
 use crate::ui::piano_roll::{RollMarks, RollView, context_menu};
@@ -213,10 +214,32 @@ impl App {
         }
     }
 
+    /// Where in the roll one works: at the pointer and at the chosen notes. Only told when messages
+    /// are about to look for a place.
+    fn working_places(&self, ctx: &egui::Context) -> Vec<Rect> {
+        let notices = &self.state.notices;
+        if notices.shown.is_empty() || notices.corner.is_some() {
+            return Vec::new();
+        }
+        let viewport = self.roll.viewport();
+        let rect_of = |note: &Note| {
+            let (start, end) = (f64::from(note.start.0), f64::from(note.end().0));
+            let top = viewport.y_from_pitch(note.pitch.number());
+            let (left, right) = (viewport.x_from_tick(start), viewport.x_from_tick(end));
+            Rect::from_min_max(pos2(left, top), pos2(right, top + viewport.row_height()))
+        };
+        let document = &self.state.document;
+        let chosen = document.selection.notes(document.history.score()).map(rect_of);
+        let pointer = ctx.input(|input| input.pointer.hover_pos());
+        chosen.chain(pointer.map(|pos| Rect::from_min_max(pos, pos))).collect()
+    }
+
     /// What lies over everything: messages, questions, dialogs, the palette.
     fn overlays(&mut self, ui: &mut Ui, notes: Rect, actions: &mut Actions) {
         let ctx = ui.ctx().clone();
-        status_bar::notices_ui(&ctx, &self.theme, &mut self.state, notes, actions);
+        let works_in = self.working_places(&ctx);
+        let is_busy = |rect: Rect| works_in.iter().any(|place| place.intersects(rect));
+        status_bar::notices_ui(&ctx, &self.theme, &mut self.state, notes, is_busy, actions);
         status_bar::drop_hint_ui(&ctx, &self.theme);
         questions::alert_ui(&ctx, &mut self.state);
         questions::question_ui(&ctx, &self.state, actions);
