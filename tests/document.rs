@@ -329,8 +329,7 @@ fn unsaved_work_is_offered_after_a_crash_and_gone_once_saved() {
 
     let mut window = crash(window);
     window.wait("it is offered", |app| !app.state.unfinished.is_empty());
-    assert!(window.sees("waltz.etude") && window.sees("2026-11-22"));
-    assert!(window.sees("moments before this start"));
+    assert!(window.sees("waltz.etude") && window.sees("Kept moments ago, saved before as"));
     window.press("Restore waltz.etude");
     window.wait("the work is back", |app| app.state.document.is_unsaved());
     assert_eq!(window.n_notes(), 0);

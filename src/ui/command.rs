@@ -4,6 +4,7 @@
 use egui::{Key, KeyboardShortcut, Modifiers};
 
 use super::state::{Shown, State};
+use super::words::lower_first;
 
 /// A command without arguments. What needs one (a file, a take) is an action instead.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -586,14 +587,6 @@ impl Command {
             }
         }
         found
-    }
-}
-
-fn lower_first(text: &str) -> String {
-    let mut chars = text.chars();
-    match chars.next() {
-        Some(first) => first.to_lowercase().chain(chars).collect(),
-        None => String::new(),
     }
 }
 

@@ -74,6 +74,10 @@ fn model_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
     {
         hint(ui, "It can compose when its first epoch is done. Press Train at the left");
     }
+    let loaded = composing.loaded(&state.preferences.compose.model);
+    for note in loaded.into_iter().flat_map(|loaded| &loaded.notes) {
+        problem(ui, note);
+    }
 }
 
 fn strategy_ui(ui: &mut Ui, form: &mut ComposeForm) {
@@ -186,7 +190,7 @@ fn prime_ui(ui: &mut Ui, form: &mut ComposeForm, state: &State, actions: &mut Ac
             prime_secs(ui, form, "How much of its opening is given, in seconds");
         }
         PrimeKind::Score => {
-            let at = super::state::minutes_seconds(state.score_playhead_secs());
+            let at = super::words::minutes_seconds(state.score_playhead_secs());
             hint(ui, format!("Goes on from {at}; Use at the playhead puts it there"))
                 .on_hover_text(SCORE_SO_FAR);
         }

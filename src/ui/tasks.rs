@@ -16,9 +16,9 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::dialogs::Picked;
 use super::sessions::Unfinished;
-use super::state::{Coverage, LiveCurve, ModelChoice, ProjectView, TakeEntry};
+use super::state::{Coverage, LiveCurve, LoadedModel, ModelChoice, ProjectView, TakeEntry};
 use crate::audio::Font;
-use crate::model::{Model, Run, TrainSummary};
+use crate::model::{Run, TrainSummary};
 use crate::music::{Key, Score};
 use crate::studio::JobId;
 
@@ -41,7 +41,7 @@ pub enum Answer {
     },
     ModelLoaded {
         choice: ModelChoice,
-        result: Result<Model, String>,
+        result: Result<LoadedModel, String>,
     },
     RunsListed(Vec<Run>),
     /// The SoundFonts of this system.

@@ -5,9 +5,10 @@ use egui::{Align, Button, DragValue, Layout, RichText, Slider, Ui, Vec2};
 use super::action::{Actions, AppAction, SoundAction};
 use super::command::Command;
 use super::roll_view;
-use super::state::{State, minutes_seconds};
+use super::state::State;
 use super::theme::{ROW, SPACE, Theme};
 use super::widgets::{command_toggle, command_widget};
+use super::words::minutes_seconds;
 
 pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
     ui.horizontal(|ui| {

@@ -12,7 +12,7 @@ use crate::studio::{JobId, Request};
 use crate::tokens::{FramingPlan, PianoRoll, Playback, roll_from_score, score_from_roll};
 use crate::ui::dialogs::Purpose;
 use crate::ui::state::{
-    Document, Live, ModelChoice, Pace, PrimeKind, Provenance, Shown, TakeEntry,
+    Document, Live, LoadedModel, ModelChoice, Pace, PrimeKind, Provenance, Shown, TakeEntry,
 };
 use crate::ui::tasks::Answer;
 use crate::ui::widgets::{counted, file_name};
@@ -34,22 +34,36 @@ impl App {
         }
         self.state.composing.loading = Some(choice.clone());
         self.tasks.spawn("loading a model", move || {
+            let mut notes = Vec::new();
             let result = match &choice {
-                ModelChoice::Run(path) => Model::load(path).map_err(|error| error.to_string()),
-                _ => Model::starter().map_err(|error| error.to_string()),
+                ModelChoice::Run(path) => {
+                    Model::load_noting(path, &mut |note| notes.push(note.to_owned()))
+                }
+                _ => Model::starter(),
             };
+            let loaded = |model| LoadedModel { choice: choice.clone(), model, notes };
+            let result = result.map(loaded).map_err(|error| error.to_string());
             Answer::ModelLoaded { choice, result }
         });
     }
 
-    pub(super) fn model_loaded(&mut self, choice: ModelChoice, result: Result<Model, String>) {
+    pub(super) fn model_loaded(
+        &mut self,
+        choice: ModelChoice,
+        result: Result<LoadedModel, String>,
+    ) {
         let composing = &mut self.state.composing;
         if composing.loading.as_ref() == Some(&choice) {
             composing.loading = None;
         }
         let is_chosen = self.state.preferences.compose.model == choice;
         match result {
-            Ok(model) => composing.keep_model(choice, model),
+            Ok(loaded) => {
+                for note in &loaded.notes {
+                    self.state.notices.note_once(note.clone());
+                }
+                composing.keep_model(loaded);
+            }
             Err(error) if is_chosen => composing.model_error = Some(error),
             Err(_) => {}
         }

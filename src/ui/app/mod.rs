@@ -120,6 +120,7 @@ impl App {
         ctx.set_zoom_factor(preferences.ui_scale.clamp(0.5, 3.0));
         let devices_job = studio.submit(Request::ListDevices);
         let mut state = State::new(assets::first_score(), preferences);
+        state.opened_secs = super::sessions::seconds(clock());
         state.library.paths.clone_from(&state.preferences.library);
         // Before anything can be composed: no take may take the name of one that is kept.
         state.takes.last_id = super::state::Takes::last_kept_id(&data_dir);

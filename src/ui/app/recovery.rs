@@ -74,7 +74,6 @@ impl App {
 
     pub(super) fn unfinished_found(&mut self, found: Vec<Unfinished>) {
         self.state.unfinished = found;
-        self.state.unfinished_found_secs = self.now_secs();
         if !self.state.unfinished.is_empty() && self.state.question.is_none() {
             self.state.question = Some(Question::Recover);
         }

@@ -175,10 +175,13 @@ impl App {
             resume: resumed.is_some(),
             device,
         };
+        let pieces = &request.corpus.pieces;
+        let learned_from = pieces.iter().map(|piece| piece.sha256.clone()).collect();
         let job = self.studio.submit(Request::Train(request));
         let goes_on = resumed.is_some();
         let epochs = resumed.map(|run| run.metrics).unwrap_or_default();
         self.state.training.begin(job, run_dir.clone(), settings, epochs);
+        self.state.training.learned_from = learned_from;
         if goes_on {
             self.read_steps(run_dir);
         }
@@ -358,6 +361,9 @@ impl App {
             short(summary.best_valid_perplexity)
         );
         let text = match summary.outcome {
+            Outcome::Completed if summary.ran_away => {
+                format!("Training is done, but its last epochs went astray: {best}")
+            }
             Outcome::Completed => format!("Training is done: {best}"),
             Outcome::StoppedEarly => format!("Stopped, as nothing was gained any more: {best}"),
             Outcome::Cancelled if training.run_dir.is_none() => {

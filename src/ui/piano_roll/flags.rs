@@ -12,6 +12,7 @@ use crate::music::{Meter, MeterChange, TempoChange, Tick};
 use crate::ui::number_field::number_field;
 use crate::ui::theme::{HALF_SPACE, SPACE, Theme};
 use crate::ui::widgets;
+use crate::ui::words::upper_first;
 
 /// Quarter notes a minute that can be written. Files hold odder ones, which stay as they are until
 /// another number is written.
@@ -168,7 +169,7 @@ impl PianoRollEditor {
             let response = ui.interact(rect, id, Sense::click_and_drag());
             let words = self.dragged(flag).words();
             let place = text::place(flag.tick(), &frame.index);
-            let name = format!("{} {words} at {place}", capital(flag.kind()));
+            let name = format!("{} {words} at {place}", upper_first(flag.kind()));
             response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
             if frame.is_editable() {
                 self.touch_flag(ui, frame, &response, flag, out);
@@ -436,9 +437,4 @@ fn paint_flag(painter: &egui::Painter, rect: Rect, words: &str, is_hovered: bool
     painter.rect_filled(pole, CornerRadius::ZERO, theme.text_weak);
     let at = pos2(rect.left() + HALF_SPACE, rect.center().y);
     painter.text(at, Align2::LEFT_CENTER, words, paint::small_font(), theme.text);
-}
-
-fn capital(word: &str) -> String {
-    let mut chars = word.chars();
-    chars.next().map_or_else(String::new, |first| first.to_uppercase().chain(chars).collect())
 }

@@ -260,11 +260,19 @@ impl Live {
     }
 }
 
+/// A model in memory.
+pub struct LoadedModel {
+    pub choice: ModelChoice,
+    pub model: Model,
+    /// What was noticed on the way: that another checkpoint is used, say.
+    pub notes: Vec<String>,
+}
+
 #[derive(Default)]
 pub struct Composing {
     pub live: Option<Live>,
     /// Models that are in memory: the starter and the chosen run.
-    pub models: Vec<(ModelChoice, Model)>,
+    pub models: Vec<LoadedModel>,
     /// A model that is being loaded, and whether Compose waits for it.
     pub loading: Option<ModelChoice>,
     pub is_waiting_for_model: bool,
@@ -284,20 +292,19 @@ impl Composing {
     }
 
     pub fn model(&self, choice: &ModelChoice) -> Option<&Model> {
-        self.models.iter().find(|(other, _)| other == choice).map(|(_, model)| model)
+        self.loaded(choice).map(|loaded| &loaded.model)
+    }
+
+    pub fn loaded(&self, choice: &ModelChoice) -> Option<&LoadedModel> {
+        self.models.iter().find(|loaded| loaded.choice == *choice)
     }
 
     /// Keeps the starter and the newest run that was chosen; weights are large.
-    pub fn keep_model(&mut self, choice: ModelChoice, model: Model) {
-        self.models.retain(|(other, _)| *other == ModelChoice::Starter && *other != choice);
-        self.models.push((choice, model));
+    pub fn keep_model(&mut self, loaded: LoadedModel) {
+        let is_other = |choice: &ModelChoice| *choice != loaded.choice;
+        self.models.retain(|it| it.choice == ModelChoice::Starter && is_other(&it.choice));
+        self.models.push(loaded);
     }
-}
-
-/// `mm:ss` of a number of seconds.
-pub fn minutes_seconds(secs: f64) -> String {
-    let secs = if secs.is_finite() { secs.max(0.0) as u64 } else { 0 };
-    format!("{}:{:02}", secs / 60, secs % 60)
 }
 
 #[cfg(test)]
