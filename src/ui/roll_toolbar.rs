@@ -1,7 +1,7 @@
 //! The line of tools above the roll: what the pointer does, what notes snap to, whether they are
 //! heard.
 
-use egui::{ComboBox, Frame, Margin, RichText, Ui, Vec2};
+use egui::{ComboBox, Frame, Margin, RichText, Ui};
 
 use super::action::{Actions, AppAction};
 use super::command::Command;
@@ -20,7 +20,9 @@ pub fn ui(
 ) {
     let margin = Margin::symmetric(SPACE as i8, HALF_SPACE as i8);
     Frame::new().fill(theme.raised).inner_margin(margin).show(ui, |ui| {
-        ui.horizontal(|ui| {
+        // The line is as wide as the roll.
+        ui.set_min_width(ui.available_width());
+        ui.horizontal_wrapped(|ui| {
             for tool in Tool::ALL {
                 let text = format!("{} {}", tool.icon(), tool.label());
                 let is_on = roll.tool == tool;
@@ -32,8 +34,6 @@ pub fn ui(
             let hears = state.preferences.hears_notes;
             let icon = if hears { "🔊" } else { "🔇" };
             toggle(ui, state, Command::HearNotes, icon, hears, actions);
-            // The line is as wide as the roll.
-            ui.allocate_space(Vec2::new(ui.available_width().max(0.0), 0.0));
         });
     });
 }

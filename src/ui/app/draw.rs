@@ -9,7 +9,7 @@ use crate::ui::action::{Actions, AppAction, DocumentAction, SoundAction};
 use crate::ui::command::Command;
 use crate::ui::piano_roll::{RollMarks, RollView, context_menu};
 use crate::ui::state::Shown;
-use crate::ui::theme::{HALF_SPACE, SPACE};
+use crate::ui::theme::{HALF_SPACE, ROW, SPACE};
 use crate::ui::{
     compose_panel, curves, history_panel, library_panel, menu, parts_panel, questions, roll_header,
     roll_toolbar, status_bar, training_panel, transport,
@@ -90,16 +90,25 @@ impl App {
             .default_size(SIDE_WIDTH)
             .size_range(MIN_SIDE_WIDTH..=MAX_SIDE_WIDTH)
             .show_collapsible(ui, &mut is_open, |ui| {
-                Panel::bottom("train and stop")
-                    .frame(Frame::new().inner_margin(Margin { top: SPACE as i8, ..Margin::ZERO }))
-                    .show(ui, |ui| {
-                        training_panel::foot_ui(ui, &self.theme, &self.state, actions);
-                    });
-                egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+                // Train and Stop follow the settings, and stay in sight however far those go.
+                let foot_id = ui.scope_id().with("height of the foot");
+                let foot = ui.data(|data| data.get_temp::<f32>(foot_id)).unwrap_or(ROW * 2.0);
+                let height = (ui.available_height() - foot).max(ROW);
+                let settings = egui::ScrollArea::vertical().auto_shrink([false, true]);
+                settings.max_height(height).show(ui, |ui| {
                     library_panel::ui(ui, &self.theme, &self.state, actions);
                     ui.add_space(SPACE);
                     training_panel::ui(ui, &mut self.state, actions);
                 });
+                let shown = ui.scope(|ui| {
+                    ui.add_space(SPACE);
+                    training_panel::foot_ui(ui, &self.theme, &self.state, actions);
+                });
+                let height = shown.response.rect.height() + SPACE;
+                if height != foot {
+                    ui.data_mut(|data| data.insert_temp(foot_id, height));
+                    ui.ctx().request_repaint();
+                }
             });
         self.state.preferences.shows_library = is_open;
     }
