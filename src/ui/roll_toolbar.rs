@@ -11,6 +11,9 @@ use super::theme::{HALF_SPACE, SPACE, Theme};
 use super::widgets::command_toggle;
 use crate::editor::{Grid, GridStep};
 
+/// Below this width, in points, the tools are icons only; their tooltips name them.
+const NARROW: f32 = SPACE * 52.0;
+
 pub fn ui(
     ui: &mut Ui,
     theme: &Theme,
@@ -23,8 +26,12 @@ pub fn ui(
         // The line is as wide as the roll.
         ui.set_min_width(ui.available_width());
         ui.horizontal_wrapped(|ui| {
+            let is_narrow = ui.available_width() < NARROW;
             for tool in Tool::ALL {
-                let text = format!("{} {}", tool.icon(), tool.label());
+                let text = match is_narrow {
+                    true => tool.icon().to_owned(),
+                    false => format!("{} {}", tool.icon(), tool.label()),
+                };
                 let is_on = roll.tool == tool;
                 toggle(ui, state, tool.command(), &text, is_on, actions);
             }
@@ -60,6 +67,8 @@ fn grid_choice(ui: &mut Ui, grid: &mut Grid) {
     };
     let label = ui.label(RichText::new("Grid").weak());
     let list = ComboBox::from_id_salt("grid").width(SPACE * 12.0).selected_text(name(*grid));
+    // All steps at once, where there is room.
+    let list = list.height(SPACE * 90.0);
     let list = list.show_ui(ui, |ui| {
         let fixed = GridStep::all().map(Grid::Fixed);
         for option in std::iter::once(Grid::Adaptive).chain(fixed) {

@@ -95,6 +95,8 @@ pub fn choice<T: PartialEq + Clone>(
     let mut changed = false;
     let mut response = egui::ComboBox::from_id_salt(name)
         .width(CONTROL_WIDTH)
+        // All at once, where there is room.
+        .height(SPACE * 90.0)
         .selected_text(current)
         .truncate()
         .show_ui(ui, |ui| {
