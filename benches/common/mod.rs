@@ -1,8 +1,9 @@
 //! Made-up music that the benchmarks share: the same in every run, nothing from outside.
 #![allow(dead_code, reason = "each benchmark uses its own part of this module")]
 
+use etude::model::{Model, ModelCard, ModelKind};
 use etude::music::{Note, Pitch, Score, TempoMap, Tick, Velocity};
-use etude::tokens::{Chord, Corpus, FramingPlan, Piece};
+use etude::tokens::{BackOff, Chord, ChordVocabulary, Corpus, FramingPlan, Piece};
 
 /// A generator with a short memory is all that is needed, and needs no library.
 pub struct Numbers(u64);
@@ -72,4 +73,24 @@ pub fn corpus(n_frames: usize, vocabulary: usize) -> Corpus {
         warnings: Vec::new(),
         own_split: None,
     }
+}
+
+/// Two layers of 512, untrained: the arithmetic is the same.
+pub fn untrained(vocabulary: usize) -> Model {
+    let chords = chords(vocabulary);
+    let counts = vec![1; chords.len()];
+    let backoff = BackOff::fit(chords.iter().map(|&chord| (chord, 1)));
+    let card = ModelCard {
+        format_version: ModelCard::FORMAT_VERSION,
+        model: ModelKind::Lstm,
+        layers: 2,
+        hidden: 512,
+        plan: FramingPlan::default(),
+        vocabulary: ChordVocabulary::new(chords, counts).expect("the chords differ"),
+        backoff,
+        epoch: 0,
+        valid_perplexity: None,
+        about: String::new(),
+    };
+    Model::untrained(card, 0).expect("the sizes are usual ones")
 }
