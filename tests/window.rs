@@ -446,3 +446,46 @@ fn why_nothing_was_composed_goes_when_something_else_is_asked_for() {
     window.press("bars");
     assert!(!window.sees(error));
 }
+
+#[test]
+fn controls_lie_beside_one_another_in_a_narrow_window_and_train_near_its_settings() {
+    let mut window = Window::open(None);
+    window.wait("the built-in pieces are read", |app| app.state.library.corpus.is_some());
+    // As if there were curves.
+    window.harness.state_mut().state.training.run_dir = Some("a run".into());
+    let names = [
+        (Role::Button, "Play"),
+        (Role::Button, "Loop"),
+        (Role::Button, "Count-in"),
+        (Role::Button, "How the roll is shown"),
+        (Role::Slider, "Speed"),
+        (Role::Slider, "Volume"),
+        (Role::Slider, "Smoothing"),
+        (Role::CheckBox, "Log"),
+        (Role::CheckBox, "Baselines"),
+        (Role::Button, "Runs ⏷"),
+        (Role::Button, "Export ⏷"),
+        (Role::Button, "Train"),
+    ];
+    for size in [[800.0, 600.0], [1280.0, 720.0], [2560.0, 1440.0]] {
+        window.harness.set_size(size.into());
+        window.harness.run_steps(6);
+        let screen = egui::Rect::from_min_size(egui::Pos2::ZERO, size.into());
+        let found = names.map(|(role, name)| {
+            let mut all = window.harness.query_all_by_role_and_label(role, name);
+            (name, all.next().unwrap_or_else(|| panic!("{name} at {size:?}")).rect())
+        });
+        for (idx, (name, rect)) in found.iter().enumerate() {
+            assert!(screen.contains_rect(*rect), "{name} at {size:?}: {rect:?}");
+            for (other, beside) in &found[..idx] {
+                let is_apart = !rect.shrink(1.0).intersects(beside.shrink(1.0));
+                assert!(is_apart, "{name} and {other} at {size:?}: {rect:?}, {beside:?}");
+            }
+        }
+    }
+    let below = |window: &Window, name: &str, role| {
+        window.harness.get_by_role_and_label(role, name).rect().top()
+    };
+    let device = below(&window, "Compute on", Role::ComboBox);
+    assert!(below(&window, "Train", Role::Button) - device < 150.0);
+}

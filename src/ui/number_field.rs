@@ -8,7 +8,7 @@ use std::ops::RangeInclusive;
 
 use egui::emath::Numeric;
 use egui::text::CCursorRange;
-use egui::{CursorIcon, Id, Response, Sense, TextEdit, Ui, Vec2, WidgetInfo};
+use egui::{Align2, CursorIcon, Id, Response, Sense, TextEdit, Ui, Vec2, WidgetInfo};
 
 /// What is being written, and the number that it stands for.
 #[derive(Clone)]
@@ -39,7 +39,14 @@ pub fn number_field<N: Numeric>(
     let is_new = kept.is_none();
     let kept = kept.filter(|kept| kept.value == value.to_f64());
     let mut draft = kept.unwrap_or_else(|| draft_of(*value, pass));
+    let visuals = ui.visuals();
+    // What can be turned looks like the numbers of the panels.
+    let fill = match ui.memory(|memory| memory.has_focus(id)) {
+        true => visuals.text_edit_bg_color(),
+        false => visuals.widgets.inactive.weak_bg_fill,
+    };
     let edit = TextEdit::singleline(&mut draft.text).id(id).desired_width(width);
+    let edit = edit.background_color(fill).align(Align2::CENTER_CENTER);
     let mut response = ui.add(edit.min_size(Vec2::new(width, 0.0)));
     match read(&draft.text, &range) {
         Ok(written) if response.changed() => {
