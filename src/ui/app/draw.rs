@@ -280,3 +280,28 @@ fn panel_frame(ui: &Ui, margin: f32) -> Frame {
     let margin = Margin::symmetric(SPACE as i8, margin as i8);
     Frame::new().fill(ui.visuals().panel_fill).inner_margin(margin)
 }
+
+#[cfg(test)]
+mod tests {
+    use egui::{Align2, vec2};
+
+    use super::super::tests::Window;
+
+    #[test]
+    fn messages_come_where_one_does_not_work_and_stay_there() {
+        let mut window = Window::open();
+        window.harness.run_steps(3);
+        window.app().state.notices.shown.clear();
+        window.harness.run_steps(2);
+        let notes = window.app().roll.viewport().rect();
+        window.harness.hover_at(notes.right_bottom() - vec2(40.0, 40.0));
+        window.harness.run_steps(2);
+        window.app().state.notices.note("one");
+        window.harness.run_steps(2);
+        assert_eq!(window.app().state.notices.corner, Some(Align2::LEFT_BOTTOM));
+        window.harness.hover_at(notes.center());
+        window.app().state.notices.note("two");
+        window.harness.run_steps(2);
+        assert_eq!(window.app().state.notices.corner, Some(Align2::LEFT_BOTTOM));
+    }
+}

@@ -293,7 +293,7 @@ mod tests {
     use egui::{Key, Modifiers, vec2};
     use egui_kittest::kittest::Queryable as _;
 
-    use super::super::test_window::Window;
+    use super::super::tests::Window;
     use super::*;
 
     fn pitches(notes: &[Note]) -> Vec<u8> {

@@ -14,8 +14,6 @@ mod recovery;
 mod risk;
 mod sound;
 mod takes;
-#[cfg(test)]
-mod test_window;
 mod train;
 
 use std::path::PathBuf;
@@ -394,3 +392,6 @@ impl eframe::App for App {
         Duration::from_secs(30)
     }
 }
+
+#[cfg(test)]
+mod tests;

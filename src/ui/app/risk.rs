@@ -94,7 +94,7 @@ impl App {
 
 #[cfg(test)]
 mod tests {
-    use super::super::test_window::Window;
+    use super::super::tests::Window;
     use super::*;
     use crate::ui::action::{AppAction, Choice, DocumentAction};
     use crate::ui::command::Command;
