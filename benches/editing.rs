@@ -4,7 +4,7 @@
 mod common;
 
 use divan::Bencher;
-use etude::editor::operations as ops;
+use etude::editor::operations::{self as ops, Shift};
 use etude::editor::{Change, History, NoteKey, PedalEdit, ScoreEdit, Selection};
 use etude::music::{HarmonicRhythm, PedalSpan, Score, Tick, harmonies};
 
@@ -27,7 +27,8 @@ fn commit_and_undo(bencher: Bencher, selection: &Selection, change: &Change, sco
 }
 
 fn moved(bencher: Bencher, selection: &Selection, score: &Score) {
-    let change = ops::move_notes(score, selection, 7, 1).expect("the notes have room to move");
+    let change = ops::move_notes(score, selection, Shift { ticks: 7, semitones: 1 })
+        .expect("the notes have room to move");
     commit_and_undo(bencher, selection, &change, score);
 }
 
@@ -71,7 +72,7 @@ fn draw_pedal_and_undo(bencher: Bencher) {
 fn work_out_moving_every_note(bencher: Bencher) {
     let score = common::score(N_NOTES, 1);
     let selection = Selection::all(&score);
-    bencher.bench(|| ops::move_notes(&score, &selection, 7, 1));
+    bencher.bench(|| ops::move_notes(&score, &selection, Shift { ticks: 7, semitones: 1 }));
 }
 
 #[divan::bench]

@@ -1,6 +1,6 @@
 //! Scores that nobody would write: each opens, or is refused in words, and can be worked in.
 
-use etude::editor::operations as ops;
+use etude::editor::operations::{self as ops, Shift};
 use etude::editor::{Bars, Grid, History, Project, Selection};
 use etude::music::{
     HarmonicRhythm, Key, MeterChange, Note, Pitch, Score, TempoMap, Tick, Velocity, harmonies, smf,
@@ -26,7 +26,7 @@ fn work_in(score: &Score) {
     let mut history = History::new(opened);
     let all = Selection::all(score);
     for change in [
-        ops::move_notes(score, &all, 480, 1),
+        ops::move_notes(score, &all, Shift { ticks: 480, semitones: 1 }),
         ops::reverse(score, &all),
         ops::legato(score, &all),
         ops::duplicate(score, &all, Default::default()),

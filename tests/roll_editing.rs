@@ -8,7 +8,7 @@ use egui::accesskit::Role;
 use egui::{Event, Key, Modifiers, PointerButton, Pos2, pos2};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use etude::editor::{Clipboard, Selection};
-use etude::music::{Note, Score, TempoMap, Tick, Velocity, smf};
+use etude::music::{KeyScale, Note, Scale, Score, TempoMap, Tick, Velocity, smf};
 
 fn note(start: u32, length: u32, pitch: &str) -> Note {
     let (start, length) = (Tick(start), Tick(length));
@@ -403,6 +403,53 @@ fn what_the_wheel_has_done_is_undone_by_itself() {
     assert_eq!(labels(&window).len(), n_steps + 1);
     window.keys(Modifiers::COMMAND | Modifiers::SHIFT, Key::Z);
     assert!(notes(&window).iter().all(|note| note.velocity.number() == 84));
+}
+
+#[test]
+fn what_the_wheel_does_in_the_frame_of_an_undo_is_what_is_undone() {
+    let mut window = open(&[note(0, 1920, "C4")]);
+    window.keys(Modifiers::COMMAND, Key::A);
+    window.keys(Modifiers::NONE, Key::ArrowUp);
+    window.keys(Modifiers::SHIFT, Key::R);
+    let (earlier, n_steps) = (notes(&window), labels(&window).len());
+    let lane = window.harness.get_by_label("Velocities").rect();
+    window.harness.hover_at(pos2(lane.left() + 2.0, lane.center().y));
+    window.harness.run_steps(2);
+    let events = &mut window.harness.input_mut().events;
+    events.push(Event::MouseWheel {
+        unit: egui::MouseWheelUnit::Line,
+        delta: egui::vec2(0.0, 1.0),
+        phase: egui::TouchPhase::Move,
+        source: egui::MouseWheelSource::Unknown,
+        modifiers: Modifiers::NONE,
+    });
+    events.push(Event::Key {
+        key: Key::Z,
+        physical_key: None,
+        pressed: true,
+        repeat: false,
+        modifiers: Modifiers::COMMAND,
+    });
+    window.harness.run_steps(3);
+    assert_eq!(notes(&window), earlier);
+    assert_eq!(labels(&window).len(), n_steps + 1);
+}
+
+#[test]
+fn chosen_notes_snap_to_the_scale_and_end_goes_to_the_end() {
+    let mut window = open(&[note(0, 480, "C#4"), note(480, 480, "E4")]);
+    window.harness.state_mut().state.document.key = Some(KeyScale::new(0, Scale::Major));
+    window.keys(Modifiers::COMMAND, Key::A);
+    window.press("Notes");
+    window.harness.get_by_label_contains("Snap to the scale").click();
+    window.harness.run_steps(3);
+    assert_eq!(notes(&window), [note(0, 480, "C4"), note(480, 480, "E4")]);
+    assert_eq!(labels(&window), ["Snap note"]);
+    window.keys(Modifiers::NONE, Key::End);
+    let end = window.state().document.history.score().duration_secs();
+    assert!((window.state().sound.playhead_secs - end).abs() < 1e-3);
+    window.keys(Modifiers::NONE, Key::Home);
+    assert_eq!(window.state().sound.playhead_secs, 0.0);
 }
 
 #[test]

@@ -9,8 +9,7 @@ use egui_kittest::Harness;
 use egui_kittest::kittest::{NodeT as _, Queryable};
 use etude::editor::{History, NoteKey, Selection};
 use etude::music::{
-    KeyScale, Meter, MeterChange, Note, PedalSpan, Scale, Score, TempoChange, TempoMap, Tick,
-    Velocity,
+    Meter, MeterChange, Note, PedalSpan, Score, TempoChange, TempoMap, Tick, Velocity,
 };
 use etude::ui::piano_roll::{KeyTouch, PianoRollEditor};
 
@@ -612,40 +611,6 @@ fn the_menu_of_the_ruler_sets_tempo_and_meter() {
     roll.run_steps(3);
     roll.get_by_label("Meter 4/8 at 3:1:000");
     assert_eq!(roll.state().labels, ["Change tempo to 90", "Change meter to 4/8"]);
-    roll.state_mut().history.jump_to(0);
-    assert_eq!(**roll.state().history.score(), four_quarters());
-}
-
-#[test]
-fn notes_snap_to_the_scale_when_written_and_moved_unless_alt_is_held() {
-    let mut roll = open();
-    roll.state_mut().roll.marks.key = Some(KeyScale::new(0, Scale::Major));
-    roll.state_mut().roll.options.snaps_to_scale = true;
-    roll.run_steps(2);
-    let at = |roll: &Roll, tick: u32, pitch: &str| {
-        let viewport = roll.state().roll.viewport();
-        let pitch: etude::music::Pitch = pitch.parse().unwrap();
-        let y = viewport.y_from_pitch(pitch.number()) + viewport.row_height() / 2.0;
-        pos2(viewport.x_from_tick(f64::from(tick)), y)
-    };
-    let path = [at(&roll, 240, "C4"), at(&roll, 240, "F#4")];
-    roll.drag(&path, Modifiers::NONE);
-    let pitches = |roll: &Roll| -> Vec<String> {
-        let notes = roll.state().history.score().notes().iter();
-        notes.map(|note| note.pitch.to_string()).collect()
-    };
-    assert_eq!(pitches(&roll)[0], "F4", "of two as near the lower one");
-    let path = [at(&roll, 240, "F4"), at(&roll, 240, "F#4")];
-    roll.drag(&path, Modifiers::ALT);
-    assert_eq!(pitches(&roll)[0], "F#4");
-    let pos = at(&roll, 2890, "G#4");
-    roll.hover_at(pos);
-    for _ in 0..2 {
-        roll.button(pos, PointerButton::Primary, true, Modifiers::NONE);
-        roll.button(pos, PointerButton::Primary, false, Modifiers::NONE);
-    }
-    roll.run_steps(4);
-    assert_eq!(pitches(&roll).last().map(String::as_str), Some("G4"));
     roll.state_mut().history.jump_to(0);
     assert_eq!(**roll.state().history.score(), four_quarters());
 }

@@ -292,9 +292,28 @@ fn moved_and_written_notes_snap_to_the_scale_when_asked() {
     let (from, to) = (roll.at(240, "C4"), roll.at(240, "C#4"));
     roll.drag(&[from, to], Modifiers::NONE);
     assert_eq!(roll.notes(), [note(0, 480, "C4")]);
+    // Of two as near the lower one.
     let pos = roll.at(1000, "F#4");
     roll.click_later(pos, Modifiers::NONE);
     assert_eq!(roll.notes()[1].pitch.to_string(), "F4");
+    let (from, to) = (roll.at(240, "C4"), roll.at(240, "C#4"));
+    roll.drag(&[from, to], Modifiers::ALT);
+    assert_eq!(roll.notes()[0].pitch.to_string(), "C#4", "anywhere with Alt");
+}
+
+#[test]
+fn enter_goes_on_after_the_note_that_was_drawn_or_clicked_last() {
+    let mut roll = Roll::open(Tool::Draw, vec![note(1920, 240, "E4")]);
+    let pos = roll.at(490, "C4");
+    roll.click_later(pos, Modifiers::NONE);
+    roll.key(Modifiers::NONE, Key::Enter);
+    let pos = roll.at(2000, "E4");
+    roll.click_later(pos, Modifiers::NONE);
+    roll.key(Modifiers::NONE, Key::Enter);
+    let places: Vec<_> =
+        roll.notes().iter().map(|note| (note.start.0, note.pitch.to_string())).collect();
+    let expected = [(480, "C4"), (960, "C4"), (1920, "E4"), (2160, "E4")];
+    assert_eq!(places, expected.map(|(start, pitch)| (start, pitch.to_owned())));
 }
 
 #[test]

@@ -101,6 +101,38 @@ fn parts_are_muted_soloed_colored_and_named_and_the_history_is_clicked() {
 }
 
 #[test]
+fn a_part_is_added_given_an_instrument_and_notes_and_deleted() {
+    let mut window = open();
+    let before = window.state().document.history.score().clone();
+    let name = before.parts[0].name.clone();
+    press_exact(&mut window, "Add part");
+    let score = window.state().document.history.score().clone();
+    assert_eq!(score.parts.len(), before.parts.len() + 1);
+    let added = before.parts.len();
+    let of_added = format!("What can be done with Part {}", added + 1);
+    press_exact(&mut window, &of_added);
+    press_exact(&mut window, "Instrument");
+    press_exact(&mut window, "Harpsichord");
+    assert_eq!(window.state().document.history.score().parts[added].program, 6);
+    press_exact(&mut window, &format!("What can be done with {name}"));
+    press_exact(&mut window, "Select its notes");
+    let n_notes = window.state().document.selection.len();
+    press_exact(&mut window, &of_added);
+    press_exact(&mut window, "Move the notes here");
+    let score = window.state().document.history.score().clone();
+    let n_moved = score.notes().iter().filter(|note| usize::from(note.part) == added).count();
+    assert!(n_notes > 0 && n_moved >= n_notes);
+    press_exact(&mut window, &of_added);
+    press_exact(&mut window, "Delete the part");
+    let score = window.state().document.history.score().clone();
+    assert_eq!((score.parts.len(), score.notes().len()), (added, before.notes().len() - n_moved));
+    for _ in 0..4 {
+        window.keys(Modifiers::COMMAND, Key::Z);
+    }
+    assert_eq!(**window.state().document.history.score(), *before);
+}
+
+#[test]
 fn a_name_half_written_is_given_to_no_other_piece() {
     let mut window = open();
     let piece = etude::assets::pieces()[3].1.clone();

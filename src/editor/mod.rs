@@ -4,7 +4,7 @@
 //! selection    which notes are chosen         edit/        one change of a score, as a value
 //! operations/  what can be done to them       history/     undo and redo
 //! clipboard    notes as text                  grid         bars, beats and what notes snap to
-//! project      the .etude file
+//! project      the .etude file                extent       from where to where notes reach
 //! ```
 //!
 //! An [operation](operations) makes a [`Change`] from a score and a selection; its [`ScoreEdit`]
@@ -12,6 +12,7 @@
 
 mod clipboard;
 mod edit;
+mod extent;
 mod grid;
 mod history;
 pub mod operations;
@@ -22,6 +23,7 @@ mod selection;
 pub use crate::files::backup_path;
 pub use clipboard::{Clipboard, ClipboardError};
 pub use edit::{EditError, MeterEdit, PartEdit, PedalEdit, ScoreEdit, TempoEdit};
+pub use extent::Extent;
 pub use grid::{Bar, Bars, Division, Grid, GridStep, NoteValue};
 pub use history::History;
 pub use operations::Change;

@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::operations::Shift;
 use crate::music::{Note, Score, Tick, shape};
 
 /// A note's identity in a selection: start, pitch, length, part. Velocity is left out, so that
@@ -152,12 +153,29 @@ impl Selection {
         })
     }
 
+    /// Whether it names every one of some sorted notes, and nothing else. Of a piece with twins,
+    /// which have one key, this may not be known.
+    pub(super) fn is_all_of(&self, notes: &[Note]) -> bool {
+        self.keys.len() == notes.len()
+            && self.keys.iter().zip(notes).all(|(key, note)| *key == NoteKey::from(note))
+    }
+
+    /// The same notes after a shift that is within their reach.
+    pub(super) fn shifted(&self, by: Shift) -> Self {
+        let key = |key: &NoteKey| NoteKey {
+            // Within the piece and its keys, so that nothing is cut off.
+            start: (i64::from(key.start) + by.ticks) as u32,
+            pitch: (i32::from(key.pitch) + by.semitones) as u8,
+            ..*key
+        };
+        // What is shifted alike keeps its order.
+        Self { keys: Arc::new(self.keys.iter().map(key).collect()) }
+    }
+
     /// Where in a sorted list of notes the selected ones stand: ascending ranges, none of which
     /// touches the next.
     pub(super) fn places(&self, notes: &[Note]) -> Vec<Range<usize>> {
-        let is_everything = self.keys.len() == notes.len()
-            && self.keys.iter().zip(notes).all(|(key, note)| *key == NoteKey::from(note));
-        if is_everything {
+        if self.is_all_of(notes) {
             return Vec::from_iter((!notes.is_empty()).then_some(0..notes.len()));
         }
         let mut places: Vec<Range<usize>> = Vec::new();
@@ -243,10 +261,16 @@ impl Selection {
 
     /// What is in one and not in the other: what toggling `other` leaves.
     pub fn toggled(&self, other: &Self) -> Self {
-        let only = |one: &Self, two: &Self| -> Vec<NoteKey> {
-            one.iter().filter(|key| !two.contains(key)).copied().collect()
-        };
-        only(self, other).into_iter().chain(only(other, self)).collect()
+        self.keys_without(other).chain(other.keys_without(self)).collect()
+    }
+
+    /// What is in it and not in the other.
+    pub fn without(&self, other: &Self) -> Self {
+        self.keys_without(other).collect()
+    }
+
+    fn keys_without<'a>(&'a self, other: &'a Self) -> impl Iterator<Item = NoteKey> + 'a {
+        self.iter().filter(|key| !other.contains(key)).copied()
     }
 }
 

@@ -6,6 +6,7 @@
 //! score     a piece: notes, parts, pedal   key        which key a piece is in
 //! bars      where its bars are             scale      which pitches belong together
 //! extra     what a file says besides       harmony    the names of its chords
+//! instruments  what programs are called
 //! ```
 //!
 //! Musical time is counted in integer [`Tick`]s, never in floating beats. Only this room names
@@ -14,6 +15,7 @@
 mod bars;
 mod extra;
 mod harmony;
+mod instruments;
 mod key;
 pub mod notation;
 mod pitch;
@@ -25,6 +27,7 @@ mod time;
 pub use bars::{Bar, BarGrid};
 pub use extra::{Extra, ExtraHome, ExtraMessage};
 pub use harmony::{HarmonicRhythm, Harmony, HarmonySpan, MAX_HARMONY_SPANS, Quality, harmonies};
+pub use instruments::INSTRUMENTS;
 pub use key::{Key, Mode};
 pub use pitch::{ParsePitchError, Pitch, Velocity};
 pub use scale::{KeyScale, Scale, Spelling};

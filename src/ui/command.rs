@@ -4,7 +4,7 @@
 use egui::{Key, KeyboardShortcut, Modifiers};
 
 use super::state::{Shown, State};
-use super::words::lower_first;
+use super::words::uncapitalized;
 
 /// A command without arguments. What needs one (a file, a take) is an action instead.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -39,6 +39,7 @@ pub enum Command {
     Transpose,
     StepUp,
     StepDown,
+    SnapToScale,
     Legato,
     Join,
     SplitAtPlayhead,
@@ -52,6 +53,7 @@ pub enum Command {
     HearNotes,
     PlayPause,
     Stop,
+    GoToEnd,
     Repeat,
     Loop,
     Metronome,
@@ -121,6 +123,7 @@ impl Command {
         Self::Transpose,
         Self::StepUp,
         Self::StepDown,
+        Self::SnapToScale,
         Self::Legato,
         Self::Join,
         Self::SplitAtPlayhead,
@@ -134,6 +137,7 @@ impl Command {
         Self::HearNotes,
         Self::PlayPause,
         Self::Stop,
+        Self::GoToEnd,
         Self::Repeat,
         Self::Loop,
         Self::Metronome,
@@ -200,6 +204,7 @@ impl Command {
             Self::Transpose => "Transpose…",
             Self::StepUp => "Up within the scale",
             Self::StepDown => "Down within the scale",
+            Self::SnapToScale => "Snap to the scale",
             Self::Legato => "Legato",
             Self::Join => "Join",
             Self::SplitAtPlayhead => "Split at the playhead",
@@ -213,6 +218,7 @@ impl Command {
             Self::HearNotes => "Hear notes while editing",
             Self::PlayPause => "Play or pause",
             Self::Stop => "Stop and go to the start",
+            Self::GoToEnd => "Go to the end",
             Self::Repeat => "Repeat",
             Self::Loop => "Loop",
             Self::Metronome => "Metronome",
@@ -286,6 +292,7 @@ impl Command {
             Self::Transpose => "Move the chosen notes up or down, by semitones or within the scale",
             Self::StepUp => "Move the chosen notes to the next degree of the scale",
             Self::StepDown => "Move the chosen notes to the degree of the scale before",
+            Self::SnapToScale => "Move the chosen notes outside the scale to its nearest pitch",
             Self::Legato => "Let each chosen note last until the next one begins",
             Self::Join => "Make one note of the chosen ones of each pitch",
             Self::SplitAtPlayhead => "Cut the chosen notes in two where the playhead is",
@@ -299,6 +306,7 @@ impl Command {
             Self::HearNotes => "Let notes sound when they are clicked, added or moved",
             Self::PlayPause => "Play from the playhead, or pause there",
             Self::Stop => "Stop, and go back to the start",
+            Self::GoToEnd => "Bring the playhead to the end of the piece, and show it",
             Self::Loop => "Play one stretch again and again: Shift-drag along the ruler to set it",
             Self::Metronome => "Click on every beat",
             Self::CountIn => "A bar of clicks before the music",
@@ -378,6 +386,7 @@ impl Command {
             Self::Humanize => (Modifiers::SHIFT, Key::H),
             Self::PlayPause => (Modifiers::NONE, Key::Space),
             Self::Stop => (Modifiers::NONE, Key::Home),
+            Self::GoToEnd => (Modifiers::NONE, Key::End),
             Self::Repeat => (CTRL, Key::L),
             Self::Loop => (Modifiers::NONE, Key::L),
             Self::Metronome => (Modifiers::NONE, Key::K),
@@ -435,6 +444,7 @@ impl Command {
                 | Self::Transpose
                 | Self::StepUp
                 | Self::StepDown
+                | Self::SnapToScale
                 | Self::Legato
                 | Self::Join
                 | Self::SplitAtPlayhead
@@ -464,6 +474,7 @@ impl Command {
                 | Self::HearNotes
                 | Self::PlayPause
                 | Self::Stop
+                | Self::GoToEnd
                 | Self::Repeat
                 | Self::Loop
                 | Self::Metronome
@@ -546,7 +557,7 @@ impl Command {
             _ => None,
         };
         match named {
-            Some(what) => format!("{} {}", self.label(), lower_first(what)),
+            Some(what) => format!("{} {}", self.label(), uncapitalized(what)),
             None => self.label().to_owned(),
         }
     }

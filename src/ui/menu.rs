@@ -98,7 +98,7 @@ fn notes_menu(ui: &mut Ui, state: &State, actions: &mut Actions) {
         state,
         &[
             &[Command::QuickQuantize, Command::Quantize, Command::Humanize],
-            &[Command::Transpose, Command::StepUp, Command::StepDown],
+            &[Command::Transpose, Command::StepUp, Command::StepDown, Command::SnapToScale],
             &[Command::SetLength, Command::ScaleLength, Command::Legato],
             &[Command::Join, Command::SplitAtPlayhead, Command::RemoveOverlaps],
             &[Command::SetVelocity],
@@ -223,6 +223,7 @@ fn compose_menu(ui: &mut Ui, state: &State, actions: &mut Actions) {
     for command in [
         Command::PlayPause,
         Command::Stop,
+        Command::GoToEnd,
         Command::Repeat,
         Command::Loop,
         Command::Metronome,

@@ -1,16 +1,19 @@
-//! The track list: what each part is called, whether it is heard, and its color.
+//! The track list: what each part is called, whether it is heard, its color and its instrument.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use egui::{Button, Color32, Response, RichText, Sense, TextEdit, Ui, Vec2, WidgetInfo};
+use egui::containers::menu::MenuButton;
+use egui::{
+    Button, Color32, Response, RichText, ScrollArea, Sense, TextEdit, Ui, Vec2, WidgetInfo,
+};
 
 use super::action::{Actions, AppAction, DocumentAction};
 use super::state::State;
 use super::theme::{ROW, SPACE, Theme};
 use super::widgets::{letter_toggle, title};
-use crate::editor::{PartEdit, ScoreEdit, Selection};
-use crate::music::{Part, Track};
+use crate::editor::{Change, PartEdit, ScoreEdit, Selection, operations};
+use crate::music::{INSTRUMENTS, Part, Track};
 
 pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) {
     title(ui, "Parts");
@@ -25,7 +28,17 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) 
     }
     if score.parts.is_empty() && score.drums.is_empty() {
         ui.label(RichText::new("The first note brings one").weak());
+    } else if ui.button("Add part").clicked() {
+        let part = Part { channel: free_channel(&score.parts), ..Part::default() };
+        let edit = ScoreEdit::Part(PartEdit::Add(part));
+        actions.push(AppAction::Document(DocumentAction::Edit(edit)));
     }
+}
+
+/// The first channel that no part plays on; where there is none, the first. 9 is percussion.
+fn free_channel(parts: &[Part]) -> u8 {
+    let is_free = |channel: &u8| parts.iter().all(|part| part.channel != *channel);
+    (0..16).filter(|channel| *channel != 9).find(is_free).unwrap_or(0)
 }
 
 fn row_ui(
@@ -58,16 +71,60 @@ fn row_ui(
             edits.push(PartEdit::Solo { track, is_solo: !part.is_solo });
         }
         let Track::Part(idx) = track else { return };
-        let select = ui.add(Button::new("⏵").min_size(Vec2::new(ROW, ROW)));
-        let words = format!("Select the notes of {name}");
-        select.widget_info(|| WidgetInfo::labeled(egui::Role::Button, true, &words));
-        if select.on_hover_text(&words).clicked() {
-            let selection = Selection::of_part(state.document.history.score(), idx);
-            actions.push(AppAction::Document(DocumentAction::Select(selection)));
-        }
+        let (more, _) =
+            MenuButton::new("⏷").ui(ui, |ui| menu_ui(ui, state, idx, part, &mut edits, actions));
+        let words = format!("What can be done with {name}");
+        more.widget_info(|| WidgetInfo::labeled(egui::Role::Button, true, &words));
+        more.on_hover_text(INSTRUMENTS[usize::from(part.program.min(127))]);
     });
     let edits = edits.into_iter().map(ScoreEdit::Part).map(DocumentAction::Edit);
     actions.extend(edits.map(AppAction::Document));
+}
+
+/// The notes of a part, its instrument, and its end.
+fn menu_ui(
+    ui: &mut Ui,
+    state: &State,
+    idx: u8,
+    part: &Part,
+    edits: &mut Vec<PartEdit>,
+    actions: &mut Actions,
+) {
+    let document = &state.document;
+    let score = document.history.score();
+    if ui.button("Select its notes").clicked() {
+        let selection = Selection::of_part(score, idx);
+        actions.push(AppAction::Document(DocumentAction::Select(selection)));
+        ui.close();
+    }
+    let menu = ui.menu_button("Instrument", |ui| {
+        ui.set_min_width(SPACE * 24.0);
+        ScrollArea::vertical().max_height(ROW * 16.0).show(ui, |ui| {
+            for (program, name) in (0..).zip(INSTRUMENTS) {
+                if ui.selectable_label(part.program == program, name).clicked() {
+                    let channel = part.channel;
+                    edits.push(PartEdit::SetInstrument { part: idx, channel, program });
+                    ui.close();
+                }
+            }
+        });
+    });
+    menu.response.on_hover_text("Heard with a SoundFont that has it");
+    let moved = ui.add_enabled(!document.selection.is_empty(), Button::new("Move the notes here"));
+    let moved = moved.on_hover_text("Give the chosen notes to this part");
+    if moved.on_disabled_hover_text("No notes are chosen").clicked() {
+        let change = operations::move_to_part(score, &document.selection, idx);
+        actions.extend(change.map(DocumentAction::Change).map(AppAction::Document));
+        ui.close();
+    }
+    let delete = ui.add_enabled(score.parts.len() > 1, Button::new("Delete the part"));
+    let delete = delete.on_hover_text("With its notes and its pedal");
+    if delete.on_disabled_hover_text("It is the only part, and notes need one").clicked() {
+        let edit = ScoreEdit::Part(PartEdit::Delete(idx));
+        let change = Change { edit, selection: Selection::new() };
+        actions.push(AppAction::Document(DocumentAction::Change(change)));
+        ui.close();
+    }
 }
 
 fn shown_name(track: Track, part: &Part) -> String {

@@ -7,7 +7,7 @@ use super::sessions::Unfinished;
 use super::state::{Question, State, universal_time};
 use super::theme::{ROW, SPACE, Theme};
 use super::widgets::progress;
-use super::words::{ago, upper_first};
+use super::words::{ago, capitalized};
 use crate::cuda_libraries;
 
 const WIDTH: f32 = SPACE * 56.0;
@@ -65,7 +65,7 @@ impl From<&str> for Alert {
 fn sentence(text: &str) -> String {
     let text = text.trim().trim_end_matches('.');
     let is_word = text.split_whitespace().next().is_some_and(|word| !word.contains(['/', '.']));
-    if is_word { upper_first(text) } else { text.to_owned() }
+    if is_word { capitalized(text) } else { text.to_owned() }
 }
 
 /// A question before something that can't be taken back.

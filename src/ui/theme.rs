@@ -134,6 +134,8 @@ pub struct RollTheme {
     pub playhead: Color32,
     /// The outline of chosen notes and of the rubber band, and the inside of the band.
     pub selection: Color32,
+    /// Between the outline of a chosen note and its inside.
+    pub selection_gap: Color32,
     pub selection_fill: Color32,
     pub note_outline: Color32,
     pub note_text: Color32,
@@ -168,6 +170,18 @@ impl Theme {
         } else {
             middle.lerp_to_gamma(loud, share * 2.0 - 1.0)
         }
+    }
+
+    /// The color of notes of a part by how hard they are struck: the fainter the softer.
+    pub fn part_velocity_color(&self, part: Color32, velocity: Velocity) -> Color32 {
+        let strength = 0.8 + 0.2 * f32::from(velocity.number()) / 127.0;
+        self.roll.background.lerp_to_gamma(part, strength)
+    }
+
+    /// A note's color for where there is no room for its outline, which alone sets soft notes off
+    /// from light paper.
+    pub fn without_outline(&self, note: Color32) -> Color32 {
+        if self.is_dark() { note } else { note.blend(self.roll.note_outline) }
     }
 
     /// The color of a part: the one that was chosen for it, or that of its place.
@@ -346,10 +360,11 @@ fn dark() -> Theme {
             key_sounding: rgb(0xf5_b04c),
             playhead: rgb(0xf4_f5f7),
             selection: rgb(0xff_ffff),
+            selection_gap: rgb(0x17_181c),
             selection_fill: rgba(0xff_ffff, 24),
             note_outline: rgba(0, 120),
             note_text: rgb(0x17_181c),
-            velocity_ramp: [rgb(0x4a_5a86), rgb(0x9a_968a), rgb(0xfe_e05a)],
+            velocity_ramp: [rgb(0x5a_6ca0), rgb(0x9a_968a), rgb(0xfe_e05a)],
         },
         curves: CurveTheme {
             train: rgb(0x7f_9cc7),
@@ -404,8 +419,9 @@ fn light() -> Theme {
             key_sounding: rgb(0xdd_7b1d),
             playhead: rgb(0x16_171b),
             selection: rgb(0x0d_0e11),
+            selection_gap: rgb(0xff_ffff),
             selection_fill: rgba(0x0d_0e11, 20),
-            note_outline: rgba(0, 90),
+            note_outline: rgba(0, 120),
             note_text: rgb(0x0d_0e11),
             velocity_ramp: [rgb(0xd8_cf9c), rgb(0x93_a6b8), rgb(0x3f_72c4)],
         },
@@ -462,6 +478,7 @@ fn high_contrast() -> Theme {
             key_sounding: rgb(0xff_d800),
             playhead: rgb(0xff_d800),
             selection: rgb(0xff_ffff),
+            selection_gap: rgb(0),
             selection_fill: rgba(0xff_ffff, 50),
             note_outline: rgb(0),
             note_text: rgb(0),
@@ -555,6 +572,24 @@ mod tests {
                     let (low, high) =
                         if is_rising { (pair[0], pair[1]) } else { (pair[1], pair[0]) };
                     assert!((high + 0.05) / (low + 0.05) > 1.1, "{name:?} {steps:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn notes_stand_out_from_their_rows() {
+        for name in ThemeName::ALL {
+            let theme = name.theme();
+            for number in [1, 10, 32, 64, 96, 127] {
+                let velocity = Velocity::saturating(number);
+                let parts = theme.roll.parts.map(|part| theme.part_velocity_color(part, velocity));
+                for color in parts.into_iter().chain([theme.velocity_color(velocity)]) {
+                    let color = theme.without_outline(color);
+                    for row in [theme.roll.background, theme.roll.black_row] {
+                        let contrast = contrast(color, row);
+                        assert!(contrast >= 3.0, "{name:?} {number}: {color:?} has {contrast:.2}");
+                    }
                 }
             }
         }

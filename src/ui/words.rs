@@ -1,14 +1,14 @@
 //! How sentences begin and how times are written, for panels, dialogs and the roll alike.
 
 /// With a capital at the start.
-pub fn upper_first(text: &str) -> String {
+pub fn capitalized(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().into_iter().flat_map(char::to_uppercase);
     first.chain(letters).collect()
 }
 
 /// As it stands within a sentence.
-pub fn lower_first(text: &str) -> String {
+pub fn uncapitalized(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().into_iter().flat_map(char::to_lowercase);
     first.chain(letters).collect()
@@ -49,8 +49,8 @@ mod tests {
 
     #[test]
     fn words_begin_as_they_should() {
-        assert_eq!((upper_first("tempo"), lower_first("Undo")), ("Tempo".into(), "undo".into()));
-        assert_eq!((upper_first("élan"), lower_first("")), ("Élan".into(), String::new()));
+        assert_eq!((capitalized("tempo"), uncapitalized("Undo")), ("Tempo".into(), "undo".into()));
+        assert_eq!((capitalized("élan"), uncapitalized("")), ("Élan".into(), String::new()));
     }
 
     #[test]

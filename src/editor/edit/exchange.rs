@@ -37,6 +37,13 @@ impl Places {
         }
     }
 
+    /// Everything in a list of so many.
+    pub fn all(len: usize) -> Self {
+        let mut places = Self::default();
+        places.push(0..len);
+        places
+    }
+
     pub fn ranges(&self) -> &[Range<usize>] {
         &self.ranges
     }

@@ -18,6 +18,9 @@ use crate::music::{Note, Part, Score, Tick};
 pub(super) use exchange::Places;
 use exchange::{Exchange, difference};
 
+use super::Selection;
+use super::operations::{Shift, moved};
+
 /// One change of a score, with the name undo shows.
 #[derive(Clone, PartialEq, Debug)]
 pub enum ScoreEdit {
@@ -31,7 +34,14 @@ pub enum ScoreEdit {
     Delete {
         notes: Vec<Note>,
     },
-    /// Each note becomes the other: moving, resizing, velocity. `label` is what was done, in
+    /// All notes of a selection move alike, as far as the first of them to reach an edge can go.
+    /// `label` goes before "note" and "3 notes", as below.
+    Shift {
+        notes: Selection,
+        by: Shift,
+        label: &'static str,
+    },
+    /// Each note becomes the other: resizing, velocity, quantizing. `label` is what was done, in
     /// words that go before "note" and "3 notes": "Move", "Resize", "Set velocity of".
     Replace {
         pairs: Vec<(Note, Note)>,
@@ -48,7 +58,6 @@ pub enum ScoreEdit {
     Tempo(TempoEdit),
     Meter(MeterEdit),
     Part(PartEdit),
-    SetTitle(String),
     /// Everything becomes something else: a take put into the score, a file opened.
     ReplaceScore {
         score: Box<Score>,
@@ -98,13 +107,13 @@ impl ScoreEdit {
             Self::Add { notes } => counted("Add", notes.len()),
             Self::Copy { notes } => counted("Copy", notes.len()),
             Self::Delete { notes } => counted("Delete", notes.len()),
+            Self::Shift { notes, label, .. } => counted(label, notes.len()),
             Self::Replace { pairs, label } => counted(label, pairs.len()),
             Self::Exchange { label, .. } | Self::ReplaceScore { label, .. } => label.clone(),
             Self::Pedal(edit) => edit.label(),
             Self::Tempo(edit) => edit.label(),
             Self::Meter(edit) => edit.label(),
             Self::Part(edit) => edit.label(),
-            Self::SetTitle(title) => format!("Change title to “{title}”"),
         }
     }
 
@@ -129,16 +138,12 @@ impl ScoreEdit {
                 let (old, new): (Vec<Note>, Vec<Note>) = pairs.iter().copied().unzip();
                 exchanged(score, &old, &new)
             }
+            Self::Shift { notes, by, .. } => shifted(score, notes, *by),
             Self::Exchange { removed, added, .. } => exchanged(score, removed, added),
             Self::Pedal(edit) => edit.apply(score).map(Applied::beside_notes),
             Self::Tempo(edit) => edit.apply(score).map(Applied::beside_notes),
             Self::Meter(edit) => edit.apply(score).map(Applied::beside_notes),
             Self::Part(edit) => edit.apply(score).map(|after| Applied::compared(score, after)),
-            Self::SetTitle(title) => {
-                let mut after = score.clone();
-                after.title.clone_from(title);
-                Ok(Applied::beside_notes(after))
-            }
             Self::ReplaceScore { score: after, .. } => {
                 Ok(Applied::compared(score, (**after).clone()))
             }
@@ -197,6 +202,26 @@ fn exchanged(score: &Score, old: &[Note], new: &[Note]) -> Result<Applied, EditE
     let mut score = score.with_notes_in_order(after);
     score.parts.extend(first_part);
     Ok(Applied { score, removed, added, may_differ_beside })
+}
+
+fn shifted(score: &Score, selection: &Selection, by: Shift) -> Result<Applied, EditError> {
+    let notes = score.notes();
+    if selection.is_all_of(notes) {
+        // What is shifted alike keeps its order, and hides nothing that stays.
+        let after = moved(notes, by);
+        let places = if after == notes { Places::default() } else { Places::all(notes.len()) };
+        return Ok(Applied {
+            score: score.with_notes_in_order(after),
+            removed: places.clone(),
+            added: places,
+            may_differ_beside: false,
+        });
+    }
+    let old: Vec<Note> = selection.notes(score).copied().collect();
+    if Selection::of(&old) != *selection {
+        return Err(EditError::Missing);
+    }
+    exchanged(score, &old, &moved(&old, by))
 }
 
 fn check(note: &Note, n_parts: usize) -> Result<(), EditError> {

@@ -1,13 +1,15 @@
 //! What a step did to the notes, written small and undone without a search.
 //!
 //! Which notes went and came is kept as places in the lists before and after. Of what they were
-//! either the notes themselves are kept, or, where that is smaller, by how much each note that
-//! came differs from the one that went: moving every note of a piece differs by one number.
+//! the smallest of three is kept: that all moved alike; by how much each note that came differs
+//! from the one that went, field by field; or the notes themselves.
 
 use std::mem::size_of;
+use std::ops::Range;
 
 use super::runs::{Runs, push_number, take_number};
 use crate::editor::edit::Places;
+use crate::editor::operations::Shift;
 use crate::music::{Note, Pitch, Tick, Velocity};
 
 /// The way between the notes before and after a step.
@@ -26,6 +28,8 @@ enum Values {
         removed: Box<[Note]>,
         added: Box<[Note]>,
     },
+    /// All that went came again elsewhere.
+    Shift(Shift),
     /// Field by field how much later, higher, longer … the notes that came are.
     Differences(Box<[u8]>),
 }
@@ -52,6 +56,7 @@ impl NoteChange {
     pub fn undone(&self, after: &[Note]) -> Option<Vec<Note>> {
         swapped(after, &self.added, &self.removed, |gone| match &self.values {
             Values::Whole { removed, .. } => removed.to_vec(),
+            Values::Shift(by) => moved(gone, by.reversed()),
             Values::Differences(bytes) => shifted(gone, bytes, -1),
         })
     }
@@ -60,6 +65,7 @@ impl NoteChange {
     pub fn redone(&self, before: &[Note]) -> Option<Vec<Note>> {
         swapped(before, &self.removed, &self.added, |gone| match &self.values {
             Values::Whole { added, .. } => added.to_vec(),
+            Values::Shift(by) => moved(gone, *by),
             Values::Differences(bytes) => shifted(gone, bytes, 1),
         })
     }
@@ -68,6 +74,7 @@ impl NoteChange {
     pub fn n_bytes(&self) -> usize {
         let values = match &self.values {
             Values::Whole { removed, added } => (removed.len() + added.len()) * size_of::<Note>(),
+            Values::Shift(_) => 0,
             Values::Differences(bytes) => bytes.len(),
         };
         self.removed.n_bytes() + self.added.n_bytes() + values
@@ -76,6 +83,9 @@ impl NoteChange {
 
 impl Values {
     fn new(removed: &[Note], added: &[Note]) -> Self {
+        if let Some(by) = Shift::between(removed, added) {
+            return Self::Shift(by);
+        }
         if removed.len() == added.len() {
             let bytes = differences(removed, added);
             if bytes.len() < (removed.len() + added.len()) * size_of::<Note>() {
@@ -104,6 +114,11 @@ fn swapped(
     kept.push(notes.get(at..)?);
     let n_taken = taken.len();
     let values = values(taken);
+    if n_taken == notes.len() {
+        // Nothing stays, so that there is nothing to put it between.
+        let n_come: usize = come.iter().map(|run| run.len()).sum();
+        return (n_come == values.len()).then_some(values);
+    }
     let mut out = Vec::with_capacity(notes.len() - n_taken + values.len());
     let (mut kept, mut rest, mut values) = (kept.into_iter(), &[][..], &*values);
     for run in come.iter() {
@@ -124,63 +139,93 @@ fn swapped(
     values.is_empty().then_some(out)
 }
 
-/// By how much the second notes differ from the first, field by field in runs.
+/// In place: a long piece needn't be copied once more.
+fn moved(mut notes: Vec<Note>, by: Shift) -> Vec<Note> {
+    notes.iter_mut().for_each(|note| *note = by.of(note));
+    notes
+}
+
+/// So many notes that differ alike are worth a stretch of their own.
+const MIN_ALIKE: usize = 4;
+
+/// By how much the second notes differ from the first, of as many: field by field, in stretches
+/// that differ alike (twice their length, and the difference once) or each in its own way (twice
+/// their length and one, and all their differences).
 fn differences(from: &[Note], to: &[Note]) -> Vec<u8> {
     let mut bytes = Vec::new();
-    push_column(&mut bytes, from, to, |note| note.start.0.into());
-    push_column(&mut bytes, from, to, |note| note.length.0.into());
-    push_column(&mut bytes, from, to, |note| note.pitch.number().into());
-    push_column(&mut bytes, from, to, |note| note.velocity.number().into());
-    push_column(&mut bytes, from, to, |note| note.part.into());
+    push_field(&mut bytes, from, to, |note| note.start.0.into());
+    push_field(&mut bytes, from, to, |note| note.length.0.into());
+    push_field(&mut bytes, from, to, |note| note.pitch.number().into());
+    push_field(&mut bytes, from, to, |note| note.velocity.number().into());
+    push_field(&mut bytes, from, to, |note| note.part.into());
     bytes
 }
 
-fn push_column(bytes: &mut Vec<u8>, from: &[Note], to: &[Note], field: impl Fn(&Note) -> i64) {
-    let mut rest = (from, to);
-    while let ([from, ..], [to, ..]) = rest {
-        let difference = field(to) - field(from);
-        let mut pairs = rest.0.iter().zip(rest.1);
-        let n_alike = pairs.position(|(from, to)| field(to) - field(from) != difference);
-        let n_alike = n_alike.unwrap_or(rest.0.len().min(rest.1.len()));
-        push_number(bytes, n_alike as u64);
-        // Small ones of either sign become small numbers.
-        push_number(bytes, ((difference << 1) ^ (difference >> 63)) as u64);
-        rest = (&rest.0[n_alike..], &rest.1[n_alike..]);
+fn push_field(bytes: &mut Vec<u8>, from: &[Note], to: &[Note], number: impl Fn(&Note) -> i64) {
+    let difference = |idx: usize| number(&to[idx]) - number(&from[idx]);
+    let (mut at, mut uneven_from) = (0, 0);
+    while at < from.len() {
+        let first = difference(at);
+        let n_alike = (at..from.len()).take_while(|idx| difference(*idx) == first).count();
+        if n_alike >= MIN_ALIKE {
+            push_uneven(bytes, uneven_from..at, difference);
+            push_number(bytes, (n_alike as u64) << 1);
+            push_signed(bytes, first);
+            uneven_from = at + n_alike;
+        }
+        at += n_alike;
     }
+    push_uneven(bytes, uneven_from..at, difference);
+}
+
+fn push_uneven(bytes: &mut Vec<u8>, places: Range<usize>, difference: impl Fn(usize) -> i64) {
+    if !places.is_empty() {
+        push_number(bytes, (places.len() as u64) << 1 | 1);
+        places.for_each(|idx| push_signed(bytes, difference(idx)));
+    }
+}
+
+/// Small ones of either sign become small numbers.
+fn push_signed(bytes: &mut Vec<u8>, number: i64) {
+    push_number(bytes, ((number << 1) ^ (number >> 63)) as u64);
+}
+
+fn take_signed(bytes: &mut &[u8]) -> Option<i64> {
+    take_number(bytes).map(|number| (number >> 1) as i64 ^ -((number & 1) as i64))
 }
 
 /// The notes with what [`differences`] wrote added to them (`sign` 1) or taken from them (−1).
 fn shifted(mut notes: Vec<Note>, mut bytes: &[u8], sign: i64) -> Vec<Note> {
     let bytes = &mut bytes;
     // What was a number of its kind is one again, so nothing is cut off by these casts.
-    shift_column(&mut notes, bytes, sign, |note, by| {
+    shift_field(&mut notes, bytes, sign, |note, by| {
         note.start = Tick((i64::from(note.start.0) + by) as u32);
     });
-    shift_column(&mut notes, bytes, sign, |note, by| {
+    shift_field(&mut notes, bytes, sign, |note, by| {
         note.length = Tick((i64::from(note.length.0) + by) as u32);
     });
-    shift_column(&mut notes, bytes, sign, |note, by| {
+    shift_field(&mut notes, bytes, sign, |note, by| {
         let number = (i64::from(note.pitch.number()) + by) as u8;
         note.pitch = Pitch::new(number).unwrap_or(note.pitch);
     });
-    shift_column(&mut notes, bytes, sign, |note, by| {
+    shift_field(&mut notes, bytes, sign, |note, by| {
         note.velocity = Velocity::saturating((i64::from(note.velocity.number()) + by) as i32);
     });
-    shift_column(&mut notes, bytes, sign, |note, by| {
+    shift_field(&mut notes, bytes, sign, |note, by| {
         note.part = (i64::from(note.part) + by) as u8;
     });
     notes
 }
 
-fn shift_column(notes: &mut [Note], bytes: &mut &[u8], sign: i64, shift: impl Fn(&mut Note, i64)) {
+fn shift_field(notes: &mut [Note], bytes: &mut &[u8], sign: i64, shift: impl Fn(&mut Note, i64)) {
     let mut rest = notes;
     while !rest.is_empty() {
-        let (Some(n_alike), Some(number)) = (take_number(bytes), take_number(bytes)) else {
-            return;
-        };
-        let by = ((number >> 1) as i64 ^ -((number & 1) as i64)) * sign;
-        let (run, later) = rest.split_at_mut(rest.len().min(n_alike as usize));
-        if by != 0 {
+        let Some(header) = take_number(bytes) else { return };
+        let (run, later) = rest.split_at_mut(rest.len().min((header >> 1) as usize));
+        if header & 1 == 1 {
+            run.iter_mut().for_each(|note| shift(note, take_signed(bytes).unwrap_or(0) * sign));
+        } else {
+            let by = take_signed(bytes).unwrap_or(0) * sign;
             run.iter_mut().for_each(|note| shift(note, by));
         }
         rest = later;

@@ -1,14 +1,14 @@
 //! Turning notes upside down.
 
 use super::{Change, chosen};
-use crate::editor::Selection;
+use crate::editor::{Extent, Selection};
 use crate::music::{Note, Pitch, Score};
 
 /// Turns the selected notes upside down about the middle between the lowest and the highest.
 pub fn invert(score: &Score, selection: &Selection) -> Option<Change> {
     let notes = chosen(score, selection);
-    let lowest = notes.iter().map(|note| note.pitch.number()).min()?;
-    let highest = notes.iter().map(|note| note.pitch.number()).max()?;
+    let extent = Extent::of(&notes)?;
+    let (lowest, highest) = (extent.lowest.number(), extent.highest.number());
     let turned = |note: &Note| {
         // Between the lowest and the highest, like the pitch it comes from.
         let number = lowest + (highest - note.pitch.number());

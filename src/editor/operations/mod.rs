@@ -2,6 +2,7 @@
 //! selection and what the user asks for; it yields a [`Change`], or `None` when nothing would
 //! change. Nothing here fails: what would leave the piece or the keys stops at the edge.
 
+mod add;
 mod delete;
 mod humanize;
 mod invert;
@@ -19,22 +20,24 @@ mod split;
 mod transpose;
 mod velocity;
 
+pub use add::add_note;
 pub use delete::{cut, delete};
 pub use humanize::{Humanize, humanize};
 pub use invert::invert;
 pub use join::join;
 pub use legato::legato;
 pub use length::{scale_length, set_length};
-pub use move_notes::{copy_notes, move_notes};
+pub(super) use move_notes::moved;
+pub use move_notes::{Shift, copy_notes, move_notes};
 pub use overlaps::remove_overlaps;
 pub use parts::move_to_part;
 pub use paste::{duplicate, paste};
 pub use quantize::{Quantize, QuantizeEdges, quantize};
-pub use resize::{resize_ends, resize_starts};
+pub use resize::{Edge, Resize, resize};
 pub use reverse::reverse;
 pub use split::{split_at, split_note};
 pub use transpose::{snap_to_scale, transpose, transpose_in_scale};
-pub use velocity::{add_velocity, ramp_velocity, scale_velocity, set_velocities, set_velocity};
+pub use velocity::{add_velocity, louder, set_velocities, set_velocity};
 
 use super::edit::counted;
 use super::{ScoreEdit, Selection};
@@ -55,7 +58,7 @@ impl Change {
         label: &'static str,
         after: impl FnMut(&Note) -> Note,
     ) -> Option<Self> {
-        let old: Vec<Note> = selection.notes(score).copied().collect();
+        let old = chosen(score, selection);
         let new: Vec<Note> = old.iter().map(after).collect();
         Self::pairing(&old, &new, label)
     }
@@ -86,5 +89,9 @@ impl Change {
 
 /// The selected notes, in order.
 fn chosen(score: &Score, selection: &Selection) -> Vec<Note> {
-    selection.notes(score).copied().collect()
+    let mut notes = Vec::with_capacity(selection.len());
+    for place in selection.places(score.notes()) {
+        notes.extend_from_slice(&score.notes()[place]);
+    }
+    notes
 }

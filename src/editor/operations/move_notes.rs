@@ -1,30 +1,73 @@
 //! Moving notes in time and pitch, and copying them elsewhere.
 
 use super::{Change, chosen};
-use crate::editor::{ScoreEdit, Selection};
+use crate::editor::{Extent, ScoreEdit, Selection};
 use crate::music::{Note, Pitch, Score, Tick};
 
-/// Moves the selected notes, all alike: as far as the first of them to reach an edge can go.
-pub fn move_notes(
-    score: &Score,
-    selection: &Selection,
-    ticks: i64,
-    semitones: i32,
-) -> Option<Change> {
-    let notes = chosen(score, selection);
-    Change::pairing(&notes, &moved(&notes, ticks, semitones)?, "Move")
+/// How far notes are moved, all alike.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct Shift {
+    pub ticks: i64,
+    pub semitones: i32,
 }
 
-/// Copies the selected notes to another place, and selects the copies. Stops at the edges as
-/// [`move_notes`] does.
-pub fn copy_notes(
-    score: &Score,
-    selection: &Selection,
-    ticks: i64,
-    semitones: i32,
-) -> Option<Change> {
+impl Shift {
+    /// As much of it as all the notes can go, until the first of them reaches an edge: of the
+    /// piece, and of the piano as long as they are all on it, else of all keys of MIDI.
+    pub fn within<'a>(self, notes: impl IntoIterator<Item = &'a Note>) -> Self {
+        let Some(extent) = Extent::of(notes) else { return Self::default() };
+        let keys = match extent.lowest.is_on_piano() && extent.highest.is_on_piano() {
+            true => (Pitch::PIANO_LOWEST.number(), Pitch::PIANO_HIGHEST.number()),
+            false => (0, 127),
+        };
+        let room = |from: Pitch, to: u8| i32::from(to) - i32::from(from.number());
+        Self {
+            ticks: self.ticks.clamp(-i64::from(extent.start.0), i64::from(u32::MAX - extent.end.0)),
+            semitones: self
+                .semitones
+                .clamp(room(extent.lowest, keys.0), room(extent.highest, keys.1)),
+        }
+    }
+
+    /// A note where it brings it, if the shift is [within](Self::within) its reach.
+    pub fn of(self, note: &Note) -> Note {
+        Note {
+            // Within the piece, so that nothing is cut off.
+            start: Tick((i64::from(note.start.0) + self.ticks) as u32),
+            pitch: note.pitch.transposed(self.semitones).unwrap_or(note.pitch),
+            ..*note
+        }
+    }
+
+    /// The way back.
+    pub fn reversed(self) -> Self {
+        Self { ticks: -self.ticks, semitones: -self.semitones }
+    }
+
+    /// The one that makes the second notes of the first; `None` where it isn't the same for all.
+    pub fn between(from: &[Note], to: &[Note]) -> Option<Self> {
+        let apart = |from: &Note, to: &Note| Self {
+            ticks: i64::from(to.start.0) - i64::from(from.start.0),
+            semitones: i32::from(to.pitch.number()) - i32::from(from.pitch.number()),
+        };
+        let shift = apart(from.first()?, to.first()?);
+        let is_alike = |(from, to): (&Note, &Note)| {
+            apart(from, to) == shift
+                && Note { start: from.start, pitch: from.pitch, ..*to } == *from
+        };
+        (from.len() == to.len() && from.iter().zip(to).all(is_alike)).then_some(shift)
+    }
+}
+
+/// Moves the selected notes, as far as they can go.
+pub fn move_notes(score: &Score, selection: &Selection, by: Shift) -> Option<Change> {
+    shifted(score, selection, by, "Move")
+}
+
+/// Copies the selected notes to another place, as far as they can go, and selects the copies.
+pub fn copy_notes(score: &Score, selection: &Selection, by: Shift) -> Option<Change> {
     let notes = chosen(score, selection);
-    let copies = moved(&notes, ticks, semitones)?;
+    let copies = moved(&notes, by);
     if copies == notes {
         return None;
     }
@@ -32,30 +75,23 @@ pub fn copy_notes(
     Some(Change { edit: ScoreEdit::Copy { notes: copies }, selection })
 }
 
-/// All the notes moved alike, so that none leaves the piece or the keys. `None` without notes.
-pub(super) fn moved(notes: &[Note], ticks: i64, semitones: i32) -> Option<Vec<Note>> {
-    let earliest = notes.iter().map(|note| note.start.0).min()?;
-    let latest = notes.iter().map(|note| note.end().0).max()?;
-    let ticks = ticks.clamp(-i64::from(earliest), i64::from(u32::MAX - latest));
-    let semitones = bounded_semitones(notes, semitones);
-    let note = |note: &Note| Note {
-        start: Tick((i64::from(note.start.0) + ticks) as u32),
-        pitch: note.pitch.transposed(semitones).unwrap_or(note.pitch),
-        ..*note
-    };
-    Some(notes.iter().map(note).collect())
+pub(super) fn shifted(
+    score: &Score,
+    selection: &Selection,
+    by: Shift,
+    label: &'static str,
+) -> Option<Change> {
+    let notes = chosen(score, selection);
+    let by = by.within(&notes);
+    let notes = Selection::of(&notes);
+    (by != Shift::default()).then(|| Change {
+        selection: notes.shifted(by),
+        edit: ScoreEdit::Shift { notes, by, label },
+    })
 }
 
-/// As many semitones as all the notes can be moved by: on the piano as long as they are all on
-/// it, else among all keys of MIDI.
-fn bounded_semitones(notes: &[Note], semitones: i32) -> i32 {
-    let pitches = || notes.iter().map(|note| note.pitch);
-    let (Some(lowest), Some(highest)) = (pitches().min(), pitches().max()) else { return 0 };
-    let keys = match lowest.is_on_piano() && highest.is_on_piano() {
-        true => (Pitch::PIANO_LOWEST.number(), Pitch::PIANO_HIGHEST.number()),
-        false => (0, 127),
-    };
-    let down = i32::from(keys.0) - i32::from(lowest.number());
-    let up = i32::from(keys.1) - i32::from(highest.number());
-    semitones.clamp(down, up)
+/// The notes moved as far as they can go.
+pub(in crate::editor) fn moved(notes: &[Note], by: Shift) -> Vec<Note> {
+    let by = by.within(notes);
+    notes.iter().map(|note| by.of(note)).collect()
 }

@@ -4,35 +4,45 @@ use super::Change;
 use crate::editor::Selection;
 use crate::music::{Note, Score, Tick};
 
-/// Moves the starts of the selected notes, all by the same; their ends stay. No note becomes
-/// shorter than `shortest` ticks, unless it was, or begins before the piece.
-pub fn resize_starts(
-    score: &Score,
-    selection: &Selection,
-    ticks: i64,
-    shortest: u32,
-) -> Option<Change> {
-    Change::replacing(score, selection, "Resize", |note| {
-        let end = note.end().0;
-        let latest = end - shortest.clamp(1, note.length.0.max(1)).min(end);
-        let start = i64::from(note.start.0).saturating_add(ticks).clamp(0, i64::from(latest));
-        with_ends(note, start as u32, end)
-    })
+/// Where a note begins or ends.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Edge {
+    Start,
+    End,
 }
 
-/// Moves the ends of the selected notes, all by the same; their starts stay. No note becomes
-/// shorter than `shortest` ticks, unless it was, or ends after the last tick there is.
-pub fn resize_ends(
-    score: &Score,
-    selection: &Selection,
-    ticks: i64,
-    shortest: u32,
-) -> Option<Change> {
-    Change::replacing(score, selection, "Resize", |note| {
-        let earliest = note.start.0.saturating_add(shortest.clamp(1, note.length.0.max(1)));
-        let end = i64::from(note.end().0).saturating_add(ticks);
-        with_ends(note, note.start.0, end.clamp(earliest.into(), u32::MAX.into()) as u32)
-    })
+/// How far one end of notes is moved, of all alike; the other end stays.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Resize {
+    pub edge: Edge,
+    pub ticks: i64,
+    /// No note becomes shorter than so many ticks, unless it was.
+    pub shortest: u32,
+}
+
+impl Resize {
+    /// The note as it makes it, within the piece.
+    pub fn of(self, note: &Note) -> Note {
+        let (start, end) = (i64::from(note.start.0), i64::from(note.end().0));
+        let shortest = i64::from(self.shortest.clamp(1, note.length.0.max(1)));
+        let (start, end) = match self.edge {
+            Edge::Start => {
+                (start.saturating_add(self.ticks).clamp(0, (end - shortest).max(0)), end)
+            }
+            Edge::End => {
+                let latest = i64::from(u32::MAX);
+                let earliest = (start + shortest).min(latest);
+                (start, end.saturating_add(self.ticks).clamp(earliest, latest))
+            }
+        };
+        // Both are ticks by the clamps above.
+        with_ends(note, start as u32, end as u32)
+    }
+}
+
+/// Moves one end of the selected notes.
+pub fn resize(score: &Score, selection: &Selection, how: Resize) -> Option<Change> {
+    Change::replacing(score, selection, "Resize", |note| how.of(note))
 }
 
 /// The note from a tick to another; as it was where that would be nothing.

@@ -1,15 +1,14 @@
 //! Moving notes in pitch, by semitones or by the degrees of a scale.
 
-use super::move_notes::moved;
+use super::move_notes::{Shift, shifted};
 use super::{Change, chosen};
-use crate::editor::Selection;
+use crate::editor::{Extent, Selection};
 use crate::music::{KeyScale, Note, Pitch, Score};
 
 /// Moves the selected notes in pitch, all alike: as far as the first of them to reach the end of
 /// the keys can go.
 pub fn transpose(score: &Score, selection: &Selection, semitones: i32) -> Option<Change> {
-    let notes = chosen(score, selection);
-    Change::pairing(&notes, &moved(&notes, 0, semitones)?, "Transpose")
+    shifted(score, selection, Shift { ticks: 0, semitones }, "Transpose")
 }
 
 /// Moves the selected notes by degrees of a scale, all alike: by fewer if one of them would
@@ -21,9 +20,8 @@ pub fn transpose_in_scale(
     degrees: i32,
 ) -> Option<Change> {
     let notes = chosen(score, selection);
-    let lowest = notes.iter().map(|note| note.pitch).min()?;
-    let highest = notes.iter().map(|note| note.pitch).max()?;
-    let is_on_piano = lowest.is_on_piano() && highest.is_on_piano();
+    let extent = Extent::of(&notes)?;
+    let is_on_piano = extent.lowest.is_on_piano() && extent.highest.is_on_piano();
     let stepped = |pitch: Pitch, degrees: i32| {
         key.stepped(pitch, degrees).filter(|to| to.is_on_piano() || !is_on_piano)
     };
@@ -44,7 +42,7 @@ pub fn transpose_in_scale(
 
 /// Brings each selected note to the nearest pitch of a scale, of two as near to the lower one.
 pub fn snap_to_scale(score: &Score, selection: &Selection, key: KeyScale) -> Option<Change> {
-    Change::replacing(score, selection, "Snap to the scale", |note| Note {
+    Change::replacing(score, selection, "Snap", |note| Note {
         pitch: key.nearest(note.pitch),
         ..*note
     })

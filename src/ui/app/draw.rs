@@ -37,10 +37,6 @@ impl App {
         actions.extend(Command::pressed(ctx).map(AppAction::Run));
         if self.roll.is_dragging() {
             actions.retain(|action| !interrupts_a_drag(action));
-        } else if !actions.is_empty() {
-            // What the wheel has done is a step of its own, before what comes now.
-            let edit = self.roll.finish_wheel().map(DocumentAction::Edit);
-            actions.splice(0..0, edit.map(AppAction::Document));
         }
         let dropped: Vec<_> = ctx.input(|input| {
             input.raw.dropped_files.iter().map(|file| file.path().to_owned()).collect()
@@ -49,6 +45,16 @@ impl App {
             actions.push(AppAction::Dropped(dropped));
         }
         actions
+    }
+
+    /// What the wheel has done is a step of its own, before anything else is done to the piece:
+    /// also when both come in the same frame.
+    pub(super) fn finish_wheel(&mut self, actions: &mut Actions) {
+        if actions.iter().any(interrupts_a_drag) {
+            let change = self.roll.finish_wheel(&self.state.document.selection);
+            let change = change.map(DocumentAction::Change).map(AppAction::Document);
+            actions.splice(0..0, change);
+        }
     }
 
     fn is_modal_open(&self) -> bool {

@@ -11,7 +11,7 @@ use crate::music::{Note, Score, Tick};
 use crate::ui::action::{Actions, AppAction, DocumentAction};
 use crate::ui::command::Command;
 use crate::ui::edit_dialogs::{self, EditDialog};
-use crate::ui::piano_roll::MAX_HEARD;
+use crate::ui::piano_roll::chord_at;
 use crate::ui::state::{EditForm, Shown};
 use crate::ui::widgets::counted;
 
@@ -194,6 +194,13 @@ impl App {
         });
     }
 
+    pub(super) fn snap_to_scale(&mut self) {
+        let scale = self.state.edit_scale();
+        self.operate_and_hear(Command::SnapToScale, |score, selection| {
+            operations::snap_to_scale(score, selection, scale)
+        });
+    }
+
     /// Lets the chosen notes that begin with the first of them sound together.
     fn hear_selection(&self) {
         let document = &self.state.document;
@@ -204,9 +211,7 @@ impl App {
     fn hear<'a>(&self, notes: impl Iterator<Item = &'a Note>) {
         let mut notes = notes.peekable();
         let Some(first) = notes.peek().map(|note| note.start) else { return };
-        let chord = notes.take_while(|note| note.start == first).take(MAX_HEARD);
-        let chord: Vec<_> = chord.map(|note| (note.pitch, note.velocity)).collect();
-        self.audition(&chord);
+        self.audition(&chord_at(notes, first).collect::<Vec<_>>());
     }
 
     pub(super) fn split_at_playhead(&mut self) {

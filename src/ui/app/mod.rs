@@ -283,6 +283,7 @@ impl App {
             Command::StepDown => self.step_in_scale(command, -1),
             Command::Legato => self.operate(command, operations::legato),
             Command::Join => self.operate(command, operations::join),
+            Command::SnapToScale => self.snap_to_scale(),
             Command::SplitAtPlayhead => self.split_at_playhead(),
             Command::Reverse => self.operate(command, operations::reverse),
             Command::Invert => self.operate(command, operations::invert),
@@ -296,6 +297,7 @@ impl App {
             Command::HearNotes => self.state.preferences.hears_notes ^= true,
             Command::PlayPause => self.play_or_pause(),
             Command::Stop => self.stop(),
+            Command::GoToEnd => self.go_to_end(),
             Command::Repeat => self.state.preferences.repeats ^= true,
             Command::Loop => self.toggle_loop(),
             Command::Metronome => self.toggle_metronome(),
@@ -375,6 +377,7 @@ impl eframe::App for App {
         // Ctrl with plus and minus changes it too.
         self.state.preferences.ui_scale = ctx.zoom_factor();
         self.draw(ui, &mut actions);
+        self.finish_wheel(&mut actions);
         self.apply(&ctx, actions);
         self.sync_player();
         self.set_title(&ctx);

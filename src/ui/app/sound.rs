@@ -129,8 +129,16 @@ impl App {
     pub(super) fn stop(&mut self) {
         self.player.pause();
         self.seek(0.0);
-        self.roll.go_to_start();
+        self.roll.go_to(Tick::ZERO);
         self.state.takes.plays_all = false;
+        self.read_clock();
+    }
+
+    pub(super) fn go_to_end(&mut self) {
+        let score = self.state.shown_score();
+        let (end, secs) = (score.end(), score.duration_secs());
+        self.seek(secs);
+        self.roll.go_to(end);
         self.read_clock();
     }
 

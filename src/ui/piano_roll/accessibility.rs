@@ -4,7 +4,7 @@
 use egui::{Rect, Response, Role, Sense, Ui, WidgetInfo};
 
 use super::{PianoRollEditor, RollFrame, hit, text};
-use crate::editor::{NoteKey, selected_notes};
+use crate::editor::{Extent, NoteKey, selected_notes};
 use crate::music::Note;
 
 /// So many selected notes are told one by one.
@@ -67,20 +67,13 @@ fn tell(ui: &Ui, id: egui::Id, rect: Rect, words: impl Fn() -> String) {
 /// "Selection: 3 notes, C 4 to G 4, from bar 1 beat 1".
 fn spoken_selection<'a>(notes: impl Iterator<Item = &'a Note>, frame: &RollFrame<'_>) -> String {
     let mut n_notes = 0;
-    let mut ends: Option<(Note, Note, Note)> = None;
-    for note in notes {
-        n_notes += 1;
-        let (first, low, high) = ends.get_or_insert((*note, *note, *note));
-        *first = if note.start < first.start { *note } else { *first };
-        *low = if note.pitch < low.pitch { *note } else { *low };
-        *high = if note.pitch > high.pitch { *note } else { *high };
-    }
-    let Some((first, low, high)) = ends else { return "Selection: no notes".to_owned() };
+    let counted = notes.inspect(|_| n_notes += 1);
+    let Some(extent) = Extent::of(counted) else { return "Selection: no notes".to_owned() };
     format!(
         "Selection: {}, {} to {}, from {}",
         text::n_notes(n_notes),
-        text::spoken_pitch(low.pitch),
-        text::spoken_pitch(high.pitch),
-        text::spoken_place(first.start, &frame.index)
+        text::spoken_pitch(extent.lowest),
+        text::spoken_pitch(extent.highest),
+        text::spoken_place(extent.start, &frame.index)
     )
 }

@@ -1,10 +1,11 @@
 //! The caret: where a note is written without a mouse.
 
-use egui::{Rect, Ui, pos2, vec2};
+use egui::{Rect, Ui};
 
 use super::gesture::RollPoint;
+use super::hit::note_rect;
 use super::{PianoRollEditor, RollFrame, RollResponse, paint};
-use crate::editor::{GridStep, ScoreEdit, Selection};
+use crate::editor::{Change, GridStep, Selection, operations};
 use crate::music::{Note, Pitch, Tick, Velocity};
 
 /// A place in the piece.
@@ -81,8 +82,7 @@ impl PianoRollEditor {
         let note = self.note_like_the_last(frame, self.caret.tick, pitch);
         self.model = Some(note);
         out.audition.push((note.pitch, note.velocity));
-        out.edit = Some(ScoreEdit::Add { notes: vec![note] });
-        out.selection = Some(Selection::new());
+        out.change(Change { selection: Selection::new(), ..operations::add_note(note) });
         self.caret.tick = note.end();
         self.move_caret(0, 0);
     }
@@ -138,10 +138,6 @@ impl PianoRollEditor {
     pub(super) fn caret_rect(&self, frame: &RollFrame<'_>) -> Rect {
         let pitch = self.on_scale(self.caret.pitch, false);
         let note = self.note_like_the_last(frame, self.caret.tick, pitch);
-        let left = self.viewport.x_from_tick(f64::from(note.start.0));
-        let right = self.viewport.x_from_tick(f64::from(note.end().0));
-        let top = self.viewport.y_from_pitch(note.pitch.number());
-        let size = vec2((right - left).max(4.0), self.viewport.row_height());
-        Rect::from_min_size(pos2(left, top), size)
+        note_rect(&self.viewport, &note)
     }
 }

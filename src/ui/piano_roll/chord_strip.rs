@@ -38,7 +38,7 @@ impl PianoRollEditor {
         let mut names = Vec::new();
         for span in spans {
             let Some(harmony) = span.harmony else { continue };
-            let x = |tick: Tick| self.viewport.x_from_tick(f64::from(tick.0));
+            let x = |tick: Tick| self.viewport.x_of(tick);
             let (left, right) = (x(span.start).max(rect.left()), x(span.end).min(rect.right()));
             if right - left < 2.0 {
                 continue;

@@ -6,13 +6,14 @@ use egui::{
     Role, Sense, Ui, WidgetInfo, pos2, vec2,
 };
 
+use super::pointer::is_cancelled;
 use super::{PianoRollEditor, RollFrame, RollResponse, paint, text};
 use crate::editor::{MeterEdit, ScoreEdit, TempoEdit};
 use crate::music::{Meter, MeterChange, TempoChange, Tick};
 use crate::ui::number_field::number_field;
 use crate::ui::theme::{HALF_SPACE, SPACE, Theme};
 use crate::ui::widgets;
-use crate::ui::words::upper_first;
+use crate::ui::words::capitalized;
 
 /// Quarter notes a minute that can be written. Files hold odder ones, which stay as they are until
 /// another number is written.
@@ -169,7 +170,7 @@ impl PianoRollEditor {
             let response = ui.interact(rect, id, Sense::click_and_drag());
             let words = self.dragged(flag).words();
             let place = text::place(flag.tick(), &frame.index);
-            let name = format!("{} {words} at {place}", upper_first(flag.kind()));
+            let name = format!("{} {words} at {place}", capitalized(flag.kind()));
             response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
             if frame.is_editable() {
                 self.touch_flag(ui, frame, &response, flag, out);
@@ -199,7 +200,7 @@ impl PianoRollEditor {
         let mut free = f32::NEG_INFINITY;
         for flag in flags {
             let tick = self.dragged(flag).tick();
-            let x = self.viewport.x_from_tick(f64::from(tick.0)).max(rect.left());
+            let x = self.viewport.x_of(tick).max(rect.left());
             let is_beside = placed.last().is_some_and(|last| last.flag.tick() == flag.tick());
             let is_dragged = self.flags.drag.is_some_and(|(dragged, _)| dragged == flag);
             let x = if is_beside && !is_dragged { x.max(free) } else { x };
@@ -246,7 +247,7 @@ impl PianoRollEditor {
         let Some((dragged, to)) = self.flags.drag.filter(|(dragged, _)| *dragged == flag) else {
             return;
         };
-        if ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape)) {
+        if is_cancelled(ui) {
             self.flags.drag = None;
             return;
         }
@@ -298,7 +299,7 @@ impl PianoRollEditor {
                 [("Insert tempo change…", tempo), ("Insert time signature…", meter)]
             {
                 if ui.button(words).clicked() {
-                    let x = self.viewport.x_from_tick(f64::from(tick.0));
+                    let x = self.viewport.x_of(tick);
                     let pos = pos2(x, frame.regions.ruler.bottom());
                     let is_set = match flag {
                         Flag::Tempo(_) => {

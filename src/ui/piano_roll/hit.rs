@@ -33,8 +33,8 @@ pub struct Hit {
 
 /// Where a note is painted, in points and not yet aligned to pixels.
 pub fn note_rect(viewport: &Viewport, note: &Note) -> Rect {
-    let left = viewport.x_from_tick(f64::from(note.start.0));
-    let right = viewport.x_from_tick(f64::from(note.end().0)).max(left + MIN_WIDTH);
+    let left = viewport.x_of(note.start);
+    let right = viewport.x_of(note.end()).max(left + MIN_WIDTH);
     let top = viewport.y_from_pitch(note.pitch.number());
     Rect::from_min_max(pos2(left, top), pos2(right, top + viewport.row_height()))
 }

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::sync::{Arc, OnceLock};
 
 use super::summary::Summary;
-use crate::editor::Bars;
+use crate::editor::{Bars, Extent};
 use crate::music::{Note, Pitch, Score, Tick};
 
 /// Notes that share one entry of [`ScoreIndex::block_ends`].
@@ -32,12 +32,13 @@ impl ScoreIndex {
     pub fn new(score: &Arc<Score>) -> Self {
         let notes = score.notes();
         let latest = |block: &[Note]| block.iter().map(Note::end).max().unwrap_or_default();
-        let numbers = || notes.iter().map(|note| note.pitch.number());
+        let extent = Extent::of(notes);
+        let of_pitch = |note: &Note| 1 << note.pitch.number();
         Self {
             bars: Bars::new(score),
             block_ends: notes.chunks(BLOCK).map(latest).collect(),
-            pitches: numbers().min().zip(numbers().max()).map(|(low, high)| low..=high),
-            used: numbers().fold(0, |used, number| used | 1 << number),
+            pitches: extent.map(|extent| extent.lowest.number()..=extent.highest.number()),
+            used: notes.iter().map(of_pitch).fold(0, |used, pitch| used | pitch),
             end: score.end(),
             summaries: Default::default(),
             score: Arc::clone(score),

@@ -3,17 +3,16 @@
 use egui::{EventFilter, Key, Modifiers, Response, Ui};
 
 use super::caret::RollCaret;
-use super::gesture::{Gesture, MoveNotes, ResizeNotes};
-use super::{MAX_HEARD, PianoRollEditor, RollFrame, RollResponse, text};
-use crate::editor::{ScoreEdit, Selection, selected_notes};
-use crate::music::{Note, Tick};
+use super::gesture::{Gesture, Held, MoveNotes, ResizeNotes};
+use super::{PianoRollEditor, RollFrame, RollResponse, chord_at, text};
+use crate::editor::Selection;
+use crate::editor::operations::Shift;
+use crate::music::Tick;
 
 /// What a key asks for.
 #[derive(Clone, Copy)]
 enum Wish {
     Cancel,
-    SelectAll,
-    Delete,
     /// Grid steps, and semitones or degrees of the scale.
     Move(i64, i32),
     /// Bars.
@@ -47,11 +46,8 @@ enum Way {
     Back,
 }
 
-const KEYS: [(Modifiers, Key, Wish); 17] = [
+const KEYS: [(Modifiers, Key, Wish); 14] = [
     (Modifiers::NONE, Key::Escape, Wish::Cancel),
-    (Modifiers::COMMAND, Key::A, Wish::SelectAll),
-    (Modifiers::NONE, Key::Delete, Wish::Delete),
-    (Modifiers::NONE, Key::Backspace, Wish::Delete),
     (Modifiers::SHIFT, Key::Tab, Wish::Walk(Way::Back)),
     (Modifiers::NONE, Key::Tab, Wish::Walk(Way::On)),
     (Modifiers::SHIFT, Key::ArrowUp, Wish::Move(0, 12)),
@@ -99,10 +95,9 @@ impl PianoRollEditor {
         ui.memory_mut(|memory| memory.set_focus_lock_filter(response.id, keeps));
         for (modifiers, key, wish) in KEYS {
             let is_possible = match wish {
-                Wish::Cancel | Wish::SelectAll | Wish::Write => true,
-                Wish::Move(..) | Wish::MoveBars(_) => true,
+                Wish::Cancel | Wish::Write | Wish::Move(..) | Wish::MoveBars(_) => true,
                 Wish::Walk(_) => has_notes,
-                Wish::Delete | Wish::Lengthen(_) => !frame.view.selection.is_empty(),
+                Wish::Lengthen(_) => !frame.view.selection.is_empty(),
             };
             // A key without a meaning now is left to others.
             if !is_possible {
@@ -146,7 +141,6 @@ impl PianoRollEditor {
         }
         match wish {
             Wish::Cancel => {}
-            Wish::SelectAll => out.selection = Some(Selection::all(frame.index.score())),
             Wish::Walk(way) => self.walk(way, frame, out),
             Wish::Write => self.write_at_caret(frame, out),
             wish if frame.view.selection.is_empty() => self.step_caret(wish, frame),
@@ -163,8 +157,8 @@ impl PianoRollEditor {
             Way::Back => selection.previous_note(score).or_else(|| score.notes().first().copied()),
         };
         let Some(note) = note else { return };
-        self.caret = RollCaret { tick: note.start, pitch: note.pitch };
         self.model = Some(note);
+        self.caret = RollCaret { tick: note.start, pitch: note.pitch };
         self.viewport.reveal(f64::from(note.start.0), note.pitch.number());
         out.audition.push((note.pitch, note.velocity));
         out.selection = Some(Selection::of([&note]));
@@ -192,41 +186,39 @@ impl PianoRollEditor {
     }
 
     fn change_selected(&mut self, wish: Wish, frame: &RollFrame<'_>, out: &mut RollResponse) {
-        let notes: Vec<Note> =
-            selected_notes(frame.index.score(), frame.view.selection).copied().collect();
-        let Some(first) = notes.first().copied() else { return };
+        let (score, selection) = (frame.index.score(), frame.view.selection);
+        let Some(first) = selection.notes(score).next().copied() else { return };
+        let held = Held::new(first, score, selection);
         let (step, bar) = self.steps(frame, first.start);
-        let rows = self.viewport.pitches();
-        let rows = (*rows.start(), *rows.end());
-        self.gesture = match wish {
-            Wish::Delete => {
-                out.edit = Some(ScoreEdit::Delete { notes });
-                out.selection = Some(Selection::new());
-                None
-            }
+        let gesture = match wish {
             Wish::Move(steps, semitones) => {
                 // The others keep their distance to the first one, as when it is dragged.
                 let semitones = self.semitones_from(first.pitch, semitones);
-                MoveNotes::by(notes, steps * step, semitones, rows).map(Gesture::Move)
+                let shift = Shift { ticks: steps.saturating_mul(step), semitones };
+                Gesture::Move(MoveNotes::by(held, shift))
             }
-            Wish::MoveBars(bars) => MoveNotes::by(notes, bars * bar, 0, rows).map(Gesture::Move),
-            Wish::Lengthen(steps) => ResizeNotes::by(notes, steps * step).map(Gesture::Resize),
-            Wish::Cancel | Wish::SelectAll | Wish::Walk(_) | Wish::Write => None,
+            Wish::MoveBars(bars) => {
+                let shift = Shift { ticks: bars.saturating_mul(bar), semitones: 0 };
+                Gesture::Move(MoveNotes::by(held, shift))
+            }
+            Wish::Lengthen(steps) => {
+                Gesture::Resize(ResizeNotes::by(held, steps.saturating_mul(step)))
+            }
+            Wish::Cancel | Wish::Walk(_) | Wish::Write => return,
         };
-        self.hear_the_keys(first, out);
+        let chord = match &gesture {
+            Gesture::Move(moved) => moved.preview(),
+            _ => Vec::new(),
+        };
+        self.gesture = Some(gesture);
         self.finish(frame, out);
-    }
-
-    /// What a key moved is heard, and stays in view.
-    fn hear_the_keys(&mut self, first: Note, out: &mut RollResponse) {
-        let Some(Gesture::Move(moved)) = &self.gesture else { return };
-        let now = moved.grabbed_now();
-        self.viewport.reveal(f64::from(now.start.0), now.pitch.number());
-        self.caret = RollCaret { tick: now.start, pitch: now.pitch };
-        if moved.semitones() != 0 {
-            let with_first = |note: &Note| note.start == first.start;
-            let chord = moved.preview().into_iter().filter(with_first).take(MAX_HEARD);
-            out.audition.extend(chord.map(|note| (note.pitch, note.velocity)));
+        // What a key moved stays in view, and is heard at another pitch.
+        if let Some(now) = chord.first().copied() {
+            self.viewport.reveal(f64::from(now.start.0), now.pitch.number());
+            self.caret = RollCaret { tick: now.start, pitch: now.pitch };
+            if now.pitch != first.pitch {
+                out.audition.extend(chord_at(&chord, now.start));
+            }
         }
     }
 }

@@ -3,25 +3,30 @@
 use std::sync::Arc;
 
 use egui::{
-    CornerRadius, Mesh, Rect, Role, Sense, Shape, Stroke, StrokeKind, Ui, WidgetInfo, pos2,
+    Color32, ColorImage, CornerRadius, Rect, Role, Sense, Stroke, StrokeKind, TextureHandle,
+    TextureOptions, Ui, WidgetInfo, pos2,
 };
 
 use super::index::ScoreIndex;
 use super::paint::Quads;
 use super::{PianoRollEditor, RollFrame};
-use crate::ui::theme::Theme;
+use crate::music::Velocity;
+use crate::ui::theme::{Theme, ThemeName};
 
 /// The shortest handle that can be grabbed, in points.
 const MIN_HANDLE: f32 = 24.0;
+/// A pitch is so many pixels high at most.
+const MAX_ROW: usize = 3;
 
-/// The notes of the strip, painted once for a score and a place.
+/// The notes of the strip: a picture, made once for a score and a size. Rows are lower than a pixel
+/// there, so that shapes would lie over one another a thousand times.
 pub struct Minimap {
     index: Arc<ScoreIndex>,
-    rect: Rect,
+    /// In pixels.
+    size: [usize; 2],
     all_ticks: f64,
-    pixels_per_point: f32,
-    theme: crate::ui::theme::ThemeName,
-    mesh: Arc<Mesh>,
+    theme: ThemeName,
+    texture: TextureHandle,
 }
 
 impl PianoRollEditor {
@@ -53,7 +58,12 @@ impl PianoRollEditor {
         let painter = ui.painter_at(track);
         let theme = frame.view.theme;
         painter.rect_filled(track, CornerRadius::ZERO, theme.roll.ruler);
-        painter.add(Shape::mesh(self.minimap_mesh(ui, frame)));
+        self.update_minimap(ui, frame);
+        if let Some(map) = &self.minimap {
+            let place = Quads::new(&painter).align_rect(track);
+            let whole = Rect::from_min_max(pos2(0.0, 0.0), pos2(1.0, 1.0));
+            painter.image(map.texture.id(), place, whole, Color32::WHITE);
+        }
         let playhead = f64::from(frame.playhead.0) / all;
         let x = track.left() + track.width() * playhead as f32;
         painter.vline(x, track.y_range(), Stroke::new(1.0, theme.roll.playhead));
@@ -67,47 +77,60 @@ impl PianoRollEditor {
         painter.rect_stroke(handle, CornerRadius::ZERO, stroke, StrokeKind::Inside);
     }
 
-    fn minimap_mesh(&mut self, ui: &Ui, frame: &RollFrame<'_>) -> Arc<Mesh> {
-        let (rect, all_ticks) = (frame.regions.minimap, self.viewport.all_ticks());
-        let pixels_per_point = ui.pixels_per_point();
-        let is_current = |map: &&Minimap| {
+    /// Makes the picture of the notes, unless there is the right one.
+    fn update_minimap(&mut self, ui: &Ui, frame: &RollFrame<'_>) {
+        let all_ticks = self.viewport.all_ticks();
+        let pixels = frame.regions.minimap.size() * ui.pixels_per_point();
+        let most = ui.input(|input| input.max_texture_side).max(1);
+        // A cast from float saturates.
+        let size = [pixels.x, pixels.y].map(|side| (side.round() as usize).clamp(1, most));
+        let theme = frame.view.theme;
+        let is_current = self.minimap.as_ref().is_some_and(|map| {
             Arc::ptr_eq(&map.index, &frame.index)
-                && map.rect == rect
+                && map.size == size
                 && map.all_ticks == all_ticks
-                && map.pixels_per_point == pixels_per_point
-                && map.theme == frame.view.theme.name
-        };
-        if let Some(map) = self.minimap.as_ref().filter(is_current) {
-            return Arc::clone(&map.mesh);
-        }
-        let quads = Quads::new(&ui.painter_at(rect));
-        let mesh = Arc::new(mesh(quads, rect, all_ticks, &frame.index, frame.view.theme));
-        self.minimap = Some(Minimap {
-            index: Arc::clone(&frame.index),
-            rect,
-            all_ticks,
-            pixels_per_point,
-            theme: frame.view.theme.name,
-            mesh: Arc::clone(&mesh),
+                && map.theme == theme.name
         });
-        mesh
+        if is_current {
+            return;
+        }
+        let image = picture(size, all_ticks, &frame.index, theme);
+        let texture = ui.ctx().load_texture("minimap", image, TextureOptions::NEAREST);
+        let index = Arc::clone(&frame.index);
+        self.minimap = Some(Minimap { index, size, all_ticks, theme: theme.name, texture });
     }
 }
 
-fn mesh(mut quads: Quads, rect: Rect, all_ticks: f64, index: &ScoreIndex, theme: &Theme) -> Mesh {
-    let Some(pitches) = index.pitches() else { return Mesh::default() };
-    let room = rect.shrink2(egui::vec2(0.0, 2.0));
-    let n_rows = f32::from(*pitches.end() - *pitches.start()) + 1.0;
-    let row = (room.height() / n_rows).min(3.0);
-    let top = room.center().y - row * n_rows / 2.0;
-    let per_tick = f64::from(rect.width()) / all_ticks;
-    let x = |tick: u32| rect.left() + (f64::from(tick) * per_tick) as f32;
-    for run in index.summary(1.0 / per_tick).all() {
-        let y = top + f32::from(*pitches.end() - run.pitch) * row;
-        let right = x(run.end).max(x(run.start) + quads.pixel());
-        let height = row.max(quads.pixel());
-        let place = Rect::from_min_max(pos2(x(run.start), y), pos2(right, y + height));
-        quads.add(place, theme.velocity_color(run.velocity));
+/// On each pixel the loudest of the notes there.
+fn picture(
+    [width, height]: [usize; 2],
+    all_ticks: f64,
+    index: &ScoreIndex,
+    theme: &Theme,
+) -> ColorImage {
+    let mut loudest = vec![0u8; width * height];
+    let per_tick = width as f64 / all_ticks;
+    // A cast from float saturates.
+    let column = |tick: u32| ((f64::from(tick) * per_tick) as usize).min(width - 1);
+    if let Some(pitches) = index.pitches() {
+        let n_rows = usize::from(*pitches.end() - *pitches.start()) + 1;
+        let used = (n_rows * MAX_ROW).min(height);
+        let top = (height - used) / 2;
+        for run in index.summary(1.0 / per_tick).all() {
+            let row = usize::from(*pitches.end() - run.pitch);
+            let first = top + row * used / n_rows;
+            let last = (top + (row + 1) * used / n_rows).max(first + 1).min(height);
+            let (from, to) = (column(run.start), column(run.end.saturating_sub(1)));
+            for row in first..last {
+                for pixel in &mut loudest[row * width + from..=row * width + to] {
+                    *pixel = (*pixel).max(run.velocity.number());
+                }
+            }
+        }
     }
-    quads.into_mesh()
+    let color = |number: &u8| match Velocity::new(*number) {
+        Some(velocity) => theme.without_outline(theme.velocity_color(velocity)),
+        None => Color32::TRANSPARENT,
+    };
+    ColorImage::new([width, height], loudest.iter().map(color).collect())
 }

@@ -51,7 +51,7 @@ use std::sync::Arc;
 
 use egui::{Id, Sense, Ui};
 
-use crate::editor::{Grid, GridStep, ScoreEdit, Selection};
+use crate::editor::{Change, Extent, Grid, GridStep, ScoreEdit, Selection};
 use crate::music::{KeyScale, Note, Pitch, Score, Tick, Velocity};
 use crate::ui::theme::Theme;
 use caret::RollCaret;
@@ -74,7 +74,17 @@ pub use viewport::Viewport;
 const MIN_GRID: f64 = 12.0;
 
 /// Notes of a chord that are let sound at once when it is touched or moved.
-pub const MAX_HEARD: usize = 10;
+const MAX_HEARD: usize = 10;
+
+/// What is heard of notes that are touched, which come in order: those that sound at a tick.
+pub fn chord_at<'a>(
+    notes: impl IntoIterator<Item = &'a Note>,
+    tick: Tick,
+) -> impl Iterator<Item = (Pitch, Velocity)> {
+    let begun = notes.into_iter().take_while(move |note| note.start <= tick);
+    let sounding = begun.filter(move |note| tick < note.end()).take(MAX_HEARD);
+    sounding.map(|note| (note.pitch, note.velocity))
+}
 
 /// What the roll shows.
 ///
@@ -117,6 +127,14 @@ pub struct RollResponse {
     pub canvas: Option<egui::Response>,
     /// The other button was pressed here.
     pub menu_place: Option<MenuPlace>,
+}
+
+impl RollResponse {
+    /// What is to be committed, with what is selected after it.
+    fn change(&mut self, change: Change) {
+        self.edit = Some(change.edit);
+        self.selection = Some(change.selection);
+    }
 }
 
 /// The widget's own state: how the score is looked at, and what is being done to it.
@@ -256,9 +274,9 @@ impl PianoRollEditor {
         self.request = Some(ViewRequest::All);
     }
 
-    /// Looks at the start of the piece, as near as one looked before.
-    pub fn go_to_start(&mut self) {
-        self.viewport.scroll_to(0.0);
+    /// Looks at a place in the piece, as near as one looked before.
+    pub fn go_to(&mut self, tick: Tick) {
+        self.viewport.scroll_to(f64::from(tick.0));
         self.looked_away = false;
     }
 
@@ -281,11 +299,11 @@ impl PianoRollEditor {
     }
 
     /// Ends what the wheel has done so far, before something else is done to the piece.
-    pub fn finish_wheel(&mut self) -> Option<ScoreEdit> {
+    pub fn finish_wheel(&mut self, selection: &Selection) -> Option<Change> {
         let gesture = self.gesture.take_if(|gesture| gesture.is_of_wheel())?;
-        let edit = gesture.edit();
+        let change = gesture.change(self.index.as_ref()?.score(), selection);
         self.ended = Some(gesture);
-        edit
+        change
     }
 
     /// Shows a take from its start, with all its pitches: for one just chosen or just finished.
@@ -393,15 +411,9 @@ impl PianoRollEditor {
             Some(ViewRequest::All) => self.viewport.fit((0, index.end().0), pitches),
             Some(ViewRequest::Look(look)) => self.viewport.look_as(&look),
             Some(ViewRequest::Selection) => {
-                let (mut ticks, mut seen) = ((u32::MAX, 0), None);
-                for note in view.selection.notes(index.score()) {
-                    let number = note.pitch.number();
-                    let (low, high) = seen.unwrap_or((number, number));
-                    seen = Some((low.min(number), high.max(number)));
-                    ticks = (ticks.0.min(note.start.0), ticks.1.max(note.end().0));
-                }
-                if let Some((low, high)) = seen {
-                    self.viewport.fit(ticks, low..=high);
+                if let Some(extent) = Extent::of(view.selection.notes(index.score())) {
+                    let pitches = extent.lowest.number()..=extent.highest.number();
+                    self.viewport.fit((extent.start.0, extent.end.0), pitches);
                 }
             }
             Some(ViewRequest::Start) => self.viewport.show_start(pitches),
@@ -480,12 +492,6 @@ impl PianoRollEditor {
     fn surroundings<'a>(&self, ui: &Ui, index: &'a ScoreIndex) -> Surroundings<'a> {
         let is_free = ui.input(|input| input.modifiers.alt);
         let step = self.step_at(index, Tick(self.viewport.ticks().0));
-        let rows = self.viewport.pitches();
-        Surroundings {
-            index,
-            snap: (!is_free).then_some(step),
-            scale: self.snap_scale(is_free),
-            pitches: (*rows.start(), *rows.end()),
-        }
+        Surroundings { index, snap: (!is_free).then_some(step), scale: self.snap_scale(is_free) }
     }
 }

@@ -1,15 +1,18 @@
 //! From the mouse to gestures: what a press, drag or click begins.
 
 use egui::WidgetInfo;
-use egui::{CursorIcon, Modifiers, PointerButton, Pos2, Response, Role, Sense, Ui, Vec2};
+use egui::{CursorIcon, Key, Modifiers, PointerButton, Pos2, Response, Role, Sense, Ui, Vec2};
 
 use super::gesture::{
-    DrawNote, Edge, EraseNotes, Gesture, Marquee, MarqueeMode, MoveMode, MoveNotes, ResizeNotes,
+    DrawNote, EraseNotes, Gesture, Held, Marquee, MarqueeMode, MoveMode, MoveNotes, ResizeNotes,
     RollPoint,
 };
 use super::hit::{Hit, Zone, hit, note_rect};
-use super::{MAX_HEARD, MenuPlace, PianoRollEditor, RollFrame, RollResponse, Tool, paint, text};
-use crate::editor::{NoteKey, ScoreEdit, Selection, operations, selected_notes};
+use super::{
+    MenuPlace, PianoRollEditor, RollCaret, RollFrame, RollResponse, Tool, chord_at, paint, text,
+};
+use crate::editor::operations::{self, Edge};
+use crate::editor::{NoteKey, Selection};
 use crate::music::{Note, Pitch, Tick};
 
 /// What the hand at the mouse does to an area: its primary button.
@@ -40,6 +43,11 @@ impl Hand {
     pub fn pressed_at(&self) -> Option<Pos2> {
         self.pos.filter(|_| self.is_pressed)
     }
+}
+
+/// Whether Escape gives up what is being dragged.
+pub fn is_cancelled(ui: &Ui) -> bool {
+    ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape))
 }
 
 /// Where the mouse button went down, and on what.
@@ -141,7 +149,7 @@ impl PianoRollEditor {
         }
         out.audition.push((note.pitch, note.velocity));
         self.heard = Some(note.pitch);
-        self.model = Some(note);
+        self.touch(note);
         let key = NoteKey::from(&note);
         let chooses = matches!(self.tool, Tool::Select | Tool::Draw) && is_plain;
         if frame.is_editable() && chooses && !frame.view.selection.contains(&key) {
@@ -214,13 +222,10 @@ impl PianoRollEditor {
             // It cuts where it was pressed, once it is released.
             return;
         }
-        let key = NoteKey::from(&note);
-        let notes = if selection.contains(&key) {
-            selected_notes(frame.index.score(), selection).copied().collect()
-        } else {
-            out.selection = Some(Selection::from([key]));
-            vec![note]
-        };
+        let held = Held::new(note, frame.index.score(), selection);
+        if held.selection != *selection {
+            out.selection = Some(held.selection.clone());
+        }
         let mode = if press.modifiers.command { MoveMode::Copy } else { MoveMode::Move };
         let edge = match zone {
             // A copy is made wherever the note is taken.
@@ -230,8 +235,8 @@ impl PianoRollEditor {
             Zone::RightEdge => Some(Edge::End),
         };
         self.gesture = Some(match edge {
-            None => Gesture::Move(MoveNotes::new(note, notes, press.point, mode)),
-            Some(edge) => Gesture::Resize(ResizeNotes::new(edge, note, notes, press.point)),
+            None => Gesture::Move(MoveNotes::new(held, press.point, mode)),
+            Some(edge) => Gesture::Resize(ResizeNotes::new(held, edge, press.point)),
         });
     }
 
@@ -242,25 +247,19 @@ impl PianoRollEditor {
             out.selection = Some(marquee.selection(&frame.index));
             return;
         }
-        let Some(edit) = gesture.edit() else { return };
-        out.selection = Some(match &gesture {
-            Gesture::Erase(erased) => {
-                let selection = frame.view.selection.iter();
-                selection.filter(|key| !erased.keys().contains(key)).copied().collect()
-            }
-            // Notes are known by everything but their velocity.
-            Gesture::Velocity(_) => frame.view.selection.clone(),
-            _ => gesture.preview().iter().map(NoteKey::from).collect(),
-        });
-        out.edit = Some(edit);
-        self.model = match &gesture {
-            Gesture::Resize(resize) => Some(resize.grabbed_now()),
-            Gesture::Move(moved) => Some(moved.grabbed_now()),
-            Gesture::Velocity(change) => Some(change.grabbed_now()),
-            Gesture::Draw(drawn) => Some(drawn.note()),
-            Gesture::Marquee(_) | Gesture::Erase(_) => self.model,
-        };
+        let change = gesture.change(frame.index.score(), frame.view.selection);
+        let Some(change) = change else { return };
+        out.change(change);
+        if let Some(note) = gesture.note_now() {
+            self.touch(note);
+        }
         self.ended = Some(gesture);
+    }
+
+    /// What was touched last is what new notes are like, and Enter goes on after it.
+    fn touch(&mut self, note: Note) {
+        self.model = Some(note);
+        self.caret = RollCaret { tick: note.end(), pitch: note.pitch };
     }
 
     fn click(&mut self, frame: &RollFrame<'_>, modifiers: Modifiers, out: &mut RollResponse) {
@@ -316,8 +315,7 @@ impl PianoRollEditor {
             false => operations::split_note(score, selection, &note, tick),
         };
         if let Some(change) = change {
-            out.edit = Some(change.edit);
-            out.selection = Some(change.selection);
+            out.change(change);
         }
         true
     }
@@ -355,7 +353,7 @@ impl PianoRollEditor {
             return;
         };
         if let Some(tick) = self.cut_at(frame, &note, self.point(pos), is_free) {
-            let x = self.viewport.x_from_tick(f64::from(tick.0));
+            let x = self.viewport.x_of(tick);
             let row = note_rect(&self.viewport, &note);
             paint::paint_cut(&ui.painter_at(canvas), x, row, frame.view.theme);
         }
@@ -382,10 +380,9 @@ impl PianoRollEditor {
             return;
         }
         let note = self.note_at(frame, self.point(pos), modifiers);
-        self.model = Some(note);
+        self.touch(note);
         out.audition.push((note.pitch, note.velocity));
-        out.selection = Some(Selection::from([NoteKey::from(&note)]));
-        out.edit = Some(ScoreEdit::Add { notes: vec![note] });
+        out.change(operations::add_note(note));
     }
 
     /// A note like the last one, in the cell of a point; with Alt right at the point, whatever
@@ -410,7 +407,7 @@ impl PianoRollEditor {
             return;
         };
         let key = NoteKey::from(&note);
-        self.model = Some(note);
+        self.touch(note);
         if !selection.contains(&key) {
             out.selection = Some(Selection::from([key]));
         }
@@ -428,9 +425,7 @@ impl PianoRollEditor {
             return;
         }
         self.heard = Some(grabbed.pitch);
-        let along = |note: &Note| note.start <= grabbed.start && grabbed.start < note.end();
-        let chord = moved.preview().into_iter().filter(along).take(MAX_HEARD);
-        out.audition.extend(chord.map(|note| (note.pitch, note.velocity)));
+        out.audition.extend(chord_at(&moved.preview(), grabbed.start));
     }
 
     /// Dragging past an edge scrolls on.

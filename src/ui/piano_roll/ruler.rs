@@ -1,9 +1,9 @@
 //! The ruler: clicking places the playhead, dragging scrubs, Shift-dragging sets the loop,
 //! Ctrl-dragging selects a stretch of time; the loop's ends can be moved.
 
-use egui::{CursorIcon, Key, Modifiers, Pos2, Role, Sense, Ui, WidgetInfo};
+use egui::{CursorIcon, Modifiers, Pos2, Role, Sense, Ui, WidgetInfo};
 
-use super::pointer::Hand;
+use super::pointer::{Hand, is_cancelled};
 use super::{PianoRollEditor, RollFrame, RollResponse, text};
 use crate::editor::Selection;
 use crate::music::Tick;
@@ -91,7 +91,7 @@ impl PianoRollEditor {
         out: &mut RollResponse,
     ) {
         let Some(drag) = self.ruler_drag else { return };
-        if ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape)) {
+        if is_cancelled(ui) {
             out.ends_scrub = drag.is_scrub();
             self.ruler_drag = None;
             return;
@@ -120,7 +120,7 @@ impl PianoRollEditor {
             RulerDrag::Loop { moving, .. } => moving,
             RulerDrag::Select { to, .. } => to,
         };
-        (self.viewport.x_from_tick(f64::from(at.0)) - pos.x).abs() > LOOP_GRAB * 2.0
+        (self.viewport.x_of(at) - pos.x).abs() > LOOP_GRAB * 2.0
     }
 
     fn end_ruler_drag(&self, frame: &RollFrame<'_>, drag: RulerDrag, out: &mut RollResponse) {
@@ -158,7 +158,7 @@ impl PianoRollEditor {
     /// The end of the loop at a point: the other end, then this one.
     fn loop_end_at(&self, pos: Pos2) -> Option<(Tick, Tick)> {
         let (start, end) = self.marks.loop_range?;
-        let distance = |tick: Tick| (self.viewport.x_from_tick(f64::from(tick.0)) - pos.x).abs();
+        let distance = |tick: Tick| (self.viewport.x_of(tick) - pos.x).abs();
         let (fixed, moving) =
             if distance(start) < distance(end) { (end, start) } else { (start, end) };
         (distance(moving) <= LOOP_GRAB).then_some((fixed, moving))

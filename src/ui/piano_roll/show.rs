@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use egui::{Rect, Ui, pos2, vec2};
+use egui::{Painter, Rect, Ui, pos2, vec2};
 
 use super::gesture::Gesture;
 use super::paint::{self, NoteLayers};
@@ -23,17 +23,41 @@ impl PianoRollEditor {
     ) {
         let (theme, index, regions) = (frame.view.theme, &*frame.index, &frame.regions);
         let painter = ui.painter_at(regions.canvas);
-        let gesture = self.gesture.as_ref().or(self.ended.as_ref());
         let step = self.step_at(index, Tick(self.viewport.ticks().0));
         let key = self.marks.key.filter(|_| self.options.tints_scale);
         paint::paint_back(&painter, &self.viewport, index, step, key, theme);
 
+        let gesture = self.gesture.as_ref().or(self.ended.as_ref());
+        self.paint_notes(&painter, frame, hovered, out.selection.as_ref());
+        if index.pitches().is_none() && frame.is_editable() && gesture.is_none() {
+            let words = "Double-click or press Enter to write a note, or press Compose";
+            paint::paint_empty(&painter, regions.canvas, words, theme);
+        }
+        self.paint_caret(ui, frame);
+        self.paint_cut(ui, frame);
+        let playhead = f64::from(frame.playhead.0);
+        paint::paint_playhead(&painter, &self.viewport, playhead, theme);
+        self.paint_margins(ui, frame, held_key);
+        self.paint_words(ui, frame, hovered, out);
+    }
+
+    /// The notes with what a gesture makes of them. `chosen` is what is selected from now on.
+    fn paint_notes(
+        &self,
+        painter: &Painter,
+        frame: &RollFrame<'_>,
+        hovered: Option<&Note>,
+        chosen: Option<&Selection>,
+    ) {
+        let (theme, index) = (frame.view.theme, &*frame.index);
+        let gesture = self.gesture.as_ref().or(self.ended.as_ref());
         let nothing = Selection::new();
         let band = match gesture {
             Some(Gesture::Marquee(marquee)) => Some(marquee),
             _ => None,
         };
         let banded = band.map(|marquee| marquee.selection(index));
+        let taken = gesture.and_then(Gesture::taken);
         let selection = if frame.is_editable() { frame.view.selection } else { &nothing };
         let parts = match self.options.colors_parts {
             true => index.score().parts.iter().enumerate().collect(),
@@ -47,36 +71,20 @@ impl PianoRollEditor {
         };
         let layers = NoteLayers {
             parts: &parts,
-            selection: banded.as_ref().or(out.selection.as_ref()).unwrap_or(selection),
+            selection: banded.as_ref().or(taken).or(chosen).unwrap_or(selection),
             preview: &preview,
             selected_are_ghosts: gesture
                 .map_or(self.proposed.is_some(), |gesture| !gesture.keeps_originals()),
             hovered,
         };
-        let layers = match gesture {
-            // What moves is what was selected when it began.
-            Some(Gesture::Marquee(_)) | None => layers,
-            Some(Gesture::Erase(erased)) => NoteLayers { selection: erased.keys(), ..layers },
-            Some(_) => NoteLayers { selection, ..layers },
-        };
-        paint::paint_notes(&painter, &self.viewport, index, &layers, theme);
+        paint::paint_notes(painter, &self.viewport, index, &layers, theme);
         if let Some(marquee) = band {
             paint::paint_band(
-                &painter,
+                painter,
                 self.viewport.band(marquee.ticks(), marquee.pitches()),
                 theme,
             );
         }
-        if index.pitches().is_none() && frame.is_editable() && gesture.is_none() {
-            let words = "Double-click or press Enter to write a note, or press Compose";
-            paint::paint_empty(&painter, regions.canvas, words, theme);
-        }
-        self.paint_caret(ui, frame);
-        self.paint_cut(ui, frame);
-        let playhead = f64::from(frame.playhead.0);
-        paint::paint_playhead(&painter, &self.viewport, playhead, theme);
-        self.paint_margins(ui, frame, held_key);
-        self.paint_words(ui, frame, hovered, out);
     }
 
     fn paint_margins(&self, ui: &Ui, frame: &RollFrame<'_>, held_key: Option<Pitch>) {

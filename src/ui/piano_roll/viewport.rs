@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use egui::{Pos2, Rect, Vec2, pos2};
 
 use super::RollLook;
-use crate::music::Pitch;
+use crate::music::{Pitch, Tick};
 
 /// How low and how high a row can be, in points.
 pub const ROW_HEIGHTS: RangeInclusive<f32> = 4.0..=40.0;
@@ -47,6 +47,18 @@ pub struct Viewport {
     rows: Vec<u8>,
     /// Where the piece ends, which bounds scrolling and zooming out.
     end: f64,
+    /// What was made to fit and is made so again when there is more or less room, until the user
+    /// zooms or goes elsewhere.
+    fitted_ticks: Option<(u32, u32)>,
+    fitted_rows: Option<FittedRows>,
+}
+
+/// Pitches that were made to fit into the height.
+#[derive(Clone, Debug)]
+struct FittedRows {
+    pitches: RangeInclusive<u8>,
+    /// How low and how high their rows may be, in points.
+    heights: RangeInclusive<f32>,
 }
 
 impl Viewport {
@@ -65,17 +77,43 @@ impl Viewport {
             rows: pitches.clone().rev().collect(),
             pitches,
             end: 0.0,
+            fitted_ticks: None,
+            fitted_rows: None,
         }
     }
 
     /// Where on the screen it lies, in points. What is at the left and at half the height stays
-    /// there: a panel that opens must not push the music out of sight.
+    /// there: a panel that opens must not push the music out of sight. What was made to fit does
+    /// so again.
     pub fn place(&mut self, rect: Rect) {
-        if self.rect.height() >= 1.0 {
-            self.top += f64::from((self.rect.height() - rect.height()) / 2.0 / self.row_height);
+        let (old, was_seen) = (self.rect, self.rect.height() >= 1.0);
+        if was_seen {
+            self.top += f64::from((old.height() - rect.height()) / 2.0 / self.row_height);
         }
         self.rect = rect;
+        if was_seen && old.height() != rect.height() {
+            let middle = self.middle_pitch();
+            self.fit_rows();
+            self.center_pitch(middle);
+        }
+        if was_seen && old.width() != rect.width() {
+            self.fit_ticks();
+        }
         self.keep_in_bounds();
+    }
+
+    fn fit_rows(&mut self) {
+        let Some(FittedRows { pitches, heights }) = &self.fitted_rows else { return };
+        let n_rows = self.n_rows_between(pitches) as f32 + 6.0;
+        self.row_height = (self.rect.height() / n_rows).clamp(*heights.start(), *heights.end());
+    }
+
+    fn fit_ticks(&mut self) {
+        let Some((from, to)) = self.fitted_ticks else { return };
+        let length = f64::from(to.saturating_sub(from)).max(self.ticks_per_quarter * 4.0);
+        self.ticks_per_point = length * 1.04 / f64::from(self.rect.width().max(1.0));
+        self.limit_zoom();
+        self.left = f64::from(from);
     }
 
     /// What there is to see: up to which tick, and between which pitches.
@@ -147,6 +185,11 @@ impl Viewport {
         self.rect.left() + ((tick - self.left) / self.ticks_per_point) as f32
     }
 
+    /// [`Self::x_from_tick`] of a whole tick.
+    pub fn x_of(&self, tick: Tick) -> f32 {
+        self.x_from_tick(f64::from(tick.0))
+    }
+
     /// May lie before the start of the piece.
     pub fn tick_from_x(&self, x: f32) -> f64 {
         self.left + f64::from(x - self.rect.left()) * self.ticks_per_point
@@ -199,6 +242,7 @@ impl Viewport {
 
     /// Brings a tick to the left edge.
     pub fn set_left(&mut self, tick: f64) {
+        self.fitted_ticks = None;
         self.left = tick;
         self.keep_in_bounds();
     }
@@ -218,6 +262,9 @@ impl Viewport {
 
     /// Moves the piece by so many points: to the right and down when positive.
     pub fn scroll(&mut self, delta: Vec2) {
+        if delta.x != 0.0 {
+            self.fitted_ticks = None;
+        }
         self.left -= f64::from(delta.x) * self.ticks_per_point;
         self.top -= f64::from(delta.y / self.row_height);
         self.keep_in_bounds();
@@ -229,13 +276,13 @@ impl Viewport {
         let width = self.width_ticks();
         // Past the end, where one may go on listening, the tick must still be seen.
         let last_page = (self.end - width * 0.8).max(tick - width * 0.9);
-        self.left = (tick - width * 0.04).min(last_page);
-        self.keep_in_bounds();
+        self.set_left((tick - width * 0.04).min(last_page));
     }
 
     /// Spreads time by `factor`; the tick at `x` stays there.
     pub fn zoom_time(&mut self, factor: f32, x: f32) {
         let tick = self.tick_from_x(x);
+        self.fitted_ticks = None;
         self.ticks_per_point /= f64::from(factor);
         self.limit_zoom();
         self.left = tick - f64::from(x - self.rect.left()) * self.ticks_per_point;
@@ -245,6 +292,7 @@ impl Viewport {
     /// Spreads pitch by `factor`; the row at `y` stays there.
     pub fn zoom_pitch(&mut self, factor: f32, y: f32) {
         let row = self.row_from_y(y);
+        self.fitted_rows = None;
         self.row_height *= factor;
         self.limit_zoom();
         self.top = row - f64::from((y - self.rect.top()) / self.row_height);
@@ -253,23 +301,23 @@ impl Viewport {
 
     /// Shows everything between two ticks and two pitches, as large as it goes.
     pub fn fit(&mut self, ticks: (u32, u32), pitches: RangeInclusive<u8>) {
-        let length = f64::from(ticks.1.saturating_sub(ticks.0)).max(self.ticks_per_quarter * 4.0);
-        self.ticks_per_point = length * 1.04 / f64::from(self.rect.width().max(1.0));
-        let n_rows = self.n_rows_between(&pitches) as f32 + 5.0;
-        self.row_height = self.rect.height() / n_rows;
-        self.limit_zoom();
-        self.left = f64::from(ticks.0);
-        self.center_pitch((f64::from(*pitches.start()) + f64::from(*pitches.end())) / 2.0);
+        let middle = middle(&pitches);
+        self.fitted_ticks = Some(ticks);
+        self.fitted_rows = Some(FittedRows { pitches, heights: ROW_HEIGHTS });
+        self.fit_ticks();
+        self.fit_rows();
+        self.center_pitch(middle);
     }
 
     /// Shows the start of the piece at a size at which one can work, with its pitches in the middle.
     pub fn show_start(&mut self, pitches: RangeInclusive<u8>) {
-        let (lowest, highest) = (f64::from(*pitches.start()), f64::from(*pitches.end()));
+        let middle = middle(&pitches);
         self.ticks_per_point = self.ticks_per_quarter / 48.0;
-        let n_rows = self.n_rows_between(&pitches) as f32 + 6.0;
-        self.row_height = (self.rect.height() / n_rows).clamp(6.0, 16.0);
+        self.fitted_ticks = None;
+        self.fitted_rows = Some(FittedRows { pitches, heights: 6.0..=16.0 });
+        self.fit_rows();
         self.left = 0.0;
-        self.center_pitch((lowest + highest) / 2.0);
+        self.center_pitch(middle);
     }
 
     /// Looks as it was looked before. What comes from a file may be any number.
@@ -280,6 +328,7 @@ impl Viewport {
         }
         self.ticks_per_point = look.ticks_per_point;
         self.row_height = look.row_height;
+        (self.fitted_ticks, self.fitted_rows) = (None, None);
         self.limit_zoom();
         self.left = look.left;
         self.center_pitch(look.middle_pitch);
@@ -299,11 +348,11 @@ impl Viewport {
 
     /// Brings pitches to the middle, in lower rows where they would not all be seen.
     pub fn fit_pitches(&mut self, pitches: RangeInclusive<u8>) {
-        let (lowest, highest) = (f64::from(*pitches.start()), f64::from(*pitches.end()));
+        let middle = middle(&pitches);
         let most = self.rect.height() / (self.n_rows_between(&pitches) as f32 + 3.0);
         self.row_height = self.row_height.min(most);
         self.limit_zoom();
-        self.center_pitch((lowest + highest) / 2.0);
+        self.center_pitch(middle);
     }
 
     /// Brings the middle of a pitch's row to half the height.
@@ -317,7 +366,7 @@ impl Viewport {
     pub fn reveal(&mut self, tick: f64, pitch: u8) {
         let x = self.x_from_tick(tick);
         if x < self.rect.left() || x > self.rect.right() - 8.0 {
-            self.left = tick - f64::from(self.rect.width()) * 0.25 * self.ticks_per_point;
+            self.set_left(tick - f64::from(self.rect.width()) * 0.25 * self.ticks_per_point);
         }
         let row = self.row_from_pitch(pitch);
         let rows_seen = f64::from(self.rect.height() / self.row_height);
@@ -363,6 +412,10 @@ impl Viewport {
             false => (n_rows - rows_seen) / 2.0,
         };
     }
+}
+
+fn middle(pitches: &RangeInclusive<u8>) -> f64 {
+    (f64::from(*pitches.start()) + f64::from(*pitches.end())) / 2.0
 }
 
 #[cfg(test)]
@@ -443,6 +496,29 @@ mod tests {
         assert!(viewport.row_height() < before);
         let seen = viewport.visible_pitches();
         assert!(seen.contains(&24) && seen.contains(&105), "{seen:?}");
+    }
+
+    #[test]
+    fn what_was_made_to_fit_fits_again_in_a_larger_window_until_one_zooms() {
+        let rect = |width, height| Rect::from_min_size(pos2(60.0, 24.0), vec2(width, height));
+        let mut viewport = viewport();
+        viewport.fit((0, 100_000), 40..=60);
+        let (row, per_point) = (viewport.row_height(), viewport.ticks_per_point());
+        viewport.place(rect(1800.0, 900.0));
+        assert!(viewport.row_height() > row * 1.5 && viewport.ticks_per_point() < per_point * 0.6);
+        assert!(viewport.visible_pitches().contains(&40) && viewport.ticks().1 >= 100_000);
+        viewport.zoom_time(2.0, 900.0);
+        viewport.zoom_pitch(0.5, 400.0);
+        let (row, per_point) = (viewport.row_height(), viewport.ticks_per_point());
+        viewport.place(rect(900.0, 500.0));
+        assert_eq!((viewport.row_height(), viewport.ticks_per_point()), (row, per_point));
+
+        viewport.show_start(30..=90);
+        viewport.scroll(vec2(-300.0, 0.0));
+        let (row, left) = (viewport.row_height(), viewport.left_tick());
+        viewport.place(rect(900.0, 900.0));
+        assert!(viewport.row_height() > row * 1.5, "{}", viewport.row_height());
+        assert_eq!(viewport.left_tick(), left);
     }
 
     #[test]

@@ -2,10 +2,9 @@
 
 use egui::{Event, MouseWheelUnit, Pos2, Ui, Vec2};
 
-use super::gesture::{ChangeVelocity, Gesture};
+use super::gesture::{ChangeVelocity, Gesture, Held};
 use super::hit::{Hit, hit};
 use super::{PianoRollEditor, RollFrame, RollResponse};
-use crate::editor::{NoteKey, selected_notes};
 use crate::music::Note;
 
 /// Notches over the velocity lane that come so soon after one another are one step, in seconds.
@@ -86,15 +85,10 @@ impl PianoRollEditor {
             change.add(by);
             return;
         }
-        let selection = frame.view.selection;
         let hit = self.turned_at(frame, pos).filter(|_| self.gesture.is_none());
         let Some(note) = hit else { return };
-        let notes = if selection.contains(&NoteKey::from(&note)) {
-            selected_notes(frame.index.score(), selection).copied().collect()
-        } else {
-            vec![note]
-        };
-        let mut change = ChangeVelocity::new(note, notes);
+        let held = Held::new(note, frame.index.score(), frame.view.selection);
+        let mut change = ChangeVelocity::new(held);
         change.add(by);
         self.gesture = Some(Gesture::Velocity(change));
     }

@@ -1,7 +1,7 @@
 //! Writing a note: a press begins it, a drag says where it ends.
 
 use super::{RollPoint, Surroundings};
-use crate::editor::ScoreEdit;
+use crate::editor::{Change, operations};
 use crate::music::{Note, Tick};
 use crate::ui::piano_roll::index::ScoreIndex;
 use crate::ui::piano_roll::text;
@@ -43,8 +43,8 @@ impl DrawNote {
         self.note
     }
 
-    pub fn edit(&self) -> ScoreEdit {
-        ScoreEdit::Add { notes: vec![self.note] }
+    pub fn change(&self) -> Change {
+        operations::add_note(self.note)
     }
 
     /// "C4, length 1/4".

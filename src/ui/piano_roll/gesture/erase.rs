@@ -1,31 +1,21 @@
 //! Erasing: the note that is clicked, and every note that the pointer is dragged across.
 
 use super::RollPoint;
-use crate::editor::{NoteKey, ScoreEdit, Selection};
-use crate::music::Note;
+use crate::editor::{Change, NoteKey, Selection, operations};
+use crate::music::{Note, Score};
 use crate::ui::piano_roll::index::ScoreIndex;
 use crate::ui::piano_roll::text;
 
 /// Notes that go when the button is released.
 pub struct EraseNotes {
-    notes: Vec<Note>,
-    keys: Selection,
+    pub keys: Selection,
     at: RollPoint,
 }
 
 impl EraseNotes {
     /// `first` is what was clicked.
     pub fn new(first: Option<Note>, at: RollPoint) -> Self {
-        let mut erased = Self { notes: Vec::new(), keys: Selection::new(), at };
-        first.iter().for_each(|note| erased.add(note));
-        erased
-    }
-
-    fn add(&mut self, note: &Note) {
-        // Twins that differ in velocity only have one key.
-        if self.keys.insert(NoteKey::from(note)) || !self.notes.contains(note) {
-            self.notes.push(*note);
-        }
+        Self { keys: Selection::of(&first), at }
     }
 
     /// Takes in what lies on the straight way to a point: a quick hand passes over rows.
@@ -46,24 +36,21 @@ impl EraseNotes {
             let last = (ends.0.max(ends.1).max(0.0) as u32).saturating_add(1);
             for note in index.notes_between(first, last) {
                 if i32::from(note.pitch.number()) == pitch {
-                    self.add(note);
+                    self.keys.insert(NoteKey::from(note));
                 }
             }
         }
     }
 
-    /// What is to go.
-    pub fn keys(&self) -> &Selection {
-        &self.keys
-    }
-
-    pub fn edit(&self) -> Option<ScoreEdit> {
-        (!self.notes.is_empty()).then(|| ScoreEdit::Delete { notes: self.notes.clone() })
+    /// `None` when no note was met. What else was selected stays so.
+    pub fn change(&self, score: &Score, selection: &Selection) -> Option<Change> {
+        let change = operations::delete(score, &self.keys)?;
+        Some(Change { selection: selection.without(&self.keys), ..change })
     }
 
     /// "Erase 3 notes".
     pub fn status(&self) -> String {
-        match self.notes.len() {
+        match self.keys.len() {
             0 => String::new(),
             n => format!("Erase {}", text::n_notes(n)),
         }

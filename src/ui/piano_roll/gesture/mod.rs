@@ -3,6 +3,7 @@
 
 mod draw_note;
 mod erase;
+mod held;
 mod marquee;
 mod move_notes;
 mod resize_notes;
@@ -10,16 +11,15 @@ mod velocity;
 
 pub use draw_note::DrawNote;
 pub use erase::EraseNotes;
+pub use held::Held;
 pub use marquee::{Marquee, MarqueeMode};
 pub use move_notes::{MoveMode, MoveNotes};
-pub use resize_notes::{Edge, ResizeNotes};
+pub use resize_notes::ResizeNotes;
 pub use velocity::ChangeVelocity;
 
-use std::ops::RangeInclusive;
-
 use super::index::ScoreIndex;
-use crate::editor::{GridStep, ScoreEdit};
-use crate::music::{KeyScale, Note, Tick};
+use crate::editor::{Change, GridStep, Selection};
+use crate::music::{KeyScale, Note, Score, Tick};
 
 /// Where the pointer is in the piece.
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -35,8 +35,6 @@ pub struct Surroundings<'a> {
     pub index: &'a ScoreIndex,
     /// `None` while the user asks for free movement.
     pub snap: Option<GridStep>,
-    /// Rows a note can be moved to.
-    pub pitches: (u8, u8),
     /// The scale on which a note comes to lie whose pitch is changed; `None` for any pitch.
     pub scale: Option<KeyScale>,
 }
@@ -96,6 +94,17 @@ impl Gesture {
         }
     }
 
+    /// The notes that it has taken hold of.
+    pub fn taken(&self) -> Option<&Selection> {
+        match self {
+            Self::Move(gesture) => Some(&gesture.held.selection),
+            Self::Resize(gesture) => Some(&gesture.held.selection),
+            Self::Velocity(gesture) => Some(&gesture.held.selection),
+            Self::Erase(gesture) => Some(&gesture.keys),
+            Self::Marquee(_) | Self::Draw(_) => None,
+        }
+    }
+
     /// Whether the notes it began with stay where they are besides the preview.
     pub fn keeps_originals(&self) -> bool {
         match self {
@@ -117,28 +126,27 @@ impl Gesture {
         }
     }
 
-    /// The one edit that it comes to; `None` when nothing would change.
-    pub fn edit(&self) -> Option<ScoreEdit> {
+    /// The grabbed or written note as it would be if it ended now.
+    pub fn note_now(&self) -> Option<Note> {
         match self {
-            Self::Move(gesture) => gesture.edit(),
-            Self::Resize(gesture) => gesture.edit(),
-            Self::Velocity(gesture) => gesture.edit(),
-            Self::Draw(gesture) => Some(gesture.edit()),
-            Self::Erase(gesture) => gesture.edit(),
+            Self::Move(gesture) => Some(gesture.grabbed_now()),
+            Self::Resize(gesture) => Some(gesture.grabbed_now()),
+            Self::Velocity(gesture) => Some(gesture.grabbed_now()),
+            Self::Draw(gesture) => Some(gesture.note()),
+            Self::Marquee(_) | Self::Erase(_) => None,
+        }
+    }
+
+    /// The one edit that it comes to, and what is selected after it; `None` when nothing would
+    /// change. `selection` is what is selected now.
+    pub fn change(&self, score: &Score, selection: &Selection) -> Option<Change> {
+        match self {
+            Self::Move(gesture) => gesture.change(score),
+            Self::Resize(gesture) => gesture.change(score),
+            Self::Velocity(gesture) => gesture.change(score, selection),
+            Self::Draw(gesture) => Some(gesture.change()),
+            Self::Erase(gesture) => gesture.change(score, selection),
             Self::Marquee(_) => None,
         }
     }
-}
-
-/// The edit that turns each note into its neighbor in `after`; `None` when none differ.
-fn replacement(before: &[Note], after: Vec<Note>, label: &'static str) -> Option<ScoreEdit> {
-    let changed = |(old, new): &(Note, Note)| old != new;
-    let pairs: Vec<_> = before.iter().copied().zip(after).filter(changed).collect();
-    (!pairs.is_empty()).then_some(ScoreEdit::Replace { pairs, label })
-}
-
-/// From the lowest to the highest pitch of some notes; nothing but middle C without notes.
-fn pitch_range(notes: &[Note]) -> RangeInclusive<u8> {
-    let numbers = || notes.iter().map(|note| note.pitch.number());
-    numbers().min().unwrap_or(60)..=numbers().max().unwrap_or(60)
 }

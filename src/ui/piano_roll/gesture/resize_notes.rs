@@ -1,90 +1,65 @@
 //! Making notes longer or shorter at either end.
 
-use super::{RollPoint, Surroundings, replacement};
-use crate::editor::ScoreEdit;
-use crate::music::{Note, Tick};
+use super::{Held, RollPoint, Surroundings};
+use crate::editor::Change;
+use crate::editor::operations::{self, Edge, Resize};
+use crate::music::{Note, Score};
 use crate::ui::piano_roll::index::ScoreIndex;
 use crate::ui::piano_roll::text;
 
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Edge {
-    Start,
-    End,
-}
-
 /// Notes whose start or end is being moved, all by the same amount; the grabbed one snaps.
 pub struct ResizeNotes {
-    edge: Edge,
-    grabbed: Note,
-    notes: Vec<Note>,
+    pub held: Held,
     origin_tick: f64,
-    ticks: i64,
-    /// What notes aren't made shorter than, unless they were.
-    shortest: u32,
+    resize: Resize,
 }
 
 impl ResizeNotes {
-    pub fn new(edge: Edge, grabbed: Note, notes: Vec<Note>, origin: RollPoint) -> Self {
-        Self { edge, grabbed, notes, origin_tick: origin.tick, ticks: 0, shortest: 1 }
+    pub fn new(held: Held, edge: Edge, origin: RollPoint) -> Self {
+        let resize = Resize { edge, ticks: 0, shortest: 1 };
+        Self { held, origin_tick: origin.tick, resize }
     }
 
     /// Ends moved by a fixed amount: what Shift with the arrow keys does.
-    pub fn by(notes: Vec<Note>, ticks: i64) -> Option<Self> {
-        let grabbed = *notes.first()?;
-        let origin = RollPoint { tick: 0.0, pitch: 0 };
-        Some(Self { ticks, ..Self::new(Edge::End, grabbed, notes, origin) })
+    pub fn by(held: Held, ticks: i64) -> Self {
+        let resize = Resize { edge: Edge::End, ticks, shortest: 1 };
+        Self { held, origin_tick: 0.0, resize }
     }
 
     pub fn update(&mut self, point: RollPoint, surroundings: Surroundings<'_>) {
-        let edge = match self.edge {
-            Edge::Start => self.grabbed.start,
-            Edge::End => self.grabbed.end(),
+        let grabbed = self.held.grabbed;
+        let edge = match self.resize.edge {
+            Edge::Start => grabbed.start,
+            Edge::End => grabbed.end(),
         };
         let rest = surroundings.rest(f64::from(edge.0) + point.tick - self.origin_tick, edge);
-        self.ticks = i64::from(rest.0) - i64::from(edge.0);
         let ticks_per_quarter = surroundings.index.score().tempo_map.ticks_per_quarter();
-        let bar = surroundings.index.bars().at(self.grabbed.start);
-        self.shortest = surroundings.snap.map_or(1, |step| step.ticks(ticks_per_quarter, bar));
+        let bar = surroundings.index.bars().at(grabbed.start);
+        self.resize.ticks = i64::from(rest.0) - i64::from(edge.0);
+        self.resize.shortest =
+            surroundings.snap.map_or(1, |step| step.ticks(ticks_per_quarter, bar));
     }
 
     pub fn grabbed_now(&self) -> Note {
-        self.resized(&self.grabbed)
+        self.resize.of(&self.held.grabbed)
     }
 
     pub fn preview(&self) -> Vec<Note> {
-        self.notes.iter().map(|note| self.resized(note)).collect()
+        self.held.after(|note| self.resize.of(note))
     }
 
-    fn resized(&self, note: &Note) -> Note {
-        let (start, end) = (i64::from(note.start.0), i64::from(note.end().0));
-        let shortest = i64::from(self.shortest.min(note.length.0).max(1));
-        let (start, end) = match self.edge {
-            Edge::Start => ((start + self.ticks).clamp(0, (end - shortest).max(0)), end),
-            Edge::End => {
-                let latest = i64::from(u32::MAX);
-                (start, (end + self.ticks).clamp((start + shortest).min(latest), latest))
-            }
-        };
-        match (u32::try_from(start), u32::try_from(end - start)) {
-            (Ok(start), Ok(length)) if length > 0 => {
-                Note { start: Tick(start), length: Tick(length), ..*note }
-            }
-            // Nothing that was a note leads here; were it so, it would better stay as it is.
-            _ => *note,
-        }
-    }
-
-    pub fn edit(&self) -> Option<ScoreEdit> {
-        replacement(&self.notes, self.preview(), "Resize")
+    /// `None` when nothing would change.
+    pub fn change(&self, score: &Score) -> Option<Change> {
+        operations::resize(score, &self.held.selection, self.resize)
     }
 
     /// "Length 1/8 to 1/4".
     pub fn status(&self, index: &ScoreIndex) -> String {
-        let now = self.grabbed_now();
-        if now == self.grabbed {
+        let (was, now) = (self.held.grabbed, self.grabbed_now());
+        if now == was {
             return String::new();
         }
         let length = |note: &Note| text::length(note.length, index);
-        format!("Length {} to {}", length(&self.grabbed), length(&now))
+        format!("Length {} to {}", length(&was), length(&now))
     }
 }

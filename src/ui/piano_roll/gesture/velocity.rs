@@ -1,24 +1,24 @@
 //! Striking notes harder or softer.
 
-use super::replacement;
-use crate::editor::ScoreEdit;
-use crate::music::{Note, Velocity};
+use super::Held;
+use crate::editor::operations;
+use crate::editor::{Change, NoteKey, Selection};
+use crate::music::{Note, Score};
 
 /// Notes whose velocity is being changed, all by the same amount as far as each can go.
 pub struct ChangeVelocity {
-    grabbed: Note,
-    notes: Vec<Note>,
+    pub held: Held,
     by: i32,
 }
 
 impl ChangeVelocity {
-    pub fn new(grabbed: Note, notes: Vec<Note>) -> Self {
-        Self { grabbed, notes, by: 0 }
+    pub fn new(held: Held) -> Self {
+        Self { held, by: 0 }
     }
 
-    /// Whether a note, as it was when this began, is one of its own.
+    /// Whether a note is one of its own.
     pub fn changes(&self, note: &Note) -> bool {
-        self.notes.contains(note)
+        self.held.selection.contains(&NoteKey::from(note))
     }
 
     pub fn add(&mut self, by: i32) {
@@ -27,25 +27,22 @@ impl ChangeVelocity {
     }
 
     pub fn grabbed_now(&self) -> Note {
-        self.changed(&self.grabbed)
+        operations::louder(&self.held.grabbed, self.by)
     }
 
     pub fn preview(&self) -> Vec<Note> {
-        self.notes.iter().map(|note| self.changed(note)).collect()
+        self.held.after(|note| operations::louder(note, self.by))
     }
 
-    fn changed(&self, note: &Note) -> Note {
-        let velocity = Velocity::saturating(i32::from(note.velocity.number()) + self.by);
-        Note { velocity, ..*note }
-    }
-
-    pub fn edit(&self) -> Option<ScoreEdit> {
-        replacement(&self.notes, self.preview(), "Set velocity of")
+    /// `None` when nothing would change. A selection stays, also when the note isn't in it.
+    pub fn change(&self, score: &Score, selection: &Selection) -> Option<Change> {
+        let change = operations::add_velocity(score, &self.held.selection, self.by)?;
+        Some(Change { selection: selection.clone(), ..change })
     }
 
     /// "Velocity 84 to 92".
     pub fn status(&self) -> String {
-        let (old, new) = (self.grabbed.velocity, self.grabbed_now().velocity);
+        let (old, new) = (self.held.grabbed.velocity, self.grabbed_now().velocity);
         format!("Velocity {} to {}", old.number(), new.number())
     }
 }

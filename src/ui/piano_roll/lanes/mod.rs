@@ -3,8 +3,9 @@
 mod pedal;
 mod velocity;
 
-use egui::{Align2, CursorIcon, Rect, Role, Sense, Ui, WidgetInfo, pos2};
+use egui::{Align2, CursorIcon, Pos2, Rect, Role, Sense, Ui, WidgetInfo, pos2};
 
+use super::pointer::Hand;
 use super::{PianoRollEditor, RollFrame, RollResponse, paint};
 use crate::ui::theme::{HALF_SPACE, SPACE};
 use pedal::PedalDrag;
@@ -44,6 +45,22 @@ impl PianoRollEditor {
             self.pedal_lane(ui, frame, out);
         }
     }
+
+    /// Where a hand presses a lane to draw in it. What was going on elsewhere ends there.
+    fn pressed_lane(
+        &mut self,
+        frame: &RollFrame<'_>,
+        hand: Hand,
+        out: &mut RollResponse,
+    ) -> Option<Pos2> {
+        let pos = hand.pressed_at()?;
+        if !frame.is_editable() {
+            out.is_refused = true;
+            return None;
+        }
+        self.finish(frame, out);
+        Some(pos)
+    }
 }
 
 /// Background and title of a lane; a click on the title folds it away or opens it.
@@ -66,6 +83,9 @@ fn lane_title(ui: &Ui, frame: &RollFrame<'_>, lane: Rect, name: &str, is_open: b
     let at = pos2(title.left() + HALF_SPACE, title.center().y);
     painter.text(at, Align2::LEFT_CENTER, format!("{mark} {name}"), paint::small_font(), color);
     let clicked = response.clicked();
+    if clicked {
+        ui.ctx().request_repaint();
+    }
     response.on_hover_text(if is_open { "Fold it away" } else { "Open it" });
     clicked
 }

@@ -4,13 +4,13 @@
 //! The pedal of one part is worked on, that of the notes touched last; the others are faint.
 
 use egui::{
-    CornerRadius, CursorIcon, Key, Modifiers, Pos2, Rect, Role, Sense, Ui, WidgetInfo, pos2, vec2,
+    CornerRadius, CursorIcon, Modifiers, Pos2, Rect, Role, Sense, Ui, WidgetInfo, pos2, vec2,
 };
 
 use super::lane_title;
 use crate::editor::{PedalEdit, ScoreEdit};
 use crate::music::{PedalSpan, Tick};
-use crate::ui::piano_roll::pointer::Hand;
+use crate::ui::piano_roll::pointer::{Hand, is_cancelled};
 use crate::ui::piano_roll::{PianoRollEditor, RollFrame, RollResponse, text};
 use crate::ui::theme::{HALF_SPACE, Theme};
 
@@ -90,7 +90,6 @@ impl PianoRollEditor {
         let is_open = self.options.shows_pedal;
         if lane_title(ui, frame, lane, "Pedal", is_open) {
             self.options.shows_pedal ^= true;
-            ui.ctx().request_repaint();
         }
         if !is_open {
             return;
@@ -99,14 +98,8 @@ impl PianoRollEditor {
         let response = ui.interact(rect, frame.id.with("pedal"), Sense::click_and_drag());
         response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, "Sustain pedal"));
         let hand = Hand::over(ui, &response);
-        if let Some(pos) = hand.pressed_at() {
-            match frame.is_editable() {
-                true => {
-                    self.finish(frame, out);
-                    self.lanes.pedal = Some(self.pedal_press(ui, frame, pos, hand.modifiers));
-                }
-                false => out.is_refused = true,
-            }
+        if let Some(pos) = self.pressed_lane(frame, hand, out) {
+            self.lanes.pedal = Some(self.pedal_press(ui, frame, pos, hand.modifiers));
         }
         self.drag_pedal(ui, frame, hand, out);
         if response.double_clicked()
@@ -150,7 +143,7 @@ impl PianoRollEditor {
         out: &mut RollResponse,
     ) {
         let Some(drag) = self.lanes.pedal else { return };
-        if ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape)) {
+        if is_cancelled(ui) {
             self.lanes.pedal = None;
             return;
         }
@@ -180,7 +173,7 @@ impl PianoRollEditor {
 
     fn span_at(&self, frame: &RollFrame<'_>, pos: Pos2) -> Option<PedalSpan> {
         let part = self.pedal_part(frame);
-        let x = |tick: Tick| self.viewport.x_from_tick(f64::from(tick.0));
+        let x = |tick: Tick| self.viewport.x_of(tick);
         let is_hit = |span: &&PedalSpan| {
             span.part == part && x(span.start) - GRAB <= pos.x && pos.x <= x(span.end) + GRAB
         };
@@ -194,7 +187,7 @@ impl PianoRollEditor {
 
     /// The end at a point: the other end, then this one. The middle of a short stretch is no end.
     fn pedal_end_at(&self, span: PedalSpan, pos: Pos2) -> Option<(Tick, Tick)> {
-        let x = |tick: Tick| self.viewport.x_from_tick(f64::from(tick.0));
+        let x = |tick: Tick| self.viewport.x_of(tick);
         let (left, right) = (x(span.start), x(span.end));
         let inside = GRAB.min((right - left) / 4.0);
         if pos.x < left + inside {
@@ -213,7 +206,7 @@ impl PianoRollEditor {
         let (first, last) = self.viewport.ticks();
         let place = |span: &PedalSpan| {
             let x = |tick: Tick| {
-                let x = self.viewport.x_from_tick(f64::from(tick.0));
+                let x = self.viewport.x_of(tick);
                 // Numbers far outside lose their fractions.
                 x.clamp(rect.left() - 16.0, rect.right() + 16.0)
             };

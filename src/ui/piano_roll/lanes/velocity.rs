@@ -7,15 +7,14 @@
 use std::collections::BTreeMap;
 
 use egui::{
-    Align2, CursorIcon, DragValue, Key, Modifiers, Pos2, Rect, Role, Sense, Stroke, Ui, WidgetInfo,
-    pos2, vec2,
+    Align2, CursorIcon, DragValue, Pos2, Rect, Role, Sense, Stroke, Ui, WidgetInfo, pos2, vec2,
 };
 
 use super::lane_title;
-use crate::editor::{NoteKey, operations};
+use crate::editor::{NoteKey, Selection, operations};
 use crate::music::{Note, Velocity};
 use crate::ui::piano_roll::paint::{self, Quads};
-use crate::ui::piano_roll::pointer::Hand;
+use crate::ui::piano_roll::pointer::{Hand, is_cancelled};
 use crate::ui::piano_roll::{PianoRollEditor, RollFrame, RollResponse, text};
 use crate::ui::theme::{HALF_SPACE, ROW, Theme};
 
@@ -42,8 +41,8 @@ impl VelocityDrag {
         Self { from: at, last: at, is_line, drawn: BTreeMap::new() }
     }
 
-    /// The pointer went to a place. `reach` is in ticks.
-    fn draw_to(&mut self, to: Point, reach: f64, notes: &[Note], is_meant: impl Fn(&Note) -> bool) {
+    /// The pointer went to a place. `reach` is in ticks. Only selected notes are meant, if any are.
+    fn draw_to(&mut self, to: Point, reach: f64, notes: &[Note], selection: &Selection) {
         let from = if self.is_line { self.from } else { self.last };
         if self.is_line {
             self.drawn.clear();
@@ -52,8 +51,9 @@ impl VelocityDrag {
         let (left, right) = if from.0 <= to.0 { (from, to) } else { (to, from) };
         let first = notes.partition_point(|note| f64::from(note.start.0) < left.0 - reach);
         let end = notes.partition_point(|note| f64::from(note.start.0) <= right.0 + reach);
-        for (idx, note) in notes.iter().enumerate().take(end).skip(first) {
-            if is_meant(note) {
+        let near = selection.marked(notes[..end].iter().skip(first));
+        for (idx, (note, is_selected)) in (first..).zip(near) {
+            if is_selected || selection.is_empty() {
                 self.drawn.insert(idx, between(left, right, to, f64::from(note.start.0)));
             }
         }
@@ -85,7 +85,6 @@ impl PianoRollEditor {
         let is_open = self.options.shows_velocities;
         if lane_title(ui, frame, lane, "Velocity", is_open) {
             self.options.shows_velocities ^= true;
-            ui.ctx().request_repaint();
         }
         if !is_open {
             return;
@@ -94,15 +93,9 @@ impl PianoRollEditor {
         let response = ui.interact(rect, frame.id.with("velocities"), Sense::click_and_drag());
         response.widget_info(|| WidgetInfo::labeled(Role::Canvas, true, "Velocities"));
         let hand = Hand::over(ui, &response);
-        if let Some(pos) = hand.pressed_at() {
-            match frame.is_editable() {
-                true => {
-                    self.finish(frame, out);
-                    let point = self.velocity_point(rect, pos);
-                    self.lanes.velocity = Some(VelocityDrag::new(point, hand.modifiers.shift));
-                }
-                false => out.is_refused = true,
-            }
+        if let Some(pos) = self.pressed_lane(frame, hand, out) {
+            let point = self.velocity_point(rect, pos);
+            self.lanes.velocity = Some(VelocityDrag::new(point, hand.modifiers.shift));
         }
         self.draw_velocities(ui, frame, rect, hand, out);
         if response.hovered() && frame.is_editable() {
@@ -128,16 +121,14 @@ impl PianoRollEditor {
         let point = pos.map(|pos| self.velocity_point(rect, pos));
         let reach = f64::from(REACH) * self.viewport.ticks_per_point();
         let Some(drag) = &mut self.lanes.velocity else { return };
-        if ui.input_mut(|input| input.consume_key(Modifiers::NONE, Key::Escape)) {
+        if is_cancelled(ui) {
             self.lanes.velocity = None;
             return;
         }
         let selection = frame.view.selection;
-        let is_meant =
-            |note: &Note| selection.is_empty() || selection.contains(&NoteKey::from(note));
         let notes = frame.index.score().notes();
         if let Some(point) = point {
-            drag.draw_to(point, reach, notes, is_meant);
+            drag.draw_to(point, reach, notes, selection);
         }
         if is_down {
             return;
@@ -148,8 +139,7 @@ impl PianoRollEditor {
         let change = operations::set_velocities(frame.index.score(), selection, &drawn);
         if let Some(change) = change {
             // The selection says what is drawn on: drawing must not change it.
-            out.edit = Some(change.edit);
-            out.selection = Some(change.selection);
+            out.change(change);
             self.model = drawn.last().map(|(note, velocity)| Note { velocity: *velocity, ..*note });
         }
     }
@@ -193,13 +183,13 @@ impl PianoRollEditor {
         let to = notes.partition_point(|note| note.start.0 <= last);
         let drawn = self.lanes.velocity.as_ref().map(|drag| &drag.drawn);
         let mut on_top = Vec::new();
-        for (idx, note) in notes.iter().enumerate().take(to).skip(from) {
+        let seen = selection.marked(notes[..to].iter().skip(from));
+        for (idx, (note, is_selected)) in (from..).zip(seen) {
             let changed = drawn.and_then(|drawn| drawn.get(&idx)).copied();
             let velocity = changed.unwrap_or(note.velocity);
             let bar = self.bar(quads, rect, note, velocity);
-            let color = theme.velocity_color(velocity);
-            let is_strong = selection.is_empty() || selection.contains(&NoteKey::from(note));
-            match is_strong {
+            let color = theme.without_outline(theme.velocity_color(velocity));
+            match is_selected || selection.is_empty() {
                 true if selection.is_empty() && changed.is_none() => quads.add(bar, color),
                 true => on_top.push((bar, color)),
                 false => quads.add(bar, Theme::faint(color)),
@@ -213,7 +203,7 @@ impl PianoRollEditor {
     }
 
     fn bar(&self, quads: &Quads, rect: Rect, note: &Note, velocity: Velocity) -> Rect {
-        let x = self.viewport.x_from_tick(f64::from(note.start.0));
+        let x = self.viewport.x_of(note.start);
         let height = rect.height() * f32::from(velocity.number()) / 127.0;
         let min = pos2(x, rect.bottom() - height);
         quads.align_rect(Rect::from_min_max(min, pos2(x + BAR_WIDTH, rect.bottom())))
@@ -239,7 +229,8 @@ impl PianoRollEditor {
             let left = rect.left() + column as f32 * pixel;
             let top = rect.bottom() - rect.height() * f32::from(number) / 127.0;
             let bar = Rect::from_min_max(pos2(left, top), pos2(left + pixel, rect.bottom()));
-            quads.add(bar, theme.velocity_color(Velocity::saturating(i32::from(number))));
+            let color = theme.velocity_color(Velocity::saturating(i32::from(number)));
+            quads.add(bar, theme.without_outline(color));
         }
     }
 
@@ -261,7 +252,7 @@ impl PianoRollEditor {
         let (_, wanted) = self.velocity_point(rect, pos);
         let rank = |note: &&Note| {
             let is_selected = frame.view.selection.contains(&NoteKey::from(*note));
-            let middle = self.viewport.x_from_tick(f64::from(note.start.0)) + BAR_WIDTH / 2.0;
+            let middle = self.viewport.x_of(note.start) + BAR_WIDTH / 2.0;
             let beside =
                 (middle - pos.x).abs() + (f32::from(note.velocity.number()) - wanted).abs() * 0.05;
             (!is_selected, (beside * 100.0) as u32)
@@ -335,8 +326,7 @@ impl PianoRollEditor {
             let velocity = Velocity::saturating(i32::from(number));
             let change = operations::set_velocity(score, selection, velocity);
             if let Some(change) = change {
-                out.edit = Some(change.edit);
-                out.selection = Some(change.selection);
+                out.change(change);
             }
         }
         response.on_hover_text("Velocity of the selected notes, 1–127");
@@ -367,11 +357,12 @@ mod tests {
     fn a_fast_pointer_leaves_no_note_out() {
         let notes = notes();
         let mut drag = VelocityDrag::new((-5.0, 20.0), false);
-        drag.draw_to((-5.0, 20.0), 10.0, &notes, |_| true);
-        drag.draw_to((405.0, 102.0), 10.0, &notes, |_| true);
+        drag.draw_to((-5.0, 20.0), 10.0, &notes, &Selection::new());
+        drag.draw_to((405.0, 102.0), 10.0, &notes, &Selection::new());
         assert_eq!(drawn(&drag), [(0, 21), (1, 41), (2, 61), (3, 81), (4, 101)]);
         // Going back draws over.
-        drag.draw_to((205.0, 10.0), 1.0, &notes, |note| note.start != Tick(300));
+        let but_one = Selection::of(notes.iter().filter(|note| note.start != Tick(300)));
+        drag.draw_to((205.0, 10.0), 1.0, &notes, &but_one);
         assert_eq!(drawn(&drag)[3..], [(3, 81), (4, 100)]);
     }
 
@@ -379,8 +370,8 @@ mod tests {
     fn a_line_forgets_where_it_was_before() {
         let notes = notes();
         let mut drag = VelocityDrag::new((0.0, 1.0), true);
-        drag.draw_to((400.0, 127.0), 1.0, &notes, |_| true);
-        drag.draw_to((100.0, 51.0), 1.0, &notes, |_| true);
+        drag.draw_to((400.0, 127.0), 1.0, &notes, &Selection::new());
+        drag.draw_to((100.0, 51.0), 1.0, &notes, &Selection::new());
         assert_eq!(drawn(&drag), [(0, 1), (1, 51)]);
     }
 }

@@ -33,7 +33,7 @@ pub fn paint_back(
     quads.add(rect, theme.roll.background);
     add_rows(&mut quads, viewport, key, theme);
     add_lines(&mut quads, viewport, index, step, theme);
-    let end = quads.align(viewport.x_from_tick(f64::from(index.end().0))).max(rect.left());
+    let end = quads.align(viewport.x_of(index.end())).max(rect.left());
     if end < rect.right() {
         quads.add(Rect::from_min_max(pos2(end, rect.top()), rect.max), theme.roll.beyond_end);
     }
@@ -81,7 +81,7 @@ fn add_lines(
         .spaced(Tick(first), MIN_BAR * per_point)
         .take_while(|bar| bar.start.0 <= last)
         .collect();
-    let x = |tick: Tick| viewport.x_from_tick(f64::from(tick.0));
+    let x = |tick: Tick| viewport.x_of(tick);
     for bar in &bars {
         let beats_shown = f64::from(bar.ticks_per_beat) >= MIN_BEAT * per_point;
         if beats_shown {
@@ -129,6 +129,6 @@ fn add_grid(
     let next = |line: &Tick| Some(step.line_after(*line, index.bars(), ticks_per_quarter));
     let end = bar.end.0.min(last.saturating_add(1));
     for line in std::iter::successors(Some(from), next).take_while(|line| line.0 < end) {
-        quads.vline(viewport.x_from_tick(f64::from(line.0)), viewport.rect(), theme.roll.grid_line);
+        quads.vline(viewport.x_of(line), viewport.rect(), theme.roll.grid_line);
     }
 }

@@ -81,10 +81,6 @@ impl Quads {
         self.add(Rect::from_min_max(ends.0, ends.1), color);
     }
 
-    pub fn into_mesh(self) -> Mesh {
-        self.mesh
-    }
-
     pub fn paint(self, painter: &Painter) {
         if !self.mesh.is_empty() {
             painter.add(self.mesh);

@@ -2,7 +2,7 @@
 
 use std::ops::RangeInclusive;
 
-use egui::{Align2, Color32, Painter, Rect, pos2, vec2};
+use egui::{Align2, Color32, Painter, Rangef, Rect, pos2, vec2};
 
 use super::{Quads, small_font};
 use crate::editor::Selection;
@@ -89,17 +89,18 @@ fn paint_summary(
     let score = index.score();
     let is_all_selected = layers.selection.len() == score.notes().len();
     let per_pixel = viewport.ticks_per_point() * f64::from(mesh.quads.pixel());
-    let summary = index.summary(per_pixel * 2.0);
+    let summary = index.summary(per_pixel * 3.0);
     for pitch in viewport.seen_rows() {
+        let row = mesh.row(pitch.number());
         for run in summary.between(pitch.number(), first, last) {
             let color = match is_all_selected {
                 true if layers.selected_are_ghosts => {
                     Theme::faint(mesh.color(run.velocity, run.part))
                 }
                 true => mesh.theme.roll.selection,
-                false => mesh.color(run.velocity, run.part),
+                false => mesh.theme.without_outline(mesh.color(run.velocity, run.part)),
             };
-            mesh.add_run(run, color);
+            mesh.add_run(run, row, color);
         }
     }
     mesh.start_layer();
@@ -164,24 +165,26 @@ impl<'a> NoteMesh<'a> {
     fn color(&self, velocity: Velocity, part: u8) -> Color32 {
         match self.parts.get(usize::from(part)) {
             None => self.colors[usize::from(velocity.number())],
-            Some(color) => {
-                let strength = 0.45 + 0.55 * f32::from(velocity.number()) / 127.0;
-                self.theme.roll.background.lerp_to_gamma(*color, strength)
-            }
+            Some(color) => self.theme.part_velocity_color(*color, velocity),
         }
     }
 
-    fn add_run(&mut self, run: &Run, color: Color32) {
+    /// The upper and the lower edge of a row, with a gap to the row above.
+    fn row(&self, pitch: u8) -> Rangef {
+        let pixel = self.quads.pixel();
+        let top = self.quads.align(self.viewport.y_from_pitch(pitch)) + pixel;
+        Rangef::new(top, (top + self.viewport.row_height() - pixel).max(top + pixel))
+    }
+
+    fn add_run(&mut self, run: &Run, row: Rangef, color: Color32) {
         let (pixel, view) = (self.quads.pixel(), self.viewport.rect());
         let x = |tick: u32| {
             let x = self.viewport.x_from_tick(f64::from(tick));
             self.quads.align(x.clamp(view.left() - 16.0, view.right() + 16.0))
         };
-        let top = self.quads.align(self.viewport.y_from_pitch(run.pitch)) + pixel;
-        let bottom = (top + self.viewport.row_height() - pixel).max(top + pixel);
         let left = x(run.start);
         let right = x(run.end).max(left + pixel);
-        self.quads.add(Rect::from_min_max(pos2(left, top), pos2(right, bottom)), color);
+        self.quads.add(Rect::from_x_y_ranges(left..=right, row), color);
     }
 
     fn add(&mut self, note: &Note, dress: Dress) {
@@ -223,11 +226,14 @@ impl<'a> NoteMesh<'a> {
         match dress {
             Dress::Ghost => self.quads.add(rect, Theme::faint(color)),
             Dress::Selected if is_small => self.quads.add(rect, self.theme.roll.selection),
-            _ if is_small => self.quads.add(rect, color),
+            _ if is_small => self.quads.add(rect, self.theme.without_outline(color)),
             Dress::Selected => {
-                // A bright rim around a dark line: it stands out against any velocity.
+                // A rim around a line against it stands out from any velocity; it is two pixels
+                // wide where there is room.
+                let rim = if rect.height() >= 9.0 * pixel { pixel } else { 0.0 };
+                let (gap, inside) = (rect.shrink(rim), inside.shrink(rim));
                 self.add_soft(rect.expand(pixel), self.theme.roll.selection);
-                self.quads.add(rect, dark);
+                self.quads.add(gap, self.theme.roll.selection_gap);
                 self.quads.add_shaded(inside, light, color);
             }
             Dress::Plain | Dress::Hovered => {

@@ -35,7 +35,7 @@ pub fn paint_ruler(
     quads.add(rect, theme.roll.ruler);
     let (first, last) = viewport.ticks();
     let per_point = viewport.ticks_per_point();
-    let x = |tick: Tick| viewport.x_from_tick(f64::from(tick.0));
+    let x = |tick: Tick| viewport.x_of(tick);
     let bars = |min_points: f64| {
         index
             .bars()
@@ -75,7 +75,7 @@ pub fn paint_ruler(
 /// A stretch of time, inside the ruler.
 fn stretch(rect: Rect, viewport: &Viewport, range: (Tick, Tick)) -> Rect {
     let x = |tick: Tick| {
-        let x = viewport.x_from_tick(f64::from(tick.0));
+        let x = viewport.x_of(tick);
         x.clamp(rect.left() - 8.0, rect.right() + 8.0)
     };
     Rect::from_x_y_ranges(x(range.0)..=x(range.1), rect.y_range())
@@ -107,7 +107,7 @@ fn add_beats(
         f64::from(bar.ticks_per_beat) >= MIN_NUMBERED_BEAT * viewport.ticks_per_point();
     let short = rect.with_min_y(rect.bottom() - rect.height() * 0.2);
     for (idx, beat) in bar.beats().enumerate().skip(1) {
-        let x = viewport.x_from_tick(f64::from(beat.0));
+        let x = viewport.x_of(beat);
         quads.vline(x, short, theme.roll.bar_line);
         if is_numbered {
             labels.push((x, format!("{}.{}", bar.number, idx + 1), 0.75));
