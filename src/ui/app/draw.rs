@@ -296,6 +296,8 @@ mod tests {
     #[test]
     fn messages_come_where_one_does_not_work_and_stay_there() {
         let mut window = Window::open();
+        // Large enough that the corners lie apart.
+        window.harness.set_size(vec2(1600.0, 900.0));
         window.harness.run_steps(3);
         window.app().state.notices.shown.clear();
         window.harness.run_steps(2);
