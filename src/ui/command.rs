@@ -4,7 +4,7 @@
 use egui::{Key, KeyboardShortcut, Modifiers};
 
 use super::state::{Shown, State};
-use super::widgets::uncapitalized;
+use super::words::uncapitalized;
 
 /// A command without arguments. What needs one (a file, a take) is an action instead.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -487,7 +487,7 @@ impl Command {
 
     /// Why it can't be done now, in words; `Ok` if it can.
     pub fn enabled(self, state: &State) -> Result<(), &'static str> {
-        let training = state.training.job.is_some() || state.training.is_waiting_for_library;
+        let training = state.training.is_busy();
         let ok = |can: bool, why: &'static str| if can { Ok(()) } else { Err(why) };
         let has_notes = !state.shown_score().notes().is_empty();
         let score = state.document.history.score();
@@ -513,8 +513,8 @@ impl Command {
                 ok(state.export.is_none(), "A sound file is being written already")?;
                 ok(has_notes, "There are no notes")
             }
-            Self::Compose => ok(!is_composing(state), "Something is being composed already"),
-            Self::StopComposing => ok(is_composing(state), "Nothing is being composed"),
+            Self::Compose => ok(!state.composing.is_busy(), "Something is being composed already"),
+            Self::StopComposing => ok(state.composing.is_busy(), "Nothing is being composed"),
             Self::NextTake | Self::PreviousTake | Self::PlayAllTakes => {
                 ok(!state.takes.list.is_empty(), "There are no takes yet: press Compose")
             }
@@ -599,10 +599,6 @@ impl Command {
         }
         found
     }
-}
-
-fn is_composing(state: &State) -> bool {
-    state.composing.live.is_some() || state.composing.is_waiting_for_model
 }
 
 #[cfg(test)]

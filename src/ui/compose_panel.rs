@@ -75,6 +75,10 @@ fn model_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
     {
         hint(ui, "It can compose when its first epoch is done. Press Train at the left");
     }
+    let loaded = composing.loaded(&state.preferences.compose.model);
+    for note in loaded.into_iter().flat_map(|loaded| &loaded.notes) {
+        problem(ui, note);
+    }
 }
 
 fn strategy_ui(ui: &mut Ui, form: &mut ComposeForm) {
@@ -187,7 +191,7 @@ fn prime_ui(ui: &mut Ui, form: &mut ComposeForm, state: &State, actions: &mut Ac
             prime_secs(ui, form, "How much of its opening is given, in seconds");
         }
         PrimeKind::Score => {
-            let at = super::state::minutes_seconds(state.score_playhead_secs());
+            let at = super::words::minutes_seconds(state.score_playhead_secs());
             hint(ui, format!("Goes on from {at}; Use at the playhead puts it there"))
                 .on_hover_text(SCORE_SO_FAR);
         }
@@ -326,6 +330,8 @@ fn button_ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
     let Some(live) = &state.composing.live else {
         if state.composing.is_waiting_for_model {
             hint(ui, "Waiting for the model…");
+        } else if state.composing.is_starting {
+            hint(ui, "Keeping your unsaved work first…");
         }
         let keys = Command::Compose.shortcut().map(|it| ui.ctx().format_shortcut(&it));
         let tooltip = format!("{}  ({})", Command::Compose.tooltip(), keys.unwrap_or_default());

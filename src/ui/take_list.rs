@@ -5,9 +5,10 @@ use egui::{Align, Button, Layout, RichText, TextEdit, Ui, Vec2};
 use super::action::{Actions, AppAction, TakeAction};
 use super::command::Command;
 use super::roll_header::use_menu;
-use super::state::{Shown, State, TakeEntry, minutes_seconds};
+use super::state::{Shown, State, TakeEntry};
 use super::theme::{ROW, SPACE, Theme};
 use super::widgets::{command_button, hint, short, title};
+use super::words::minutes_seconds;
 use crate::model::{Strategy, WeightFormat};
 
 pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) {

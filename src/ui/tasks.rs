@@ -16,10 +16,11 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::dialogs::Picked;
 use super::sessions::Unfinished;
-use super::state::{Coverage, LiveCurve, ModelChoice, ProjectView, TakeEntry};
+use super::state::{Coverage, LiveCurve, LoadedModel, ModelChoice, ProjectView, TakeEntry};
 use crate::audio::Font;
-use crate::model::{Model, Run};
+use crate::model::{Run, TrainSummary};
 use crate::music::{Key, Score};
+use crate::studio::JobId;
 
 /// What came of a task.
 pub enum Answer {
@@ -40,13 +41,31 @@ pub enum Answer {
     },
     ModelLoaded {
         choice: ModelChoice,
-        result: Result<Model, String>,
+        result: Result<LoadedModel, String>,
     },
     RunsListed(Vec<Run>),
     /// The SoundFonts of this system.
     FontsFound(Vec<PathBuf>),
-    /// A run that is to be resumed.
-    RunRead(Result<Run, String>),
+    /// A run that is to be resumed, and the first of its files that isn't there any more.
+    RunRead(Result<(Run, Option<PathBuf>), String>),
+    /// A new run has a folder of its own.
+    RunDirMade {
+        /// Which of the starts it is that were asked for.
+        number: u64,
+        run_dir: PathBuf,
+    },
+    /// A run came to its end and was looked for: one that learned nothing leaves no folder.
+    RunEnded {
+        job: JobId,
+        is_kept: bool,
+        result: Result<TrainSummary, String>,
+    },
+    /// What was dropped on the window was looked at.
+    Dropped {
+        paths: Vec<PathBuf>,
+        /// It is one file, to be opened; otherwise it is learned from.
+        is_one_file: bool,
+    },
     /// What was kept of a run's single steps.
     StepsRead {
         run_dir: PathBuf,
@@ -77,7 +96,11 @@ pub enum Answer {
         result: Result<Opened, String>,
     },
     /// Unsaved work is on the disk, or not.
-    Kept(Result<(), String>),
+    Kept {
+        /// Which of the writes it is that were begun.
+        write: u64,
+        result: Result<(), String>,
+    },
     ProjectSaved {
         path: PathBuf,
         score: Arc<Score>,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::App;
+use super::risk::Risk;
 use crate::assets;
 use crate::editor::{Project, ScoreEdit};
 use crate::music::{Score, smf};
@@ -36,7 +37,7 @@ impl App {
     /// one is answered.
     pub(super) fn replace_score(&mut self, ctx: &egui::Context, with: Question) {
         if self.state.document.is_unsaved() {
-            self.keep_before_risk();
+            self.keep_now();
             self.state.question = Some(with);
         } else {
             self.state.question = None;
@@ -123,10 +124,33 @@ impl App {
         }
     }
 
-    /// Reads a score on another thread; [`Self::opened`] follows.
+    /// The score that was read, if it is still wanted. One that can't be read is told of; edits
+    /// made since it was asked for are asked about.
+    pub(super) fn wanted_score(
+        &mut self,
+        number: u64,
+        result: Result<Opened, String>,
+        ask_again: impl FnOnce() -> Question,
+    ) -> Option<Opened> {
+        match result {
+            Err(error) => self.alert(error),
+            Ok(_) if !self.is_expected(number) => {}
+            Ok(_) if self.has_edited_meanwhile() => self.state.question = Some(ask_again()),
+            Ok(opened) => return Some(opened),
+        }
+        None
+    }
+
+    /// Reads a score once what is here is kept; [`Self::opened`] follows.
     pub(super) fn read_score(&mut self, path: PathBuf) {
-        let path = whole(path);
-        let number = self.expect_score();
+        let (number, path) = (self.expect_score(), whole(path));
+        self.risk(Risk::Read { number, path });
+    }
+
+    pub(super) fn begin_reading(&mut self, number: u64, path: PathBuf) {
+        if !self.is_expected(number) {
+            return;
+        }
         self.tasks.spawn("opening a file", move || {
             let result = read_any(&path);
             // A file system may take its time to answer this too.
@@ -145,18 +169,8 @@ impl App {
         if is_missing {
             self.state.preferences.recent.retain(|other| *other != path);
         }
-        let opened = match result {
-            Ok(opened) => opened,
-            Err(error) => return self.alert(error),
-        };
-        if !self.is_expected(number) {
-            return;
-        }
-        if self.has_edited_meanwhile() {
-            self.state.question = Some(Question::Open(path));
-            return;
-        }
-        let mut opened = opened;
+        let ask_again = || Question::Open(path.clone());
+        let Some(mut opened) = self.wanted_score(number, result, ask_again) else { return };
         if opened.score.title.is_empty() {
             let stem = path.file_stem().unwrap_or_default();
             opened.score.title = stem.to_string_lossy().into_owned();
@@ -328,13 +342,25 @@ impl App {
 
     /// Files and folders that were dropped: a folder is learned from, as are several files; one
     /// file is opened.
-    pub(super) fn dropped(&mut self, ctx: &egui::Context, paths: Vec<PathBuf>) {
-        match paths.as_slice() {
-            [path] if !path.is_dir() => {
+    pub(super) fn dropped(&mut self, paths: Vec<PathBuf>) {
+        self.tasks.spawn("looking at what was dropped", move || {
+            let is_one_file = matches!(paths.as_slice(), [path] if !path.is_dir());
+            Answer::Dropped { paths, is_one_file }
+        });
+    }
+
+    pub(super) fn take_dropped(
+        &mut self,
+        ctx: &egui::Context,
+        paths: Vec<PathBuf>,
+        is_one_file: bool,
+    ) {
+        match paths.first() {
+            Some(path) if is_one_file => {
                 self.document_action(ctx, DocumentAction::Open(path.clone()));
             }
-            [] => {}
-            _ => self.learn_from(paths),
+            Some(_) => self.learn_from(paths),
+            None => {}
         }
     }
 

@@ -1,16 +1,18 @@
 //! The Notes menu: what is done to the chosen notes, and what goes through the clipboard.
 
+use std::sync::Arc;
+
 use egui::{Context, Event, ViewportCommand};
 
 use super::App;
 use crate::editor::operations::{self, Quantize};
 use crate::editor::{Change, Clipboard, Selection};
-use crate::music::{Score, Tick};
+use crate::music::{Note, Score, Tick};
 use crate::ui::action::{Actions, AppAction, DocumentAction};
 use crate::ui::command::Command;
 use crate::ui::edit_dialogs::{self, EditDialog};
 use crate::ui::piano_roll::chord_at;
-use crate::ui::state::Shown;
+use crate::ui::state::{EditForm, Shown};
 use crate::ui::widgets::counted;
 
 /// Frames that the system's clipboard may take to answer.
@@ -202,7 +204,12 @@ impl App {
     /// Lets the chosen notes that begin with the first of them sound together.
     fn hear_selection(&self) {
         let document = &self.state.document;
-        let mut notes = document.selection.notes(document.history.score()).peekable();
+        self.hear(document.selection.notes(document.history.score()));
+    }
+
+    /// Lets those of these notes that begin with the first sound together.
+    fn hear<'a>(&self, notes: impl Iterator<Item = &'a Note>) {
+        let mut notes = notes.peekable();
         let Some(first) = notes.peek().map(|note| note.start) else { return };
         self.audition(&chord_at(notes, first).collect::<Vec<_>>());
     }
@@ -223,32 +230,132 @@ impl App {
         if dialog == EditDialog::Quantize {
             form.quantize_step = self.roll.step_in_view();
         }
-        self.edit_dialog = Some((dialog, form));
+        self.edit_dialog = Some(OpenDialog { dialog, form, proposed: None });
     }
 
     pub(super) fn edit_dialog_ui(&mut self, ctx: &Context, actions: &mut Actions) {
-        let Some((dialog, form)) = &mut self.edit_dialog else { return };
-        let (dialog, scale) = (*dialog, self.state.edit_scale());
-        match edit_dialogs::ui(ctx, dialog, form, scale) {
-            edit_dialogs::Answer::Open => return,
+        let scale = self.state.edit_scale();
+        let Some(OpenDialog { dialog, form, .. }) = &mut self.edit_dialog else { return };
+        match edit_dialogs::ui(ctx, *dialog, form, scale) {
+            edit_dialogs::Answer::Open => return self.propose(ctx),
             edit_dialogs::Answer::Cancelled => {}
             edit_dialogs::Answer::Applied => {
                 self.state.preferences.edits = form.clone();
-                actions.push(AppAction::ApplyEdit(dialog));
+                actions.push(AppAction::ApplyEdit(*dialog));
             }
         }
         self.edit_dialog = None;
+        self.roll.proposed = None;
+    }
+
+    /// Shows, and where it can be told by ear lets hear, what the open dialog would do.
+    fn propose(&mut self, ctx: &Context) {
+        let scale = self.state.edit_scale();
+        let Some(OpenDialog { dialog, form, proposed }) = &mut self.edit_dialog else { return };
+        let document = &self.state.document;
+        let (score, selection) = (document.history.score(), &document.selection);
+        let is_shown =
+            |(shown, of): &(EditForm, Arc<Score>)| shown == form && Arc::ptr_eq(of, score);
+        if proposed.as_ref().is_some_and(is_shown) {
+            return;
+        }
+        let is_heard = proposed.is_some() && dialog.is_heard();
+        *proposed = Some((form.clone(), Arc::clone(score)));
+        let change = dialog.change(form, score, selection, scale);
+        // What can't be done is said when it is applied.
+        let after = change.and_then(|change| Some((change.edit.apply(score).ok()?, change)));
+        let notes = after
+            .map(|(after, change)| change.selection.notes(&after).copied().collect::<Vec<Note>>());
+        if is_heard && let Some(notes) = &notes {
+            self.hear(notes.iter());
+        }
+        self.roll.proposed = notes;
+        ctx.request_repaint();
     }
 
     /// Does what the form of a dialog says.
     pub(super) fn apply_edit(&mut self, dialog: EditDialog) {
         let (form, scale) = (self.state.preferences.edits.clone(), self.state.edit_scale());
         let change = |score: &Score, chosen: &Selection| dialog.change(&form, score, chosen, scale);
-        match dialog {
-            EditDialog::Transpose | EditDialog::SetVelocity => {
-                self.operate_and_hear(dialog.command(), change);
-            }
-            _ => self.operate(dialog.command(), change),
+        match dialog.is_heard() {
+            true => self.operate_and_hear(dialog.command(), change),
+            false => self.operate(dialog.command(), change),
         }
+    }
+}
+
+/// A dialog of the Notes menu that is open.
+pub(super) struct OpenDialog {
+    dialog: EditDialog,
+    form: EditForm,
+    /// What is set in the form, and the score, that the roll shows the outcome of.
+    proposed: Option<(EditForm, Arc<Score>)>,
+}
+
+#[cfg(test)]
+mod tests {
+    use egui::accesskit::Role;
+    use egui::{Key, Modifiers, vec2};
+    use egui_kittest::kittest::Queryable as _;
+
+    use super::super::tests::Window;
+    use super::*;
+
+    fn pitches(notes: &[Note]) -> Vec<u8> {
+        notes.iter().map(|note| note.pitch.number()).collect()
+    }
+
+    fn key(window: &mut Window, modifiers: Modifiers, key: Key) {
+        window.harness.key_press_modifiers(modifiers, key);
+        window.harness.run_steps(4);
+    }
+
+    #[test]
+    fn a_dialog_shows_what_it_would_do_and_leaves_nothing_behind() {
+        let mut window = Window::open();
+        window.harness.run_steps(2);
+        let before = Arc::clone(window.app().state.document.history.score());
+        key(&mut window, Modifiers::COMMAND, Key::A);
+        key(&mut window, Modifiers::SHIFT, Key::T);
+        let shown = |window: &mut Window| {
+            window.app().roll.proposed.as_deref().map(|notes| pitches(notes)[0])
+        };
+        let first = before.notes()[0].pitch.number();
+        assert_eq!(shown(&mut window), Some(first + 12), "an octave, as it is set at first");
+
+        // Dragged to the left, while the text is selected.
+        let field = window.harness.get_by_role_and_label(Role::SpinButton, "Up by").rect();
+        window.harness.hover_at(field.center());
+        window.harness.step();
+        window.harness.drag_at(field.center());
+        window.harness.step();
+        for step in 1..=20 {
+            window.harness.hover_at(field.center() - vec2(4.0 * step as f32, 0.0));
+            window.harness.step();
+        }
+        window.harness.drop_at(field.center() - vec2(80.0, 0.0));
+        window.harness.run_steps(3);
+        let by = window.app().edit_dialog.as_ref().unwrap().form.transpose;
+        assert!((0..10).contains(&by), "{by}");
+        assert_eq!(shown(&mut window).map(i32::from), Some(i32::from(first) + by));
+        // What is written after a drag takes the place of the number.
+        window.harness.event(Event::Text("-3".to_owned()));
+        window.harness.run_steps(3);
+        assert_eq!(shown(&mut window), Some(first - 3));
+
+        key(&mut window, Modifiers::NONE, Key::Escape);
+        let document = &window.app().state.document;
+        assert!(Arc::ptr_eq(document.history.score(), &before) && !document.is_unsaved());
+        assert!(window.app().roll.proposed.is_none());
+
+        key(&mut window, Modifiers::SHIFT, Key::T);
+        window.harness.event(Event::Text("5".to_owned()));
+        window.harness.run_steps(3);
+        let proposed = window.app().roll.proposed.clone().unwrap();
+        key(&mut window, Modifiers::NONE, Key::Enter);
+        assert!(window.app().roll.proposed.is_none());
+        assert_eq!(window.app().state.document.history.score().notes(), proposed);
+        key(&mut window, Modifiers::COMMAND, Key::Z);
+        assert_eq!(window.app().state.document.history.score().notes(), before.notes());
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::App;
+use super::risk::Risk;
 use crate::audio::{Font, FontSource, RenderReport, RenderSettings};
 use crate::cancel::CancelToken;
 use crate::cuda_libraries;
@@ -42,9 +43,8 @@ impl App {
                 self.state.composing.prime_score = None;
             }
             Purpose::SoundFont => {
-                self.keep_before_risk();
-                self.player.load_font(FontSource::File(path.clone()));
-                self.asked_font = Some(path);
+                self.asked_font = Some(path.clone());
+                self.risk(Risk::LoadFont(FontSource::File(path)));
             }
             Purpose::SaveProject => self.save_to(path),
             Purpose::ExportMidi => self.export_midi(Arc::clone(self.state.shown_score()), path),
@@ -77,9 +77,9 @@ impl App {
             _ => document.source.as_ref(),
         };
         let beside = beside.and_then(|path| path.parent()).filter(|folder| folder.is_absolute());
-        let folder = beside.map(Path::to_owned);
-        let folder = folder.or_else(|| self.state.preferences.folders.of(purpose));
-        Suggestion { folder, name: self.suggested_name(purpose) }
+        let last = self.state.preferences.folders.of(purpose);
+        let folders = beside.into_iter().chain(last).map(Path::to_owned).collect();
+        Suggestion { folders, name: self.suggested_name(purpose) }
     }
 
     fn suggested_name(&self, purpose: Purpose) -> String {
@@ -104,15 +104,18 @@ impl App {
     }
 
     fn export_midi(&mut self, score: Arc<Score>, out: PathBuf) {
-        self.keep_before_risk();
+        // The same thread writes both, this one first.
+        self.keep_now();
         self.tasks.write("exporting MIDI", move || written(&out, &smf::write(&score)));
     }
 
-    /// The piano is loaded first, on another thread; the studio renders.
     fn export_wav(&mut self, score: Arc<Score>, out: PathBuf) {
-        self.keep_before_risk();
-        let then = WavExport { score, out };
         self.state.export = Some(0.0);
+        self.risk(Risk::WriteSound(WavExport { score, out }));
+    }
+
+    /// The piano is loaded first, on another thread; the studio renders.
+    pub(super) fn begin_export(&mut self, then: WavExport) {
         if let Some(font) = self.export_font.clone() {
             return self.font_loaded(Ok(font), then);
         }
@@ -128,6 +131,8 @@ impl App {
 
     pub(super) fn font_loaded(&mut self, result: Result<Font, String>, then: WavExport) {
         match result {
+            // It was stopped before it had begun.
+            _ if self.state.export.is_none() || self.render_job.is_some() => {}
             Ok(font) => {
                 self.export_font = Some(font.clone());
                 let WavExport { score, out } = then;
@@ -156,9 +161,19 @@ impl App {
     }
 
     pub(super) fn cancel_export(&mut self) {
-        if let Some(job) = self.render_job {
-            self.studio.cancel(job);
+        match self.render_job {
+            Some(job) => self.studio.cancel(job),
+            None => {
+                self.forget_risks(|risk| matches!(risk, Risk::WriteSound(_)));
+                self.sound_not_written();
+            }
         }
+    }
+
+    pub(super) fn sound_not_written(&mut self) {
+        self.state.export = None;
+        self.render_job = None;
+        self.state.notices.note("The sound file was not written");
     }
 
     fn export_csv(&mut self, out: PathBuf) {

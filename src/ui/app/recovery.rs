@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::App;
+use super::risk::Risk;
 use crate::music::Score;
 use crate::ui::action::{Choice, UnfinishedAction};
 use crate::ui::sessions::{self, About, Session, Unfinished};
@@ -30,7 +31,9 @@ pub(super) struct Recovery {
     behind_since: Option<f64>,
     /// The score that was last given to be written.
     written: Option<Arc<Score>>,
-    is_writing: bool,
+    /// How many writes were begun, and how many of them have come to their end.
+    n_begun: u64,
+    n_ended: u64,
     /// There is, or soon will be, a folder with work of this window.
     has_session: bool,
 }
@@ -43,7 +46,8 @@ impl Recovery {
             place: Place::default(),
             behind_since: None,
             written: None,
-            is_writing: false,
+            n_begun: 0,
+            n_ended: 0,
             has_session: false,
         }
     }
@@ -52,13 +56,13 @@ impl Recovery {
     fn wait_secs(&self) -> f64 {
         self.interval.as_secs_f64() / 2.0
     }
+
+    fn is_writing(&self) -> bool {
+        self.n_ended < self.n_begun
+    }
 }
 
 impl App {
-    /// How long something that might end the program waits for the work to be on the disk: as
-    /// long as nobody takes for a stop.
-    const PATIENCE: Duration = Duration::from_millis(300);
-
     /// Looks at the start for work that other windows left behind.
     pub(super) fn look_for_unfinished(&self) {
         let (data_dir, root) = (self.data_dir.clone(), self.recovery.root.clone());
@@ -70,7 +74,6 @@ impl App {
 
     pub(super) fn unfinished_found(&mut self, found: Vec<Unfinished>) {
         self.state.unfinished = found;
-        self.state.unfinished_found_secs = self.now_secs();
         if !self.state.unfinished.is_empty() && self.state.question.is_none() {
             self.state.question = Some(Question::Recover);
         }
@@ -104,11 +107,16 @@ impl App {
         Some(self.state.unfinished.remove(idx))
     }
 
-    /// Reads the work on another thread; [`Self::restored`] follows.
+    /// Reads the work once what is here is kept; [`Self::restored`] follows.
     pub(super) fn restore(&mut self, name: String) {
-        let Some(found) = self.state.unfinished.iter().find(|it| it.name() == name) else { return };
-        let read = found.session.reader();
         let number = self.expect_score();
+        self.risk(Risk::Restore { number, name });
+    }
+
+    pub(super) fn begin_restoring(&mut self, number: u64, name: String) {
+        let found = self.state.unfinished.iter().find(|it| it.name() == name);
+        let Some(found) = found.filter(|_| self.is_expected(number)) else { return };
+        let read = found.session.reader();
         self.tasks.spawn("restoring unsaved work", move || {
             let result = read().map(Opened::from).map_err(|error| error.to_string());
             Answer::Restored { number, name, result }
@@ -117,17 +125,8 @@ impl App {
 
     /// The work is in the window again, and its folder is now this window's own.
     pub(super) fn restored(&mut self, number: u64, name: &str, result: Result<Opened, String>) {
-        let opened = match result {
-            Ok(opened) => opened,
-            Err(error) => return self.alert(error),
-        };
-        if !self.is_expected(number) {
-            return;
-        }
-        if self.has_edited_meanwhile() {
-            self.state.question = Some(Question::Restore(name.to_owned()));
-            return;
-        }
+        let ask_again = || Question::Restore(name.to_owned());
+        let Some(opened) = self.wanted_score(number, result, ask_again) else { return };
         let Some(found) = self.take_unfinished(name) else { return };
         let path = opened.view.path.clone();
         self.forget_recovery();
@@ -170,37 +169,38 @@ impl App {
         let left = self.recovery.wait_secs() - (now - since);
         if left > 0.0 {
             ctx.request_repaint_after_secs(left as f32);
-        } else if !self.recovery.is_writing {
+        } else if !self.recovery.is_writing() {
             // Otherwise the answer of the one that is writing wakes the window.
-            self.write_recovery(|| {});
+            self.write_recovery();
         }
     }
 
-    /// Keeps the work before something that might end the program, and waits a moment for it.
-    pub(super) fn keep_before_risk(&mut self) {
+    /// Has unsaved work written at once. Returns the write that must end before all of it is on
+    /// the disk; `None` if it is there.
+    pub(super) fn keep_now(&mut self) -> Option<u64> {
+        if !self.state.document.is_unsaved() {
+            return None;
+        }
         let score = self.state.document.history.score();
-        let is_written = |written: &Arc<Score>| Arc::ptr_eq(written, score);
-        let is_kept =
-            self.recovery.written.as_ref().is_some_and(is_written) && !self.recovery.is_writing;
-        if !self.state.document.is_unsaved() || is_kept {
-            return;
+        if !self.recovery.written.as_ref().is_some_and(|written| Arc::ptr_eq(written, score)) {
+            self.write_recovery();
         }
-        let (done, is_done) = crossbeam_channel::bounded(1);
-        self.write_recovery(move || {
-            // Nobody waits any more if it took too long.
-            let _unheard = done.send(());
-        });
-        if is_done.recv_timeout(Self::PATIENCE).is_err() {
-            tracing::warn!("unsaved work is still being written");
-        }
+        self.recovery.is_writing().then_some(self.recovery.n_begun)
     }
 
-    fn write_recovery(&mut self, then: impl FnOnce() + Send + 'static) {
+    /// Whether nothing is being written against a crash.
+    #[cfg(test)]
+    pub(super) fn keeps_nothing(&self) -> bool {
+        !self.recovery.is_writing()
+    }
+
+    fn write_recovery(&mut self) {
         let recovery = &mut self.recovery;
         recovery.written = Some(Arc::clone(self.state.document.history.score()));
         recovery.behind_since = None;
-        recovery.is_writing = true;
+        recovery.n_begun += 1;
         recovery.has_session = true;
+        let write = recovery.n_begun;
         let (place, root) = (Arc::clone(&recovery.place), recovery.root.clone());
         let (now, project) = ((self.clock)(), self.project());
         let document = &self.state.document;
@@ -214,25 +214,29 @@ impl App {
             let result = kept_in(&mut place, &root, now).and_then(|session| {
                 session.keep(&project(), &about).map_err(|error| error.to_string())
             });
-            then();
-            Answer::Kept(result)
+            Answer::Kept { write, result }
         });
     }
 
     /// A write that broke must not hold up all that follow it.
     pub(super) fn write_broke(&mut self) {
-        self.recovery.is_writing = false;
         self.recovery.written = None;
+        self.write_ended(self.recovery.n_begun);
     }
 
-    pub(super) fn kept(&mut self, result: Result<(), String>) {
-        self.recovery.is_writing = false;
+    pub(super) fn kept(&mut self, write: u64, result: Result<(), String>) {
         if let Err(error) = result {
             // It is tried again, as if it had just been changed.
             self.recovery.written = None;
             let words = format!("Unsaved work can't be kept against a crash: {error}");
             self.state.notices.error(words);
         }
+        self.write_ended(write);
+    }
+
+    fn write_ended(&mut self, write: u64) {
+        self.recovery.n_ended = self.recovery.n_ended.max(write);
+        self.dare_after(write);
     }
 
     fn forget_recovery(&mut self) {
@@ -249,7 +253,8 @@ impl App {
     }
 
     /// The window closes. What the user was asked about and did not want goes; a window that is
-    /// closed from outside keeps its work.
+    /// closed from outside keeps its work: what is to be written is written before the program
+    /// ends.
     pub(super) fn finish(&mut self) {
         if self.state.training.job.is_some() {
             self.keep_steps();
@@ -257,7 +262,7 @@ impl App {
         if self.is_closing || !self.state.document.is_unsaved() {
             self.forget_recovery();
         } else {
-            self.keep_before_risk();
+            self.keep_now();
         }
     }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::App;
+use super::risk::Risk;
 use crate::audio::FontSource;
 use crate::music::{Key, Pitch, Score, Tick, Velocity};
 use crate::ui::action::SoundAction;
@@ -223,9 +224,8 @@ impl App {
     }
 
     pub(super) fn use_built_in_piano(&mut self) {
-        self.keep_before_risk();
         self.state.preferences.font = None;
         self.export_font = None;
-        self.player.load_font(FontSource::BuiltIn);
+        self.risk(Risk::LoadFont(FontSource::BuiltIn));
     }
 }

@@ -1,5 +1,7 @@
 //! What is shown of a frame, from the back to the front.
 
+use std::borrow::Cow;
+
 use egui::{Painter, Rect, Ui, pos2, vec2};
 
 use super::gesture::Gesture;
@@ -63,11 +65,16 @@ impl PianoRollEditor {
         };
         let parts = parts.into_iter().map(|(idx, part)| theme.part_color(part.color, idx));
         let parts: Vec<_> = parts.collect();
+        let preview = match gesture {
+            Some(gesture) => Cow::Owned(gesture.preview()),
+            None => Cow::Borrowed(self.proposed.as_deref().unwrap_or_default()),
+        };
         let layers = NoteLayers {
             parts: &parts,
             selection: banded.as_ref().or(taken).or(chosen).unwrap_or(selection),
-            preview: &gesture.map(Gesture::preview).unwrap_or_default(),
-            selected_are_ghosts: gesture.is_some_and(|gesture| !gesture.keeps_originals()),
+            preview: &preview,
+            selected_are_ghosts: gesture
+                .map_or(self.proposed.is_some(), |gesture| !gesture.keeps_originals()),
             hovered,
         };
         paint::paint_notes(painter, &self.viewport, index, &layers, theme);

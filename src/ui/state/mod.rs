@@ -16,8 +16,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use composing::{
-    ComposeForm, Composing, LengthUnit, Live, ModelChoice, Pace, PrimeKind, StrategyKind,
-    minutes_seconds,
+    ComposeForm, Composing, LengthUnit, Live, LoadedModel, ModelChoice, Pace, PrimeKind,
+    StrategyKind,
 };
 pub use document::{Document, ProjectView};
 pub use edit_form::{EditForm, TransposeBy};
@@ -102,8 +102,8 @@ pub struct State {
     pub question: Option<Question>,
     /// Work that other windows left behind, waiting to be restored or discarded.
     pub unfinished: Vec<Unfinished>,
-    /// When it was found, in seconds since 1970.
-    pub unfinished_found_secs: u64,
+    /// When the window was opened, in seconds since 1970.
+    pub opened_secs: u64,
     /// Something serious, shown until it is read.
     pub alert: Option<String>,
     /// The share of a WAV export that is done, 0–1, while one runs.
@@ -131,12 +131,17 @@ impl State {
             notices: Notices::default(),
             question: None,
             unfinished: Vec::new(),
-            unfinished_found_secs: 0,
+            opened_secs: 0,
             alert: None,
             export: None,
             fetching: None,
             preferences,
         }
+    }
+
+    /// Seconds since 1970.
+    pub fn now_secs(&self) -> u64 {
+        self.opened_secs + self.notices.now as u64
     }
 
     /// The notes that are shown and heard.
