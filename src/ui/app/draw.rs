@@ -225,7 +225,7 @@ impl App {
             loop_range: document.loop_range.filter(|_| is_score),
             is_looping: state.sound.is_looping,
             sounding: self.player.sounding_keys(),
-            key: document.key.filter(|_| is_score).or(state.estimated_key()),
+            key: document.key().filter(|_| is_score).or(state.estimated_key()),
         }
     }
 

@@ -94,8 +94,10 @@ pub struct App {
     devices_job: JobId,
     /// The window is closing and asks nothing any more.
     is_closing: bool,
-    /// What goes on once the score is saved.
+    /// What goes on once the score is saved, until it is known where to.
     after_saving: Option<super::state::Question>,
+    /// How many documents this window has had before the one that is there.
+    n_documents: u64,
     /// The score that was there when another was asked for last.
     replaced: Option<Arc<Score>>,
     /// How often another score was asked for.
@@ -150,6 +152,7 @@ impl App {
             devices_job,
             is_closing: false,
             after_saving: None,
+            n_documents: 0,
             replaced: None,
             n_expected: 0,
             n_starts: 0,
@@ -221,7 +224,7 @@ impl App {
                 AppAction::Theme(name) => self.set_theme(ctx, name),
                 AppAction::UiScale(scale) => ctx.set_zoom_factor(scale),
                 AppAction::Roll(options) => self.roll.options = options,
-                AppAction::SetKey(key) => self.state.document.key = key,
+                AppAction::SetKey(key) => self.state.document.choose_key(key),
                 AppAction::DismissNotice(idx) => {
                     self.state.notices.shown.remove(idx);
                 }
