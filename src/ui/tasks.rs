@@ -20,8 +20,9 @@ use super::state::{
     Coverage, LiveCurve, LoadedModel, ModelChoice, Piece, ProjectView, Question, TakeEntry, WorkId,
 };
 use crate::audio::Font;
+use crate::editor::{Clipboard, ClipboardError};
 use crate::model::{Run, TrainSummary};
-use crate::music::{Key, Score};
+use crate::music::{Key, Score, Tick};
 use crate::studio::JobId;
 
 /// What came of a task.
@@ -106,6 +107,18 @@ pub enum Answer {
     ProjectSaved {
         saving: Saving,
         result: Result<(), String>,
+    },
+    /// What was copied is text, for the system's clipboard.
+    CopyWritten {
+        clipboard: Arc<Clipboard>,
+        text: String,
+    },
+    /// What the system's clipboard held was read, to be put at a tick.
+    PasteRead {
+        /// Which of the documents of this window it was asked for in.
+        document: u64,
+        at: Tick,
+        result: Result<Clipboard, ClipboardError>,
     },
     /// A file was written, or not; `done` says what and where.
     Written {

@@ -23,7 +23,7 @@ impl App {
             }
             DocumentAction::Edit(edit) => self.edit(&edit),
             DocumentAction::Change(change) => self.change(&change),
-            DocumentAction::Paste(text) => self.paste_text(&text),
+            DocumentAction::Paste(text) => self.paste_text(text),
             DocumentAction::PasteCopied => self.paste_copied(),
             DocumentAction::Select(selection) => self.state.document.selection = selection,
             DocumentAction::JumpTo(n_done) => {

@@ -172,6 +172,8 @@ impl App {
             Answer::FontLoaded { result, then } => self.font_loaded(result, then),
             Answer::ProjectSaved { saving, result } => self.saved(ctx, saving, result),
             Answer::Fetched(result) => self.fetched(result),
+            Answer::CopyWritten { clipboard, text } => self.copy_written(ctx, &clipboard, text),
+            Answer::PasteRead { document, at, result } => self.paste_read(document, at, result),
             Answer::Written { done, result: Ok(()) } if !done.is_empty() => {
                 self.state.notices.done(done);
             }
@@ -179,6 +181,7 @@ impl App {
             Answer::Written { result: Err(error), .. } => self.state.notices.error(error),
             Answer::Broke(error) => {
                 self.write_broke();
+                self.copying_broke();
                 self.state.notices.error(error);
             }
         }

@@ -33,7 +33,7 @@ use super::tasks::{Answer, Tasks};
 use super::theme::Theme;
 use crate::assets;
 use crate::audio::{Font, Player};
-use crate::editor::{Clipboard, Selection, operations};
+use crate::editor::{Selection, operations};
 use crate::model::Run;
 use crate::music::Score;
 use crate::studio::{JobId, Request, Studio};
@@ -69,8 +69,8 @@ pub struct App {
     info: Option<Info>,
     /// The dialog of the Notes menu that is open.
     edit_dialog: Option<editing::OpenDialog>,
-    /// What was copied or cut last: for systems without a clipboard.
-    clipboard: Option<Clipboard>,
+    /// What was copied or cut last.
+    copied: Option<editing::Copied>,
     /// The system was asked for what is in its clipboard, and may still answer in so many frames.
     paste_frames: Option<u8>,
     picture: Picture,
@@ -134,7 +134,7 @@ impl App {
             palette: Palette::default(),
             info: None,
             edit_dialog: None,
-            clipboard: None,
+            copied: None,
             paste_frames: None,
             picture: Picture::default(),
             data_dir,
