@@ -26,7 +26,7 @@ const MIN_CURVES_HEIGHT: f32 = SPACE * 16.0;
 const MAX_CURVES_HEIGHT: f32 = SPACE * 80.0;
 
 impl App {
-    /// The command whose keys were pressed, and what was dropped on the window.
+    /// The commands whose keys were pressed, and what was dropped on the window.
     pub(super) fn keys(&mut self, ctx: &egui::Context) -> Actions {
         let mut actions = Actions::new();
         if self.is_modal_open() {
@@ -34,7 +34,7 @@ impl App {
         }
         self.clipboard_events(ctx, &mut actions);
         self.roll.take_keys(ctx);
-        actions.extend(Command::pressed(ctx).map(AppAction::Run));
+        actions.extend(Command::pressed(ctx).into_iter().map(AppAction::Run));
         if self.roll.is_dragging() {
             actions.retain(|action| !interrupts_a_drag(action));
         }
