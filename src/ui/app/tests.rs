@@ -67,6 +67,13 @@ impl Window {
         window
     }
 
+    /// The window is closed; its folder stays until it is dropped.
+    pub fn close(self) -> tempfile::TempDir {
+        let Self { harness, folder, .. } = self;
+        drop(harness);
+        folder
+    }
+
     pub fn app(&mut self) -> &mut App {
         self.harness.state_mut()
     }
