@@ -63,11 +63,11 @@ fn a_key_is_set_by_tonic_and_scale_and_detected_again() {
     press_exact(&mut window, &format!("Key and scale: {detected}"));
     press_exact(&mut window, "F#");
     press_exact(&mut window, "dorian");
-    assert_eq!(window.state().document.key, Some(KeyScale::new(6, Scale::Dorian)));
+    assert_eq!(window.state().document.key(), Some(KeyScale::new(6, Scale::Dorian)));
     let label = format!("Detect: {detected}");
     window.harness.get_by_label(&label).click();
     window.harness.run_steps(3);
-    assert_eq!(window.state().document.key, None);
+    assert_eq!(window.state().document.key(), None);
 }
 
 #[test]

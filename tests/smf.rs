@@ -7,7 +7,9 @@ mod scores;
 use std::path::{Path, PathBuf};
 
 use etude::music::smf::{self, ImportError, ImportWarning};
-use etude::music::{Extra, ExtraMessage, Note, Part, Pitch, Score, TempoMap, Tick, Velocity};
+use etude::music::{
+    Extra, ExtraMessage, Note, Part, PedalSpan, Pitch, Score, TempoMap, Tick, Velocity,
+};
 use proptest::prelude::*;
 use rayon::prelude::*;
 use scores::{score_strategy, told_apart};
@@ -395,4 +397,39 @@ fn half_a_pedal_is_written_as_it_was_read_until_the_pedal_is_edited() {
     let again = smf::read(&smf::write(&edited)).unwrap().score;
     assert_eq!(again.pedal, edited.pedal);
     assert!(again.extras.is_empty(), "plain values say no more than the spans");
+}
+
+#[test]
+fn of_several_programs_before_the_first_note_the_last_is_the_parts() {
+    let programs = [&[0, 0xc0, 5, 10, 0xc0, 12, 20, 0xb0, 7, 99], ONE_NOTE, &[0, 0xc0, 40]];
+    let first = smf::read(&file(480, &programs.concat())).unwrap().score;
+    assert_eq!(first.parts[0].program, 12);
+    assert_eq!(first.extras.len(), 2, "the volume, and the program after the note");
+    assert_eq!(smf::read(&smf::write(&first)).unwrap().score, first);
+    // The same where another track sets them.
+    let tracks = [vec![0, 0xc0, 5, 0, 0xc0, 12], ONE_NOTE.to_vec()];
+    assert_eq!(smf::read(&file_of_tracks(&tracks)).unwrap().score.parts[0].program, 12);
+}
+
+#[test]
+fn a_pedal_drawn_over_a_reset_of_all_controllers_stays_as_long_as_it_was_drawn() {
+    let events = [ONE_NOTE, &[10, 0xb0, 1, 90, 0, 0xb0, 121, 0, 50, 0xb0, 121, 0]].concat();
+    let mut score = smf::read(&file(96, &events)).unwrap().score;
+    let resets: Vec<Tick> = score.extras.iter().skip(1).map(|extra| extra.tick).collect();
+    let [within, after] = *resets else { panic!("{:?}", score.extras) };
+    score.pedal = vec![PedalSpan { start: Tick(within.0 - 5), end: Tick(within.0 + 5), part: 0 }];
+    let again = smf::read(&smf::write(&score)).unwrap().score;
+    assert_eq!(again.pedal, score.pedal);
+    let controls: Vec<(Tick, [u8; 2])> = again
+        .extras
+        .iter()
+        .filter_map(|extra| match extra.message {
+            ExtraMessage::Channel { status: 0xb0, data } => Some((extra.tick, data)),
+            _ => None,
+        })
+        .collect();
+    // What the reset did besides is done by name, after what came before it.
+    assert_eq!(controls[..3], [(within, [1, 90]), (within, [1, 0]), (within, [11, 127])]);
+    assert_eq!(controls.last(), Some(&(after, [121, 0])), "that one takes nothing from the pedal");
+    assert_eq!(smf::read(&smf::write(&again)).unwrap().score, again);
 }

@@ -145,12 +145,10 @@ fn recover_ui(ctx: &Context, state: &State, actions: &mut Actions) {
         let mut action = None;
         egui::ScrollArea::vertical().max_height(SPACE * 40.0).show(ui, |ui| {
             for found in &state.unfinished {
-                let (restore, discard) = unfinished_ui(ui, found, state.now_secs());
-                let both =
-                    [(&restore, UnfinishedAction::Restore), (&discard, UnfinishedAction::Discard)];
-                let pressed = both.into_iter().find(|(button, _)| button.clicked());
-                action = action.take().or(pressed.map(|(_, action)| (found.name(), action)));
-                buttons.extend([restore, discard]);
+                let choices = unfinished_ui(ui, found, state.now_secs());
+                let pressed = choices.iter().find(|(button, _)| button.clicked());
+                action = action.take().or(pressed.map(|(_, action)| (found.name(), *action)));
+                buttons.extend(choices.into_iter().map(|(button, _)| button));
             }
         });
         ui.add_space(SPACE * 2.0);
@@ -169,8 +167,13 @@ fn recover_ui(ctx: &Context, state: &State, actions: &mut Actions) {
     }
 }
 
-/// One piece that can be restored, and its two buttons.
-fn unfinished_ui(ui: &mut Ui, found: &Unfinished, now_secs: u64) -> (Response, Response) {
+/// One piece that can be restored, as it is and as it was found after earlier crashes, and its
+/// buttons.
+fn unfinished_ui(
+    ui: &mut Ui,
+    found: &Unfinished,
+    now_secs: u64,
+) -> Vec<(Response, UnfinishedAction)> {
     let about = &found.about;
     let title = if about.title.is_empty() { "Untitled" } else { &about.title };
     ui.label(RichText::new(title).strong());
@@ -178,18 +181,34 @@ fn unfinished_ui(ui: &mut Ui, found: &Unfinished, now_secs: u64) -> (Response, R
         Some(path) => format!("saved before as {}", path.display()),
         None => "never saved".to_owned(),
     };
-    let kept = ago(now_secs.saturating_sub(about.kept_secs));
-    ui.label(format!("Kept {kept}, {place}")).on_hover_text(universal_time(about.kept_secs));
-    let buttons = ui.horizontal(|ui| (ui.button("Restore"), ui.button("Discard")));
-    let (restore, discard) = buttons.inner;
+    let kept = |kept_secs: u64| format!("kept {}", ago(now_secs.saturating_sub(kept_secs)));
+    ui.label(format!("{}, {place}", sentence(&kept(about.kept_secs))))
+        .on_hover_text(universal_time(about.kept_secs));
     // Several stand under one another: each says whose it is to those who don't see that.
-    for (button, verb) in [(&restore, "Restore"), (&discard, "Discard")] {
-        button.widget_info(|| {
-            egui::WidgetInfo::labeled(egui::Role::Button, true, format!("{verb} {title}"))
+    let button = |ui: &mut Ui, text: &str, name: String| {
+        let button = ui.button(text);
+        button.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
+        button
+    };
+    let mut choices = Vec::new();
+    ui.horizontal(|ui| {
+        let restore = button(ui, "Restore", format!("Restore {title}"));
+        choices.push((restore, UnfinishedAction::Restore(None)));
+        let discard = button(ui, "Discard", format!("Discard {title}"));
+        choices.push((discard, UnfinishedAction::Discard));
+    });
+    for earlier in &found.earlier {
+        ui.horizontal_wrapped(|ui| {
+            let kept = kept(earlier.kept_secs);
+            let name = format!("Restore {title} as {kept}, number {}", earlier.number);
+            let restore = button(ui, "Restore this", name);
+            choices.push((restore, UnfinishedAction::Restore(Some(earlier.number))));
+            ui.label(RichText::new(format!("As found after an earlier crash, {kept}")).weak())
+                .on_hover_text(universal_time(earlier.kept_secs));
         });
     }
     ui.add_space(SPACE);
-    (restore, discard)
+    choices
 }
 
 /// What would be fetched from the network, and under whose terms.

@@ -15,11 +15,14 @@ use std::thread::{self, JoinHandle};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::dialogs::Picked;
-use super::sessions::Unfinished;
-use super::state::{Coverage, LiveCurve, LoadedModel, ModelChoice, ProjectView, TakeEntry};
+use super::sessions::LeftBehind;
+use super::state::{
+    Coverage, LiveCurve, LoadedModel, ModelChoice, Piece, ProjectView, Question, TakeEntry, WorkId,
+};
 use crate::audio::Font;
+use crate::editor::{Clipboard, ClipboardError};
 use crate::model::{Run, TrainSummary};
-use crate::music::{Key, Score};
+use crate::music::{Key, Score, Tick};
 use crate::studio::JobId;
 
 /// What came of a task.
@@ -86,13 +89,13 @@ pub enum Answer {
         result: Result<Font, String>,
         then: WavExport,
     },
-    /// Work that other windows left behind, now claimed by this one.
-    UnfinishedFound(Vec<Unfinished>),
-    /// Work of this name was read, to be worked on.
+    /// Work that other windows left behind, now claimed by this one where that is possible.
+    UnfinishedFound(LeftBehind),
+    /// Such work was read, to be worked on.
     Restored {
         /// Which of the scores it is that were asked for.
         number: u64,
-        name: String,
+        work: WorkId,
         result: Result<Opened, String>,
     },
     /// Unsaved work is on the disk, or not.
@@ -102,9 +105,20 @@ pub enum Answer {
         result: Result<(), String>,
     },
     ProjectSaved {
-        path: PathBuf,
-        score: Arc<Score>,
+        saving: Saving,
         result: Result<(), String>,
+    },
+    /// What was copied is text, for the system's clipboard.
+    CopyWritten {
+        clipboard: Arc<Clipboard>,
+        text: String,
+    },
+    /// What the system's clipboard held was read, to be put at a tick.
+    PasteRead {
+        /// Which of the documents of this window it was asked for in.
+        document: u64,
+        at: Tick,
+        result: Result<Clipboard, ClipboardError>,
     },
     /// A file was written, or not; `done` says what and where.
     Written {
@@ -126,6 +140,16 @@ pub struct Opened {
     /// What a project holds besides the score.
     pub takes: Vec<TakeEntry>,
     pub view: ProjectView,
+}
+
+/// A project that is written to its file.
+pub struct Saving {
+    /// Which of the documents of this window it is; another may be there once it is written.
+    pub document: u64,
+    pub path: PathBuf,
+    pub piece: Piece,
+    /// What goes on once it is saved.
+    pub then: Option<Question>,
 }
 
 /// What a WAV file is to hold.

@@ -314,7 +314,7 @@ impl PartDraft {
             let latest = self.first_note.unwrap_or(u32::MAX);
             let found = loose_programs
                 .iter()
-                .find(|(tick, channel, _)| *channel == part.channel && *tick <= latest);
+                .rfind(|(tick, channel, _)| *channel == part.channel && *tick <= latest);
             part.program = found.map_or(0, |(.., program)| *program);
         }
         part

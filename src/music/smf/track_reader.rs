@@ -97,11 +97,12 @@ impl<'a> TrackReader<'a> {
         self.parts[usize::from(channel)]
     }
 
-    /// Whether a program change is the one a part begins with.
+    /// Whether a program change is one a part begins with. The last of several counts; those
+    /// before it sound nothing.
     fn takes_program(&self, tick: u32, channel: u8) -> bool {
         self.part(channel).is_some_and(|part| {
             let draft = &self.assembler.parts[usize::from(part)];
-            !draft.has_own_program && draft.first_note.is_none_or(|first| tick <= first)
+            draft.first_note.is_none_or(|first| tick <= first)
         })
     }
 

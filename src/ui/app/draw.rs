@@ -26,7 +26,7 @@ const MIN_CURVES_HEIGHT: f32 = SPACE * 16.0;
 const MAX_CURVES_HEIGHT: f32 = SPACE * 80.0;
 
 impl App {
-    /// The command whose keys were pressed, and what was dropped on the window.
+    /// The commands whose keys were pressed, and what was dropped on the window.
     pub(super) fn keys(&mut self, ctx: &egui::Context) -> Actions {
         let mut actions = Actions::new();
         if self.is_modal_open() {
@@ -34,7 +34,7 @@ impl App {
         }
         self.clipboard_events(ctx, &mut actions);
         self.roll.take_keys(ctx);
-        actions.extend(Command::pressed(ctx).map(AppAction::Run));
+        actions.extend(Command::pressed(ctx).into_iter().map(AppAction::Run));
         if self.roll.is_dragging() {
             actions.retain(|action| !interrupts_a_drag(action));
         }
@@ -146,7 +146,9 @@ impl App {
         let panel = panel.default_size(DOCUMENT_WIDTH).size_range(DOCUMENT_WIDTH..=MAX_SIDE_WIDTH);
         panel.show(ui, |ui| {
             if parts {
-                parts_panel::ui(ui, &self.theme, &mut self.state, actions);
+                // Many parts leave half of the height to the history.
+                let height = ui.available_height() * if history { 0.5 } else { 1.0 };
+                parts_panel::ui(ui, &self.theme, &mut self.state, height, actions);
                 ui.add_space(SPACE);
             }
             if history {
@@ -225,7 +227,7 @@ impl App {
             loop_range: document.loop_range.filter(|_| is_score),
             is_looping: state.sound.is_looping,
             sounding: self.player.sounding_keys(),
-            key: document.key.filter(|_| is_score).or(state.estimated_key()),
+            key: document.key().filter(|_| is_score).or(state.estimated_key()),
         }
     }
 
@@ -289,9 +291,12 @@ fn panel_frame(ui: &Ui, margin: f32) -> Frame {
 
 #[cfg(test)]
 mod tests {
+    use egui::accesskit::Role;
     use egui::{Align2, vec2};
+    use egui_kittest::kittest::Queryable as _;
 
     use super::super::tests::Window;
+    use crate::music::{Part, Score, TempoMap};
 
     #[test]
     fn messages_come_where_one_does_not_work_and_stay_there() {
@@ -311,5 +316,29 @@ mod tests {
         window.app().state.notices.note("two");
         window.harness.run_steps(2);
         assert_eq!(window.app().state.notices.corner, Some(Align2::LEFT_BOTTOM));
+    }
+
+    #[test]
+    fn many_parts_are_scrolled_to_and_leave_room_for_the_history() {
+        let mut window = Window::open();
+        let mut score = Score::piano(TempoMap::default(), Vec::new());
+        score.parts = vec![Part::default(); 60];
+        window.app().set_document(score, None);
+        let preferences = &mut window.app().state.preferences;
+        preferences.shows_parts = true;
+        preferences.shows_history = true;
+        window.harness.set_size(egui::vec2(1280.0, 720.0));
+        window.harness.run_steps(3);
+        let rect = |window: &Window, role, name: &str| {
+            window.harness.get_by_role_and_label(role, name).rect()
+        };
+        let history = rect(&window, Role::Button, "As it was opened");
+        assert!(history.bottom() < 720.0, "{history:?}");
+        let last = "Mute Part 60";
+        assert!(rect(&window, Role::Button, last).top() > history.top(), "it is out of sight");
+        window.harness.get_by_role_and_label(Role::Button, last).focus();
+        window.harness.run_steps(60);
+        let seen = rect(&window, Role::Button, last);
+        assert!(seen.bottom() < rect(&window, Role::Button, "As it was opened").top(), "{seen:?}");
     }
 }

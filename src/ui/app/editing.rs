@@ -6,17 +6,24 @@ use egui::{Context, Event, ViewportCommand};
 
 use super::App;
 use crate::editor::operations::{self, Quantize};
-use crate::editor::{Change, Clipboard, Selection};
+use crate::editor::{Change, Clipboard, ClipboardError, Selection};
 use crate::music::{Note, Score, Tick};
 use crate::ui::action::{Actions, AppAction, DocumentAction};
 use crate::ui::command::Command;
 use crate::ui::edit_dialogs::{self, EditDialog};
 use crate::ui::piano_roll::chord_at;
 use crate::ui::state::{EditForm, Shown};
+use crate::ui::tasks::Answer;
 use crate::ui::widgets::counted;
 
 /// Frames that the system's clipboard may take to answer.
 const PASTE_FRAMES: u8 = 2;
+
+/// More notes than these are made into text on another thread: 200,000 are some 14 MB.
+const MANY_NOTES: usize = 2_000;
+
+/// Longer text than this is read on another thread.
+const MUCH_TEXT: usize = 128 << 10;
 
 impl App {
     /// Commits an edit with what is selected after it.
@@ -76,11 +83,13 @@ impl App {
         }
         let has_selection = !self.state.document.selection.is_empty();
         ctx.input_mut(|input| {
-            input.events.retain(|event| {
+            input.events.retain_mut(|event| {
                 let action = match event {
                     Event::Copy if has_selection => AppAction::Run(Command::Copy),
                     Event::Cut => AppAction::Run(Command::Cut),
-                    Event::Paste(text) => AppAction::Document(DocumentAction::Paste(text.clone())),
+                    Event::Paste(text) => {
+                        AppAction::Document(DocumentAction::Paste(std::mem::take(text)))
+                    }
                     _ => return true,
                 };
                 actions.push(action);
@@ -115,23 +124,47 @@ impl App {
         }
     }
 
-    pub(super) fn paste_text(&mut self, text: &str) {
-        match Clipboard::from_text(text) {
-            Ok(clipboard) => self.paste(&clipboard),
+    /// Pastes what the system's clipboard holds. What was copied here is at hand, and so it isn't
+    /// read again.
+    pub(super) fn paste_text(&mut self, text: String) {
+        if self.copied.as_ref().is_some_and(|copied| copied.is(&text)) {
+            return self.paste_copied();
+        }
+        let (document, at) = (self.n_documents, self.state.score_playhead());
+        if text.len() <= MUCH_TEXT {
+            return self.paste_read(document, at, Clipboard::from_text(&text));
+        }
+        self.tasks.spawn("reading the clipboard", move || Answer::PasteRead {
+            document,
+            at,
+            result: Clipboard::from_text(&text),
+        });
+    }
+
+    pub(super) fn paste_read(
+        &mut self,
+        document: u64,
+        at: Tick,
+        result: Result<Clipboard, ClipboardError>,
+    ) {
+        match result {
+            // It was meant for a piece that is gone.
+            _ if document != self.n_documents => {}
+            Ok(clipboard) => self.paste(&clipboard, at),
             Err(error) => self.state.notices.error(error.to_string()),
         }
     }
 
     /// Pastes what was copied or cut here last.
     pub(super) fn paste_copied(&mut self) {
-        match self.clipboard.clone() {
-            Some(clipboard) => self.paste(&clipboard),
+        let at = self.state.score_playhead();
+        match self.copied.as_ref().map(|copied| Arc::clone(&copied.clipboard)) {
+            Some(clipboard) => self.paste(&clipboard, at),
             None => self.state.notices.note("Paste: nothing has been copied yet"),
         }
     }
 
-    fn paste(&mut self, clipboard: &Clipboard) {
-        let at = self.state.score_playhead();
+    fn paste(&mut self, clipboard: &Clipboard, at: Tick) {
         self.operate(Command::Paste, |score, _| operations::paste(score, clipboard, at));
     }
 
@@ -161,8 +194,32 @@ impl App {
     }
 
     fn keep(&mut self, ctx: &Context, clipboard: Clipboard) {
-        ctx.copy_text(clipboard.to_text());
-        self.clipboard = Some(clipboard);
+        let clipboard = Arc::new(clipboard);
+        self.copied = Some(Copied { clipboard: Arc::clone(&clipboard), text: None });
+        if clipboard.len() <= MANY_NOTES {
+            let text = clipboard.to_text();
+            return self.copy_written(ctx, &clipboard, text);
+        }
+        self.tasks.spawn("copying", move || {
+            let text = clipboard.to_text();
+            Answer::CopyWritten { clipboard, text }
+        });
+    }
+
+    /// The system gets what was copied, unless something else was copied since.
+    pub(super) fn copy_written(&mut self, ctx: &Context, clipboard: &Arc<Clipboard>, text: String) {
+        let is_latest = |copied: &&mut Copied| Arc::ptr_eq(&copied.clipboard, clipboard);
+        if let Some(copied) = self.copied.as_mut().filter(is_latest) {
+            ctx.copy_text(text.clone());
+            copied.text = Some(text);
+        }
+    }
+
+    /// The system holds what it held before: that is what is pasted then.
+    pub(super) fn copying_broke(&mut self) {
+        if let Some(copied) = &mut self.copied {
+            copied.text.get_or_insert_default();
+        }
     }
 
     pub(super) fn duplicate(&mut self) {
@@ -284,6 +341,20 @@ impl App {
     }
 }
 
+/// What was copied or cut here.
+pub(super) struct Copied {
+    clipboard: Arc<Clipboard>,
+    /// As the system has it; `None` while that is being written.
+    text: Option<String>,
+}
+
+impl Copied {
+    /// Whether it is what the system's clipboard holds, or is about to.
+    fn is(&self, held: &str) -> bool {
+        self.text.as_deref().is_none_or(|text| text == held)
+    }
+}
+
 /// A dialog of the Notes menu that is open.
 pub(super) struct OpenDialog {
     dialog: EditDialog,
@@ -357,5 +428,60 @@ mod tests {
         assert_eq!(window.app().state.document.history.score().notes(), proposed);
         key(&mut window, Modifiers::COMMAND, Key::Z);
         assert_eq!(window.app().state.document.history.score().notes(), before.notes());
+    }
+
+    /// What was given to the system's clipboard in the last frame.
+    fn given(window: &Window) -> Option<String> {
+        let commands = window.harness.output().platform_output.commands.iter();
+        commands.rev().find_map(|command| match command {
+            egui::OutputCommand::CopyText(text) => Some(text.clone()),
+            _ => None,
+        })
+    }
+
+    fn n_notes(window: &mut Window) -> usize {
+        window.app().state.document.history.score().notes().len()
+    }
+
+    #[test]
+    fn many_notes_go_through_the_clipboard_on_other_threads() {
+        let mut window = Window::open();
+        let n = 2 * MANY_NOTES;
+        let note = |idx: usize| Note {
+            start: Tick(idx as u32 * 10),
+            length: Tick(10),
+            pitch: crate::music::Pitch::MIDDLE_C,
+            velocity: crate::music::Velocity::COMPOSED,
+            part: 0,
+        };
+        let notes: Vec<Note> = (0..n).map(note).collect();
+        window.app().set_document(Score::piano(crate::music::TempoMap::default(), notes), None);
+        window.act(AppAction::Run(Command::SelectAll));
+        window.act(AppAction::Run(Command::Copy));
+        assert!(window.app().copied.as_ref().unwrap().text.is_none(), "it is being written");
+        window.act(AppAction::Run(Command::DeleteSelection));
+        // Pasted before the system has it: what the system still holds is older.
+        window.act(AppAction::Document(DocumentAction::Paste("older".to_owned())));
+        assert_eq!(n_notes(&mut window), n);
+        window.act(AppAction::Run(Command::Undo));
+        window.wait("it is text", |app| app.copied.as_ref().unwrap().text.is_some());
+        let text = given(&window).unwrap();
+        assert!(text.len() > MUCH_TEXT);
+        window.act(AppAction::Document(DocumentAction::Paste(text.clone())));
+        assert_eq!(n_notes(&mut window), n, "what was copied here is at hand");
+        window.act(AppAction::Run(Command::Undo));
+
+        // As if another window had copied it.
+        window.app().copied = None;
+        window.act(AppAction::Document(DocumentAction::Paste(text.clone())));
+        assert_eq!(n_notes(&mut window), 0, "it is being read");
+        window.wait("it is pasted", |app| !app.state.document.history.score().notes().is_empty());
+        assert_eq!(n_notes(&mut window), n);
+
+        // What comes when another piece is there isn't meant for it.
+        let document = window.app().n_documents;
+        window.app().set_document(Score::default(), None);
+        window.app().paste_read(document, Tick(0), Clipboard::from_text(&text));
+        assert_eq!(n_notes(&mut window), 0);
     }
 }

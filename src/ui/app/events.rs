@@ -150,7 +150,7 @@ impl App {
                 self.opened(number, path, is_missing, result);
             }
             Answer::UnfinishedFound(found) => self.unfinished_found(found),
-            Answer::Restored { number, name, result } => self.restored(number, &name, result),
+            Answer::Restored { number, work, result } => self.restored(number, &work, result),
             Answer::Kept { write, result } => self.kept(write, result),
             Answer::PrimeRead { path, result } => self.prime_read(path, result),
             Answer::ModelLoaded { choice, result } => self.model_loaded(choice, result),
@@ -170,8 +170,10 @@ impl App {
             }
             Answer::TakesRead { entries, failures } => self.takes_read(entries, &failures),
             Answer::FontLoaded { result, then } => self.font_loaded(result, then),
-            Answer::ProjectSaved { path, score, result } => self.saved(ctx, path, score, result),
+            Answer::ProjectSaved { saving, result } => self.saved(ctx, saving, result),
             Answer::Fetched(result) => self.fetched(result),
+            Answer::CopyWritten { clipboard, text } => self.copy_written(ctx, &clipboard, text),
+            Answer::PasteRead { document, at, result } => self.paste_read(document, at, result),
             Answer::Written { done, result: Ok(()) } if !done.is_empty() => {
                 self.state.notices.done(done);
             }
@@ -179,6 +181,7 @@ impl App {
             Answer::Written { result: Err(error), .. } => self.state.notices.error(error),
             Answer::Broke(error) => {
                 self.write_broke();
+                self.copying_broke();
                 self.state.notices.error(error);
             }
         }

@@ -184,7 +184,7 @@ impl App {
     /// The window was pictured: the part with the curves is written.
     pub(super) fn write_picture(&mut self) {
         let Some(shot) = self.picture.take() else { return };
-        self.tasks.spawn("exporting curves", move || match shot.png() {
+        self.tasks.write("exporting curves", move || match shot.png() {
             Ok(bytes) => written(&shot.out, &bytes),
             Err(error) => {
                 let result = Err(format!("The picture can't be made — {error}. Try again"));
@@ -253,4 +253,65 @@ fn written(out: &Path, bytes: &[u8]) -> Answer {
         format!("{} can't be written — {why}. Choose another place", out.display())
     });
     Answer::Written { done: format!("Wrote {}", out.display()), result }
+}
+
+#[cfg(test)]
+mod tests {
+    use egui::{ColorImage, ViewportCommand};
+
+    use super::super::tests::Window;
+    use super::*;
+    use crate::music::{Note, Pitch, TempoMap, Tick, Velocity};
+    use crate::ui::action::AppAction;
+    use crate::ui::command::Command;
+
+    #[test]
+    fn percussion_alone_can_be_exported() {
+        let mut window = Window::open();
+        let mut score = Score::piano(TempoMap::default(), Vec::new());
+        score.set_drums(vec![Note {
+            start: Tick(0),
+            length: Tick(120),
+            pitch: Pitch::MIDDLE_C,
+            velocity: Velocity::COMPOSED,
+            part: 0,
+        }]);
+        let drums = score.drums.clone();
+        window.app().set_document(score, None);
+        assert_eq!(Command::ExportMidi.enabled(&window.app().state), Ok(()));
+        assert_eq!(Command::ExportWav.enabled(&window.app().state), Ok(()));
+        let out = window.folder.path().join("drums.mid");
+        window.act(AppAction::PathsChosen(Purpose::ExportMidi, vec![out.clone()]));
+        window.wait_for_writer();
+        assert_eq!(smf::read_file(&out).unwrap().score.drums, drums);
+        window.app().set_document(Score::default(), None);
+        assert!(Command::ExportMidi.enabled(&window.app().state).is_err());
+    }
+
+    #[test]
+    fn a_picture_that_was_taken_is_on_the_disk_when_the_window_has_closed() {
+        let mut window = Window::open();
+        let out = window.folder.path().join("curves.png");
+        let go_on = window.hold_writer();
+        window.act(AppAction::PathsChosen(Purpose::CurvesPng, vec![out.clone()]));
+        let asked = (0..60).find_map(|_| {
+            window.harness.step();
+            let output = window.harness.output().viewport_output.values();
+            output.flat_map(|viewport| &viewport.commands).find_map(|command| match command {
+                ViewportCommand::Screenshot(callback) => Some(callback.clone()),
+                _ => None,
+            })
+        });
+        let image = ColorImage::filled([2_000, 2_000], egui::Color32::BLACK);
+        asked.expect("the window is pictured").complete(Arc::new(image));
+        // It waits in the queue of what is written, which a window that closes waits for.
+        for _ in 0..40 {
+            window.harness.step();
+            assert!(!out.exists());
+        }
+        go_on.send(()).unwrap();
+        let folder = window.close();
+        assert!(out.is_file());
+        drop(folder);
+    }
 }

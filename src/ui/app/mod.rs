@@ -33,7 +33,7 @@ use super::tasks::{Answer, Tasks};
 use super::theme::Theme;
 use crate::assets;
 use crate::audio::{Font, Player};
-use crate::editor::{Clipboard, Selection, operations};
+use crate::editor::{Selection, operations};
 use crate::model::Run;
 use crate::music::Score;
 use crate::studio::{JobId, Request, Studio};
@@ -69,8 +69,8 @@ pub struct App {
     info: Option<Info>,
     /// The dialog of the Notes menu that is open.
     edit_dialog: Option<editing::OpenDialog>,
-    /// What was copied or cut last: for systems without a clipboard.
-    clipboard: Option<Clipboard>,
+    /// What was copied or cut last.
+    copied: Option<editing::Copied>,
     /// The system was asked for what is in its clipboard, and may still answer in so many frames.
     paste_frames: Option<u8>,
     picture: Picture,
@@ -94,8 +94,10 @@ pub struct App {
     devices_job: JobId,
     /// The window is closing and asks nothing any more.
     is_closing: bool,
-    /// What goes on once the score is saved.
+    /// What goes on once the score is saved, until it is known where to.
     after_saving: Option<super::state::Question>,
+    /// How many documents this window has had before the one that is there.
+    n_documents: u64,
     /// The score that was there when another was asked for last.
     replaced: Option<Arc<Score>>,
     /// How often another score was asked for.
@@ -132,7 +134,7 @@ impl App {
             palette: Palette::default(),
             info: None,
             edit_dialog: None,
-            clipboard: None,
+            copied: None,
             paste_frames: None,
             picture: Picture::default(),
             data_dir,
@@ -150,6 +152,7 @@ impl App {
             devices_job,
             is_closing: false,
             after_saving: None,
+            n_documents: 0,
             replaced: None,
             n_expected: 0,
             n_starts: 0,
@@ -221,7 +224,7 @@ impl App {
                 AppAction::Theme(name) => self.set_theme(ctx, name),
                 AppAction::UiScale(scale) => ctx.set_zoom_factor(scale),
                 AppAction::Roll(options) => self.roll.options = options,
-                AppAction::SetKey(key) => self.state.document.key = key,
+                AppAction::SetKey(key) => self.state.document.choose_key(key),
                 AppAction::DismissNotice(idx) => {
                     self.state.notices.shown.remove(idx);
                 }

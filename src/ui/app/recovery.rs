@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use super::App;
 use super::risk::Risk;
-use crate::music::Score;
+use crate::music::Tick;
 use crate::ui::action::{Choice, UnfinishedAction};
-use crate::ui::sessions::{self, About, Session, Unfinished};
-use crate::ui::state::Question;
+use crate::ui::sessions::{self, About, LeftBehind, Session, Unfinished};
+use crate::ui::state::{Document, Piece, Question, WorkId};
 use crate::ui::tasks::{Answer, Opened};
 use crate::ui::widgets::counted;
 
@@ -29,13 +29,26 @@ pub(super) struct Recovery {
     place: Place,
     /// The window's second in which the score first differed from what was written.
     behind_since: Option<f64>,
-    /// The score that was last given to be written.
-    written: Option<Arc<Score>>,
+    /// What was last given to be written.
+    written: Option<Written>,
     /// How many writes were begun, and how many of them have come to their end.
     n_begun: u64,
     n_ended: u64,
     /// There is, or soon will be, a folder with work of this window.
     has_session: bool,
+}
+
+/// What is kept against a crash. How the roll is looked at goes along, but isn't worth another
+/// write.
+struct Written {
+    piece: Piece,
+    loop_range: Option<(Tick, Tick)>,
+}
+
+impl Written {
+    fn of(document: &Document) -> Self {
+        Self { piece: document.piece(), loop_range: document.loop_range }
+    }
 }
 
 impl Recovery {
@@ -57,6 +70,13 @@ impl Recovery {
         self.interval.as_secs_f64() / 2.0
     }
 
+    /// Whether the document was given to be written as it is.
+    fn has(&self, document: &Document) -> bool {
+        let now = Written::of(document);
+        let is = |it: &Written| it.piece.is(&now.piece) && it.loop_range == now.loop_range;
+        self.written.as_ref().is_some_and(is)
+    }
+
     fn is_writing(&self) -> bool {
         self.n_ended < self.n_begun
     }
@@ -68,12 +88,20 @@ impl App {
         let (data_dir, root) = (self.data_dir.clone(), self.recovery.root.clone());
         self.tasks.spawn("looking for unsaved work", move || {
             sessions::take_over_old(&data_dir, &root);
-            Answer::UnfinishedFound(sessions::unfinished(&root))
+            Answer::UnfinishedFound(sessions::left_behind(&root))
         });
     }
 
-    pub(super) fn unfinished_found(&mut self, found: Vec<Unfinished>) {
-        self.state.unfinished = found;
+    pub(super) fn unfinished_found(&mut self, found: LeftBehind) {
+        if let [first, ..] = found.unclear.as_slice() {
+            let (folder, n) = (first.display(), found.unclear.len());
+            let folders = counted(n, "folder with unsaved work", "folders with unsaved work");
+            self.state.notices.error(format!(
+                "{folders} can't be taken over, as {folder} — it can't be locked, so that another \
+                 window may have it open. If none has, open the project in it"
+            ));
+        }
+        self.state.unfinished = found.unfinished;
         if !self.state.unfinished.is_empty() && self.state.question.is_none() {
             self.state.question = Some(Question::Recover);
         }
@@ -86,7 +114,9 @@ impl App {
         action: UnfinishedAction,
     ) {
         match action {
-            UnfinishedAction::Restore => self.replace_score(ctx, Question::Restore(name)),
+            UnfinishedAction::Restore(earlier) => {
+                self.replace_score(ctx, Question::Restore(WorkId { name, earlier }));
+            }
             UnfinishedAction::Discard => self.discard_unfinished(&name),
         }
     }
@@ -108,31 +138,33 @@ impl App {
     }
 
     /// Reads the work once what is here is kept; [`Self::restored`] follows.
-    pub(super) fn restore(&mut self, name: String) {
+    pub(super) fn restore(&mut self, work: WorkId) {
         let number = self.expect_score();
-        self.risk(Risk::Restore { number, name });
+        self.risk(Risk::Restore { number, work });
     }
 
-    pub(super) fn begin_restoring(&mut self, number: u64, name: String) {
-        let found = self.state.unfinished.iter().find(|it| it.name() == name);
+    pub(super) fn begin_restoring(&mut self, number: u64, work: WorkId) {
+        let found = self.state.unfinished.iter().find(|it| it.name() == work.name);
         let Some(found) = found.filter(|_| self.is_expected(number)) else { return };
-        let read = found.session.reader();
+        let read = found.session.reader(work.earlier);
         self.tasks.spawn("restoring unsaved work", move || {
             let result = read().map(Opened::from).map_err(|error| error.to_string());
-            Answer::Restored { number, name, result }
+            Answer::Restored { number, work, result }
         });
     }
 
     /// The work is in the window again, and its folder is now this window's own.
-    pub(super) fn restored(&mut self, number: u64, name: &str, result: Result<Opened, String>) {
-        let ask_again = || Question::Restore(name.to_owned());
+    pub(super) fn restored(&mut self, number: u64, work: &WorkId, result: Result<Opened, String>) {
+        let ask_again = || Question::Restore(work.clone());
         let Some(opened) = self.wanted_score(number, result, ask_again) else { return };
-        let Some(found) = self.take_unfinished(name) else { return };
+        let Some(found) = self.take_unfinished(&work.name) else { return };
         let path = opened.view.path.clone();
         self.forget_recovery();
         self.adopt(opened, path);
         self.state.document.mark_unsaved();
-        self.recovery.written = Some(Arc::clone(self.state.document.history.score()));
+        // An earlier state isn't the newest one that is kept there.
+        let is_newest = work.earlier.is_none();
+        self.recovery.written = is_newest.then(|| Written::of(&self.state.document));
         self.recovery.has_session = true;
         let place = Arc::clone(&self.recovery.place);
         self.tasks.write("taking unsaved work over", move || {
@@ -159,8 +191,7 @@ impl App {
             }
             return;
         }
-        let score = self.state.document.history.score();
-        if self.recovery.written.as_ref().is_some_and(|written| Arc::ptr_eq(written, score)) {
+        if self.recovery.has(&self.state.document) {
             self.recovery.behind_since = None;
             return;
         }
@@ -181,8 +212,7 @@ impl App {
         if !self.state.document.is_unsaved() {
             return None;
         }
-        let score = self.state.document.history.score();
-        if !self.recovery.written.as_ref().is_some_and(|written| Arc::ptr_eq(written, score)) {
+        if !self.recovery.has(&self.state.document) {
             self.write_recovery();
         }
         self.recovery.is_writing().then_some(self.recovery.n_begun)
@@ -196,7 +226,7 @@ impl App {
 
     fn write_recovery(&mut self) {
         let recovery = &mut self.recovery;
-        recovery.written = Some(Arc::clone(self.state.document.history.score()));
+        recovery.written = Some(Written::of(&self.state.document));
         recovery.behind_since = None;
         recovery.n_begun += 1;
         recovery.has_session = true;
@@ -273,12 +303,15 @@ impl App {
     }
 }
 
-/// The session of this window, made when it is first needed.
+/// The session of this window, made when it is first needed, and again when its folder has gone.
 fn kept_in<'a>(
     place: &'a mut Option<Session>,
     root: &Path,
     now: std::time::SystemTime,
-) -> Result<&'a Session, String> {
+) -> Result<&'a mut Session, String> {
+    if place.as_ref().is_some_and(Session::is_gone) {
+        *place = None;
+    }
     match place {
         Some(session) => Ok(session),
         None => {
@@ -287,6 +320,103 @@ fn kept_in<'a>(
                 format!("{} can't be made — {why}. Save your work soon", root.display())
             })?;
             Ok(place.insert(made))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Window;
+    use super::*;
+    use crate::editor::Project;
+    use crate::music::{KeyScale, Scale};
+    use crate::ui::action::AppAction;
+    use crate::ui::command::Command;
+
+    fn root(window: &Window) -> PathBuf {
+        window.folder.path().join("data").join("sessions")
+    }
+
+    /// The only work that is kept.
+    fn kept(window: &Window) -> Project {
+        let entries = std::fs::read_dir(root(window)).unwrap().map(|entry| entry.unwrap().path());
+        let folders: Vec<_> = entries.filter(|path| path.is_dir()).collect();
+        let [folder] = folders.as_slice() else { panic!("{folders:?}") };
+        Project::read(&folder.join("project.etude")).unwrap()
+    }
+
+    #[test]
+    fn work_is_kept_again_after_its_folder_went_away() {
+        let mut window = Window::with_unsaved_work();
+        window.app().keep_now();
+        window.wait_for_writer();
+        std::fs::remove_dir_all(root(&window)).unwrap();
+        window.act(AppAction::SetKey(Some(KeyScale::new(6, Scale::Dorian))));
+        window.app().keep_now();
+        window.wait_for_writer();
+        assert!(kept(&window).score.notes().is_empty());
+        assert!(!window.sees("can't be kept against a crash"));
+    }
+
+    #[test]
+    fn a_key_that_is_set_is_work_like_a_note() {
+        let mut window = Window::open();
+        let key = KeyScale::new(6, Scale::Dorian);
+        window.act(AppAction::SetKey(Some(key)));
+        assert!(window.app().state.document.is_unsaved());
+        window.app().keep_now();
+        window.wait_for_writer();
+        let view = crate::ui::state::ProjectView::read(&kept(&window).view.unwrap());
+        assert_eq!(view.key, Some(key));
+        // The loop is kept with it when there is something to keep, and none of it twice.
+        let n_begun = window.app().recovery.n_begun;
+        window.app().keep_now();
+        assert_eq!(window.app().recovery.n_begun, n_begun);
+        window.act(AppAction::Run(Command::Loop));
+        window.app().keep_now();
+        assert_eq!(window.app().recovery.n_begun, n_begun + 1);
+
+        window.act(AppAction::SetKey(None));
+        assert!(!window.app().state.document.is_unsaved(), "it is as it was opened");
+        let path = window.folder.path().join("piece.etude");
+        window.act(AppAction::SetKey(Some(key)));
+        window.act(AppAction::PathsChosen(
+            crate::ui::dialogs::Purpose::SaveProject,
+            vec![path.clone()],
+        ));
+        window.wait("it is saved", |app| !app.state.document.is_unsaved());
+        window.act(AppAction::Document(crate::ui::action::DocumentAction::Open(path)));
+        window.wait("it is opened", |app| app.state.notices.shown.len() > 1);
+        assert_eq!(window.app().state.document.key(), Some(key));
+        assert!(!window.app().state.document.is_unsaved());
+    }
+
+    #[test]
+    fn a_window_that_is_closed_from_outside_keeps_its_work() {
+        let mut window = Window::with_unsaved_work();
+        window.app().finish();
+        window.wait_for_writer();
+        assert!(kept(&window).score.notes().is_empty());
+        // One whose user was asked and didn't want the work keeps nothing.
+        window.app().is_closing = true;
+        window.app().finish();
+        window.wait_for_writer();
+        assert_eq!(std::fs::read_dir(root(&window)).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn exports_and_fonts_wait_for_the_work_to_be_kept() {
+        use crate::ui::dialogs::Purpose;
+        for (purpose, name) in [
+            (Purpose::ExportMidi, "out.mid"),
+            (Purpose::ExportWav, "out.wav"),
+            (Purpose::SoundFont, "font.sf2"),
+        ] {
+            let mut window = Window::with_unsaved_work();
+            let path = window.folder.path().join(name);
+            window.act(AppAction::PathsChosen(purpose, vec![path]));
+            window.wait_for_writer();
+            assert!(kept(&window).score.notes().is_empty(), "{name}");
         }
     }
 }

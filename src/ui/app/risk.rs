@@ -8,6 +8,7 @@ use super::App;
 use super::compose::Composition;
 use super::train::Start;
 use crate::audio::FontSource;
+use crate::ui::state::WorkId;
 use crate::ui::tasks::WavExport;
 
 /// Something that might end the program: it reads what others made, or needs much memory.
@@ -17,10 +18,10 @@ pub(super) enum Risk {
         number: u64,
         path: PathBuf,
     },
-    /// Work of this name that another window left behind is read.
+    /// Work that another window left behind is read.
     Restore {
         number: u64,
-        name: String,
+        work: WorkId,
     },
     Train(Box<Start>),
     Compose(Box<Composition>),
@@ -83,7 +84,7 @@ impl App {
     fn dare(&mut self, risk: Risk) {
         match risk {
             Risk::Read { number, path } => self.begin_reading(number, path),
-            Risk::Restore { number, name } => self.begin_restoring(number, name),
+            Risk::Restore { number, work } => self.begin_restoring(number, work),
             Risk::Train(start) => self.begin_training(*start),
             Risk::Compose(composition) => self.begin_composing(*composition),
             Risk::WriteSound(export) => self.begin_export(export),

@@ -48,12 +48,30 @@ impl Window {
         Self { harness, knocks, folder }
     }
 
+    /// Waits until everything that was to be written until now is.
+    pub fn wait_for_writer(&mut self) {
+        let (sender, written) = bounded::<()>(1);
+        self.app().tasks.write("coming last", move || {
+            let _ = sender.send(());
+            Answer::Written { done: String::new(), result: Ok(()) }
+        });
+        self.wait("all is written", |_| written.try_recv().is_ok());
+        self.harness.run_steps(3);
+    }
+
     pub fn with_unsaved_work() -> Self {
         let mut window = Self::open();
         let notes = window.app().state.document.history.score().notes().to_vec();
         window.act(AppAction::Document(DocumentAction::Edit(ScoreEdit::Delete { notes })));
         assert!(window.app().state.document.is_unsaved());
         window
+    }
+
+    /// The window is closed; its folder stays until it is dropped.
+    pub fn close(self) -> tempfile::TempDir {
+        let Self { harness, folder, .. } = self;
+        drop(harness);
+        folder
     }
 
     pub fn app(&mut self) -> &mut App {

@@ -19,7 +19,7 @@ pub use composing::{
     ComposeForm, Composing, LengthUnit, Live, LoadedModel, ModelChoice, Pace, PrimeKind,
     StrategyKind,
 };
-pub use document::{Document, ProjectView};
+pub use document::{Document, Piece, ProjectView};
 pub use edit_form::{EditForm, TransposeBy};
 pub use insert::{Place, place_take};
 pub use library::{Coverage, CoverageFigures, CoverageKey, Library};
@@ -60,6 +60,15 @@ pub struct Sound {
     pub score_playhead_secs: f64,
 }
 
+/// Names work that another window left behind.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WorkId {
+    /// That of its session.
+    pub name: String,
+    /// As it was found after the earlier crash of this number; `None` is the newest.
+    pub earlier: Option<u32>,
+}
+
 /// A question before something that can't be taken back.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Question {
@@ -72,8 +81,8 @@ pub enum Question {
     New,
     /// Unsaved changes are to be given up for what is in the file.
     Revert,
-    /// Work of this name, left behind by another window, is to take the place of unsaved changes.
-    Restore(String),
+    /// Work that another window left behind is to take the place of unsaved changes.
+    Restore(WorkId),
     /// Work that was not saved before the program ended was found at the start.
     Recover,
     /// NVIDIA's libraries are to be fetched from the network.
@@ -177,7 +186,7 @@ impl State {
     /// The scale that notes are moved within: of the key that was set, else of the one that was
     /// estimated, else C major.
     pub fn edit_scale(&self) -> KeyScale {
-        let key = self.document.key.or(self.estimated_key());
+        let key = self.document.key().or(self.estimated_key());
         key.unwrap_or(KeyScale::new(0, Scale::Major))
     }
 
