@@ -9,7 +9,7 @@ mod first_sound;
 use divan::Bencher;
 use divan::counter::ItemsCount;
 use etude::cancel::CancelToken;
-use etude::model::{ComposeRequest, ComposeSettings, Strategy, compose};
+use etude::model::{ComposeRequest, ComposeSettings, Strategy, WeightFormat, compose};
 
 fn main() {
     divan::main();
@@ -18,9 +18,15 @@ fn main() {
 const FRAMES: usize = 50;
 
 fn bench(bencher: Bencher, vocabulary: usize, strategy: Strategy, takes: usize) {
-    let settings = ComposeSettings { strategy, frames: FRAMES, takes, ..Default::default() };
+    let settings = ComposeSettings { strategy, takes, ..Default::default() };
+    bench_with(bencher, vocabulary, settings);
+}
+
+fn bench_with(bencher: Bencher, vocabulary: usize, settings: ComposeSettings) {
+    let settings = ComposeSettings { frames: FRAMES, ..settings };
+    let n_frames = FRAMES * settings.takes;
     let request = ComposeRequest { model: common::untrained(vocabulary), settings };
-    bencher.counter(ItemsCount::new(FRAMES * takes)).bench(|| {
+    bencher.counter(ItemsCount::new(n_frames)).bench(|| {
         compose(divan::black_box(&request), &CancelToken::new(), &mut |_| {})
             .map(|takes| takes.len())
     });
@@ -31,6 +37,12 @@ const SAMPLE: Strategy = Strategy::Sample { temperature: 0.9, top_k: None, top_p
 #[divan::bench(args = [1_000, 8_000], sample_count = 10)]
 fn sample(bencher: Bencher, vocabulary: usize) {
     bench(bencher, vocabulary, SAMPLE, 1);
+}
+
+/// The same with the weights in fewer bits.
+#[divan::bench(args = [WeightFormat::F16, WeightFormat::Int8], sample_count = 10)]
+fn sample_of_1000_in(bencher: Bencher, weights: WeightFormat) {
+    bench_with(bencher, 1_000, ComposeSettings { strategy: SAMPLE, weights, ..Default::default() });
 }
 
 #[divan::bench(args = [1_000, 8_000], sample_count = 10)]

@@ -36,7 +36,8 @@ fn sources() -> Vec<Source> {
     let source = |path: PathBuf| {
         let name = path.strip_prefix(&root).unwrap().to_str().unwrap().replace('\\', "/");
         let text = fs::read_to_string(&path).unwrap();
-        let is_test = path.file_stem().is_some_and(|stem| stem == "tests");
+        // `tests.rs`, and what lies in a folder beside it.
+        let is_test = Path::new(&name).with_extension("").iter().any(|part| part == "tests");
         let code = if is_test { String::new() } else { code_of(&text) };
         Source { name, text, code }
     };

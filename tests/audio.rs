@@ -187,7 +187,7 @@ fn a_note_played_by_hand_always_ends_and_needs_no_transport() {
             control.play();
         }
         listen(&mut engine, RATE, 0.2);
-        control.audition(Pitch::new(57).unwrap(), Velocity::COMPOSED, 0.3);
+        control.audition_chord(&[(Pitch::new(57).unwrap(), Velocity::COMPOSED)], 0.3);
         let sound = listen(&mut engine, RATE, 0.3);
         assert!(amplitude(&sound[4_800..], RATE, 220.0) > 0.02, "playing: {plays}");
         listen(&mut engine, RATE, 3.0);
@@ -195,10 +195,9 @@ fn a_note_played_by_hand_always_ends_and_needs_no_transport() {
         assert!(after < 1e-4, "playing: {plays}");
     }
     let (mut engine, mut control) = engine_at(RATE, &sine(), &held);
-    for key in 0..128 {
-        control.audition(Pitch::new(key).unwrap(), Velocity::MAX, f32::INFINITY);
-        control.audition(Pitch::new(key).unwrap(), Velocity::MAX, f32::NAN);
-    }
+    let all: Vec<_> = (0..128).map(|key| (Pitch::new(key).unwrap(), Velocity::MAX)).collect();
+    control.audition_chord(&all[60..], f32::NAN);
+    control.audition_chord(&all[40..], f32::INFINITY);
     assert!(rms(&listen(&mut engine, RATE, 0.5)) > 0.05);
     listen(&mut engine, RATE, 15.0);
     assert!(rms(&listen(&mut engine, RATE, 0.1)) < 1e-4);

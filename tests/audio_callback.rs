@@ -67,7 +67,7 @@ fn the_callback_never_allocates_whatever_it_is_told() {
     let (mut engine, mut control) = Engine::new(48_000, 0.02);
     let mut out = vec![0.0; 2 * 480];
     type Step = fn(&mut etude::audio::EngineControl, &Font);
-    let steps: [(&str, Step); 24] = [
+    let steps: [(&str, Step); 25] = [
         ("nothing", |_, _| {}),
         ("score", |control, _| control.set_score(&score(400))),
         ("play before the font", |control, _| control.play()),
@@ -79,7 +79,7 @@ fn the_callback_never_allocates_whatever_it_is_told() {
         ("another font", |control, font| control.set_font(font).unwrap()),
         ("auditions", |control, _| {
             for key in 40..100 {
-                control.audition(Pitch::new(key).unwrap(), Velocity::MAX, 0.2);
+                control.audition_chord(&[(Pitch::new(key).unwrap(), Velocity::MAX)], 0.2);
             }
         }),
         ("chord", |control, _| {
@@ -91,8 +91,11 @@ fn the_callback_never_allocates_whatever_it_is_told() {
             for key in 40..100 {
                 control.key_down(Pitch::new(key).unwrap(), Velocity::MAX);
             }
-            control.key_up(Pitch::new(99).unwrap());
             control.key_drag(Pitch::new(30).unwrap(), Velocity::MAX);
+        }),
+        ("no keys", |control, _| {
+            control.key_down(Pitch::new(50).unwrap(), Velocity::MAX);
+            control.all_keys_up();
         }),
         ("metronome", |control, _| control.set_metronome(true)),
         ("loop", |control, _| {

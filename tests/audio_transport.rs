@@ -327,8 +327,9 @@ fn keys_sound_while_they_are_held_and_never_longer_than_ten_seconds() {
     control.key_down(pitch(57), Velocity::COMPOSED);
     control.key_down(pitch(81), Velocity::COMPOSED);
     assert_eq!(tones(&mut engine), [true, true]);
-    control.key_up(pitch(57));
-    control.key_up(pitch(60));
+    control.all_keys_up();
+    assert_eq!(tones(&mut engine), [false, false]);
+    control.key_down(pitch(81), Velocity::COMPOSED);
     assert_eq!(tones(&mut engine), [false, true]);
     // Dragged to another key, and on it.
     control.key_drag(pitch(57), Velocity::COMPOSED);

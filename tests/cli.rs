@@ -426,7 +426,7 @@ fn generate_composes_with_every_strategy_and_prime() {
         "--prime-pitch 60",
         "--prime-pitch C#4",
         "--prime-chord C4,E4,G4",
-        "--prime-random --restrike --longest-hold 0 --no-repeat 0",
+        "--prime-random --restrike --longest-hold 0 --no-repeat 0 --weights int8",
     ] {
         let report =
             &shell.json(&format!("generate --model {model} --out a.mid --frames 30 {words}"))[0];

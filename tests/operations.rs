@@ -322,8 +322,25 @@ fn the_pedal_is_drawn_erased_and_moved() {
     assert_eq!(pedal(&score, &[missing]), Err(EditError::MissingPedal(Tick(0))));
     assert_eq!(pedal(&score, &[draw(span(5, 5))]), Err(EditError::NoSpan));
     let elsewhere = PedalSpan { part: 3, ..span(0, 1) };
-    assert_eq!(pedal(&score, &[draw(elsewhere)]), Err(EditError::NoPart(3)));
+    assert_eq!(pedal(&score, &[draw(elsewhere)]), Err(EditError::NoPedalPart(3)));
     assert_eq!(ScoreEdit::Pedal(draw(span(0, 1))).label(), "Draw pedal");
+}
+
+#[test]
+fn the_pedal_can_be_drawn_before_there_is_a_note() {
+    let mut history = History::new(Score::default());
+    let span = PedalSpan { start: Tick(0), end: Tick(480), part: 0 };
+    history.commit(&ScoreEdit::Pedal(PedalEdit::Draw(span))).unwrap();
+    let names: Vec<&str> = history.score().parts.iter().map(|part| part.name.as_str()).collect();
+    assert_eq!((history.score().pedal.as_slice(), names.as_slice()), (&[span][..], &["Piano"][..]));
+    history.undo().unwrap();
+    assert_eq!(**history.score(), Score::default());
+    history.redo().unwrap();
+    assert_eq!((history.score().pedal.len(), history.score().parts.len()), (1, 1));
+    // Nothing to lift, and so nothing to lift it of.
+    let mut history = History::new(Score::default());
+    history.commit(&ScoreEdit::Pedal(PedalEdit::Erase(span))).unwrap();
+    assert_eq!((history.undo_label(), history.score().parts.len()), (None, 0));
 }
 
 #[test]

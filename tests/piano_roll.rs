@@ -506,5 +506,30 @@ fn a_roll_without_room_or_with_extreme_notes_draws_nothing_wrong() {
     for size in [vec2(1.0, 1.0), vec2(70.0, 30.0), vec2(64.0, 400.0), vec2(3000.0, 10.0)] {
         roll.set_size(size);
         roll.run_steps(2);
+        check_painted(&roll);
+    }
+    // Looked at as near as it goes, where ticks end.
+    roll.set_size(vec2(1000.0, 600.0));
+    roll.state_mut().roll.go_to(Tick(u32::MAX - 10));
+    roll.run_steps(2);
+    roll.wheel(pos2(500.0, 300.0), vec2(0.0, 200.0), Modifiers::COMMAND);
+    check_painted(&roll);
+}
+
+/// Something is painted, and all of it near the window: numbers far beyond lose their fractions,
+/// and those that are none make the whole frame vanish.
+fn check_painted(roll: &Roll) {
+    let shapes = &roll.output().shapes;
+    assert!(!shapes.is_empty());
+    for clipped in shapes {
+        let egui::Shape::Mesh(mesh) = &clipped.shape else {
+            assert!(!clipped.shape.visual_bounding_rect().any_nan(), "{:?}", clipped.shape);
+            continue;
+        };
+        assert!(mesh.is_valid());
+        for vertex in &mesh.vertices {
+            let (x, y) = (vertex.pos.x, vertex.pos.y);
+            assert!(x.abs() < 10_000.0 && y.abs() < 10_000.0, "{x} {y}");
+        }
     }
 }

@@ -438,7 +438,7 @@ fn what_the_wheel_does_in_the_frame_of_an_undo_is_what_is_undone() {
 #[test]
 fn chosen_notes_snap_to_the_scale_and_end_goes_to_the_end() {
     let mut window = open(&[note(0, 480, "C#4"), note(480, 480, "E4")]);
-    window.harness.state_mut().state.document.key = Some(KeyScale::new(0, Scale::Major));
+    window.harness.state_mut().state.document.choose_key(Some(KeyScale::new(0, Scale::Major)));
     window.keys(Modifiers::COMMAND, Key::A);
     window.press("Notes");
     window.harness.get_by_label_contains("Snap to the scale").click();

@@ -63,11 +63,27 @@ fn a_key_is_set_by_tonic_and_scale_and_detected_again() {
     press_exact(&mut window, &format!("Key and scale: {detected}"));
     press_exact(&mut window, "F#");
     press_exact(&mut window, "dorian");
-    assert_eq!(window.state().document.key, Some(KeyScale::new(6, Scale::Dorian)));
+    assert_eq!(window.state().document.key(), Some(KeyScale::new(6, Scale::Dorian)));
     let label = format!("Detect: {detected}");
     window.harness.get_by_label(&label).click();
     window.harness.run_steps(3);
-    assert_eq!(window.state().document.key, None);
+    assert_eq!(window.state().document.key(), None);
+}
+
+#[test]
+fn a_click_on_a_color_gives_one_that_no_other_part_has() {
+    let mut window = open();
+    press_exact(&mut window, "Add part");
+    let names: Vec<String> = {
+        let parts = &window.state().document.history.score().parts;
+        parts.iter().map(|part| part.name.clone()).collect()
+    };
+    assert_eq!(names.len(), 3);
+    for expected in [3, 4] {
+        press_exact(&mut window, &format!("Color of {}", names[0]));
+        let parts = &window.state().document.history.score().parts;
+        assert_eq!((parts[0].color, parts[1].color), (Some(expected), None));
+    }
 }
 
 #[test]
@@ -88,7 +104,7 @@ fn parts_are_muted_soloed_colored_and_named_and_the_history_is_clicked() {
     window.harness.run_steps(3);
     let score = window.state().document.history.score();
     assert!(score.parts[0].is_muted && score.parts[0].is_solo);
-    assert_eq!((score.parts[0].color, score.parts[0].name.as_str()), (Some(1), "Left hand"));
+    assert_eq!((score.parts[0].color, score.parts[0].name.as_str()), (Some(2), "Left hand"));
     assert!(!score.is_heard(Track::Part(0)));
 
     press_exact(&mut window, "Mute part");

@@ -7,7 +7,9 @@ mod scores;
 use std::path::{Path, PathBuf};
 
 use etude::music::smf::{self, ImportError, ImportWarning};
-use etude::music::{Extra, ExtraMessage, Note, Part, Pitch, Score, TempoMap, Tick, Velocity};
+use etude::music::{
+    Extra, ExtraMessage, Note, Part, PedalSpan, Pitch, Score, TempoMap, Tick, Velocity,
+};
 use proptest::prelude::*;
 use rayon::prelude::*;
 use scores::{score_strategy, told_apart};
@@ -36,6 +38,34 @@ fn damaged_after(n_notes: usize, n_damaged: usize) -> Vec<u8> {
     file(480, &events)
 }
 
+/// What is read for frames alone is what is read for a score: `None`, or what differs.
+fn differs_for_frames(bytes: &[u8]) -> Option<String> {
+    let (import, sounding) = match (smf::read(bytes), smf::read_sounding(bytes)) {
+        (Ok(import), Ok(sounding)) => (import, sounding),
+        (Err(whole), Err(sound)) if whole.to_string() == sound.to_string() => return None,
+        (whole, sound) => return Some(format!("{whole:?} but {sound:?}")),
+    };
+    let score = &import.score;
+    let in_order = |notes: &[Note]| {
+        let mut ordered = Score::default();
+        ordered.set_notes(notes.to_vec());
+        ordered.notes().to_vec()
+    };
+    let mut pedal = sounding.pedal.clone();
+    pedal.sort_by_key(|span| (span.start, span.part, span.end));
+    let channels: Vec<u8> = score.parts.iter().map(|part| part.channel).collect();
+    let same = [
+        ("notes", in_order(&sounding.notes) == score.notes()),
+        ("drums", in_order(&sounding.drums) == score.drums),
+        ("pedal", pedal == score.pedal),
+        ("tempo", sounding.tempo_map == score.tempo_map),
+        ("channels", sounding.channels == channels),
+        ("length", sounding.duration_secs() == score.duration_secs()),
+        ("warnings", sounding.warnings == import.warnings),
+    ];
+    same.iter().find(|(_, is_same)| !is_same).map(|(what, _)| format!("other {what}"))
+}
+
 #[test]
 fn a_long_damaged_tail_does_not_cost_the_notes_before_it() {
     let import = smf::read(&damaged_after(7_500, 1_000_000)).unwrap();
@@ -62,7 +92,7 @@ proptest! {
     fn no_bytes_make_it_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         let _ = smf::read(&bytes);
         let mut with_header = file(480, &bytes);
-        let _ = smf::read(&with_header);
+        prop_assert_eq!(differs_for_frames(&with_header), None);
         with_header[12] = 0x80;
         let _ = smf::read(&with_header);
     }
@@ -82,6 +112,7 @@ proptest! {
         if is_cut {
             bytes.truncate(cut.index(bytes.len()));
         }
+        prop_assert_eq!(differs_for_frames(&bytes), None);
         if let Ok(import) = smf::read(&bytes) {
             let score = import.score;
             prop_assert!(score.notes().iter().all(|note| note.length.0 > 0));
@@ -311,7 +342,11 @@ fn every_file_that_is_read_is_written_unchanged() {
         .files
         .par_iter()
         .filter_map(|path| {
-            let first = smf::read_file(path).ok()?;
+            let bytes = std::fs::read(path).ok()?;
+            if let Some(what) = differs_for_frames(&bytes) {
+                return Some(format!("{}: {what} when read for frames", path.display()));
+            }
+            let first = smf::read(&bytes).ok()?;
             let again = match smf::read(&smf::write(&first.score)) {
                 Ok(again) => again,
                 Err(error) => return Some(format!("{}: {error}", path.display())),
@@ -362,4 +397,39 @@ fn half_a_pedal_is_written_as_it_was_read_until_the_pedal_is_edited() {
     let again = smf::read(&smf::write(&edited)).unwrap().score;
     assert_eq!(again.pedal, edited.pedal);
     assert!(again.extras.is_empty(), "plain values say no more than the spans");
+}
+
+#[test]
+fn of_several_programs_before_the_first_note_the_last_is_the_parts() {
+    let programs = [&[0, 0xc0, 5, 10, 0xc0, 12, 20, 0xb0, 7, 99], ONE_NOTE, &[0, 0xc0, 40]];
+    let first = smf::read(&file(480, &programs.concat())).unwrap().score;
+    assert_eq!(first.parts[0].program, 12);
+    assert_eq!(first.extras.len(), 2, "the volume, and the program after the note");
+    assert_eq!(smf::read(&smf::write(&first)).unwrap().score, first);
+    // The same where another track sets them.
+    let tracks = [vec![0, 0xc0, 5, 0, 0xc0, 12], ONE_NOTE.to_vec()];
+    assert_eq!(smf::read(&file_of_tracks(&tracks)).unwrap().score.parts[0].program, 12);
+}
+
+#[test]
+fn a_pedal_drawn_over_a_reset_of_all_controllers_stays_as_long_as_it_was_drawn() {
+    let events = [ONE_NOTE, &[10, 0xb0, 1, 90, 0, 0xb0, 121, 0, 50, 0xb0, 121, 0]].concat();
+    let mut score = smf::read(&file(96, &events)).unwrap().score;
+    let resets: Vec<Tick> = score.extras.iter().skip(1).map(|extra| extra.tick).collect();
+    let [within, after] = *resets else { panic!("{:?}", score.extras) };
+    score.pedal = vec![PedalSpan { start: Tick(within.0 - 5), end: Tick(within.0 + 5), part: 0 }];
+    let again = smf::read(&smf::write(&score)).unwrap().score;
+    assert_eq!(again.pedal, score.pedal);
+    let controls: Vec<(Tick, [u8; 2])> = again
+        .extras
+        .iter()
+        .filter_map(|extra| match extra.message {
+            ExtraMessage::Channel { status: 0xb0, data } => Some((extra.tick, data)),
+            _ => None,
+        })
+        .collect();
+    // What the reset did besides is done by name, after what came before it.
+    assert_eq!(controls[..3], [(within, [1, 90]), (within, [1, 0]), (within, [11, 127])]);
+    assert_eq!(controls.last(), Some(&(after, [121, 0])), "that one takes nothing from the pedal");
+    assert_eq!(smf::read(&smf::write(&again)).unwrap().score, again);
 }

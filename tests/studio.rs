@@ -153,7 +153,7 @@ fn a_model_is_heard_while_it_learns_and_stopping_keeps_it() {
                     ..
                 })) => {
                     assert_eq!(first, streamed.len());
-                    streamed.extend(chords);
+                    streamed.extend_from_slice(&chords);
                 }
                 EventKind::Finished(Finish::Composed(composed)) => {
                     takes = Some(composed);

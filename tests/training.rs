@@ -9,9 +9,10 @@ use std::sync::Arc;
 
 use etude::cancel::CancelToken;
 use etude::model::{
-    Baselines, DeviceChoice, DeviceKind, Model, ModelKind, Outcome, Preset, Run, Schedule,
-    TrainError, TrainEvent, TrainRequest, TrainingSettings, check_before_reading, estimate_memory,
-    evaluate, train,
+    Baselines, ComposeRequest, ComposeSettings, DeviceChoice, DeviceKind, KernelChoice, Model,
+    ModelKind, Optimizer, Outcome, Preset, Run, Schedule, Softmax, Strategy, TrainError,
+    TrainEvent, TrainRequest, TrainSummary, TrainingSettings, check_before_reading, compose,
+    estimate_memory, evaluate, train, train_with,
 };
 use etude::tokens::{Corpus, FramingPlan, SplitKind, read_corpus};
 
@@ -52,6 +53,112 @@ fn both_networks_learn_a_loop_of_chords() {
         assert!(summary.best_valid_perplexity < 1.6, "{model:?}: {summary:?}");
         assert!(summary.best_valid_perplexity < summary.baselines.mixed_perplexity);
         assert!(epochs(&events).last().unwrap().valid_accuracy > 0.9);
+    }
+}
+
+/// Trains by some kernels; what it says at the end, and its curve.
+fn trained_by(request: &TrainRequest, kernels: KernelChoice) -> (TrainSummary, Vec<[f64; 4]>) {
+    let mut events = Vec::new();
+    let cancel = CancelToken::new();
+    let summary = train_with(request, kernels, &cancel, &mut |event| events.push(event)).unwrap();
+    (summary, curve(&events))
+}
+
+#[test]
+fn fused_and_unfused_layers_learn_the_same() {
+    for (model, softmax, optimizer) in [
+        (ModelKind::Lstm, Softmax::Full, Optimizer::Adam),
+        (ModelKind::Gru, Softmax::Adaptive, Optimizer::AdamW),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let settings =
+            TrainingSettings { model, softmax, optimizer, weight_decay: 0.01, ..tiny::settings() };
+        let curves = [KernelChoice::Fused, KernelChoice::Burn].map(|kernels| {
+            let run_dir = folder.path().join(format!("{kernels:?}"));
+            trained_by(&tiny::request(&wide_loops(), settings.clone(), &run_dir), kernels).1
+        });
+        let [fused, burn] = curves;
+        assert_eq!((fused.len(), burn.len()), (3, 3));
+        assert!(burn[2][0] < burn[0][0], "the test needs a run that learns");
+        for (fused, burn) in fused.iter().flatten().zip(burn.iter().flatten()) {
+            assert!((fused - burn).abs() <= 1e-3 * burn.max(0.1), "{fused} for {burn}");
+        }
+    }
+}
+
+/// Pieces that go round and round in fifty chords, some of them much commoner than others.
+fn wide_loops() -> Arc<Corpus> {
+    let chord = |t: u32| if t.is_multiple_of(3) { 1 + t / 3 % 5 } else { 1 + t % 50 };
+    let piece = |start: u32| (0..150).map(|t| chord(start * 31 + t)).collect();
+    tiny::corpus(&(0..4).map(piece).collect::<Vec<_>>())
+}
+
+#[test]
+fn an_adaptive_softmax_learns_and_is_measured_as_what_it_predicts() {
+    let folder = tempfile::tempdir().unwrap();
+    let train = |softmax| {
+        let settings = TrainingSettings {
+            softmax,
+            epochs: 12,
+            hidden: 24,
+            dropout: 0.0,
+            split: SplitKind::Pieces,
+            ..tiny::settings()
+        };
+        let run_dir = folder.path().join(format!("{softmax:?}"));
+        let request = tiny::request(&wide_loops(), settings, &run_dir);
+        let (summary, events) = tiny::run(&request).unwrap();
+        (summary, events, Model::load(&run_dir).unwrap())
+    };
+    let (full, _, full_model) = train(Softmax::Full);
+    let (adaptive, events, model) = train(Softmax::Adaptive);
+    assert!(notes(&events).iter().any(|note| note.contains("--softmax full")), "51 are too few");
+    assert!(adaptive.best_valid_perplexity < 0.5 * adaptive.baselines.unigram_perplexity);
+    assert!(adaptive.best_valid_perplexity < 1.5 * full.best_valid_perplexity);
+    // Older versions would take it for a full softmax, and read every other checkpoint.
+    assert_eq!((full_model.card().format_version, model.card().format_version), (1, 2));
+    assert!(full_model.card().clusters.is_none() && model.card().clusters.is_some());
+
+    // What measures asks for the probability of the chord that came; what composes is told those
+    // of all chords. Reading every piece through the latter must give the former.
+    let corpus = wide_loops();
+    let measured = evaluate(&model, &corpus, &CancelToken::new()).unwrap();
+    assert_eq!((measured.frames, measured.unseen_frames), (600, 0));
+    let (mut network, vocabulary) = (model.next_chord(), &model.card().vocabulary);
+    let mut total = 0.0;
+    for piece in &corpus.pieces {
+        network.start(1);
+        let mut previous = 0;
+        for &chord in &piece.chords {
+            let token = vocabulary.token(corpus.chords[chord as usize]).unwrap();
+            let scores = network.step(&[previous]);
+            let sum: f64 = scores.iter().map(|score| f64::from(*score).exp()).sum();
+            total += sum.ln() - f64::from(scores[token as usize]);
+            previous = token;
+        }
+    }
+    // Composing leaves the escape out, which is hardly ever likely here.
+    let mean = total / 600.0;
+    assert!(mean < measured.loss && measured.loss - mean < 0.05, "{mean} and {}", measured.loss);
+}
+
+#[test]
+fn every_strategy_composes_with_an_adaptive_softmax() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = TrainingSettings { softmax: Softmax::Adaptive, ..tiny::settings() };
+    let request = tiny::request(&wide_loops(), settings, &folder.path().join("run"));
+    tiny::run(&request).unwrap();
+    let model = Model::load(&request.run_dir).unwrap();
+    for strategy in [
+        Strategy::Max,
+        Strategy::Sample { temperature: 0.9, top_k: Some(20), top_p: None },
+        Strategy::Beam { width: 4, length_penalty: 1.0 },
+    ] {
+        let settings = ComposeSettings { strategy, frames: 40, ..Default::default() };
+        let request = ComposeRequest { model: model.clone(), settings };
+        let takes = compose(&request, &CancelToken::new(), &mut |_| {}).unwrap();
+        assert_eq!(takes[0].roll.len(), 40, "{strategy:?}");
+        assert!(takes[0].log_likelihood.is_finite() && takes[0].log_likelihood < 0.0);
     }
 }
 
@@ -133,10 +240,17 @@ fn interrupted(request: &TrainRequest, stop_after: usize) -> (Vec<[f64; 4]>, Vec
 
 #[test]
 fn an_interrupted_run_ends_with_the_same_weights() {
-    for carry_state in [false, true] {
+    for (carry_state, softmax, optimizer) in [
+        (false, Softmax::Full, Optimizer::Adam),
+        (true, Softmax::Full, Optimizer::Adam),
+        (true, Softmax::Adaptive, Optimizer::AdamW),
+    ] {
         let folder = tempfile::tempdir().unwrap();
         let settings = TrainingSettings {
             carry_state,
+            softmax,
+            optimizer,
+            weight_decay: 0.01,
             epochs: 4,
             transpose: 1,
             schedule: Schedule::Cosine,

@@ -7,7 +7,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use etude::cancel::CancelToken;
-use etude::model::{TrainEvent, TrainingSettings, train};
+use etude::model::{KernelChoice, Softmax, TrainEvent, TrainingSettings, train_with};
 
 struct Counting;
 
@@ -32,26 +32,39 @@ unsafe impl GlobalAlloc for Counting {
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
+/// Epochs of a run, and the one after which memory may not grow.
+const EPOCHS: usize = 50;
+const WARM: usize = 10;
+
 // The only test of its binary: others beside it would be counted, too.
 #[test]
 fn memory_stays_flat_over_many_epochs() {
-    for carry_state in [false, true] {
+    for (kernels, softmax, carry_state) in [
+        (KernelChoice::Fused, Softmax::Full, false),
+        (KernelChoice::Fused, Softmax::Adaptive, true),
+        (KernelChoice::Burn, Softmax::Full, true),
+    ] {
         let folder = tempfile::tempdir().unwrap();
-        let settings =
-            TrainingSettings { epochs: 40, carry_state, transpose: 1, ..tiny::settings() };
+        let settings = TrainingSettings {
+            epochs: EPOCHS,
+            softmax,
+            carry_state,
+            transpose: 1,
+            ..tiny::settings()
+        };
         let request = tiny::request(&tiny::loops(), settings, &folder.path().join("run"));
-        let mut live = Vec::new();
-        train(&request, &CancelToken::new(), &mut |event| {
+        let mut live = Vec::with_capacity(EPOCHS);
+        train_with(&request, kernels, &CancelToken::new(), &mut |event| {
             if matches!(event, TrainEvent::Epoch(_)) {
                 live.push(LIVE.load(Ordering::Relaxed));
             }
         })
         .unwrap();
-        assert_eq!(live.len(), 40);
+        assert_eq!(live.len(), EPOCHS);
         // One copy of the network leaked each epoch would already be more than this. The points of
         // the curve are kept, and how far worker threads are differs a little.
-        let (early, late) = (live[9], live[39]);
-        let most = early + early / 20 + 40 * 128;
-        assert!(late <= most, "{early} bytes after 10 epochs, {late} after 40");
+        let (early, late) = (live[WARM - 1], live[EPOCHS - 1]);
+        let most = early + early / 20 + (EPOCHS - WARM) * 128;
+        assert!(late <= most, "{kernels:?}: {early} bytes after {WARM} epochs, {late} at the end");
     }
 }

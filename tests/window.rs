@@ -78,6 +78,7 @@ fn train_compose_listen_export() {
     window.wait("the other library is read", |app| {
         app.state.library.job.is_none() && n_pieces(app) == Some(1)
     });
+    assert!(window.sees("which learned from other music"));
     window.harness.state_mut().state.preferences.training.epochs = 3;
     window.press("Resume");
     window.wait("the third epoch is done", |app| {
@@ -90,6 +91,12 @@ fn train_compose_listen_export() {
     assert!(live[0][0] < 1.0, "the steps before the stop stay: {:?}", live[0]);
     assert!(live.is_sorted_by(|one, other| one[0] < other[0]));
     assert!(state.library.paths.is_empty() && n_pieces(window.harness.state()) > Some(1));
+    assert!(!window.sees("which learned from other music"));
+    // As a run says that came to a bad end.
+    let training = &mut window.harness.state_mut().state.training;
+    training.summary.as_mut().unwrap().ran_away = true;
+    window.harness.run_steps(2);
+    assert!(window.sees("It lost its way"));
     starts_again_where_it_ended(window);
 }
 
@@ -181,6 +188,24 @@ fn the_newest_run_is_shown(window: Window) {
     assert_eq!(window.state().training.run_dir, Some(stopped));
     assert!(window.sees("stopped before its first epoch was done"));
     assert!(!window.sees("while learning"), "nothing of it was kept");
+
+    // A damaged checkpoint gives way to another of the run, and that is said.
+    std::fs::write(run_dir.join("checkpoints/best.safetensors"), "damaged").unwrap();
+    let choice = etude::ui::ModelChoice::Run(run_dir);
+    window.harness.state_mut().state.preferences.compose.model = etude::ui::ModelChoice::Starter;
+    window.harness.run_steps(2);
+    window.harness.get_by_role_and_label(Role::ComboBox, "Model").click();
+    window.harness.run_steps(3);
+    let name = choice_name(&choice);
+    window.harness.query_all_by_label(&name).last().unwrap().click();
+    window.harness.run_steps(3);
+    window.wait("it is loaded", |app| app.state.composing.loaded(&choice).is_some());
+    assert!(window.sees("is used instead"));
+}
+
+fn choice_name(choice: &etude::ui::ModelChoice) -> String {
+    let etude::ui::ModelChoice::Run(path) = choice else { panic!("not a run: {choice:?}") };
+    path.file_name().unwrap().to_string_lossy().into_owned()
 }
 
 #[test]
@@ -277,6 +302,7 @@ fn what_follows_saving_is_done_once_it_is_saved_and_not_after_a_cancel() {
     window.keys(Modifiers::COMMAND, Key::A);
     window.keys(Modifiers::NONE, Key::Delete);
     window.drop_on_it(&one);
+    window.wait("it is asked about", |app| app.state.question.is_some());
     window.press("Save");
     window.press("Cancel");
     // Saving later is no answer to the question of before.
@@ -291,6 +317,7 @@ fn what_follows_saving_is_done_once_it_is_saved_and_not_after_a_cancel() {
     // Answered to the end, the piece that was dropped is opened.
     window.keys(Modifiers::COMMAND, Key::Z);
     window.drop_on_it(&one);
+    window.wait("it is asked about", |app| app.state.question.is_some());
     window.press("Save");
     window.wait("the piece is opened", |app| n_notes(app) == 1);
     assert!(!window.harness.state().state.document.is_unsaved());
@@ -418,4 +445,48 @@ fn why_nothing_was_composed_goes_when_something_else_is_asked_for() {
     assert!(window.sees(error));
     window.press("bars");
     assert!(!window.sees(error));
+}
+
+#[test]
+fn controls_lie_beside_one_another_in_a_narrow_window_and_train_near_its_settings() {
+    let mut window = Window::open(None);
+    window.wait("the built-in pieces are read", |app| app.state.library.corpus.is_some());
+    // As if there were curves.
+    window.harness.state_mut().state.training.run_dir = Some("a run".into());
+    let names = [
+        (Role::Button, "Play"),
+        (Role::Button, "Loop"),
+        (Role::Button, "Count-in"),
+        (Role::Button, "How the roll is shown"),
+        (Role::Slider, "Speed"),
+        (Role::Slider, "Volume"),
+        (Role::Slider, "Smoothing"),
+        (Role::CheckBox, "Log"),
+        (Role::CheckBox, "Baselines"),
+        (Role::Button, "Runs ⏷"),
+        (Role::Button, "Export ⏷"),
+        (Role::Button, "Train"),
+    ];
+    for size in [[800.0, 600.0], [1280.0, 720.0], [2560.0, 1440.0]] {
+        window.harness.set_size(size.into());
+        window.harness.run_steps(6);
+        let screen = egui::Rect::from_min_size(egui::Pos2::ZERO, size.into());
+        let found = names.map(|(role, name)| {
+            // The last one is in a panel, not the menu's title.
+            let last = window.harness.query_all_by_role_and_label(role, name).last();
+            (name, last.unwrap_or_else(|| panic!("{name} at {size:?}")).rect())
+        });
+        for (idx, (name, rect)) in found.iter().enumerate() {
+            assert!(screen.contains_rect(*rect), "{name} at {size:?}: {rect:?}");
+            for (other, beside) in &found[..idx] {
+                let is_apart = !rect.shrink(1.0).intersects(beside.shrink(1.0));
+                assert!(is_apart, "{name} and {other} at {size:?}: {rect:?}, {beside:?}");
+            }
+        }
+    }
+    let below = |window: &Window, name: &str, role| {
+        window.harness.query_all_by_role_and_label(role, name).last().unwrap().rect().top()
+    };
+    let device = below(&window, "Compute on", Role::ComboBox);
+    assert!(below(&window, "Train", Role::Button) - device < 150.0);
 }

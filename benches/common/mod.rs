@@ -85,6 +85,7 @@ pub fn untrained(vocabulary: usize) -> Model {
         model: ModelKind::Lstm,
         layers: 2,
         hidden: 512,
+        clusters: None,
         plan: FramingPlan::default(),
         vocabulary: ChordVocabulary::new(chords, counts).expect("the chords differ"),
         backoff,

@@ -25,7 +25,7 @@ use std::time::Instant;
 
 use etude::cancel::CancelToken;
 use etude::model::{
-    ComposeRequest, ComposeSettings, ModelKind, Strategy, TrainEvent, TrainRequest,
+    ComposeRequest, ComposeSettings, ModelKind, Softmax, Strategy, TrainEvent, TrainRequest,
     TrainingSettings, compose, train,
 };
 
@@ -80,12 +80,15 @@ fn train_when_told(words: &[&str]) -> Fallible {
     };
     let (vocabulary, batch): (usize, usize) = (vocabulary.parse()?, batch.parse()?);
     let sequence: usize = sequence.parse()?;
-    if *softmax != "full" {
-        return Err(format!("no softmax {softmax}").into());
-    }
+    let softmax = match *softmax {
+        "full" => Softmax::Full,
+        "adaptive" => Softmax::Adaptive,
+        other => return Err(format!("no softmax {other}").into()),
+    };
     let settings = TrainingSettings {
         model: if *cell == "gru" { ModelKind::Gru } else { ModelKind::Lstm },
         hidden: hidden.parse()?,
+        softmax,
         batch,
         sequence,
         epochs: 1_000,

@@ -61,11 +61,9 @@ pub(super) enum Command {
 
 /// What is played by hand.
 pub(super) enum Hand {
-    Audition { key: u8, velocity: u8, secs: f32 },
-    Chord(HandChord),
+    Audition(HandChord),
     KeyDown { key: u8, velocity: u8 },
     KeyDrag { key: u8, velocity: u8 },
-    KeyUp { key: u8 },
     AllKeysUp,
 }
 
@@ -256,18 +254,13 @@ impl EngineControl {
         self.send(Command::OpenEnded(is_open_ended));
     }
 
-    pub fn audition(&mut self, pitch: Pitch, velocity: Velocity, secs: f32) {
-        let (key, velocity) = (pitch.number(), velocity.number());
-        self.send(Command::Hand(Hand::Audition { key, velocity, secs }));
-    }
-
     pub fn audition_chord(&mut self, notes: &[(Pitch, Velocity)], secs: f32) {
         let mut chord = HandChord { notes: [(0, 0); MAX_NOTES], n_notes: 0, secs };
         for (slot, (pitch, velocity)) in chord.notes.iter_mut().zip(notes) {
             *slot = (pitch.number(), velocity.number());
             chord.n_notes += 1;
         }
-        self.send(Command::Hand(Hand::Chord(chord)));
+        self.send(Command::Hand(Hand::Audition(chord)));
     }
 
     pub fn key_down(&mut self, pitch: Pitch, velocity: Velocity) {
@@ -278,10 +271,6 @@ impl EngineControl {
     pub fn key_drag(&mut self, pitch: Pitch, velocity: Velocity) {
         let (key, velocity) = (pitch.number(), velocity.number());
         self.send(Command::Hand(Hand::KeyDrag { key, velocity }));
-    }
-
-    pub fn key_up(&mut self, pitch: Pitch) {
-        self.send(Command::Hand(Hand::KeyUp { key: pitch.number() }));
     }
 
     pub fn all_keys_up(&mut self) {

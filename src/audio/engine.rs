@@ -311,11 +311,7 @@ impl Engine {
     fn play_by_hand(&mut self, hand: Hand) {
         let held_frames = self.frames_of(f64::from(MAX_BY_HAND_SECS));
         match hand {
-            Hand::Audition { key, velocity, secs } => {
-                let n_frames = self.audition_frames(secs);
-                self.strike_key(key, velocity, Reason::Audition, n_frames);
-            }
-            Hand::Chord(chord) => {
+            Hand::Audition(chord) => {
                 self.end_by_hand(|_, reason| reason == Reason::Audition);
                 let n_frames = self.audition_frames(chord.secs);
                 for (key, velocity) in chord.notes() {
@@ -330,9 +326,6 @@ impl Engine {
                 if !self.hands.holds(key, Reason::Key) {
                     self.strike_key(key, velocity, Reason::Key, held_frames);
                 }
-            }
-            Hand::KeyUp { key } => {
-                self.end_by_hand(|other, reason| reason == Reason::Key && other == key);
             }
             Hand::AllKeysUp => self.end_by_hand(|_, reason| reason == Reason::Key),
         }

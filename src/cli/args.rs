@@ -12,7 +12,7 @@ use super::values::{
     at_least_one, beam_width, device, frame_rate, from_zero_to, parse_chord, parse_pitch,
     sample_rate, seconds_or_off, seed, temperature, times, top_p, up_to, vocabulary_size,
 };
-use crate::model::{ComposeSettings, DeviceChoice};
+use crate::model::{ComposeSettings, DeviceChoice, WeightFormat};
 use crate::music::Pitch;
 use crate::tokens::{Chord, FrameRate, Framing};
 
@@ -167,6 +167,10 @@ pub struct GenerateArgs {
     /// Never the same N different chords in succession twice, 0–1,000; 0 allows it
     #[arg(long, value_name = "N", default_value = "8", value_parser = from_zero_to::<{ ComposeSettings::MAX_NO_REPEAT }>, allow_negative_numbers = true)]
     pub no_repeat: usize,
+    /// How the weights are kept: `f32` as learned; `f16` and `int8` are smaller, so that large
+    /// models compose faster, and may give other notes
+    #[arg(long, value_enum, value_name = "FORMAT", default_value_t = WeightWord::F32, hide_possible_values = true)]
+    pub weights: WeightWord,
     /// Strike a pitch again at every new chord instead of holding it [default: off]
     #[arg(long)]
     pub restrike: bool,
@@ -290,6 +294,27 @@ impl From<FramingWord> for Framing {
         match word {
             FramingWord::Nearest => Self::Nearest,
             FramingWord::Original => Self::Original,
+        }
+    }
+}
+
+/// How the weights of a model are kept while it composes.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum WeightWord {
+    /// Single precision
+    F32,
+    /// Sixteen bits
+    F16,
+    /// Eight bits and a scale for each output
+    Int8,
+}
+
+impl From<WeightWord> for WeightFormat {
+    fn from(word: WeightWord) -> Self {
+        match word {
+            WeightWord::F32 => Self::F32,
+            WeightWord::F16 => Self::F16,
+            WeightWord::Int8 => Self::Int8,
         }
     }
 }

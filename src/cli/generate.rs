@@ -155,6 +155,7 @@ fn settings(args: &GenerateArgs) -> ComposeSettings {
         rate: args.fps,
         takes: args.takes,
         seed: args.seed,
+        weights: args.weights.into(),
     }
 }
 
@@ -228,19 +229,23 @@ struct Progress {
     meter: Meter,
     began: std::time::Instant,
     done: u64,
+    /// All takes are composed together.
+    takes: String,
 }
 
 impl Progress {
     fn new(args: &GenerateArgs) -> Self {
         let total = args.frames.saturating_mul(n_takes(args)) as u64;
-        Self { meter: Meter::new("composing", total), began: std::time::Instant::now(), done: 0 }
+        let takes = count(n_takes(args), "take");
+        let (meter, began) = (Meter::new("composing", total), std::time::Instant::now());
+        Self { meter, began, done: 0, takes }
     }
 
-    fn on(&mut self, event: ComposeEvent) {
+    fn on(&mut self, event: ComposeEvent<'_>) {
         match event {
-            ComposeEvent::Frames { take, chords, .. } => {
+            ComposeEvent::Frames { chords, .. } => {
                 self.done += chords.len() as u64;
-                self.meter.set(self.done, || format!("take {}", take + 1));
+                self.meter.set(self.done, || self.takes.clone());
             }
             ComposeEvent::Note(text) => self.meter.note(&text),
             ComposeEvent::Take { .. } => {}

@@ -111,11 +111,15 @@ impl Clipboard {
             return Err(ClipboardError::Foreign);
         }
         let damaged = |error: serde_json::Error| ClipboardError::Damaged(error.to_string());
-        let head: Head = serde_json::from_str(text).map_err(damaged)?;
-        if head.etude_notes > Self::FORMAT_VERSION {
-            return Err(ClipboardError::Newer(head.etude_notes));
+        let newer = |version: &u64| *version > Self::FORMAT_VERSION;
+        let text: Text = serde_json::from_str(text).map_err(|error| {
+            // What a newer Etude writes may look otherwise.
+            let version = serde_json::from_str(text).ok().map(|head: Head| head.etude_notes);
+            version.filter(newer).map_or_else(|| damaged(error), ClipboardError::Newer)
+        })?;
+        if newer(&text.etude_notes) {
+            return Err(ClipboardError::Newer(text.etude_notes));
         }
-        let text: Text = serde_json::from_str(text).map_err(damaged)?;
         Self::checked(text).map_err(|reason| ClipboardError::Damaged(reason.to_owned()))
     }
 

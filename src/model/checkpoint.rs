@@ -11,11 +11,13 @@ use std::sync::Arc;
 use burn::backend::Flex;
 use serde::{Deserialize, Serialize};
 
+use super::adaptive::Clusters;
+use super::kernels::Kernels;
 use super::network::{Network, NetworkConfig, Start};
 use super::predictor::Predictor;
 use super::settings::{MAX_HIDDEN, MAX_LAYERS, MAX_VOCABULARY};
 use super::train::TrainingState;
-use super::weights::{self, NamedTensor, Precision, TensorMap, WeightsError};
+use super::weights::{self, NamedTensor, Precision, TensorMap, WeightFormat, WeightsError};
 use super::{ModelKind, NextChord, run};
 use crate::files::plain_reason;
 use crate::tokens::{BackOff, ChordVocabulary, FramingPlan};
@@ -27,6 +29,9 @@ pub struct ModelCard {
     pub model: ModelKind,
     pub layers: usize,
     pub hidden: usize,
+    /// How the outputs of an adaptive softmax are divided; none for one softmax over all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clusters: Option<Clusters>,
     pub plan: FramingPlan,
     pub vocabulary: ChordVocabulary,
     pub backoff: BackOff,
@@ -37,8 +42,15 @@ pub struct ModelCard {
 }
 
 impl ModelCard {
-    /// What this program writes. It reads this and everything older.
-    pub const FORMAT_VERSION: u32 = 1;
+    /// The newest format that this program writes. It reads this and everything older.
+    ///
+    /// 2 is 1 with an adaptive softmax, which older versions would take for a full one.
+    pub const FORMAT_VERSION: u32 = 2;
+
+    /// The oldest format that can say what a model with these clusters is.
+    pub(super) fn format_version_for(clusters: Option<Clusters>) -> u32 {
+        if clusters.is_some() { Self::FORMAT_VERSION } else { 1 }
+    }
 
     pub(super) fn network_config(&self) -> NetworkConfig {
         NetworkConfig {
@@ -46,6 +58,7 @@ impl ModelCard {
             layers: self.layers,
             hidden: self.hidden,
             vocabulary: self.vocabulary.len(),
+            clusters: self.clusters,
         }
     }
 
@@ -53,7 +66,8 @@ impl ModelCard {
     fn check(&self) -> Result<(), WeightsError> {
         let sane = (1..=MAX_LAYERS).contains(&self.layers)
             && (1..=MAX_HIDDEN).contains(&self.hidden)
-            && (1..=MAX_VOCABULARY).contains(&self.vocabulary.len());
+            && (1..=MAX_VOCABULARY).contains(&self.vocabulary.len())
+            && self.clusters.is_none_or(|clusters| clusters.fits(self.vocabulary.len()));
         if sane {
             Ok(())
         } else {
@@ -163,7 +177,20 @@ impl Model {
 
     /// What the strategies of composing ask: a reader of its own state, on the CPU.
     pub fn next_chord(&self) -> Box<dyn NextChord> {
-        Box::new(Predictor::new(Network::clone(&self.network)))
+        self.next_chord_with(WeightFormat::F32)
+    }
+
+    /// The same with its weights kept in another format.
+    pub fn next_chord_with(&self, weights: WeightFormat) -> Box<dyn NextChord> {
+        Box::new(Predictor::new(Network::clone(&self.network), weights))
+    }
+
+    /// The same read by the fused kernels even in a build without optimization, which leaves the
+    /// reading to burn otherwise: for tests of what the kernels ask of memory.
+    #[doc(hidden)]
+    pub fn next_chord_of_kernels(&self, weights: WeightFormat) -> Box<dyn NextChord> {
+        let network = Network::clone(&self.network);
+        Box::new(Predictor::with_kernels(network, weights, &Kernels::fused_for_tests()))
     }
 
     pub(super) fn new(card: ModelCard, network: Network<Flex>) -> Self {

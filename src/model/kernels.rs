@@ -16,16 +16,35 @@ use burn::tensor::{Tensor, TensorData, TensorPrimitive};
 use burn_flex::FlexTensor;
 
 use super::ModelKind;
+use super::decode::Decoded;
 use super::fused::adam;
+use super::fused::adaptive::AdaptiveDecoder;
 use super::fused::decoder::{self, Decoder, Frames};
-use super::fused::reader::Reader;
+use super::fused::reader::{ClusterRows, Reader};
 use super::fused::recurrent::{self, Shape, State, Weights, Workspace};
 use super::fused::simd::Level;
-use super::fused::threads::Threads;
-use super::loss::{Batch, Decoded};
+use super::fused::threads::{Threads, split_rows};
+use super::loss::Batch;
 use super::network::{Network, NetworkConfig};
 use super::recurrent::{LayerGradients, LayerState, RecurrentLayer};
+use super::weights::WeightFormat;
 use crate::cancel::CancelToken;
+
+/// Which code computes a network. All give the same numbers up to rounding.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum KernelChoice {
+    /// The fastest there is.
+    ///
+    /// Builds with debug assertions are without optimization, where the fused kernels would be
+    /// many times slower than burn, whose crates are optimized even there: such builds take burn's
+    /// operations.
+    #[default]
+    Fastest,
+    /// The fused kernels in every build; burn's operations where the device has none.
+    Fused,
+    /// Burn's operations.
+    Burn,
+}
 
 /// How networks on the backend `B` are computed, and the memory for it that is used again and
 /// again. Whoever computes many steps keeps one.
@@ -41,6 +60,7 @@ pub struct Fused {
     level: Level,
     layers: Workspace,
     decoder: Decoder,
+    adaptive: AdaptiveDecoder,
     /// Of sequences that are done with, for the next ones.
     memories: Vec<recurrent::Memory>,
 }
@@ -57,12 +77,17 @@ struct LayerNumbers {
 
 impl<B: Backend> Kernels<B> {
     /// The fastest there are for `B`.
-    ///
-    /// Builds with debug assertions are without optimization, where the fused kernels would be
-    /// many times slower than burn, whose crates are optimized even there: such builds use burn's
-    /// operations, except in the tests that ask for [`Kernels::fused_for_tests`].
     pub fn new() -> Self {
-        match is_flex::<B>() && !cfg!(debug_assertions) {
+        Self::chosen(KernelChoice::Fastest)
+    }
+
+    pub fn chosen(choice: KernelChoice) -> Self {
+        let wants_fused = match choice {
+            KernelChoice::Fastest => !cfg!(debug_assertions),
+            KernelChoice::Fused => true,
+            KernelChoice::Burn => false,
+        };
+        match wants_fused && is_flex::<B>() {
             true => Self { fused: Some(Fused::new()), backend: PhantomData },
             false => Self::of_burn(),
         }
@@ -78,22 +103,33 @@ impl<B: Backend> Kernels<B> {
         Self::of_burn()
     }
 
-    #[cfg(test)]
+    /// The fused kernels even in builds without optimization, for tests.
+    ///
+    /// # Panics
+    /// If `B` isn't Flex.
     pub fn fused_for_tests() -> Self {
         assert!(is_flex::<B>());
         Self { fused: Some(Fused::new()), backend: PhantomData }
     }
 
-    /// The network packed for reading step by step; none where that is left to burn.
-    pub fn reader(&self, network: &Network<B>) -> Option<Reader> {
+    /// The network packed for reading step by step, its weights in a format; none where that is
+    /// left to burn.
+    pub fn reader(&self, network: &Network<B>, weights: WeightFormat) -> Option<Reader> {
         self.fused.as_ref()?;
         let layers: Vec<_> = network.layers.iter().map(LayerNumbers::of).collect();
-        let weights: Vec<_> = layers.iter().map(LayerNumbers::borrow).collect();
+        let layers: Vec<_> = layers.iter().map(LayerNumbers::borrow).collect();
         // Composing never asks for the escape, which is the last output.
         let NetworkConfig { kind, hidden, vocabulary, .. } = network.config;
-        let (embedding, bias) = (Numbers::of(&network.embedding), network.output_bias());
-        let (embedding, bias) = (&embedding[..vocabulary * hidden], Numbers::of(&bias));
-        Some(Reader::new(kind, hidden, &weights, embedding, &bias[..vocabulary]))
+        let embedding = Numbers::of(&network.embedding);
+        let bias = Numbers::of(&network.output_bias());
+        let n_outputs = network.config.n_outputs();
+        let clusters = network.config.clusters.map(|clusters| ClusterRows {
+            clusters,
+            embedding: &embedding[n_outputs * hidden..],
+            bias: &bias[n_outputs..],
+        });
+        let (embedding, bias) = (&embedding[..vocabulary * hidden], &bias[..vocabulary]);
+        Some(Reader::new(kind, hidden, &layers, embedding, bias, clusters, weights))
     }
 
     pub fn fused(&mut self) -> Option<&mut Fused> {
@@ -114,6 +150,7 @@ impl Fused {
             level,
             layers: Workspace::new(threads, level),
             decoder: Decoder::new(threads, level),
+            adaptive: AdaptiveDecoder::new(threads, level),
             memories: Vec::new(),
         }
     }
@@ -181,7 +218,7 @@ impl Fused {
         self.memories.push(kept);
     }
 
-    /// Loss and gradients of the output layer, as `loss` describes them.
+    /// Loss and gradients of the output layer, as `decode` describes them.
     pub fn decode<B: Backend>(
         &mut self,
         network: &Network<B>,
@@ -204,7 +241,11 @@ impl Fused {
         };
         let weights = Numbers::of(&network.embedding);
         let outer_bias = Numbers::of(&network.output_bias());
-        let totals = self.decoder.run(&frames, &weights, &outer_bias, gradients, cancel)?;
+        let (rows, row_bias, adaptive) = (&weights[..], &outer_bias[..], &mut self.adaptive);
+        let totals = match network.config.clusters {
+            None => self.decoder.run(&frames, rows, row_bias, gradients, cancel)?,
+            Some(clusters) => adaptive.run(clusters, &frames, rows, row_bias, gradients, cancel)?,
+        };
         let device = hidden.device();
         Some(Decoded {
             totals: tensor(vec![totals.loss as f32, totals.right as f32], [1, 2], &device),
@@ -212,6 +253,38 @@ impl Fused {
             embedding: tensor(embedding, shapes[1], &device),
             bias: tensor(bias, shapes[2], &device),
         })
+    }
+
+    /// `to` with row `idx` of `rows` added to its row `places[idx]`, in place: burn's operation would
+    /// copy all of it, and the embedding's gradient can be the largest tensor of a step.
+    ///
+    /// # Panics
+    /// If a place isn't a row of `to`.
+    pub fn add_rows<B: Backend>(
+        &self,
+        mut to: Tensor<B, 2>,
+        places: &[i32],
+        rows: &Tensor<B, 2>,
+    ) -> Tensor<B, 2> {
+        let [n_places, width] = to.dims();
+        let rows = Numbers::of(rows);
+        assert_eq!(rows.len(), places.len() * width);
+        assert!(places.iter().all(|&place| (0..n_places as i32).contains(&place)));
+        let threads = self.threads;
+        let ranges = threads.ranges(n_places, n_places);
+        write(vec![&mut to], |mut numbers| {
+            let parts = split_rows(std::mem::take(&mut numbers[0]), ranges, width);
+            // Every thread looks at all places and adds those of its own part in order.
+            threads.share(parts, |(range, part)| {
+                for (row, &place) in rows.chunks_exact(width).zip(places) {
+                    if range.contains(&(place as usize)) {
+                        let to = &mut part[(place as usize - range.start) * width..][..width];
+                        to.iter_mut().zip(row).for_each(|(to, value)| *to += value);
+                    }
+                }
+            });
+        });
+        to
     }
 
     /// One step of the optimizer, in place. `moved` are the weights, Adam's first and second
@@ -306,146 +379,4 @@ fn tensor<B: Backend>(numbers: Vec<f32>, shape: [usize; 2], device: &B::Device) 
 }
 
 #[cfg(test)]
-mod tests {
-    use rand::RngExt as _;
-    use rand_chacha::ChaCha8Rng;
-    use rand_chacha::rand_core::SeedableRng as _;
-
-    use super::super::network::Start;
-    use super::super::weights::numbers;
-    use super::*;
-
-    struct Case {
-        layer: RecurrentLayer<Flex>,
-        x: Tensor<Flex, 2>,
-        state: LayerState<Flex>,
-        output_gradient: Tensor<Flex, 2>,
-    }
-
-    impl Case {
-        fn new(
-            rng: &mut ChaCha8Rng,
-            kind: ModelKind,
-            [n_steps, n_rows, n_inputs, n]: [usize; 4],
-        ) -> Self {
-            let mut random = |rows: usize, columns: usize, to: f32| {
-                let values = (0..rows * columns).map(|_| rng.random_range(-to..=to)).collect();
-                tensor(values, [rows, columns], &Default::default())
-            };
-            let width = (n as f32).sqrt().recip();
-            Self {
-                layer: RecurrentLayer {
-                    kind,
-                    input_weights: random(n_inputs, kind.n_gates() * n, width),
-                    recurrent_weights: random(n, kind.n_gates() * n, width),
-                    bias: random(1, 4 * n, 0.5),
-                },
-                x: random(n_steps * n_rows, n_inputs, 1.0),
-                state: LayerState { hidden: random(n_rows, n, 1.0), cell: random(n_rows, n, 1.0) },
-                output_gradient: random(n_steps * n_rows, n, 1.0),
-            }
-        }
-
-        /// Outputs, both states, and the gradients of the input, both weights and the bias.
-        fn computed(&self, mut kernels: Kernels<Flex>) -> [Vec<f32>; 7] {
-            let (x, state, cancel) = (self.x.clone(), self.state.clone(), CancelToken::new());
-            let (y, after) = self.layer.forward(x.clone(), state.clone(), &mut kernels);
-            let remembered = self.layer.remember(x, state, &mut kernels, &cancel);
-            let (outputs, state, memory) = remembered.unwrap();
-            assert_eq!(values(&y), values(&outputs));
-            assert_eq!(values(&after.hidden), values(&state.hidden));
-            let dy = self.output_gradient.clone();
-            let (dx, gradients) = self.layer.backward(memory, dy, &mut kernels, &cancel).unwrap();
-            let LayerGradients { input_weights, recurrent_weights, bias } = gradients;
-            let LayerState { hidden, cell } = state;
-            [outputs, hidden, cell, dx, input_weights, recurrent_weights, bias]
-                .map(|tensor| values(&tensor))
-        }
-    }
-
-    fn values(tensor: &Tensor<Flex, 2>) -> Vec<f32> {
-        numbers(tensor.to_data())
-    }
-
-    fn check(case: &Case) {
-        let burn = case.computed(Kernels::of_burn());
-        let fused = case.computed(Kernels::fused_for_tests());
-        for (idx, (fused, burn)) in fused.iter().zip(&burn).enumerate() {
-            assert_eq!(fused.len(), burn.len());
-            // Relative to the size of the numbers around: sums may come out near 0.
-            let scale = burn.iter().map(|x| x * x).sum::<f32>() / burn.len() as f32;
-            for (fused, burn) in fused.iter().zip(burn) {
-                let distance = (fused - burn).abs() / burn.abs().max(scale.sqrt());
-                let shapes = (case.x.dims(), case.state.hidden.dims());
-                assert!(distance <= 1e-4, "{idx} of {shapes:?}: {fused} for {burn}");
-            }
-        }
-    }
-
-    #[test]
-    fn fused_layers_are_those_of_burn() {
-        let mut rng = ChaCha8Rng::seed_from_u64(1);
-        for kind in [ModelKind::Lstm, ModelKind::Gru] {
-            for dims in [[1, 1, 1, 1], [300, 1, 7, 6], [2, 256, 9, 10], [7, 3, 33, 100]] {
-                check(&Case::new(&mut rng, kind, dims));
-            }
-            for _ in 0..8 {
-                let dims = [(1, 20), (1, 20), (1, 40), (1, 40)];
-                let dims = dims.map(|(from, to)| rng.random_range(from..=to));
-                check(&Case::new(&mut rng, kind, dims));
-            }
-        }
-    }
-
-    #[test]
-    fn numbers_that_are_only_a_view_are_read_right() {
-        let mut rng = ChaCha8Rng::seed_from_u64(2);
-        let mut case = Case::new(&mut rng, ModelKind::Lstm, [5, 4, 20, 6]);
-        // Neither from the beginning of their storage nor in one piece.
-        case.x = case.x.transpose();
-        case.output_gradient = case.output_gradient.slice([4..20, 0..6]);
-        case.x = case.x.slice([2..18, 1..20]);
-        case.layer.input_weights = case.layer.input_weights.slice([1..20, 0..24]);
-        check(&case);
-    }
-
-    #[test]
-    fn memory_of_sequences_is_used_again() {
-        let mut rng = ChaCha8Rng::seed_from_u64(4);
-        let case = Case::new(&mut rng, ModelKind::Gru, [5, 3, 6, 6]);
-        let (layer, cancel) = (&case.layer, CancelToken::new());
-        let kernels = &mut Kernels::fused_for_tests();
-        for _ in 0..3 {
-            let state = || case.state.clone();
-            let below = layer.remember(case.x.clone(), state(), kernels, &cancel).unwrap();
-            let above = layer.remember(below.0, state(), kernels, &cancel).unwrap();
-            let dy = case.output_gradient.clone();
-            let (dy, _) = layer.backward(above.2, dy, kernels, &cancel).unwrap();
-            layer.backward(below.2, dy, kernels, &cancel).unwrap();
-            layer.forward(case.x.clone(), state(), kernels);
-            assert_eq!(kernels.fused().unwrap().memories.len(), 2);
-        }
-    }
-
-    #[test]
-    fn a_cancelled_token_ends_every_pass() {
-        let mut rng = ChaCha8Rng::seed_from_u64(3);
-        let (cancelled, device) = (CancelToken::new(), Default::default());
-        cancelled.cancel();
-        for kind in [ModelKind::Lstm, ModelKind::Gru] {
-            let Case { layer, x, state, output_gradient } = Case::new(&mut rng, kind, [5, 3, 4, 6]);
-            let kernels = &mut Kernels::fused_for_tests();
-            let going = CancelToken::new();
-            assert!(layer.remember(x.clone(), state.clone(), kernels, &cancelled).is_none());
-            let (y, _, memory) = layer.remember(x, state, kernels, &going).unwrap();
-            assert!(layer.backward(memory, output_gradient, kernels, &cancelled).is_none());
-
-            let config = NetworkConfig { kind, layers: 0, hidden: 6, vocabulary: 3 };
-            let network = Network::new(config, Start::Plain, 1, &device);
-            let batch = Batch { targets: vec![1; 15], weights: vec![1.0; 15], ..Batch::default() };
-            let fused = kernels.fused().unwrap();
-            assert!(fused.decode(&network, &y, &batch, 15, &cancelled).is_none());
-            assert!(fused.decode(&network, &y, &batch, 15, &going).is_some());
-        }
-    }
-}
+mod tests;

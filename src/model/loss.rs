@@ -1,24 +1,14 @@
-//! The loss of a batch and its gradients, by hand.
-//!
-//! For a frame with scores `s`, target `y` and weight `w` (0 for padding):
-//!
-//! ```text
-//! loss = -w · log softmax(s)[y]          ∂loss/∂s = w · (softmax(s) - onehot(y))
-//! ```
-//!
-//! Frames × vocabulary can be the largest thing in a step by far, so it is never held whole: rows
-//! are taken in chunks, and from each chunk's scores the gradients are made at once.
+//! The loss of a batch and its gradients through the whole network, by hand. The output layer is
+//! that of `decode`, or the fused one.
 
 use burn::tensor::backend::Backend;
 use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
 
+use super::decode::decode;
 use super::kernels::Kernels;
 use super::network::Network;
 use super::recurrent::LayerState;
 use crate::cancel::CancelToken;
-
-/// Most scores held at once.
-const MAX_SCORES: usize = 1 << 22;
 
 /// A batch of sequences as plain numbers, time-major: entry `t · n_rows + row`.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -132,7 +122,10 @@ pub fn gradients<B: Backend>(
         dx = below;
     }
     let dx = masks.apply(0, dx);
-    let embedding = decoded.embedding.select_assign(0, inputs, dx, IndexingUpdateOp::Add);
+    let embedding = match kernels.fused() {
+        Some(fused) => fused.add_rows(decoded.embedding, &batch.inputs, &dx),
+        None => decoded.embedding.select_assign(0, inputs, dx, IndexingUpdateOp::Add),
+    };
 
     let mut gradients = vec![embedding];
     for layer in layer_gradients.into_iter().rev() {
@@ -142,116 +135,12 @@ pub fn gradients<B: Backend>(
     Some(BatchGradients { totals: decoded.totals, gradients, state: state_after })
 }
 
-/// What the decoder gives back.
-pub struct Decoded<B: Backend> {
-    /// As in [`BatchGradients`].
-    pub totals: Tensor<B, 2>,
-    /// Gradients: of the top layer's outputs, and of the decoder's own weights.
-    pub hidden: Tensor<B, 2>,
-    pub embedding: Tensor<B, 2>,
-    pub bias: Tensor<B, 2>,
-}
-
-/// Loss and gradients of the decoder, chunk by chunk; `None` if it was cancelled.
-fn decode<B: Backend>(
-    network: &Network<B>,
-    hidden: Tensor<B, 2>,
-    batch: &Batch,
-    n_frames: usize,
-    cancel: &CancelToken,
-) -> Option<Decoded<B>> {
-    let [n, n_units] = hidden.dims();
-    let n_outputs = network.config.n_outputs();
-    let chunk = (MAX_SCORES / n_outputs).clamp(1, n.max(1));
-    let mut decoded: Option<Decoded<B>> = None;
-    let mut hidden_gradients = Vec::with_capacity(n.div_ceil(chunk));
-    for first in (0..n).step_by(chunk) {
-        if cancel.is_cancelled() {
-            return None;
-        }
-        let last = (first + chunk).min(n);
-        let part = decode_chunk(
-            network,
-            hidden.clone().slice([first..last, 0..n_units]),
-            &batch.targets[first..last],
-            &batch.weights[first..last],
-            n_frames,
-        );
-        hidden_gradients.push(part.hidden.clone());
-        decoded = Some(match decoded {
-            None => part,
-            Some(sum) => Decoded {
-                totals: sum.totals + part.totals,
-                embedding: sum.embedding + part.embedding,
-                bias: sum.bias + part.bias,
-                hidden: part.hidden,
-            },
-        });
-    }
-    let mut decoded = decoded.expect("a batch has at least one row and one step");
-    decoded.hidden = Tensor::cat(hidden_gradients, 0);
-    Some(decoded)
-}
-
-fn decode_chunk<B: Backend>(
-    network: &Network<B>,
-    hidden: Tensor<B, 2>,
-    targets: &[i32],
-    weights: &[f32],
-    n_frames: usize,
-) -> Decoded<B> {
-    let device = network.device();
-    let n = targets.len();
-    let target = token_tensor::<B>(targets, &device).reshape([n, 1]);
-    let weight = column::<B>(weights.to_vec(), &device);
-    // A right guess counts where there is a frame and its chord is a known one.
-    let escape = network.config.vocabulary as i32;
-    let countable = weights.iter().zip(targets);
-    let countable =
-        countable.map(|(&weight, &target)| if target == escape { 0.0 } else { weight }).collect();
-
-    let scores = network.scores(hidden.clone());
-    let right = scores.clone().argmax(1).equal(target.clone()).float();
-    let n_right = (right * column::<B>(countable, &device)).sum_dim(0);
-    let (nll, exponentials, sums) = negative_log_likelihood(scores, target.clone());
-    let loss = (nll * weight.clone()).sum_dim(0);
-
-    let scale = weight.div_scalar(n_frames.max(1) as f32);
-    let ds = exponentials * (scale.clone() / sums);
-    let ds = ds.scatter(1, target, scale.neg(), IndexingUpdateOp::Add);
-    Decoded {
-        totals: Tensor::cat(vec![loss, n_right], 1),
-        hidden: ds.clone().matmul(network.embedding.clone()),
-        embedding: ds.clone().transpose().matmul(hidden),
-        bias: ds.sum_dim(0),
-    }
-}
-
-/// `[N, 1]` negative log-likelihoods, and the softmax as exponentials `[N, V+1]` and their sums
-/// `[N, 1]`. The largest score is taken off first, so nothing overflows and no logarithm is of 0.
-pub fn negative_log_likelihood<B: Backend>(
-    scores: Tensor<B, 2>,
-    target: Tensor<B, 2, Int>,
-) -> (Tensor<B, 2>, Tensor<B, 2>, Tensor<B, 2>) {
-    let largest = scores.clone().max_dim(1);
-    let shifted = scores - largest;
-    let of_target = shifted.clone().gather(1, target);
-    let exponentials = shifted.exp();
-    let sums = exponentials.clone().sum_dim(1);
-    (sums.clone().log() - of_target, exponentials, sums)
-}
-
-fn column<B: Backend>(values: Vec<f32>, device: &B::Device) -> Tensor<B, 2> {
-    let n = values.len();
-    Tensor::from_data(TensorData::new(values, [n, 1]), device)
-}
-
 #[cfg(test)]
 mod tests {
     use burn::backend::{Autodiff, Flex};
-    use burn::tensor::Transaction;
 
     use super::super::ModelKind;
+    use super::super::adaptive::Clusters;
     use super::super::network::{NetworkConfig, Start};
     use super::super::random::{self, Purpose};
     use super::super::weights::{TensorMap, numbers};
@@ -263,11 +152,17 @@ mod tests {
     const N_STEPS: usize = 5;
 
     fn config(kind: ModelKind) -> NetworkConfig {
-        NetworkConfig { kind, layers: 2, hidden: 4, vocabulary: 6 }
+        NetworkConfig { kind, layers: 2, hidden: 4, vocabulary: 6, clusters: None }
     }
 
-    fn network(kind: ModelKind) -> Network<Flex> {
-        Network::new(config(kind), Start::Plain, 7, &Default::default())
+    /// The same with two chords and the escape in the head, three in a cluster and one in another.
+    fn adaptive(kind: ModelKind) -> NetworkConfig {
+        let clusters = Some(Clusters { n_chords: 6, head: 2, size: 3 });
+        NetworkConfig { clusters, ..config(kind) }
+    }
+
+    fn network(config: NetworkConfig) -> Network<Flex> {
+        Network::new(config, Start::Plain, 7, &Default::default())
     }
 
     fn batch() -> Batch {
@@ -309,13 +204,13 @@ mod tests {
     }
 
     /// The same loss written plainly and recorded by burn's autodiff.
-    fn recorded_gradients(kind: ModelKind) -> Vec<Vec<f32>> {
-        let tensors: TensorMap = network(kind).to_tensors().into_iter().collect();
+    fn recorded_gradients(config: NetworkConfig) -> Vec<Vec<f32>> {
+        let tensors: TensorMap = network(config).to_tensors().into_iter().collect();
         let device = Default::default();
-        let network = Network::<Recorded>::from_tensors(config(kind), &tensors, &device).unwrap();
+        let network = Network::<Recorded>::from_tensors(config, &tensors, &device).unwrap();
         let parameters: Vec<_> =
             network.parameters().into_iter().map(Tensor::require_grad).collect();
-        let network = Network::from_parameters(config(kind), parameters.clone(), network.prior);
+        let network = Network::from_parameters(config, parameters.clone(), network.prior);
         let batch = batch();
         let masks = masks::<Recorded>();
         let inputs = token_tensor::<Recorded>(&batch.inputs, &device);
@@ -327,7 +222,8 @@ mod tests {
         let targets = token_tensor::<Recorded>(&batch.targets, &device);
         let likelihood = burn::tensor::activation::log_softmax(network.scores(x), 1)
             .gather(1, targets.reshape([batch.targets.len(), 1]));
-        let weights = column::<Recorded>(batch.weights.clone(), &device);
+        let weights = TensorData::new(batch.weights.clone(), [batch.weights.len(), 1]);
+        let weights = Tensor::<Recorded, 2>::from_data(weights, &device);
         let loss = (likelihood * weights).sum().neg().div_scalar(batch.n_frames() as f32);
         let recorded = loss.backward();
         let gradient = |parameter: &Tensor<Recorded, 2>| {
@@ -348,16 +244,16 @@ mod tests {
         [Kernels::of_burn_for_tests(), Kernels::fused_for_tests()]
     }
 
-    fn check_gradients(kind: ModelKind) {
-        let network = network(kind);
+    fn check_gradients(config: NetworkConfig) {
+        let network = network(config);
         let batch = batch();
         for mut kernels in both() {
             let state = network.zero_state(N_ROWS);
             let n = batch.n_frames();
             let ours = computed(&network, &batch, state, &masks(), n, &mut kernels);
-            let names = config(kind).parameter_shapes();
+            let names = config.parameter_shapes();
             for ((ours, expected), (name, _)) in
-                ours.gradients.into_iter().zip(recorded_gradients(kind)).zip(names)
+                ours.gradients.into_iter().zip(recorded_gradients(config)).zip(names)
             {
                 assert_close(&values(ours), &expected, &name);
             }
@@ -366,21 +262,28 @@ mod tests {
 
     #[test]
     fn lstm_gradients_are_those_of_autodiff() {
-        check_gradients(ModelKind::Lstm);
+        check_gradients(config(ModelKind::Lstm));
     }
 
     #[test]
     fn gru_gradients_are_those_of_autodiff() {
-        check_gradients(ModelKind::Gru);
+        check_gradients(config(ModelKind::Gru));
+    }
+
+    #[test]
+    fn gradients_of_an_adaptive_softmax_are_those_of_autodiff() {
+        // What is recorded is one softmax over the joined scores: so the losses of head and
+        // clusters are those of the distribution that is measured and composed with.
+        check_gradients(adaptive(ModelKind::Lstm));
     }
 
     #[test]
     fn parts_of_a_batch_gather_to_the_whole() {
-        let network = network(ModelKind::Lstm);
-        let batch = batch();
-        let masks = masks();
+        let configs = [config(ModelKind::Lstm), adaptive(ModelKind::Lstm)];
+        let cases = configs.into_iter().flat_map(|config| both().map(|it| (network(config), it)));
+        let (batch, masks) = (batch(), masks());
         let n = batch.n_frames();
-        for mut kernels in both() {
+        for (network, mut kernels) in cases {
             let state = network.zero_state(N_ROWS);
             let whole = computed(&network, &batch, state, &masks, n, &mut kernels);
             let mut part = |first, rows| {
@@ -399,8 +302,8 @@ mod tests {
 
     #[test]
     fn fused_totals_and_states_are_those_of_burn() {
-        for kind in [ModelKind::Lstm, ModelKind::Gru] {
-            let (network, batch) = (network(kind), batch());
+        for config in [config(ModelKind::Lstm), config(ModelKind::Gru), adaptive(ModelKind::Gru)] {
+            let (network, batch) = (network(config), batch());
             let [burn, fused] = both().map(|mut kernels| {
                 let (state, n) = (network.zero_state(N_ROWS), batch.n_frames());
                 computed(&network, &batch, state, &masks(), n, &mut kernels)
@@ -411,18 +314,5 @@ mod tests {
                 assert_close(&values(fused.cell), &values(burn.cell), "cell");
             }
         }
-    }
-
-    #[test]
-    fn huge_scores_neither_overflow_nor_vanish() {
-        let device = Default::default();
-        let scores = TensorData::new(vec![3e38f32, -3e38, 0.0, 0.0, 200.0, -200.0], [2, 3]);
-        let scores: Tensor<Flex, 2> = Tensor::from_data(scores, &device);
-        let target = token_tensor::<Flex>(&[0, 2], &device).reshape([2, 1]);
-        let (nll, _, sums) = negative_log_likelihood(scores, target);
-        let data = Transaction::default().register(nll).register(sums).execute();
-        let [nll, sums] = data.try_into().map(|data: [TensorData; 2]| data.map(numbers)).unwrap();
-        assert_eq!(nll, [0.0, 400.0]);
-        assert!(sums.iter().all(|sum| sum.is_finite()));
     }
 }

@@ -6,11 +6,13 @@ use std::sync::Arc;
 
 use rayon::prelude::*;
 
-use super::TrainingSettings;
 use super::loss::Batch;
 use super::settings::Batching;
 use super::train::TrainError;
-use crate::tokens::{BackOff, ChordId, Corpus, Encoding, Split, SplitKind, Stretch, Token};
+use super::{Softmax, TrainingSettings};
+use crate::tokens::{
+    BackOff, ChordId, ChordVocabulary, Corpus, Encoding, Split, SplitKind, Stretch, Token,
+};
 
 /// A stretch of frames that one row of a batch reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -61,7 +63,11 @@ impl Material {
             split.train = vec![Stretch { parts }];
         }
         let limits = settings.vocabulary_limits();
-        let encoding = Encoding::new(corpus, &learned_from, limits, settings.seed);
+        let mut encoding = Encoding::new(corpus, &learned_from, limits, settings.seed);
+        if settings.softmax == Softmax::Adaptive {
+            let vocabulary = by_count(&encoding.vocabulary);
+            encoding = Encoding::resumed(corpus, vocabulary, settings.seed);
+        }
         // The rest is always there; alone it teaches nothing.
         if encoding.vocabulary.len() < 2 {
             return Err(TrainError::NoChords(settings.min_count));
@@ -187,6 +193,17 @@ impl Material {
     }
 }
 
+/// The same vocabulary with the commonest chords first, as an adaptive softmax divides it; the rest
+/// stays token 0, and chords that are as common as each other stay in their order.
+fn by_count(vocabulary: &ChordVocabulary) -> ChordVocabulary {
+    let (chords, counts) = (vocabulary.chords(), vocabulary.counts());
+    let mut order: Vec<usize> = (0..chords.len()).collect();
+    order[1..].sort_by_key(|&token| std::cmp::Reverse(counts[token]));
+    let pick = |token: &usize| (chords[*token], counts[*token]);
+    let (chords, counts) = order.iter().map(pick).unzip();
+    ChordVocabulary::new(chords, counts).expect("the same chords, the rest first")
+}
+
 /// A lone piece can only have its tail held out; one that is too short even for that hears of both
 /// at once.
 fn check_lone_piece(corpus: &Corpus, settings: &TrainingSettings) -> Result<(), TrainError> {
@@ -237,6 +254,10 @@ mod tests {
 
     /// Twelve pieces over twelve neighboring keys, each of which some piece alone has.
     fn material() -> Material {
+        material_for(Softmax::Full)
+    }
+
+    fn material_for(softmax: Softmax) -> Material {
         let chord = |n: u32| if n == 0 { Chord::REST } else { Chord::from_bits(1 << (60 + n)) };
         let piece = |idx: u32| Piece {
             path: format!("<piece {idx}>").into(),
@@ -255,6 +276,7 @@ mod tests {
         };
         let settings = TrainingSettings {
             model: ModelKind::Lstm,
+            softmax,
             split: SplitKind::Pieces,
             transpose: 2,
             sequence: 10,
@@ -287,6 +309,22 @@ mod tests {
         }
         // Moved by two, some known chord leaves the vocabulary and teaches nothing.
         assert!(material.shifts.iter().any(|shift| shift.target.contains(&None)));
+    }
+
+    #[test]
+    fn an_adaptive_softmax_has_the_commonest_chords_first() {
+        let chord = |n: u32| if n == 0 { Chord::REST } else { Chord::from_bits(1 << (60 + n)) };
+        let vocabulary = ChordVocabulary::new((0..5).map(chord).collect(), vec![1, 2, 7, 2, 9]);
+        let sorted = by_count(&vocabulary.unwrap());
+        assert_eq!(sorted.chords(), [0, 4, 2, 1, 3].map(chord));
+        assert_eq!(sorted.counts(), [1, 9, 7, 2, 2]);
+        // The material is encoded with it: every chord of the corpus is its own token.
+        let material = material_for(Softmax::Adaptive);
+        let Encoding { vocabulary, measured, .. } = &material.encoding;
+        assert!(vocabulary.counts()[1..].is_sorted_by(|a, b| a >= b));
+        for (chord, &token) in material.corpus.chords.iter().zip(measured) {
+            assert_eq!(vocabulary.token(*chord).unwrap_or(vocabulary.escape()), token);
+        }
     }
 
     #[test]

@@ -30,7 +30,8 @@ pub fn estimate(config: &NetworkConfig, batch: usize, sequence: usize) -> u64 {
     let frames = batch as u64 * sequence as u64;
     let hidden = config.hidden as u64;
     let weights = 7 * config.n_parameters() as u64;
-    let outputs = config.n_outputs() as u64;
+    // Scored and packed together; beside it the copies of an adaptive softmax' head are small.
+    let outputs = config.widest_softmax() as u64;
     let scores = N_SCORE_TENSORS * (frames * outputs).min(N_SCORES);
     let scores = scores.max(frames.min(FUSED_SCORE_FRAMES) * outputs);
     // Both matrices of a layer, the recurrent one also transposed; the embedding, both ways.
@@ -97,11 +98,16 @@ fn available_bytes() -> Option<u64> {
 mod tests {
     use super::*;
     use crate::model::ModelKind;
+    use crate::model::adaptive::Clusters;
+
+    fn config(hidden: usize, layers: usize, vocabulary: usize) -> NetworkConfig {
+        NetworkConfig { kind: ModelKind::Lstm, layers, hidden, vocabulary, clusters: None }
+    }
 
     #[test]
     fn a_processor_takes_large_batches_in_equal_parts_of_bounded_size() {
         let rows = |hidden, layers, batch, sequence, kind| {
-            let config = NetworkConfig { kind: ModelKind::Lstm, layers, hidden, vocabulary: 1_000 };
+            let config = config(hidden, layers, 1_000);
             let layout = Layout { batch, sequence, n_steps: 8 };
             (rows_at_a_time(&config, &layout, kind), 4 * values_a_frame(&config) as usize)
         };
@@ -129,12 +135,6 @@ mod tests {
 
     #[test]
     fn the_estimate_grows_with_what_costs_memory() {
-        let config = |hidden, layers, vocabulary| NetworkConfig {
-            kind: ModelKind::Lstm,
-            layers,
-            hidden,
-            vocabulary,
-        };
         let base = estimate(&config(512, 2, 1_000), 64, 100);
         // 5.3 million weights six times and some 200 MiB of activations.
         assert!((200 << 20..1 << 30).contains(&base), "{base}");
@@ -142,5 +142,9 @@ mod tests {
         assert!(estimate(&config(512, 3, 1_000), 64, 100) > base);
         assert!(estimate(&config(512, 2, 8_000), 64, 100) > base);
         assert!(estimate(&config(1024, 2, 1_000), 64, 100) > 2 * base);
+        // An adaptive softmax holds fewer scores and packs less.
+        let full = config(512, 2, 40_000);
+        let adaptive = NetworkConfig { clusters: Some(Clusters::for_vocabulary(40_000)), ..full };
+        assert!(estimate(&adaptive, 64, 100) + (150 << 20) < estimate(&full, 64, 100));
     }
 }

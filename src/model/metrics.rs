@@ -9,8 +9,9 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
+use super::decode::negative_log_likelihood;
 use super::kernels::Kernels;
-use super::loss::{negative_log_likelihood, token_tensor};
+use super::loss::token_tensor;
 use super::material::chords;
 use super::network::Network;
 use super::recurrent::LayerState;
@@ -231,7 +232,8 @@ mod tests {
     /// A network whose scores are the same whatever it reads.
     fn constant(scores: &[f32]) -> Network<Flex> {
         let kind = ModelKind::Lstm;
-        let config = NetworkConfig { kind, layers: 1, hidden: 2, vocabulary: scores.len() - 1 };
+        let vocabulary = scores.len() - 1;
+        let config = NetworkConfig { kind, layers: 1, hidden: 2, vocabulary, clusters: None };
         let device = Default::default();
         let zeros = config.parameter_shapes().into_iter();
         let zeros = zeros.map(|(_, shape)| Tensor::zeros(shape, &device)).collect();
@@ -276,7 +278,8 @@ mod tests {
         let piece = |n: u32| (0..n).map(|t| (t * t + n) % 4).collect::<Vec<_>>();
         corpus.pieces[0].chords = piece(150);
         corpus.pieces[1].chords = piece(65);
-        let config = NetworkConfig { kind: ModelKind::Gru, layers: 2, hidden: 8, vocabulary: 3 };
+        let (kind, clusters) = (ModelKind::Gru, None);
+        let config = NetworkConfig { kind, layers: 2, hidden: 8, vocabulary: 3, clusters };
         let network = Network::<Flex>::new(config, Start::Plain, 3, &Default::default());
         let (encoding, backoff) = (encoding(&corpus), backoff());
         let yardstick = Yardstick { corpus: &corpus, encoding: &encoding, backoff: &backoff };

@@ -3,11 +3,13 @@
 //! What is public here is plain data and a few functions; no tensor leaves the room, and nothing
 //! outside asks which family of models it talks to.
 
+mod adaptive;
 mod baselines;
 mod batches;
 mod checkpoint;
 mod compose;
 mod cuda_probe;
+mod decode;
 mod device;
 mod evaluate;
 mod fused;
@@ -29,6 +31,7 @@ mod train;
 mod trainer;
 mod weights;
 
+pub use adaptive::Clusters;
 pub use checkpoint::{CheckpointError, Model, ModelCard};
 pub use compose::{
     ComposeError, ComposeEvent, ComposeRequest, ComposeSettings, Guard, NextChord, Prime,
@@ -37,13 +40,15 @@ pub use compose::{
 pub use cuda_probe::announce_own_cuda;
 pub use device::{DeviceChoice, DeviceKind, DeviceReport, compute_devices, probe};
 pub use evaluate::{EvaluateError, Evaluation, evaluate};
+pub use kernels::KernelChoice;
 pub use run::{CorpusSummary, EpochPoint, FileSummary, Run, RunError, RunSummary};
 pub use settings::{
-    Batching, Initialization, ModelKind, Preset, Schedule, SettingsError, TrainingSettings,
+    Batching, Initialization, ModelKind, Optimizer, Preset, Schedule, SettingsError, Softmax,
+    TrainingSettings,
 };
 pub use train::{
     Baselines, BestEpoch, Outcome, Prepared, StepPoint, TrainError, TrainEvent, TrainRequest,
     TrainSummary, TrainingState, check_before_reading, check_music, discard_unlearned,
-    estimate_memory, train,
+    estimate_memory, train, train_with,
 };
-pub use weights::{Precision, WeightsError};
+pub use weights::{Precision, WeightFormat, WeightsError};

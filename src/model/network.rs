@@ -12,17 +12,21 @@
 //! pulls towards that instead of towards "every chord is as likely as any other", which matters
 //! a great deal when there is little music to learn from. Sharing the weights follows Press &
 //! Wolf (2017).
+//!
+//! With an adaptive softmax the decoder has one row more for each cluster, after the escape's.
 
+use burn::tensor::activation::log_softmax;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Int, Tensor, TensorData};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
-use super::ModelKind;
+use super::adaptive::Clusters;
 use super::kernels::Kernels;
 use super::random::{self, Purpose};
 use super::recurrent::{LayerState, RecurrentLayer};
 use super::weights::{NamedTensor, TensorMap, WeightsError};
+use super::{ModelKind, Softmax, TrainingSettings};
 
 /// The name of the fixed part of the scores in a checkpoint.
 pub const PRIOR: &str = "prior";
@@ -35,18 +39,20 @@ pub struct NetworkConfig {
     pub hidden: usize,
     /// Chords without the escape.
     pub vocabulary: usize,
+    /// How the outputs of an adaptive softmax are divided; none for one softmax over all.
+    pub clusters: Option<Clusters>,
 }
 
 /// A network on a device. Cloning is cheap: tensors are shared.
 #[derive(Clone, Debug)]
 pub struct Network<B: Backend> {
     pub config: NetworkConfig,
-    /// `[V+1, H]`, also the decoder's weights.
+    /// `[V+1, H]`, also the decoder's weights; with C clusters `[V+1+C, H]`.
     pub embedding: Tensor<B, 2>,
     pub layers: Vec<RecurrentLayer<B>>,
-    /// `[1, V+1]`
+    /// `[1, V+1]`, or `[1, V+1+C]`
     pub decoder_bias: Tensor<B, 2>,
-    /// `[1, V+1]`; never learned.
+    /// As wide as the bias; never learned.
     pub prior: Tensor<B, 2>,
 }
 
@@ -60,21 +66,45 @@ pub enum Start<'a> {
 }
 
 impl NetworkConfig {
+    pub fn new(settings: &TrainingSettings, vocabulary: usize) -> Self {
+        Self {
+            kind: settings.model,
+            layers: settings.layers,
+            hidden: settings.hidden,
+            vocabulary,
+            clusters: match settings.softmax {
+                Softmax::Full => None,
+                Softmax::Adaptive => Some(Clusters::for_vocabulary(vocabulary)),
+            },
+        }
+    }
+
     /// Chords and the escape.
     pub fn n_outputs(&self) -> usize {
         self.vocabulary + 1
     }
 
+    /// Rows of the decoder: the outputs, and what stands for the clusters.
+    pub fn n_decoder_rows(&self) -> usize {
+        self.n_outputs() + self.clusters.map_or(0, Clusters::len)
+    }
+
+    /// Outputs that one softmax chooses among, at most.
+    pub fn widest_softmax(&self) -> usize {
+        let of_clusters = |clusters: Clusters| clusters.head_width().max(clusters.size);
+        self.clusters.map_or(self.n_outputs(), of_clusters)
+    }
+
     /// Names and shapes of what is learned, in the one order that everything here keeps.
     pub fn parameter_shapes(&self) -> Vec<(String, [usize; 2])> {
         let gates = self.kind.n_gates() * self.hidden;
-        let mut shapes = vec![("embedding".to_owned(), [self.n_outputs(), self.hidden])];
+        let mut shapes = vec![("embedding".to_owned(), [self.n_decoder_rows(), self.hidden])];
         for layer in 0..self.layers {
             shapes.push((format!("layers.{layer}.input_weights"), [self.hidden, gates]));
             shapes.push((format!("layers.{layer}.recurrent_weights"), [self.hidden, gates]));
             shapes.push((format!("layers.{layer}.bias"), [1, 4 * self.hidden]));
         }
-        shapes.push(("decoder_bias".to_owned(), [1, self.n_outputs()]));
+        shapes.push(("decoder_bias".to_owned(), [1, self.n_decoder_rows()]));
         shapes
     }
 
@@ -100,7 +130,11 @@ impl<B: Backend> Network<B> {
             Start::Informed(prior) => prior.to_vec(),
             Start::Plain => vec![0.0; config.n_outputs()],
         };
-        let prior = Tensor::from_data(TensorData::new(prior, [1, config.n_outputs()]), device);
+        let prior = match config.clusters {
+            None => prior,
+            Some(clusters) => clusters.with_clusters(prior),
+        };
+        let prior = Tensor::from_data(TensorData::new(prior, [1, config.n_decoder_rows()]), device);
         Self::from_parameters(config, parameters, prior)
     }
 
@@ -175,12 +209,17 @@ impl<B: Backend> Network<B> {
         (x, after)
     }
 
-    /// Scores of every chord and the escape: `[N, H]` → `[N, V+1]`.
+    /// Scores of every chord and the escape: `[N, H]` → `[N, V+1]`. Their softmax is what the
+    /// network predicts, whichever softmax it has.
     pub fn scores(&self, hidden: Tensor<B, 2>) -> Tensor<B, 2> {
-        hidden.matmul(self.embedding.clone().transpose()) + self.output_bias()
+        let scores = hidden.matmul(self.embedding.clone().transpose()) + self.output_bias();
+        match self.config.clusters {
+            None => scores,
+            Some(clusters) => joined_scores(clusters, scores),
+        }
     }
 
-    /// What is added to every score, learned and fixed: `[1, V+1]`.
+    /// What is added to the score of every row of the decoder, learned and fixed.
     pub fn output_bias(&self) -> Tensor<B, 2> {
         self.decoder_bias.clone() + self.prior.clone()
     }
@@ -219,9 +258,25 @@ impl<B: Backend> Network<B> {
             .iter()
             .map(|(name, shape)| tensors.tensor("", name, *shape, device))
             .collect::<Result<_, _>>()?;
-        let prior = tensors.tensor("", PRIOR, [1, config.n_outputs()], device)?;
+        let prior = tensors.tensor("", PRIOR, [1, config.n_decoder_rows()], device)?;
         Ok(Self::from_parameters(config, parameters, prior))
     }
+}
+
+/// From the scores of all rows of the decoder to scores whose one softmax is what the clusters'
+/// and the head's say together: `log P(chord | cluster)` and the cluster's score in the head are
+/// added. `[N, V+1+C]` → `[N, V+1]`.
+fn joined_scores<B: Backend>(clusters: Clusters, scores: Tensor<B, 2>) -> Tensor<B, 2> {
+    let n = scores.dims()[0];
+    let columns = |columns| scores.clone().slice([0..n, columns]);
+    let escape = clusters.n_chords;
+    let mut joined = vec![columns(0..clusters.head)];
+    for (cluster, chords) in clusters.ranges().enumerate() {
+        let of_cluster = columns(escape + 1 + cluster..escape + 2 + cluster);
+        joined.push(log_softmax(columns(chords), 1) + of_cluster);
+    }
+    joined.push(columns(escape..escape + 1));
+    Tensor::cat(joined, 1)
 }
 
 /// Initial values of one tensor.

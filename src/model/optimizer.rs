@@ -1,15 +1,18 @@
-//! Adam with the L2 penalty added to the gradient, and clipping by the norm of all gradients.
+//! Adam with weight decay, and clipping by the norm of all gradients.
 //!
 //! It is our own rather than burn-optim's because its moments must come back exactly after a
 //! resume, in the one order of `NetworkConfig::parameter_shapes`, without parameter ids; and
 //! because the clipping of burn-optim is by tensor, not over all of them together.
 //!
-//! Kingma & Ba (2015), with the penalty as PyTorch's `Adam(weight_decay)` has it:
+//! Kingma & Ba (2015), with the decay as PyTorch's `Adam(weight_decay)` has it:
 //!
 //! ```text
 //! g ← g + λ w      m ← β₁ m + (1-β₁) g      v ← β₂ v + (1-β₂) g²
 //! w ← w - η · (m / (1-β₁ᵗ)) / (√(v / (1-β₂ᵗ)) + ε)
 //! ```
+//!
+//! or decoupled (Loshchilov & Hutter 2019; PyTorch's `AdamW`): instead of `g ← g + λ w` there is
+//! `w ← (1 - η λ) w` before the last line.
 
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
@@ -17,6 +20,7 @@ use burn::tensor::backend::Backend;
 use super::fused::adam;
 use super::kernels::Kernels;
 use super::network::{Network, NetworkConfig};
+use super::settings::Optimizer;
 use super::weights::{NamedTensor, TensorMap, WeightsError};
 
 const BETA_1: f64 = 0.9;
@@ -41,10 +45,27 @@ pub struct AdamStep {
     pub learning_rate: f64,
     /// λ above.
     pub weight_decay: f64,
+    /// How λ is meant.
+    pub optimizer: Optimizer,
     /// The largest norm of all gradients together.
     pub clip: Option<f64>,
     /// How much of the weights' running mean stays: `mean ← stays · mean + (1 - stays) · w`.
     pub mean_stays: f64,
+}
+
+impl AdamStep {
+    /// λ where it is part of the gradient.
+    fn penalty(&self) -> f64 {
+        if self.optimizer == Optimizer::Adam { self.weight_decay } else { 0.0 }
+    }
+
+    /// The share that a step takes off every weight by itself: η λ where λ is decoupled.
+    fn shrink(&self) -> f64 {
+        match self.optimizer {
+            Optimizer::Adam => 0.0,
+            Optimizer::AdamW => self.learning_rate * self.weight_decay,
+        }
+    }
 }
 
 impl<B: Backend> Adam<B> {
@@ -75,7 +96,8 @@ impl<B: Backend> Adam<B> {
         let step = adam::Step {
             time: self.time,
             learning_rate: step.learning_rate,
-            weight_decay: step.weight_decay,
+            penalty: step.penalty(),
+            shrink: step.shrink(),
             largest_norm: step.clip.unwrap_or(f64::INFINITY),
             mean_stays: step.mean_stays,
         };
@@ -102,17 +124,17 @@ impl<B: Backend> Adam<B> {
         let mut mean = mean.into_iter();
         for ((weight, gradient), (first, second)) in weights.into_iter().zip(gradients).zip(moments)
         {
-            let gradient = if step.weight_decay > 0.0 {
-                gradient + weight.clone().mul_scalar(step.weight_decay)
-            } else {
-                gradient
+            let gradient = match step.penalty() {
+                0.0 => gradient,
+                penalty => gradient + weight.clone().mul_scalar(penalty),
             };
             let squared = gradient.clone().square().mul_scalar(1.0 - BETA_2);
             *first = first.clone().mul_scalar(BETA_1) + gradient.mul_scalar(1.0 - BETA_1);
             *second = second.clone().mul_scalar(BETA_2) + squared;
             let denominator = second.clone().sqrt().div_scalar(correction_2);
             let direction = first.clone() / denominator.add_scalar(EPSILON);
-            *weight = weight.clone() - direction.mul_scalar(rate);
+            let kept = weight.clone().mul_scalar(1.0 - step.shrink());
+            *weight = kept - direction.mul_scalar(rate);
             if let Some(mean) = mean.next() {
                 let new = weight.clone().mul_scalar(1.0 - step.mean_stays);
                 *mean = mean.clone().mul_scalar(step.mean_stays) + new;
@@ -196,12 +218,18 @@ mod tests {
         assert!((norm(&untouched) - 13.0).abs() < 1e-5);
     }
 
-    const STEP: AdamStep =
-        AdamStep { learning_rate: 0.01, weight_decay: 0.0, clip: None, mean_stays: 0.5 };
+    const STEP: AdamStep = AdamStep {
+        learning_rate: 0.01,
+        weight_decay: 0.0,
+        optimizer: Optimizer::Adam,
+        clip: None,
+        mean_stays: 0.5,
+    };
 
     /// A network of two embeddings and two biases alone.
     fn network(values: [f32; 2]) -> Network<Flex> {
-        let config = NetworkConfig { kind: ModelKind::Gru, layers: 0, hidden: 1, vocabulary: 1 };
+        let (kind, clusters) = (ModelKind::Gru, None);
+        let config = NetworkConfig { kind, layers: 0, hidden: 1, vocabulary: 1, clusters };
         Network::from_parameters(config, shaped(values), tensor(&[0.0; 2]))
     }
 
@@ -252,6 +280,30 @@ mod tests {
     }
 
     #[test]
+    fn decoupled_decay_is_no_part_of_the_gradient() {
+        for mut kernels in both() {
+            let mut network = network([1.0, -2.0]);
+            let mut adam = Adam::new(&network.config, &Default::default());
+            let step = AdamStep { weight_decay: 0.1, optimizer: Optimizer::AdamW, ..STEP };
+            // Without a gradient each step takes off η λ of every weight …
+            for _ in 0..2 {
+                adam.step(&step, &mut network, None, shaped([0.0, 0.0]), &mut kernels);
+            }
+            let kept = 0.999f32 * 0.999;
+            for found in values(&network) {
+                let is_shrunk =
+                    (found[0] - kept).abs() < 1e-6 && (found[1] + 2.0 * kept).abs() < 1e-6;
+                assert!(is_shrunk, "{found:?}");
+            }
+            // … and with one it moves as far as it would without any decay.
+            let mut adam = Adam::new(&network.config, &Default::default());
+            adam.step(&step, &mut network, None, shaped([0.5, 0.5]), &mut kernels);
+            let moved = 0.999 * kept - 0.01;
+            assert!((values(&network)[0][0] - moved).abs() < 1e-5);
+        }
+    }
+
+    #[test]
     fn weights_that_others_share_stay_as_they_were() {
         for mut kernels in both() {
             let mut network = network([1.0, -1.0]);
@@ -265,24 +317,27 @@ mod tests {
 
     #[test]
     fn fused_steps_are_those_of_burn() {
-        let config = NetworkConfig { kind: ModelKind::Lstm, layers: 1, hidden: 9, vocabulary: 20 };
+        let (kind, clusters) = (ModelKind::Lstm, None);
+        let config = NetworkConfig { kind, layers: 1, hidden: 9, vocabulary: 20, clusters };
         let device = Default::default();
         let gradients = |seed| Network::new(config, Start::Plain, seed, &device).parameters();
-        let moved = both().map(|mut kernels| {
-            let mut network = Network::<Flex>::new(config, Start::Plain, 1, &device);
-            let (mut mean, mut adam) = (network.clone(), Adam::new(&config, &device));
-            for seed in 2..6 {
-                let step = AdamStep { weight_decay: 1e-2, clip: Some(0.5), ..STEP };
-                let mean = Some(&mut mean);
-                adam.step(&step, &mut network, mean, gradients(seed), &mut kernels);
-            }
-            let mut tensors = adam.to_tensors(&config);
-            tensors.extend(network.to_tensors().into_iter().chain(mean.to_tensors()));
-            tensors
-        });
-        for (burn, fused) in moved[0].iter().zip(&moved[1]) {
-            for (burn, fused) in burn.values.iter().zip(&fused.values) {
-                assert!((burn - fused).abs() < 1e-6 + 1e-5 * burn.abs(), "{fused} for {burn}");
+        for optimizer in [Optimizer::Adam, Optimizer::AdamW] {
+            let moved = both().map(|mut kernels| {
+                let mut network = Network::<Flex>::new(config, Start::Plain, 1, &device);
+                let (mut mean, mut adam) = (network.clone(), Adam::new(&config, &device));
+                for seed in 2..6 {
+                    let step = AdamStep { weight_decay: 1e-2, clip: Some(0.5), optimizer, ..STEP };
+                    let mean = Some(&mut mean);
+                    adam.step(&step, &mut network, mean, gradients(seed), &mut kernels);
+                }
+                let mut tensors = adam.to_tensors(&config);
+                tensors.extend(network.to_tensors().into_iter().chain(mean.to_tensors()));
+                tensors
+            });
+            for (burn, fused) in moved[0].iter().zip(&moved[1]) {
+                for (burn, fused) in burn.values.iter().zip(&fused.values) {
+                    assert!((burn - fused).abs() < 1e-6 + 1e-5 * burn.abs(), "{fused} for {burn}");
+                }
             }
         }
     }

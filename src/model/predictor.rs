@@ -2,121 +2,190 @@
 //! state of its own.
 
 use burn::backend::Flex;
+use burn::tensor::{Tensor, TensorData};
 
 use super::NextChord;
+use super::fused::compact::round_column;
 use super::fused::reader::Reader;
 use super::kernels::{Kernels, Numbers};
 use super::loss::token_tensor;
-use super::network::Network;
+use super::network::{Network, NetworkConfig};
 use super::recurrent::LayerState;
-use super::weights::numbers;
+use super::weights::{WeightFormat, numbers};
 use crate::tokens::Token;
 
 /// Reads chords and scores what may come next. Made by [`super::Model::next_chord`].
 pub struct Predictor {
-    network: Network<Flex>,
+    config: NetworkConfig,
     reading: Reading,
 }
 
 /// Where the hypotheses stand, by the code that reads.
 enum Reading {
-    Burn { state: Vec<LayerState<Flex>>, scores: Vec<f32> },
-    Packed(Box<Reader>),
+    Burn(Box<OneByOne>),
+    Packed {
+        reader: Box<Reader>,
+        /// `[V+1, H]`
+        embedding: Numbers,
+    },
+}
+
+/// Burn's operations, for each hypothesis by itself: products of several rows sum in another order
+/// than those of one, and a last bit may decide a draw. What is read this way is small, or waited
+/// for in a build without optimization.
+struct OneByOne {
+    network: Network<Flex>,
+    /// The same with the weights that scores are made with.
+    decoder: Network<Flex>,
+    /// Of each hypothesis that of each layer.
+    states: Vec<Vec<LayerState<Flex>>>,
+    scores: Vec<f32>,
 }
 
 impl Predictor {
-    pub(super) fn new(network: Network<Flex>) -> Self {
-        Self::with_kernels(network, &Kernels::new())
+    pub(super) fn new(network: Network<Flex>, weights: WeightFormat) -> Self {
+        Self::with_kernels(network, weights, &Kernels::new())
     }
 
-    fn with_kernels(network: Network<Flex>, kernels: &Kernels<Flex>) -> Self {
-        let reading = match kernels.reader(&network) {
-            Some(reader) => Reading::Packed(Box::new(reader)),
-            None => Reading::Burn { state: network.zero_state(1), scores: Vec::new() },
+    pub(super) fn with_kernels(
+        network: Network<Flex>,
+        weights: WeightFormat,
+        kernels: &Kernels<Flex>,
+    ) -> Self {
+        let config = network.config;
+        let reading = match kernels.reader(&network, weights) {
+            Some(reader) => {
+                let embedding = Numbers::of(&network.embedding);
+                Reading::Packed { reader: Box::new(reader), embedding }
+            }
+            None => Reading::Burn(Box::new(OneByOne::new(network, weights))),
         };
-        Self { network, reading }
+        Self { config, reading }
+    }
+}
+
+impl OneByOne {
+    fn new(network: Network<Flex>, weights: WeightFormat) -> Self {
+        let network = with_rounded_layers(network, weights);
+        let decoder = with_rounded_decoder(network.clone(), weights);
+        Self { states: vec![network.zero_state(1)], network, decoder, scores: Vec::new() }
     }
 
-    /// The row of the embedding for a token: one beyond the vocabulary is read as the escape, the
-    /// last row.
-    fn row(&self, token: Token) -> usize {
-        (token as usize).min(self.network.config.vocabulary)
+    fn read(&mut self, rows: impl Iterator<Item = usize>) {
+        let device = self.network.device();
+        for (state, row) in self.states.iter_mut().zip(rows) {
+            let token = token_tensor(&[row as i32], &device);
+            *state = self.network.read(token, std::mem::take(state), &mut Kernels::new()).1;
+        }
+    }
+
+    fn score(&mut self) -> &[f32] {
+        let n_chords = self.network.config.vocabulary;
+        self.scores.clear();
+        for state in &self.states {
+            let top = state.last().expect("settings and checkpoints have 1 to 8 layers");
+            let scores = self.decoder.scores(top.hidden.clone()).slice([0..1, 0..n_chords]);
+            self.scores.extend(numbers(scores.into_data()));
+        }
+        &self.scores
     }
 }
 
 impl NextChord for Predictor {
     fn vocabulary_len(&self) -> usize {
-        self.network.config.vocabulary
+        self.config.vocabulary
     }
 
     fn start(&mut self, n: usize) {
         match &mut self.reading {
-            Reading::Burn { state, .. } => *state = self.network.zero_state(n),
-            Reading::Packed(reader) => reader.start(n),
+            Reading::Packed { reader, .. } => reader.start(n),
+            Reading::Burn(burn) => burn.states = vec![burn.network.zero_state(1); n],
         }
     }
 
     fn step(&mut self, tokens: &[Token]) -> &[f32] {
         self.read(tokens);
         match &mut self.reading {
-            Reading::Packed(reader) => reader.scores(),
-            Reading::Burn { state, scores } => {
-                let hidden = state
-                    .last()
-                    .expect("settings and checkpoints have 1 to 8 layers")
-                    .hidden
-                    .clone();
-                let n_chords = self.network.config.vocabulary;
-                let all = self.network.scores(hidden).slice([0..tokens.len(), 0..n_chords]);
-                *scores = numbers(all.into_data());
-                scores
-            }
+            Reading::Packed { reader, .. } => reader.scores(),
+            Reading::Burn(burn) => burn.score(),
         }
     }
 
     fn read(&mut self, tokens: &[Token]) {
-        let rows: Vec<usize> = tokens.iter().map(|&token| self.row(token)).collect();
+        // One beyond the vocabulary is read as the escape, the last row of the embedding.
+        let NetworkConfig { vocabulary, hidden: n, .. } = self.config;
+        let rows = tokens.iter().map(|&token| (token as usize).min(vocabulary));
         match &mut self.reading {
-            Reading::Packed(reader) => {
-                let (embedding, n) =
-                    (Numbers::of(&self.network.embedding), self.network.config.hidden);
-                reader.read(rows.iter().map(|row| &embedding[row * n..][..n]));
+            Reading::Packed { reader, embedding } => {
+                reader.read(rows.map(|row| &embedding[row * n..][..n]));
             }
-            Reading::Burn { state, .. } => {
-                let rows: Vec<i32> = rows.into_iter().map(|row| row as i32).collect();
-                let tokens = token_tensor(&rows, &self.network.device());
-                let before = std::mem::take(state);
-                *state = self.network.read(tokens, before, &mut Kernels::new()).1;
-            }
+            Reading::Burn(burn) => burn.read(rows),
         }
     }
 
     fn select(&mut self, parents: &[usize]) {
         match &mut self.reading {
-            Reading::Packed(reader) => reader.select(parents),
-            Reading::Burn { state, .. } => {
-                let parents: Vec<i32> = parents.iter().map(|&parent| parent as i32).collect();
-                let parents = token_tensor::<Flex>(&parents, &self.network.device());
-                for layer in state {
-                    layer.hidden = layer.hidden.clone().select(0, parents.clone());
-                    layer.cell = layer.cell.clone().select(0, parents.clone());
-                }
+            Reading::Packed { reader, .. } => reader.select(parents),
+            Reading::Burn(burn) => {
+                let states = parents.iter().map(|&parent| burn.states[parent].clone());
+                burn.states = states.collect();
             }
         }
     }
 }
 
+/// The network with the weights of its layers as they are in a format.
+fn with_rounded_layers(mut network: Network<Flex>, format: WeightFormat) -> Network<Flex> {
+    for layer in &mut network.layers {
+        for weights in [&mut layer.input_weights, &mut layer.recurrent_weights] {
+            // A column of the product is one of the matrix.
+            let turned = rounded_rows(weights.clone().transpose(), format);
+            *weights = turned.transpose();
+        }
+    }
+    network
+}
+
+/// The network with the embedding as the decoder reads it in a format: a column of that product is
+/// a chord's row.
+fn with_rounded_decoder(network: Network<Flex>, format: WeightFormat) -> Network<Flex> {
+    Network { embedding: rounded_rows(network.embedding.clone(), format), ..network }
+}
+
+fn rounded_rows(tensor: Tensor<Flex, 2>, format: WeightFormat) -> Tensor<Flex, 2> {
+    if format == WeightFormat::F32 {
+        return tensor;
+    }
+    let ([rows, columns], device) = (tensor.dims(), tensor.device());
+    let mut values = numbers(tensor.into_data());
+    values.chunks_exact_mut(columns.max(1)).for_each(|row| round_column(format, row));
+    Tensor::from_data(TensorData::new(values, [rows, columns]), &device)
+}
+
 #[cfg(test)]
 mod tests {
-    use super::super::ModelKind;
-    use super::super::network::{NetworkConfig, Start};
+    use super::super::adaptive::Clusters;
+    use super::super::network::Start;
+    use super::super::{Model, ModelKind, evaluate};
     use super::*;
+    use crate::assets::pieces;
+    use crate::cancel::CancelToken;
+    use crate::tokens::read_sources;
+
+    const FORMATS: [WeightFormat; 3] = [WeightFormat::F32, WeightFormat::F16, WeightFormat::Int8];
+
+    /// What of a network decides how it is read.
+    type Case = (ModelKind, Option<Clusters>);
+
+    fn predictor(kernels: &Kernels<Flex>, case: Case, weights: WeightFormat) -> Predictor {
+        let (kind, clusters) = case;
+        let config = NetworkConfig { kind, layers: 2, hidden: 21, vocabulary: 70, clusters };
+        let network = Network::new(config, Start::Plain, 5, &Default::default());
+        Predictor::with_kernels(network, weights, kernels)
+    }
 
     /// Scores after every step of three hypotheses that are mixed on the way.
-    fn read_by(kernels: &Kernels<Flex>, kind: ModelKind) -> Vec<Vec<f32>> {
-        let config = NetworkConfig { kind, layers: 2, hidden: 21, vocabulary: 70 };
-        let network = Network::new(config, Start::Plain, 5, &Default::default());
-        let mut predictor = Predictor::with_kernels(network, kernels);
+    fn read_by(mut predictor: Predictor) -> Vec<Vec<f32>> {
         let mut found = vec![predictor.step(&[3]).to_vec()];
         predictor.select(&[0, 0, 0]);
         // The last one is beyond the vocabulary.
@@ -131,14 +200,60 @@ mod tests {
 
     #[test]
     fn packed_networks_score_as_those_of_burn() {
-        for kind in [ModelKind::Lstm, ModelKind::Gru] {
-            let burn = read_by(&Kernels::of_burn_for_tests(), kind);
-            let packed = read_by(&Kernels::fused_for_tests(), kind);
-            assert_eq!(packed.iter().map(Vec::len).collect::<Vec<_>>(), [70, 210, 140, 70]);
-            assert_eq!(packed[0], packed[3], "started again, nothing is left");
-            for (packed, burn) in packed.iter().flatten().zip(burn.iter().flatten()) {
-                assert!((packed - burn).abs() < 1e-4 * burn.abs().max(0.1), "{packed} for {burn}");
+        let (burn, packed) = (Kernels::of_burn_for_tests(), Kernels::fused_for_tests());
+        let clusters = Some(Clusters { n_chords: 70, head: 7, size: 9 });
+        for case in [(ModelKind::Lstm, None), (ModelKind::Gru, None), (ModelKind::Lstm, clusters)] {
+            let exact = read_by(predictor(&burn, case, WeightFormat::F32));
+            for weights in FORMATS {
+                let burn = read_by(predictor(&burn, case, weights));
+                let packed = read_by(predictor(&packed, case, weights));
+                assert_eq!(packed.iter().map(Vec::len).collect::<Vec<_>>(), [70, 210, 140, 70]);
+                assert_eq!(packed[0], packed[3], "started again, nothing is left");
+                for (packed, burn) in packed.iter().flatten().zip(burn.iter().flatten()) {
+                    let most = 1e-4 * burn.abs().max(0.1);
+                    assert!((packed - burn).abs() < most, "{weights:?}: {packed} for {burn}");
+                }
+                let is_exact = weights == WeightFormat::F32;
+                assert_eq!(burn == exact, is_exact, "{weights:?} is what it says");
             }
+        }
+    }
+
+    #[test]
+    fn a_hypothesis_scores_the_same_alone_and_among_others() {
+        let paths = [[0, 4, 9], [7, 7, 70], [69, 1, 2], [3, 3, 3], [0, 4, 8]];
+        for kernels in [Kernels::of_burn_for_tests(), Kernels::fused_for_tests()] {
+            let cases =
+                [(ModelKind::Lstm, WeightFormat::F32), (ModelKind::Gru, WeightFormat::Int8)];
+            for (kind, weights) in cases {
+                let mut together = predictor(&kernels, (kind, None), weights);
+                together.start(paths.len());
+                let mut alone = paths.map(|_| predictor(&kernels, (kind, None), weights));
+                for step in 0..3 {
+                    let scores = together.step(&paths.map(|path| path[step])).to_vec();
+                    for (row, (path, alone)) in paths.iter().zip(&mut alone).enumerate() {
+                        assert_eq!(alone.step(&[path[step]]), &scores[row * 70..(row + 1) * 70]);
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn fewer_bits_hardly_surprise_the_starter() {
+        let model = Model::starter().unwrap();
+        let corpus = read_sources(pieces(), &model.card().plan).unwrap();
+        let loss = |network: Network<Flex>| {
+            let model = Model::new(model.card().clone(), network);
+            evaluate(&model, &corpus, &CancelToken::new()).unwrap().loss
+        };
+        let network = || Network::clone(&model.network);
+        let exact = loss(network());
+        for weights in [WeightFormat::F16, WeightFormat::Int8] {
+            let rounded = with_rounded_decoder(with_rounded_layers(network(), weights), weights);
+            let change = loss(rounded) / exact - 1.0;
+            println!("{weights:?}: {:+.4} % of {exact:.4}", 100.0 * change);
+            assert!(change.abs() < 0.005, "{weights:?} changes the loss by {change}");
         }
     }
 }

@@ -24,6 +24,29 @@ pub enum Schedule {
     Plateau,
 }
 
+/// How the weights are moved.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Optimizer {
+    /// With the weight decay as a penalty that is part of the gradient, as the original had it.
+    #[default]
+    Adam,
+    /// With decoupled weight decay: each step shrinks every weight by the learning rate times the
+    /// decay, however large its gradients are (Loshchilov & Hutter 2019).
+    AdamW,
+}
+
+/// How one output is chosen among all.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Softmax {
+    /// Among all at once.
+    #[default]
+    Full,
+    /// In two steps, for vocabularies of tens of thousands: see [`super::Clusters`].
+    Adaptive,
+}
+
 /// How the frames to learn from are laid out in batches.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -65,13 +88,15 @@ pub struct TrainingSettings {
     pub layers: usize,
     /// Units a layer, 1–4,096; the width of the embedding too, since the decoder shares it.
     pub hidden: usize,
+    pub softmax: Softmax,
     pub epochs: usize,
     /// Sequences a step.
     pub batch: usize,
     /// Frames a sequence.
     pub sequence: usize,
     pub learning_rate: f64,
-    /// L2 penalty added to the gradient, as in the original's Adam.
+    pub optimizer: Optimizer,
+    /// What pulls weights towards 0, in the optimizer's way.
     pub weight_decay: f64,
     /// Share of activations dropped at every layer's input and the decoder's, 0–0.95; which ones
     /// stays the same over a sequence.
@@ -112,10 +137,12 @@ impl TrainingSettings {
             model: ModelKind::Lstm,
             layers: 2,
             hidden: 512,
+            softmax: Softmax::Full,
             epochs: 50,
             batch: 256,
             sequence: 100,
             learning_rate: 0.002,
+            optimizer: Optimizer::Adam,
             weight_decay: 0.0005,
             dropout: 0.65,
             clip: Some(1.0),

@@ -13,6 +13,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::batches::Layout;
 use super::checkpoint::CheckpointError;
 use super::device::{self, Chosen};
+use super::kernels::KernelChoice;
 use super::material::Material;
 use super::network::NetworkConfig;
 use super::run::{CorpusSummary, FileSummary, Run, RunFolder, RunSummary};
@@ -20,7 +21,7 @@ use super::run_lock::RunLock;
 use super::trainer::{self, Job, newest_checkpoint};
 use super::{
     DeviceChoice, DeviceKind, EpochPoint, Model, RunError, SettingsError, TrainingSettings,
-    baselines, memory,
+    adaptive, baselines, memory,
 };
 use crate::cancel::CancelToken;
 use crate::files::plain_reason;
@@ -242,12 +243,26 @@ pub fn train(
     cancel: &CancelToken,
     on_event: &mut dyn FnMut(TrainEvent),
 ) -> Result<TrainSummary, TrainError> {
+    train_with(request, KernelChoice::Fastest, cancel, on_event)
+}
+
+/// [`train`] by other code than the fastest: for comparing, in tests and benchmarks.
+///
+/// # Errors
+/// Those of [`train`].
+pub fn train_with(
+    request: &TrainRequest,
+    kernels: KernelChoice,
+    cancel: &CancelToken,
+    on_event: &mut dyn FnMut(TrainEvent),
+) -> Result<TrainSummary, TrainError> {
     request.settings.validate()?;
     let folder = RunFolder::new(&request.run_dir);
     let resumed = resumed_run(request)?;
     let chosen = device::choose(request.device).map_err(TrainError::Device)?;
     let material = Material::new(&request.corpus, &request.settings)?;
-    let job = prepare(request, material, folder.clone(), &chosen, resumed, cancel)?;
+    let mut job = prepare(request, material, folder.clone(), &chosen, resumed, cancel)?;
+    job.kernels = kernels;
     let _lock = claim(&folder, request.resume)?;
     for note in notes(&job, &chosen) {
         on_event(TrainEvent::Note(note));
@@ -290,12 +305,7 @@ pub fn estimate_memory(
     train_lengths: &[usize],
     kind: DeviceKind,
 ) -> u64 {
-    let config = NetworkConfig {
-        kind: settings.model,
-        layers: settings.layers,
-        hidden: settings.hidden,
-        vocabulary,
-    };
+    let config = NetworkConfig::new(settings, vocabulary);
     let layout = Layout::fit(settings, train_lengths);
     let n_rows = memory::rows_at_a_time(&config, &layout, kind);
     memory::estimate(&config, n_rows, layout.sequence)
@@ -418,12 +428,7 @@ pub(super) fn prepare<'a>(
     cancel: &'a CancelToken,
 ) -> Result<Job<'a>, TrainError> {
     let settings = &request.settings;
-    let config = NetworkConfig {
-        kind: settings.model,
-        layers: settings.layers,
-        hidden: settings.hidden,
-        vocabulary: material.encoding.vocabulary.len(),
-    };
+    let config = NetworkConfig::new(settings, material.encoding.vocabulary.len());
     let layout = Layout::fit(settings, &material.train_lengths());
     let n_frames = |stretches: &[Stretch]| stretches.iter().map(Stretch::n_frames).sum();
     let split = &material.split;
@@ -462,6 +467,7 @@ pub(super) fn prepare<'a>(
         is_resumed: resumed.is_some(),
         device_reason: chosen.reason.clone(),
         cancel,
+        kernels: KernelChoice::Fastest,
         #[cfg(test)]
         fails_above: None,
     })
@@ -513,6 +519,15 @@ fn notes(job: &Job<'_>, chosen: &Chosen) -> Vec<String> {
             "The batch shrank from {asked} to {}, so that an epoch has {}",
             counted(job.layout.batch, "sequence"),
             counted(job.layout.n_steps, "step")
+        ));
+    }
+    let n_chords = job.config.vocabulary;
+    if job.config.clusters.is_some() && n_chords < adaptive::USEFUL_FROM {
+        notes.push(format!(
+            "The adaptive softmax is for vocabularies from about {} thousand chords on; with {} a \
+             full one (--softmax full) takes hardly longer",
+            adaptive::USEFUL_FROM / 1_000,
+            counted(n_chords, "chord")
         ));
     }
     if job.micro_batch < memory::rows_at_a_time(&job.config, &job.layout, chosen.kind) {

@@ -11,6 +11,7 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{DType, Tensor, TensorData};
 use half::f16;
 use safetensors::{Dtype, SafeTensors, View};
+use serde::{Deserialize, Serialize};
 
 use crate::files::read_reason;
 
@@ -25,6 +26,20 @@ pub enum Precision {
     Full,
     /// Sixteen bits: half the size, about three decimal digits.
     Half,
+}
+
+/// In what the weights are kept while composing. Fewer bits are fetched from memory sooner, and
+/// are not exactly what was learned: other notes may come of it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum WeightFormat {
+    /// As they were learned: single precision.
+    #[default]
+    F32,
+    /// Sixteen bits, about three decimal digits.
+    F16,
+    /// Whole numbers from −127 to 127, with a scale for each output of a layer.
+    Int8,
 }
 
 #[derive(Clone, PartialEq, Debug)]

@@ -32,5 +32,7 @@ pub use key::{Key, Mode};
 pub use pitch::{ParsePitchError, Pitch, Velocity};
 pub use scale::{KeyScale, Scale, Spelling};
 pub use score::{Note, Part, PedalSpan, Score, Track};
-pub(crate) use score::{order, shape};
-pub use time::{BarBeat, Meter, MeterChange, TempoChange, TempoMap, Tick, TicksPerQuarter};
+pub(crate) use score::{joined_spans, order, shape};
+pub use time::{
+    BarBeat, Meter, MeterChange, TempoChange, TempoCursor, TempoMap, Tick, TicksPerQuarter,
+};

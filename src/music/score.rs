@@ -173,17 +173,7 @@ impl Score {
         let of_channel = self.pedal.iter().filter(|span| {
             self.parts.get(usize::from(span.part)).is_some_and(|part| part.channel == channel)
         });
-        let mut spans: Vec<Range<Tick>> = of_channel.map(|span| span.start..span.end).collect();
-        spans.sort_by_key(|span| span.start);
-        let mut joined: Vec<Range<Tick>> = Vec::with_capacity(spans.len());
-        for span in spans {
-            match joined.last_mut() {
-                // Those that only touch stay apart: the dampers fall between them.
-                Some(last) if span.start < last.end => last.end = last.end.max(span.end),
-                _ => joined.push(span),
-            }
-        }
-        joined
+        joined_spans(of_channel)
     }
 
     /// The parts that have notes, by index, in order.
@@ -237,6 +227,21 @@ impl Score {
             tick: into % per_bar % per_beat,
         }
     }
+}
+
+/// Spans of the pedal in any order, joined where they overlap, ascending.
+pub(crate) fn joined_spans<'a>(spans: impl Iterator<Item = &'a PedalSpan>) -> Vec<Range<Tick>> {
+    let mut spans: Vec<Range<Tick>> = spans.map(|span| span.start..span.end).collect();
+    spans.sort_by_key(|span| span.start);
+    let mut joined: Vec<Range<Tick>> = Vec::with_capacity(spans.len());
+    for span in spans {
+        match joined.last_mut() {
+            // Those that only touch stay apart: the dampers fall between them.
+            Some(last) if span.start < last.end => last.end = last.end.max(span.end),
+            _ => joined.push(span),
+        }
+    }
+    joined
 }
 
 /// By start, then pitch, then the rest of a note, so that equal sets are equal lists.

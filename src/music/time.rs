@@ -150,6 +150,12 @@ impl TempoMap {
         self.secs[idx] + ticks * self.secs_per_tick(change)
     }
 
+    /// For asking [`TempoMap::secs_from_tick`] about many ticks, each near the one before.
+    pub fn cursor(&self) -> TempoCursor<'_> {
+        let (from, to) = (Tick::ZERO, Tick::ZERO);
+        TempoCursor { map: self, next: 0, from, to, secs: 0.0, secs_per_tick: 0.0 }
+    }
+
     /// The nearest tick to a time; negative times and NaN give 0, times past the last tick the
     /// last tick.
     pub fn tick_from_secs(&self, secs: f64) -> Tick {
@@ -172,6 +178,54 @@ impl TempoMap {
     fn secs_per_tick(&self, change: TempoChange) -> f64 {
         f64::from(change.micros_per_quarter) / (1e6 * f64::from(self.ticks_per_quarter.get()))
     }
+}
+
+/// A place in a [`TempoMap`]: the stretch of one tempo that was asked about last.
+#[derive(Clone, Debug)]
+pub struct TempoCursor<'a> {
+    map: &'a TempoMap,
+    /// The change that ends the stretch.
+    next: usize,
+    /// The stretch begins here, and the next one there (nothing is known while it is empty).
+    from: Tick,
+    to: Tick,
+    /// Seconds at its beginning.
+    secs: f64,
+    secs_per_tick: f64,
+}
+
+impl TempoCursor<'_> {
+    /// As [`TempoMap::secs_from_tick`], to the last bit.
+    #[inline]
+    pub fn secs_from_tick(&mut self, tick: Tick) -> f64 {
+        if tick < self.from || tick >= self.to {
+            self.go_to(tick);
+        }
+        self.secs + f64::from(tick.0 - self.from.0) * self.secs_per_tick
+    }
+
+    fn go_to(&mut self, tick: Tick) {
+        let changes = &self.map.changes;
+        let begun = |change: &TempoChange| change.tick <= tick;
+        let near =
+            self.next.saturating_sub(Self::NEAR)..(self.next + Self::NEAR).min(changes.len());
+        let is_near = changes.get(near.start).is_some_and(begun)
+            && changes.get(near.end).is_none_or(|after| !begun(after));
+        let next = match is_near {
+            true => near.start + changes[near].partition_point(begun),
+            false => changes.partition_point(begun),
+        };
+        let change = changes[next - 1];
+        self.next = next;
+        self.from = change.tick;
+        // The last stretch has no end, and the last tick is in no other one.
+        self.to = changes.get(next).map_or(Tick(u32::MAX), |next| next.tick);
+        self.secs = self.map.secs[next - 1];
+        self.secs_per_tick = self.map.secs_per_tick(change);
+    }
+
+    /// Changes on either side that are looked at before all of them are.
+    const NEAR: usize = 4;
 }
 
 impl Default for TempoMap {
@@ -304,6 +358,24 @@ mod tests {
                 .collect();
             let map = TempoMap::new(TicksPerQuarter::new(division).unwrap(), changes);
             prop_assert_eq!(map.tick_from_secs(map.secs_from_tick(Tick(tick))), Tick(tick));
+        }
+
+        #[test]
+        fn a_cursor_says_what_the_map_says(
+            changes in prop::collection::vec((0u32..10_000, 1u32..2_000_000), 0..40),
+            ticks in prop::collection::vec(prop_oneof![0u32..12_000, Just(u32::MAX)], 0..60),
+        ) {
+            let changes = changes
+                .into_iter()
+                .map(|(tick, micros_per_quarter)| TempoChange { tick: Tick(tick), micros_per_quarter })
+                .collect();
+            let map = TempoMap::new(TicksPerQuarter::DEFAULT, changes);
+            let mut cursor = map.cursor();
+            for tick in ticks {
+                let (found, expected) =
+                    (cursor.secs_from_tick(Tick(tick)), map.secs_from_tick(Tick(tick)));
+                prop_assert_eq!(found.to_bits(), expected.to_bits());
+            }
         }
     }
 }

@@ -89,7 +89,7 @@ pub enum EventKind {
 pub enum Progress {
     Read(ReadProgress),
     Train(TrainEvent),
-    Compose(ComposeEvent),
+    Compose(ComposeEvent<'static>),
     /// 0–1.
     Render(f64),
 }

@@ -1,6 +1,7 @@
 //! Events on their way to the window: merged at the source, so that a fast job neither floods
 //! the window nor fills the memory while nobody looks.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -166,10 +167,10 @@ impl<'a> Reporter<'a> {
         }
     }
 
-    pub fn compose(&mut self, event: ComposeEvent) {
+    pub fn compose(&mut self, event: ComposeEvent<'_>) {
         match event {
-            ComposeEvent::Frames { take, first, chords } => self.frames(take, first, chords),
-            event => self.at_once(Progress::Compose(event)),
+            ComposeEvent::Frames { take, first, chords } => self.frames(take, first, &chords),
+            event => self.at_once(Progress::Compose(event.into_owned())),
         }
     }
 
@@ -205,15 +206,15 @@ impl<'a> Reporter<'a> {
         self.flush_if_due(PROGRESS_INTERVAL);
     }
 
-    fn frames(&mut self, take: usize, first: usize, chords: Vec<Chord>) {
+    fn frames(&mut self, take: usize, first: usize, chords: &[Chord]) {
         if !matches!(self.waiting, Waiting::Frames(_)) {
             self.flush_merged();
             self.waiting = Waiting::Frames(Vec::new());
         }
         let Waiting::Frames(batches) = &mut self.waiting else { return };
         match batches.iter_mut().find(|batch| batch.take == take) {
-            Some(batch) => batch.chords.extend(chords),
-            None => batches.push(Frames { take, first, chords }),
+            Some(batch) => batch.chords.extend_from_slice(chords),
+            None => batches.push(Frames { take, first, chords: chords.to_vec() }),
         }
         // Several takes share the events there may be in a second.
         let n_takes = u32::try_from(batches.len()).unwrap_or(u32::MAX);
@@ -254,6 +255,7 @@ impl<'a> Reporter<'a> {
             Waiting::Step { point, .. } => self.send(Progress::Train(TrainEvent::Step(point))),
             Waiting::Frames(batches) => {
                 for Frames { take, first, chords } in batches {
+                    let chords = Cow::Owned(chords);
                     self.send(Progress::Compose(ComposeEvent::Frames { take, first, chords }));
                 }
             }

@@ -268,7 +268,10 @@ fn the_first_frames_come_at_once_and_all_of_them_in_order() {
     let bench = Bench::new();
     let (go_on, gate) = bounded(1);
     let job = bench.compose(move |_, reporter| {
-        let frames = |take, first, chord| ComposeEvent::Frames { take, first, chords: vec![chord] };
+        let frames = |take, first, chord| {
+            let chords = vec![chord].into();
+            ComposeEvent::Frames { take, first, chords }
+        };
         reporter.compose(frames(0, 0, Chord::from_bits(1)));
         let has_been_seen = gate.recv_timeout(PATIENCE).is_ok();
         for n in 1..2_000 {

@@ -10,7 +10,8 @@ use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use super::cache::{Cache, FramedPiece};
-use super::frames::{Run, runs_from_score, runs_from_spans};
+use super::frames::{Run, nearest_runs, runs_from_score, runs_from_spans};
+use super::hashing::ChordMap;
 use super::sources::find_files;
 use super::table::own_parts;
 use super::{Chord, FramesError, Framing, FramingPlan, original};
@@ -96,8 +97,8 @@ pub struct ReadProgress {
     pub n_files: usize,
 }
 
-/// Files that are read before their frames are taken into the corpus.
-const BATCH_LEN: usize = 256;
+/// Files that are read at once, while the frames of as many are taken into the corpus.
+const BATCH_LEN: usize = 64;
 
 /// Reads files, and folders recursively in sorted order, in parallel. The result doesn't depend
 /// on the number of threads. A bad file is skipped with its reason; the same bytes twice are
@@ -121,23 +122,24 @@ pub fn read_corpus(
     progress(ReadProgress { n_done: 0, n_files });
     let n_done = AtomicUsize::new(0);
     let mut building = Building::new(plan, found.skipped);
-    for files in found.files.chunks(BATCH_LEN) {
-        let read: Vec<Option<Source>> = files
-            .par_iter()
-            .map(|path| {
-                if cancel.is_cancelled() {
-                    return None;
-                }
-                let source = read_source(path, plan, cache.as_ref());
-                let n_done = n_done.fetch_add(1, Ordering::Relaxed) + 1;
-                progress(ReadProgress { n_done, n_files });
-                Some(source)
-            })
-            .collect();
-        for source in read {
-            building.take(source.ok_or(CorpusError::Cancelled)?);
+    let read = |path: &PathBuf| {
+        if cancel.is_cancelled() {
+            return None;
         }
+        let source = read_source(path, plan, cache.as_ref());
+        let n_done = n_done.fetch_add(1, Ordering::Relaxed) + 1;
+        progress(ReadProgress { n_done, n_files });
+        Some(source)
+    };
+    let mut unmerged: Vec<Source> = Vec::new();
+    for files in found.files.chunks(BATCH_LEN) {
+        // The vocabulary is merged in order, without a lock, while others read on.
+        let merge = || unmerged.into_iter().for_each(|source| building.take(source));
+        let read = || files.par_iter().map(read).collect::<Option<Vec<Source>>>();
+        let ((), batch) = rayon::join(merge, read);
+        unmerged = batch.ok_or(CorpusError::Cancelled)?;
     }
+    unmerged.into_iter().for_each(|source| building.take(source));
     let mut corpus = building.finish()?;
     if let Some((parts, n_unnamed)) = own_parts(&corpus.pieces) {
         if n_unnamed > 0 {
@@ -170,7 +172,13 @@ pub fn read_sources(scores: &[(String, Score)], plan: &FramingPlan) -> Result<Co
             // There are no bytes of a file, so those of the score stand in for them.
             let bytes = postcard::to_stdvec(score).unwrap_or_default();
             let path = PathBuf::from(format!("<{name}>"));
-            let framed = framed_piece(score, plan, runs_from_score(score, plan), Vec::new());
+            let sounds = Sounds {
+                n_notes: score.notes().len(),
+                has_drums: !score.drums.is_empty(),
+                duration_secs: score.duration_secs(),
+                warnings: Vec::new(),
+            };
+            let framed = framed_piece(sounds, plan.framing, runs_from_score(score, plan));
             Source { path, sha256: sha256_hex(&bytes), framed }
         })
         .collect();
@@ -237,31 +245,46 @@ fn sha256_hex(bytes: &[u8]) -> String {
 
 fn framed_from_bytes(bytes: &[u8], plan: &FramingPlan) -> Result<FramedPiece, String> {
     let in_words = |error: ImportError| error.to_string();
-    let import = smf::read(bytes).map_err(in_words)?;
-    let warnings = import.warnings.iter().map(ToString::to_string).collect();
-    let runs = match plan.framing {
-        Framing::Nearest => runs_from_score(&import.score, plan),
+    let (sounding, runs) = match plan.framing {
+        Framing::Nearest => {
+            let sounding = smf::read_sounding(bytes).map_err(in_words)?;
+            let runs = nearest_runs(&sounding, plan);
+            (sounding, runs)
+        }
         Framing::Original => {
-            let first = smf::read_first_instrument(bytes).map_err(in_words)?;
+            let (sounding, first) = smf::read_first_instrument(bytes).map_err(in_words)?;
             let spans = first.map(|first| original::spans(&first, plan.rate));
-            runs_from_spans(&spans.unwrap_or_default())
+            (sounding, runs_from_spans(&spans.unwrap_or_default()))
         }
     };
-    framed_piece(&import.score, plan, runs, warnings)
+    let sounds = Sounds {
+        n_notes: sounding.notes.len(),
+        has_drums: !sounding.drums.is_empty(),
+        duration_secs: sounding.duration_secs(),
+        warnings: sounding.warnings.iter().map(ToString::to_string).collect(),
+    };
+    framed_piece(sounds, plan.framing, runs)
+}
+
+/// What is told of a piece besides its frames.
+struct Sounds {
+    n_notes: usize,
+    has_drums: bool,
+    duration_secs: f64,
+    warnings: Vec<String>,
 }
 
 /// The piece whose frames are `runs`, unless there is no music in it.
 fn framed_piece(
-    score: &Score,
-    plan: &FramingPlan,
+    sounds: Sounds,
+    framing: Framing,
     runs: Result<Vec<Run>, FramesError>,
-    warnings: Vec<String>,
 ) -> Result<FramedPiece, String> {
     let runs = runs.map_err(|error| error.to_string())?;
     if runs.is_empty() {
-        return Err(why_empty(score, plan.framing).to_owned());
+        return Err(why_empty(&sounds, framing).to_owned());
     }
-    let mut places: HashMap<Chord, u32> = HashMap::new();
+    let mut places: ChordMap<u32> = ChordMap::default();
     let mut chords = Vec::new();
     let numbered = |run: Run| {
         let place = *places.entry(run.chord).or_insert_with(|| {
@@ -271,14 +294,14 @@ fn framed_piece(
         (place, run.n_frames)
     };
     let runs: Vec<(u32, u32)> = runs.into_iter().map(numbered).collect();
-    let n_notes = score.notes().len() as u64;
-    Ok(FramedPiece { n_notes, duration_secs: score.duration_secs(), warnings, chords, runs })
+    let Sounds { n_notes, duration_secs, warnings, .. } = sounds;
+    Ok(FramedPiece { n_notes: n_notes as u64, duration_secs, warnings, chords, runs })
 }
 
-fn why_empty(score: &Score, framing: Framing) -> &'static str {
+fn why_empty(sounds: &Sounds, framing: Framing) -> &'static str {
     match framing {
-        _ if score.notes().is_empty() && score.drums.is_empty() => "it has no notes",
-        _ if score.notes().is_empty() => {
+        _ if sounds.n_notes == 0 && !sounds.has_drums => "it has no notes",
+        _ if sounds.n_notes == 0 => {
             "it has only percussion, which isn't learned — choose music with pitched parts"
         }
         Framing::Nearest => "none of its notes reaches a frame",
@@ -291,7 +314,7 @@ fn why_empty(score: &Score, framing: Framing) -> &'static str {
 /// A corpus to which pieces are added in order.
 struct Building {
     corpus: Corpus,
-    ids: HashMap<Chord, ChordId>,
+    ids: ChordMap<ChordId>,
     /// The first piece of each hash.
     by_sha256: HashMap<String, usize>,
     n_sources: usize,
@@ -307,7 +330,7 @@ impl Building {
             warnings: Vec::new(),
             own_split: None,
         };
-        let ids = HashMap::from([(Chord::REST, 0)]);
+        let ids = ChordMap::from_iter([(Chord::REST, 0)]);
         Self { n_sources: corpus.skipped.len(), corpus, ids, by_sha256: HashMap::new() }
     }
 

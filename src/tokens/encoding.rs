@@ -36,36 +36,57 @@ impl Encoding {
         limits: VocabularyLimits,
         seed: u64,
     ) -> Self {
-        Self::resumed(corpus, learned_vocabulary(corpus, learned_from, limits), seed)
+        let (vocabulary, learned) = learned_vocabulary(corpus, learned_from, limits);
+        let mut measured = vec![vocabulary.escape(); corpus.chords.len()];
+        for (token, id) in (0..).zip(learned) {
+            if let Some(measured) = measured.get_mut(id) {
+                *measured = token;
+            }
+        }
+        Self::measured(corpus, vocabulary, measured).escaping(seed)
     }
 
     /// The same for a vocabulary that exists already, when learning goes on with it: with the
     /// same seed the same single chords are escaped.
     pub fn resumed(corpus: &Corpus, vocabulary: ChordVocabulary, seed: u64) -> Self {
-        let escape = vocabulary.escape();
-        let mut encoding = Self::with_vocabulary(corpus, vocabulary);
-        let mut escaped = vec![false; encoding.vocabulary.len()];
-        for token in escaped_singles(&encoding.vocabulary, seed) {
-            escaped[token as usize] = true;
-        }
-        for token in &mut encoding.learned {
-            if escaped.get(*token as usize) == Some(&true) {
-                *token = escape;
-            }
-        }
-        encoding
+        Self::with_vocabulary(corpus, vocabulary).escaping(seed)
     }
 
     /// The same for a vocabulary that exists already, when nothing more is learned (evaluating):
     /// no single chord is escaped.
     pub fn with_vocabulary(corpus: &Corpus, vocabulary: ChordVocabulary) -> Self {
         let escape = vocabulary.escape();
-        // One chord's answer doesn't depend on another's, so threads can't change the order.
-        let input: Vec<Token> =
-            corpus.chords.par_iter().map(|&chord| vocabulary.nearest(chord)).collect();
         let own = |chord: &Chord| vocabulary.token(*chord).unwrap_or(escape);
-        let measured: Vec<Token> = corpus.chords.iter().map(own).collect();
+        let measured = corpus.chords.iter().map(own).collect();
+        Self::measured(corpus, vocabulary, measured)
+    }
+
+    /// Given which token each chord of the corpus is.
+    fn measured(corpus: &Corpus, vocabulary: ChordVocabulary, measured: Vec<Token>) -> Self {
+        let escape = vocabulary.escape();
+        // One chord's answer doesn't depend on another's, so threads can't change the order.
+        let input = corpus
+            .chords
+            .par_iter()
+            .zip(&measured)
+            .map(|(&chord, &own)| if own == escape { vocabulary.nearest_known(chord) } else { own })
+            .collect();
         Self { vocabulary, input, learned: measured.clone(), measured }
+    }
+
+    /// Some of the chords seen once get the escape as their target.
+    fn escaping(mut self, seed: u64) -> Self {
+        let escape = self.vocabulary.escape();
+        let mut escaped = vec![false; self.vocabulary.len()];
+        for token in escaped_singles(&self.vocabulary, seed) {
+            escaped[token as usize] = true;
+        }
+        for token in &mut self.learned {
+            if escaped.get(*token as usize) == Some(&true) {
+                *token = escape;
+            }
+        }
+        self
     }
 
     /// The share of the frames of `pieces` whose chord is in the vocabulary, 0–1; 1 when there
@@ -96,11 +117,12 @@ impl Encoding {
     }
 }
 
+/// The vocabulary, and by token which chord of the corpus each is.
 fn learned_vocabulary(
     corpus: &Corpus,
     learned_from: &[usize],
     limits: VocabularyLimits,
-) -> ChordVocabulary {
+) -> (ChordVocabulary, Vec<usize>) {
     let mut pieces = learned_from.to_vec();
     pieces.sort_unstable();
     pieces.dedup();
@@ -120,8 +142,10 @@ fn learned_vocabulary(
     let chords =
         appeared.iter().map(|&id| corpus.chords.get(id).copied().unwrap_or(Chord::REST)).collect();
     let counts = appeared.iter().map(|&id| counts[id]).collect();
-    ChordVocabulary::new(chords, counts)
-        .expect("a corpus holds each chord once, the rest first, and fewer than the limit are kept")
+    let vocabulary = ChordVocabulary::new(chords, counts).expect(
+        "a corpus holds each chord once, the rest first, and fewer than the limit are kept",
+    );
+    (vocabulary, appeared)
 }
 
 /// Drops what the limits leave outside; the order stays, and so does the rest at its beginning.

@@ -9,7 +9,8 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::{Chord, original};
-use crate::music::{Pitch, Score, Tick};
+use crate::music::smf::Sounding;
+use crate::music::{Note, PedalSpan, Pitch, Score, TempoMap, Tick, joined_spans};
 
 /// Frames in a second of music, from [`FrameRate::MIN`] to [`FrameRate::MAX`].
 #[derive(Clone, Copy, PartialEq, PartialOrd, Debug, Serialize, Deserialize)]
@@ -157,33 +158,70 @@ pub(super) fn runs_from_score(score: &Score, plan: &FramingPlan) -> Result<Vec<R
     runs_from_spans(&spans_from_score(score, plan))
 }
 
+/// The same for what sounds of a file, with [`Framing::Nearest`].
+pub(super) fn nearest_runs(
+    sounding: &Sounding,
+    plan: &FramingPlan,
+) -> Result<Vec<Run>, FramesError> {
+    runs_from_spans(&nearest_spans(Sounds::of_file(sounding), plan))
+}
+
 fn spans_from_score(score: &Score, plan: &FramingPlan) -> Vec<Span> {
     match plan.framing {
-        Framing::Nearest => nearest_spans(score, plan),
+        Framing::Nearest => nearest_spans(Sounds::of_score(score), plan),
         Framing::Original => original::spans_from_score(score, plan.rate),
     }
 }
 
+/// What frames are made of; none of it has to be in order.
+struct Sounds<'a> {
+    tempo_map: &'a TempoMap,
+    notes: &'a [Note],
+    pedal: &'a [PedalSpan],
+    /// The MIDI channel of each part.
+    channels: Vec<u8>,
+}
+
+impl<'a> Sounds<'a> {
+    fn of_score(score: &'a Score) -> Self {
+        let channels = score.parts.iter().map(|part| part.channel).collect();
+        let (tempo_map, notes, pedal) = (&score.tempo_map, score.notes(), &score.pedal);
+        Self { tempo_map, notes, pedal, channels }
+    }
+
+    fn of_file(sounding: &'a Sounding) -> Self {
+        let Sounding { tempo_map, notes, pedal, channels, .. } = sounding;
+        Self { tempo_map, notes, pedal, channels: channels.clone() }
+    }
+}
+
 /// One span a note: both ends at the nearest boundary, at least one frame.
-fn nearest_spans(score: &Score, plan: &FramingPlan) -> Vec<Span> {
+fn nearest_spans(sounds: Sounds<'_>, plan: &FramingPlan) -> Vec<Span> {
+    let rate = plan.rate.per_second();
     let pedals = match plan.pedalling {
         Pedalling::Keys => None,
-        Pedalling::Sustained => Some(Pedals::new(score)),
+        Pedalling::Sustained => Some(Pedals::new(sounds.pedal, sounds.channels)),
     };
-    // A float to integer cast saturates, so that absurd times stay in range.
-    let boundary =
-        |tick: Tick| (score.tempo_map.secs_from_tick(tick) * plan.rate.per_second()).round() as u64;
-    let mut spans = Vec::with_capacity(score.notes().len());
-    for note in score.notes() {
+    let (mut starts, mut ends) = (sounds.tempo_map.cursor(), sounds.tempo_map.cursor());
+    let mut spans = Vec::with_capacity(sounds.notes.len());
+    for note in sounds.notes {
         let end = match &pedals {
             Some(pedals) => pedals.release(note.part, note.end()),
             None => note.end(),
         };
-        let start = boundary(note.start);
-        let end = boundary(end).max(start.saturating_add(1));
+        let start = nearest(starts.secs_from_tick(note.start) * rate);
+        let end = nearest(ends.secs_from_tick(end) * rate).max(start.saturating_add(1));
         spans.push(Span { pitch: note.pitch, start, end });
     }
     spans
+}
+
+/// `f64::round` of a number that isn't negative: on x86 that is a call into the C library.
+fn nearest(frame: f64) -> u64 {
+    // A float to integer cast saturates, so that absurd times stay in range; the signed one is
+    // a single instruction.
+    let below = frame as i64;
+    (below as u64).saturating_add(u64::from(frame - below as f64 >= 0.5))
 }
 
 /// When the dampers fall, by MIDI channel.
@@ -198,10 +236,12 @@ struct Pedals {
 }
 
 impl Pedals {
-    fn new(score: &Score) -> Self {
-        let channels: Vec<u8> = score.parts.iter().map(|part| part.channel & 15).collect();
-        let by_channel = std::array::from_fn(|channel| score.pedal_of_channel(channel as u8));
-        Self { by_channel, channels }
+    fn new(pedal: &[PedalSpan], channels: Vec<u8>) -> Self {
+        let plays = |part: u8, channel: u8| channels.get(usize::from(part)) == Some(&channel);
+        let by_channel = std::array::from_fn(|channel| {
+            joined_spans(pedal.iter().filter(|span| plays(span.part, channel as u8)))
+        });
+        Self { by_channel, channels: channels.into_iter().map(|channel| channel & 15).collect() }
     }
 
     /// When a key let go at `tick` falls silent.
@@ -213,15 +253,43 @@ impl Pedals {
     }
 }
 
-/// Sweeps over the ends of all spans in order, counting how often each pitch sounds.
+/// Runs of the frames in which the spans sound, from the first of them on.
 pub(super) fn runs_from_spans(spans: &[Span]) -> Result<Vec<Run>, FramesError> {
     let Some(first) = spans.iter().map(|span| span.start).min() else {
         return Ok(Vec::new());
     };
     let last = spans.iter().map(|span| span.end).max().unwrap_or(first);
-    if last - first > MAX_FRAMES {
-        return Err(FramesError::TooLong { n_frames: last - first });
+    let n_frames = last - first;
+    if n_frames > MAX_FRAMES {
+        return Err(FramesError::TooLong { n_frames });
     }
+    let lengths = spans.iter().map(|span| span.end - span.start);
+    let n_sounding = lengths.fold(0u64, u64::saturating_add);
+    let work = spans.len() as u64 * FRAMES_PER_SPAN;
+    match n_frames.saturating_add(n_sounding) <= work {
+        true => Ok(filled_runs(spans, first, n_frames)),
+        false => Ok(swept_runs(spans, first)),
+    }
+}
+
+/// Up to so many frames for a span it is faster to write each of them than to sort the spans.
+const FRAMES_PER_SPAN: u64 = 64;
+
+/// Writes every frame of every span, as music at a few frames a second asks for.
+fn filled_runs(spans: &[Span], first: u64, n_frames: u64) -> Vec<Run> {
+    let mut roll = vec![0u128; n_frames as usize];
+    for span in spans {
+        let bit = 1u128 << (span.pitch.number() & 127);
+        let frames = (span.start - first) as usize..(span.end - first) as usize;
+        roll[frames].iter_mut().for_each(|frame| *frame |= bit);
+    }
+    let same = roll.chunk_by(|a, b| a == b);
+    same.map(|run| Run { chord: Chord::from_bits(run[0]), n_frames: run.len() as u32 }).collect()
+}
+
+/// Sweeps over the ends of all spans in order, counting how often each pitch sounds: what few
+/// notes over many frames ask for.
+fn swept_runs(spans: &[Span], first: u64) -> Vec<Run> {
     let mut turns: Vec<Turn> = Vec::with_capacity(spans.len() * 2);
     for span in spans {
         turns.push(Turn::new(span.start - first, true, span.pitch));
@@ -243,7 +311,7 @@ pub(super) fn runs_from_spans(spans: &[Span]) -> Result<Vec<Run>, FramesError> {
             chord = Chord::from_bits(chord.bits() ^ bit);
         }
     }
-    Ok(runs)
+    runs
 }
 
 /// A pitch that begins or ends, in one number that sorts by frame, ends first.
@@ -277,5 +345,39 @@ fn push_run(runs: &mut Vec<Run>, chord: Chord, n_frames: u32) {
     match runs.last_mut() {
         Some(last) if last.chord == chord => last.n_frames += n_frames,
         _ => runs.push(Run { chord, n_frames }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_nearest_frame_is_that_of_round() {
+        let halves = (0..40).map(|n| f64::from(n) / 2.0);
+        let edges = [0.499_999_999_999_999_94, 4_503_599_627_370_497.5, 1e300, f64::INFINITY];
+        for x in halves.flat_map(|x| [x, x.next_up(), x.next_down().max(0.0)]).chain(edges) {
+            let round = (x.round() as u64).min(1 << 63);
+            assert_eq!(nearest(x), round, "{x:?}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn filling_and_sweeping_find_the_same_runs(
+            notes in prop::collection::vec((0u8..128, 5u64..60, 1u64..20), 1..60),
+        ) {
+            let spans: Vec<Span> = notes
+                .into_iter()
+                .map(|(pitch, start, length)| {
+                    Span { pitch: Pitch::new(pitch).unwrap(), start, end: start + length }
+                })
+                .collect();
+            let first = spans.iter().map(|span| span.start).min().unwrap();
+            let last = spans.iter().map(|span| span.end).max().unwrap();
+            prop_assert_eq!(filled_runs(&spans, first, last - first), swept_runs(&spans, first));
+        }
     }
 }

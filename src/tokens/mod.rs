@@ -8,6 +8,7 @@ mod chord;
 mod corpus;
 mod encoding;
 mod frames;
+mod hashing;
 mod nearest;
 mod original;
 mod playback;

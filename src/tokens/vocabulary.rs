@@ -1,10 +1,11 @@
 //! Chords as tokens.
 
-use std::collections::HashMap;
+use std::sync::OnceLock;
 
 use serde::{Deserialize, Serialize};
 
 use super::Chord;
+use super::hashing::ChordMap;
 use super::nearest::NearestIndex;
 
 /// A chord's place in the vocabulary. 0 is the rest; the vocabulary's length is the escape, the
@@ -22,8 +23,9 @@ pub struct ChordVocabulary {
     chords: Vec<Chord>,
     /// How often each was seen in the learning pieces, for drawing a random prime.
     counts: Vec<u64>,
-    tokens: HashMap<Chord, Token>,
-    nearest: NearestIndex,
+    tokens: ChordMap<Token>,
+    /// Made when a chord outside is first asked for.
+    nearest: OnceLock<NearestIndex>,
 }
 
 /// How a vocabulary is stored: what can be derived is not.
@@ -63,14 +65,13 @@ impl ChordVocabulary {
             let (n_chords, n_counts) = (chords.len(), counts.len());
             return Err(VocabularyError::Counts { n_chords, n_counts });
         }
-        let mut tokens = HashMap::with_capacity(chords.len());
+        let mut tokens = ChordMap::with_capacity_and_hasher(chords.len(), Default::default());
         for (token, &chord) in (0..).zip(&chords) {
             if tokens.insert(chord, token).is_some() {
                 return Err(VocabularyError::Twice { token, chord });
             }
         }
-        let nearest = NearestIndex::new(&chords);
-        Ok(Self { chords, counts, tokens, nearest })
+        Ok(Self { chords, counts, tokens, nearest: OnceLock::new() })
     }
 
     /// Chords without the escape; the network has one output more.
@@ -113,7 +114,13 @@ impl ChordVocabulary {
     /// far the nearest pitch of the other is; so pitches too many cost as pitches missing do. To
     /// a rest every pitch is 128 away.
     pub fn nearest(&self, chord: Chord) -> Token {
-        self.token(chord).unwrap_or_else(|| self.nearest.find(&self.chords, chord))
+        self.token(chord).unwrap_or_else(|| self.nearest_known(chord))
+    }
+
+    /// [`ChordVocabulary::nearest`] of a chord outside.
+    pub(super) fn nearest_known(&self, outside: Chord) -> Token {
+        let index = self.nearest.get_or_init(|| NearestIndex::new(&self.chords));
+        index.find(&self.chords, outside)
     }
 }
 

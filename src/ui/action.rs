@@ -112,7 +112,8 @@ pub enum TakeAction {
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum UnfinishedAction {
-    Restore,
+    /// As it was found after the earlier crash of this number; `None` is the newest.
+    Restore(Option<u32>),
     Discard,
 }
 

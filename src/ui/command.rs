@@ -1,10 +1,10 @@
 //! Everything that can be asked for by name: one list feeds the menus, the buttons, the keys and
 //! the command palette.
 
-use egui::{Key, KeyboardShortcut, Modifiers};
+use egui::{Event, Key, KeyboardShortcut, Modifiers};
 
 use super::state::{Shown, State};
-use super::widgets::uncapitalized;
+use super::words::uncapitalized;
 
 /// A command without arguments. What needs one (a file, a take) is an action instead.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -487,9 +487,10 @@ impl Command {
 
     /// Why it can't be done now, in words; `Ok` if it can.
     pub fn enabled(self, state: &State) -> Result<(), &'static str> {
-        let training = state.training.job.is_some() || state.training.is_waiting_for_library;
+        let training = state.training.is_busy();
         let ok = |can: bool, why: &'static str| if can { Ok(()) } else { Err(why) };
-        let has_notes = !state.shown_score().notes().is_empty();
+        let shown = state.shown_score();
+        let sounds = !shown.notes().is_empty() || !shown.drums.is_empty();
         let score = state.document.history.score();
         match self {
             Self::Undo if state.takes.dropped.is_some() => ok(
@@ -498,7 +499,8 @@ impl Command {
             ),
             Self::Undo => ok(state.document.history.undo_label().is_some(), "Nothing to undo"),
             Self::Redo => ok(state.document.history.redo_label().is_some(), "Nothing to redo"),
-            Self::SelectAll | Self::ExportMidi => ok(has_notes, "There are no notes"),
+            Self::SelectAll => ok(!shown.notes().is_empty(), "There are no notes"),
+            Self::ExportMidi => ok(sounds, "There are no notes"),
             Self::Revert => {
                 ok(state.document.source.is_some(), "It is in no file yet")?;
                 ok(state.document.is_unsaved(), "Nothing has changed since it was saved")
@@ -511,10 +513,10 @@ impl Command {
             }
             Self::ExportWav => {
                 ok(state.export.is_none(), "A sound file is being written already")?;
-                ok(has_notes, "There are no notes")
+                ok(sounds, "There are no notes")
             }
-            Self::Compose => ok(!is_composing(state), "Something is being composed already"),
-            Self::StopComposing => ok(is_composing(state), "Nothing is being composed"),
+            Self::Compose => ok(!state.composing.is_busy(), "Something is being composed already"),
+            Self::StopComposing => ok(state.composing.is_busy(), "Nothing is being composed"),
             Self::NextTake | Self::PreviousTake | Self::PlayAllTakes => {
                 ok(!state.takes.list.is_empty(), "There are no takes yet: press Compose")
             }
@@ -562,47 +564,66 @@ impl Command {
         }
     }
 
-    /// The command whose keys are pressed, taken from the input so that no widget sees them.
-    /// Keys without Ctrl belong to a text field while one is being written into, as do those that
-    /// edit text.
-    pub fn pressed(ctx: &egui::Context) -> Option<Self> {
+    /// The commands whose keys were pressed, in order, taken from the input so that no widget sees
+    /// them: in a slow frame there may be several, or one again and again. After one that asks
+    /// something the keys are meant for the answer.
+    pub fn pressed(ctx: &egui::Context) -> Vec<Self> {
         let writes = ctx.text_edit_focused();
+        let shortcuts = Self::global_shortcuts();
+        let mut found: Vec<Self> = Vec::new();
+        let mut take = |event: &Event| {
+            let Event::Key { key, modifiers, pressed: true, .. } = event else { return false };
+            let is_meant = |(command, keys): &&(Self, KeyboardShortcut)| {
+                keys.logical_key == *key
+                    && modifiers.matches_logically(keys.modifiers)
+                    && !(writes && command.belongs_to_text(keys))
+            };
+            let has_asked = found.last().is_some_and(|last| last.asks());
+            let command = shortcuts.iter().find(is_meant).filter(|_| !has_asked);
+            found.extend(command.map(|(command, _)| *command));
+            command.is_some()
+        };
+        ctx.input_mut(|input| input.events.retain(|event| !take(event)));
+        found
+    }
+
+    /// All keys that mean a command whatever was touched last, those with Shift or Alt first: egui
+    /// lets Ctrl+Z match with Shift held, too.
+    fn global_shortcuts() -> Vec<(Self, KeyboardShortcut)> {
         let keys = |&command: &Self| {
             let other = command.other_shortcuts().iter().copied();
             command.shortcut().into_iter().chain(other).map(move |keys| (command, keys))
         };
         let global = Self::ALL.iter().filter(|command| !command.belongs_to_roll());
-        let mut commands: Vec<(Self, KeyboardShortcut)> = global.flat_map(keys).collect();
-        // Ctrl+Shift+Z before Ctrl+Z: egui lets a shortcut match with more modifiers held.
-        commands.sort_by_key(|(_, shortcut)| {
-            let modifiers = shortcut.modifiers;
-            !(modifiers.shift || modifiers.alt)
-        });
-        let belongs_to_text = |command: Self, shortcut: &KeyboardShortcut| {
-            let edits = matches!(
-                command,
-                Self::Undo
-                    | Self::Redo
-                    | Self::SelectAll
-                    | Self::Cut
-                    | Self::Copy
-                    | Self::Paste
-                    | Self::SelectNone
-            );
-            writes && (!shortcut.modifiers.command || edits)
-        };
-        let mut found = None;
-        for (command, shortcut) in commands {
-            if found.is_none() && !belongs_to_text(command, &shortcut) {
-                found = ctx.input_mut(|input| input.consume_shortcut(&shortcut)).then_some(command);
-            }
-        }
-        found
+        let mut shortcuts: Vec<_> = global.flat_map(keys).collect();
+        shortcuts.sort_by_key(|(_, keys)| !(keys.modifiers.shift || keys.modifiers.alt));
+        shortcuts
     }
-}
 
-fn is_composing(state: &State) -> bool {
-    state.composing.live.is_some() || state.composing.is_waiting_for_model
+    /// Whether its keys belong to a text field while one is being written into: those without Ctrl
+    /// and those that edit text.
+    fn belongs_to_text(self, keys: &KeyboardShortcut) -> bool {
+        let edits = matches!(
+            self,
+            Self::Undo
+                | Self::Redo
+                | Self::SelectAll
+                | Self::Cut
+                | Self::Copy
+                | Self::Paste
+                | Self::SelectNone
+        );
+        !keys.modifiers.command || edits
+    }
+
+    /// Whether it opens something that has the keys from then on.
+    fn asks(self) -> bool {
+        let asks = matches!(
+            self,
+            Self::NewScore | Self::Revert | Self::Quit | Self::Shortcuts | Self::About
+        );
+        asks || self.label().ends_with('…')
+    }
 }
 
 #[cfg(test)]
@@ -620,5 +641,32 @@ mod tests {
         let labels: HashSet<_> = Command::ALL.iter().map(|each| each.label()).collect();
         assert_eq!(labels.len(), Command::ALL.len());
         assert!(Command::ALL.iter().all(|each| !each.tooltip().ends_with('.')));
+    }
+
+    fn press(modifiers: Modifiers, key: Key) -> Event {
+        Event::Key { key, physical_key: None, pressed: true, repeat: false, modifiers }
+    }
+
+    /// The commands of one frame, and how many events are left to others.
+    fn pressed(events: Vec<Event>) -> (Vec<Command>, usize) {
+        let ctx = egui::Context::default();
+        let mut found = (Vec::new(), 0);
+        let input = egui::RawInput { events, ..Default::default() };
+        let mut output = ctx.run_ui(input, |ui| {
+            let commands = Command::pressed(ui.ctx());
+            found = (commands, ui.input(|input| input.events.len()));
+        });
+        output.textures_delta.clear();
+        found
+    }
+
+    #[test]
+    fn keys_of_a_slow_frame_all_count_in_their_order() {
+        let (undo, redo) = (press(CTRL, Key::Z), press(CTRL_SHIFT, Key::Z));
+        let events = vec![undo.clone(), undo.clone(), redo, press(CTRL, Key::F9)];
+        assert_eq!(pressed(events), (vec![Command::Undo, Command::Undo, Command::Redo], 1));
+        // What is asked before a new score has the keys after that.
+        let events = vec![undo, press(CTRL, Key::N), press(Modifiers::NONE, Key::Delete)];
+        assert_eq!(pressed(events), (vec![Command::Undo, Command::NewScore], 1));
     }
 }

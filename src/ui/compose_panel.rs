@@ -12,6 +12,7 @@ use super::widgets::{
     accent_button, choice, command_button, file_name, hint, number, optional, problem, progress,
     row, short, title,
 };
+use crate::model::WeightFormat;
 use crate::music::Pitch;
 use crate::tokens::Articulation;
 
@@ -73,6 +74,10 @@ fn model_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
         && state.training.newest.is_none()
     {
         hint(ui, "It can compose when its first epoch is done. Press Train at the left");
+    }
+    let loaded = composing.loaded(&state.preferences.compose.model);
+    for note in loaded.into_iter().flat_map(|loaded| &loaded.notes) {
+        problem(ui, note);
     }
 }
 
@@ -186,7 +191,7 @@ fn prime_ui(ui: &mut Ui, form: &mut ComposeForm, state: &State, actions: &mut Ac
             prime_secs(ui, form, "How much of its opening is given, in seconds");
         }
         PrimeKind::Score => {
-            let at = super::state::minutes_seconds(state.score_playhead_secs());
+            let at = super::words::minutes_seconds(state.score_playhead_secs());
             hint(ui, format!("Goes on from {at}; Use at the playhead puts it there"))
                 .on_hover_text(SCORE_SO_FAR);
         }
@@ -278,6 +283,26 @@ fn more_ui(ui: &mut Ui, form: &mut ComposeForm) {
                 ],
             )
         });
+        row(ui, "Weights", "How the model is kept while it composes", |ui| {
+            choice(
+                ui,
+                "Weights",
+                &mut form.weights,
+                &[
+                    (WeightFormat::F32, "As learned", "Every number as it was learned (f32)"),
+                    (
+                        WeightFormat::F16,
+                        "Half",
+                        "Half the memory: large models compose faster (f16)",
+                    ),
+                    (
+                        WeightFormat::Int8,
+                        "Quarter",
+                        "A quarter of the memory; other notes may come (int8)",
+                    ),
+                ],
+            )
+        });
         row(ui, "Seed", "The same seed and settings give the same notes", |ui| {
             let dice = ui.button("🎲").on_hover_text("Draw another seed");
             dice.widget_info(|| {
@@ -305,6 +330,8 @@ fn button_ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
     let Some(live) = &state.composing.live else {
         if state.composing.is_waiting_for_model {
             hint(ui, "Waiting for the model…");
+        } else if state.composing.is_starting {
+            hint(ui, "Keeping your unsaved work first…");
         }
         let keys = Command::Compose.shortcut().map(|it| ui.ctx().format_shortcut(&it));
         let tooltip = format!("{}  ({})", Command::Compose.tooltip(), keys.unwrap_or_default());

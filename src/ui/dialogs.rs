@@ -110,18 +110,12 @@ pub struct Folders {
 }
 
 impl Folders {
-    /// The folder that a dialog for this begins in: before anything was written the documents
-    /// folder, and the user's own where there is none.
-    pub fn of(&self, purpose: Purpose) -> Option<PathBuf> {
-        let documents = || {
-            let dirs = directories::UserDirs::new()?;
-            dirs.document_dir().filter(|folder| folder.is_dir()).map(Path::to_owned)
-        };
-        let last = match purpose.form() {
-            Form::Save => self.written.clone().filter(|folder| folder.is_dir()).or_else(documents),
-            _ => self.read.clone().filter(|folder| folder.is_dir()),
-        };
-        last.or_else(std::env::home_dir)
+    /// Where files were chosen last for something like this, be it still there or not.
+    pub fn of(&self, purpose: Purpose) -> Option<&Path> {
+        match purpose.form() {
+            Form::Save => self.written.as_deref(),
+            _ => self.read.as_deref(),
+        }
     }
 
     /// Remembers where these were chosen.
@@ -142,18 +136,45 @@ impl Folders {
 /// Where a dialog begins.
 #[derive(Clone, Default)]
 pub struct Suggestion {
-    /// The folder of what is worked on, or where such a file was chosen last.
-    pub folder: Option<PathBuf>,
+    /// The folder of what is worked on, and where such a file was chosen last: the first of them
+    /// that is there is taken.
+    pub folders: Vec<PathBuf>,
     /// For a file that is to be written.
     pub name: String,
+}
+
+impl Suggestion {
+    /// The folder it most likely begins in, without asking the file system.
+    pub fn first_folder(&self, purpose: Purpose) -> Option<PathBuf> {
+        let home = || std::env::home_dir().filter(|_| purpose.form() != Form::Save);
+        self.folders.first().cloned().or_else(home)
+    }
+
+    /// The folder it begins in. Before anything was written that is the documents folder, and the
+    /// user's own where there is none. Asks the file system, which may take its time.
+    pub fn folder(&self, purpose: Purpose) -> PathBuf {
+        let last = self.folders.iter().find(|folder| folder.is_dir()).cloned();
+        let documents = || {
+            let dirs = directories::UserDirs::new()?;
+            dirs.document_dir().filter(|folder| folder.is_dir()).map(Path::to_owned)
+        };
+        let usual = || if purpose.form() == Form::Save { documents() } else { None };
+        last.or_else(usual).or_else(std::env::home_dir).unwrap_or_default()
+    }
 }
 
 /// The answer of the system's dialog.
 pub struct Picked {
     purpose: Purpose,
     suggestion: Suggestion,
-    paths: Option<Vec<PathBuf>>,
-    took: Duration,
+    answer: SystemAnswer,
+}
+
+enum SystemAnswer {
+    Paths(Vec<PathBuf>),
+    Cancelled,
+    /// The system has no dialog.
+    NoDialog,
 }
 
 /// Which dialogs are used.
@@ -174,14 +195,7 @@ pub struct Dialogs {
 }
 
 impl Dialogs {
-    /// Faster than any hand.
-    const IMMEDIATELY: Duration = Duration::from_millis(300);
-
     pub fn new(kind: DialogKind) -> Self {
-        let kind = match kind {
-            DialogKind::System if !has_system_dialog() => DialogKind::OwnPicker,
-            kind => kind,
-        };
         Self { kind, prefers_own: false, picker: None, is_waiting: false }
     }
 
@@ -199,33 +213,31 @@ impl Dialogs {
         }
         self.is_waiting = true;
         tasks.spawn("file dialog", move || {
-            let start = Instant::now();
-            let paths = system_dialog(purpose, &suggestion);
-            Answer::Picked(Picked { purpose, suggestion, paths, took: start.elapsed() })
+            let answer = ask_system(purpose, &suggestion);
+            Answer::Picked(Picked { purpose, suggestion, answer })
         });
     }
 
     /// Takes the system's answer: paths to act on, none if it was cancelled; or opens our own.
     pub fn take_in(&mut self, picked: Picked) -> Option<(Purpose, Vec<PathBuf>)> {
         self.is_waiting = false;
-        let Picked { purpose, suggestion, paths, took } = picked;
-        match paths {
-            Some(paths) => {
+        let Picked { purpose, suggestion, answer } = picked;
+        match answer {
+            SystemAnswer::Paths(paths) => {
                 let paths = paths.into_iter().map(|path| purpose.with_extension(path)).collect();
-                return Some((purpose, paths));
+                Some((purpose, paths))
             }
-            None if took < Self::IMMEDIATELY => {
+            SystemAnswer::Cancelled => Some((purpose, Vec::new())),
+            SystemAnswer::NoDialog => {
                 self.kind = DialogKind::OwnPicker;
                 self.open_picker(purpose, suggestion);
+                None
             }
-            None => return Some((purpose, Vec::new())),
         }
-        None
     }
 
     fn open_picker(&mut self, purpose: Purpose, suggestion: Suggestion) {
-        let Suggestion { folder, name } = suggestion;
-        self.picker = Some(FilePicker::new(purpose, folder.unwrap_or_default(), name));
+        self.picker = Some(FilePicker::new(purpose, suggestion));
     }
 
     pub fn is_open(&self) -> bool {
@@ -264,20 +276,36 @@ fn has_system_dialog() -> bool {
     is_set("DBUS_SESSION_BUS_ADDRESS") || has_bus() || has_zenity()
 }
 
-fn system_dialog(purpose: Purpose, suggestion: &Suggestion) -> Option<Vec<PathBuf>> {
-    let mut dialog = rfd::FileDialog::new().set_title(purpose.title());
-    let (name, extensions) = purpose.extensions();
-    if !extensions.is_empty() {
-        dialog = dialog.add_filter(name, extensions);
+/// Faster than any hand.
+const IMMEDIATELY: Duration = Duration::from_millis(300);
+
+fn ask_system(purpose: Purpose, suggestion: &Suggestion) -> SystemAnswer {
+    if !has_system_dialog() {
+        return SystemAnswer::NoDialog;
     }
-    if let Some(folder) = &suggestion.folder {
+    let folder = suggestion.folder(purpose);
+    let start = Instant::now();
+    match system_dialog(purpose, &folder, &suggestion.name) {
+        Some(paths) => SystemAnswer::Paths(paths),
+        None if start.elapsed() < IMMEDIATELY => SystemAnswer::NoDialog,
+        None => SystemAnswer::Cancelled,
+    }
+}
+
+fn system_dialog(purpose: Purpose, folder: &Path, name: &str) -> Option<Vec<PathBuf>> {
+    let mut dialog = rfd::FileDialog::new().set_title(purpose.title());
+    let (kind, extensions) = purpose.extensions();
+    if !extensions.is_empty() {
+        dialog = dialog.add_filter(kind, extensions);
+    }
+    if folder.is_absolute() {
         dialog = dialog.set_directory(folder);
     }
     match purpose.form() {
         Form::OpenFile => dialog.pick_file().map(|path| vec![path]),
         Form::OpenFiles => dialog.pick_files(),
         Form::OpenFolder => dialog.pick_folder().map(|path| vec![path]),
-        Form::Save => dialog.set_file_name(&suggestion.name).save_file().map(|path| vec![path]),
+        Form::Save => dialog.set_file_name(name).save_file().map(|path| vec![path]),
     }
 }
 
@@ -290,15 +318,23 @@ mod tests {
         let (music, work) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         let mut folders = Folders::default();
         folders.remember(Purpose::LearnFolder, &[music.path().to_owned()]);
-        assert_eq!(folders.of(Purpose::OpenScore).as_deref(), Some(music.path()));
-        assert_ne!(folders.of(Purpose::SaveProject).as_deref(), Some(music.path()));
+        assert_eq!(folders.of(Purpose::OpenScore), Some(music.path()));
+        assert_eq!(folders.of(Purpose::SaveProject), None);
         folders.remember(Purpose::SaveProject, &[work.path().join("waltz.etude")]);
         folders.remember(Purpose::LearnFiles, &[]);
         folders.remember(Purpose::LearnFiles, &[music.path().join("a.mid")]);
-        assert_eq!(folders.of(Purpose::ExportWav).as_deref(), Some(work.path()));
-        assert_eq!(folders.of(Purpose::LearnFolder).as_deref(), Some(music.path()));
+        assert_eq!(folders.of(Purpose::ExportWav), Some(work.path()));
+        assert_eq!(folders.of(Purpose::LearnFolder), Some(music.path()));
+        let begin = |folders: &Folders| {
+            let last = folders.of(Purpose::ExportWav).map(Path::to_owned);
+            let suggestion =
+                Suggestion { folders: last.into_iter().collect(), name: String::new() };
+            (suggestion.first_folder(Purpose::ExportWav), suggestion.folder(Purpose::ExportWav))
+        };
+        let there = work.path().to_owned();
+        assert_eq!(begin(&folders), (Some(there.clone()), there.clone()));
         // A folder that is gone is no place to begin in.
         drop(work);
-        assert_ne!(folders.of(Purpose::ExportWav), folders.written);
+        assert_ne!(begin(&folders).1, there);
     }
 }

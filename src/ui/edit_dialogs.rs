@@ -1,11 +1,12 @@
 //! The dialogs of the Notes menu: what is to be done to the chosen notes, and how much of it.
 //!
-//! Enter applies, Escape closes. What was set is remembered for the next time.
+//! Enter applies, Escape closes. Meanwhile the roll shows what would come of it. What was set is
+//! remembered for the next time.
 
 use std::ops::RangeInclusive;
 
 use egui::emath::Numeric;
-use egui::{Context, Key, Modifiers, Response, RichText, Ui};
+use egui::{Align2, Color32, Context, Id, Key, Modal, Modifiers, Response, RichText, Ui, Vec2};
 
 use super::command::Command;
 use super::number_field::number_field;
@@ -45,6 +46,11 @@ impl EditDialog {
             Self::SetVelocity => Command::SetVelocity,
             Self::Humanize => Command::Humanize,
         }
+    }
+
+    /// Whether what it does can be told by ear from the first chord.
+    pub fn is_heard(self) -> bool {
+        matches!(self, Self::Transpose | Self::SetVelocity)
     }
 
     fn title(self) -> &'static str {
@@ -142,7 +148,12 @@ impl Fields<'_> {
 
 /// Shows a dialog.
 pub fn ui(ctx: &Context, dialog: EditDialog, form: &mut EditForm, scale: KeyScale) -> Answer {
-    let response = widgets::modal(ctx, dialog.title()).show(ctx, |ui| {
+    // At the side and with nothing dimmed: the notes show what it would do.
+    let title = dialog.title();
+    let area = Modal::default_area(Id::unique(title))
+        .anchor(Align2::RIGHT_CENTER, Vec2::new(-SPACE * 2.0, 0.0));
+    let modal = widgets::modal(ctx, title).area(area).backdrop_color(Color32::TRANSPARENT);
+    let response = modal.show(ctx, |ui| {
         ui.set_width(SPACE * 40.0);
         ui.label(RichText::new(dialog.title()).strong());
         ui.add_space(SPACE);

@@ -1,7 +1,8 @@
 //! Choosing a path where the system has no dialog for it: a path that can be written, and the
 //! folder to pick from.
 //!
-//! Folders are read on another thread: one on a network that doesn't answer holds up nothing.
+//! Whatever is asked of the file system is asked on another thread: a network that doesn't answer
+//! holds up nothing.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -10,7 +11,7 @@ use crossbeam_channel::{Receiver, TryRecvError, bounded};
 use egui::text::{CCursor, CCursorRange};
 use egui::{Key, Modifiers, Response, ScrollArea, TextEdit, Ui};
 
-use super::dialogs::{Form, Purpose};
+use super::dialogs::{Form, Purpose, Suggestion};
 use super::number_field::select;
 use super::theme::{ROW, SPACE};
 use super::widgets::counted;
@@ -40,14 +41,19 @@ struct Entry {
 enum Listing {
     /// It isn't read yet.
     Unread,
-    Reading(Receiver<Result<Vec<Entry>, String>>),
+    Reading(Receiver<Reading>),
     Read(Vec<Entry>),
     Failed(String),
 }
 
+/// A folder, and what is in it.
+type Reading = (PathBuf, Result<Vec<Entry>, String>);
+
 pub struct FilePicker {
     purpose: Purpose,
     folder: PathBuf,
+    /// Where it may begin, until it is known which of these folders are there.
+    begin: Option<Suggestion>,
     listing: Listing,
     /// The field for the path; when saving, for the folder only.
     path: String,
@@ -58,27 +64,34 @@ pub struct FilePicker {
     /// The row of the list that Enter acts on.
     chosen_row: Option<usize>,
     error: Option<String>,
+    /// Whether what was chosen can be used is being found out.
+    check: Option<Receiver<Found>>,
     is_fresh: bool,
     /// The user saw that the file exists and may press again to replace it.
     may_replace: Option<PathBuf>,
 }
 
 impl FilePicker {
-    /// Begins in a folder, with a file name where one is to be written.
-    pub fn new(purpose: Purpose, folder: PathBuf, name: String) -> Self {
+    /// Begins in the first folder that is there, with a file name where one is to be written.
+    pub fn new(purpose: Purpose, suggestion: Suggestion) -> Self {
         let mut picker = Self {
             purpose,
             folder: PathBuf::new(),
+            begin: None,
             listing: Listing::Unread,
             path: String::new(),
-            name,
+            name: suggestion.name.clone(),
             shows_all: false,
             chosen_row: None,
             error: None,
+            check: None,
             is_fresh: true,
             may_replace: None,
         };
-        picker.enter(folder);
+        if let Some(folder) = suggestion.first_folder(purpose) {
+            picker.enter(folder);
+        }
+        picker.begin = Some(suggestion);
         picker
     }
 
@@ -91,48 +104,58 @@ impl FilePicker {
     }
 
     fn enter(&mut self, folder: PathBuf) {
-        self.path = folder.to_string_lossy().into_owned();
-        if !self.path.ends_with(std::path::MAIN_SEPARATOR) {
-            self.path.push(std::path::MAIN_SEPARATOR);
-        }
+        self.path = as_folder(&folder);
         self.folder = folder;
+        self.begin = None;
         self.listing = Listing::Unread;
         self.chosen_row = None;
+        self.withdraw();
+    }
+
+    /// What was said of another choice counts no more.
+    fn withdraw(&mut self) {
         self.error = None;
+        self.check = None;
         self.may_replace = None;
     }
 
     /// Draws it, and says what was chosen.
     pub fn ui(&mut self, ui: &mut Ui) -> PickerAnswer {
         self.read(ui.ctx());
+        let found = self.found();
         ui.set_width(WIDTH);
         ui.label(egui::RichText::new(self.purpose.title()).strong());
         ui.add_space(SPACE);
         let rows = self.rows();
         self.arrow_keys(ui, rows.len());
         let mut is_entered = self.path_ui(ui);
-        let mut answer = self.list_ui(ui, &rows);
+        let is_double = self.list_ui(ui, &rows);
         if self.is_saving() {
             is_entered |= self.name_ui(ui);
         }
         if let Some(error) = &self.error {
             super::widgets::problem(ui, error);
+        } else if self.check.is_some() {
+            super::widgets::hint(ui, "Looking whether it can be used…");
         }
         ui.add_space(SPACE);
         let buttons = ui.horizontal(|ui| {
-            let is_pressed = ui.button(self.word()).clicked();
+            let is_free = self.check.is_none();
+            let is_pressed = ui.add_enabled(is_free, egui::Button::new(self.word())).clicked();
             (is_pressed, ui.button("Cancel").clicked())
         });
         let (is_pressed, is_cancelled) = buttons.inner;
         if is_cancelled {
             return PickerAnswer::Cancelled;
         }
-        if is_entered {
-            answer = self.entered(&rows);
-        } else if is_pressed {
-            answer = self.check();
+        let check = match is_entered {
+            true => self.entered(&rows),
+            false => (is_pressed || is_double).then(|| self.check_of(None)),
+        };
+        if let Some(check) = check {
+            self.start(check, ui.ctx());
         }
-        answer.map_or(PickerAnswer::Open, PickerAnswer::Chosen)
+        found.map_or(PickerAnswer::Open, PickerAnswer::Chosen)
     }
 
     fn word(&self) -> &'static str {
@@ -170,6 +193,9 @@ impl FilePicker {
         if !self.is_saving() && std::mem::take(&mut self.is_fresh) {
             edit.request_focus();
         }
+        if edit.changed() {
+            self.begin = None;
+        }
         self.field_changed(&edit);
         is_entered(ui, &edit)
     }
@@ -195,8 +221,7 @@ impl FilePicker {
     fn field_changed(&mut self, edit: &Response) {
         if edit.changed() {
             self.chosen_row = None;
-            self.error = None;
-            self.may_replace = None;
+            self.withdraw();
         }
     }
 
@@ -214,8 +239,8 @@ impl FilePicker {
         entries.iter().filter(is_wanted).cloned().collect()
     }
 
-    /// The content of the folder. Returns the paths that were chosen in it.
-    fn list_ui(&mut self, ui: &mut Ui, rows: &[Entry]) -> Option<Vec<PathBuf>> {
+    /// The content of the folder. Returns whether a file in it was pressed twice.
+    fn list_ui(&mut self, ui: &mut Ui, rows: &[Entry]) -> bool {
         let mut pressed = None;
         ScrollArea::vertical().auto_shrink(false).max_height(LIST_HEIGHT).show_rows(
             ui,
@@ -244,10 +269,10 @@ impl FilePicker {
                 self.chosen_row = None;
             }
         }
-        let (idx, is_double) = pressed?;
+        let Some((idx, is_double)) = pressed else { return false };
         let adds = ui.input(|input| input.modifiers.command);
         self.pressed(idx, &rows[idx], adds);
-        if is_double && !rows[idx].is_folder { self.check() } else { None }
+        is_double && !rows[idx].is_folder
     }
 
     fn row_ui(&self, ui: &mut Ui, idx: usize, entry: &Entry) -> Response {
@@ -306,8 +331,7 @@ impl FilePicker {
             return self.enter(path);
         }
         self.chosen_row = Some(idx);
-        self.error = None;
-        self.may_replace = None;
+        self.withdraw();
         let text = path.to_string_lossy().into_owned();
         match self.purpose.form() {
             Form::Save => self.name = entry.name.to_string(),
@@ -335,40 +359,139 @@ impl FilePicker {
     }
 
     /// Enter acts on the row that was gone to, or else on what is written.
-    fn entered(&mut self, rows: &[Entry]) -> Option<Vec<PathBuf>> {
+    fn entered(&mut self, rows: &[Entry]) -> Option<Check> {
         if let Some((idx, entry)) = self.chosen_row.and_then(|idx| Some((idx, rows.get(idx)?))) {
             self.pressed(idx, entry, false);
             self.is_fresh = true;
-            return if entry.is_folder || self.is_saving() { None } else { self.check() };
+            let is_done = entry.is_folder || self.is_saving();
+            return (!is_done).then(|| self.check_of(None));
         }
-        let written = from_home(self.path.trim());
         // Where a folder is wanted, the one that is written is it.
-        let wants_folder = self.purpose.form() == Form::OpenFolder;
-        let is_elsewhere = !wants_folder && written.is_dir() && written != self.folder;
-        if is_elsewhere {
-            self.enter(written);
-            self.is_fresh = true;
-            return None;
-        }
-        self.check()
+        let goes_from = (self.purpose.form() != Form::OpenFolder).then(|| self.folder.clone());
+        Some(self.check_of(goes_from))
     }
 
-    /// The paths if they can be used; otherwise says why not.
-    fn check(&mut self) -> Option<Vec<PathBuf>> {
-        match self.checked() {
-            Ok(paths) => Some(paths),
-            Err(error) => {
+    fn check_of(&self, goes_from: Option<PathBuf>) -> Check {
+        Check {
+            purpose: self.purpose,
+            begin: self.begin.clone(),
+            path: self.path.trim().to_owned(),
+            name: self.name.trim().to_owned(),
+            may_replace: self.may_replace.clone(),
+            goes_from,
+        }
+    }
+
+    /// Finds out whether what was chosen can be used; [`Self::found`] has the answer.
+    fn start(&mut self, check: Check, ctx: &egui::Context) {
+        self.error = None;
+        match ask(ctx, move || check.run()) {
+            Ok(receiver) => self.check = Some(receiver),
+            Err(error) => self.error = Some(format!("It can't be looked for: {error}. Try again")),
+        }
+    }
+
+    /// The paths, once it is known that they can be used; if they can't, says why.
+    fn found(&mut self) -> Option<Vec<PathBuf>> {
+        let found = match self.check.as_ref()?.try_recv() {
+            Ok(found) => found,
+            Err(TryRecvError::Empty) => return None,
+            Err(TryRecvError::Disconnected) => Found::refused("It can't be looked for. Try again"),
+        };
+        self.check = None;
+        self.take(found)
+    }
+
+    fn take(&mut self, found: Found) -> Option<Vec<PathBuf>> {
+        match found {
+            Found::Usable(paths) => return Some(paths),
+            Found::Folder(folder) => self.enter(folder),
+            Found::Refused { error, may_replace } => {
                 self.error = Some(error);
-                self.is_fresh = true;
-                None
+                self.may_replace = may_replace.or(self.may_replace.take());
             }
         }
+        self.is_fresh = true;
+        None
     }
 
-    fn checked(&mut self) -> Result<Vec<PathBuf>, String> {
-        let text = self.path.trim();
-        match self.purpose.form() {
-            Form::Save => self.checked_for_saving().map(|path| vec![path]),
+    /// Reads the folder on another thread, and takes what was read.
+    fn read(&mut self, ctx: &egui::Context) {
+        match &self.listing {
+            Listing::Unread => self.listing = self.start_reading(ctx),
+            Listing::Reading(receiver) => match receiver.try_recv() {
+                Ok((folder, read)) => {
+                    if self.begin.take().is_some() {
+                        self.path = as_folder(&folder);
+                    }
+                    self.folder = folder;
+                    self.listing = read.map_or_else(Listing::Failed, Listing::Read);
+                }
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => {
+                    self.listing = Listing::Failed("The folder can't be read".to_owned());
+                }
+            },
+            Listing::Read(_) | Listing::Failed(_) => {}
+        }
+    }
+
+    fn start_reading(&self, ctx: &egui::Context) -> Listing {
+        let (purpose, begin, folder) = (self.purpose, self.begin.clone(), self.folder.clone());
+        let read = move || {
+            let folder = begin.map_or(folder, |begin| begin.folder(purpose));
+            let entries = entries(&folder);
+            (folder, entries)
+        };
+        match ask(ctx, read) {
+            Ok(receiver) => Listing::Reading(receiver),
+            Err(error) => Listing::Failed(format!("The folder can't be read: {error}")),
+        }
+    }
+}
+
+/// What was chosen, to be looked at without the picker.
+struct Check {
+    purpose: Purpose,
+    begin: Option<Suggestion>,
+    path: String,
+    name: String,
+    may_replace: Option<PathBuf>,
+    /// Enter was pressed, which goes into another folder than this one.
+    goes_from: Option<PathBuf>,
+}
+
+/// What became of a [`Check`].
+#[derive(PartialEq, Debug)]
+enum Found {
+    Usable(Vec<PathBuf>),
+    /// What is written is a folder, to be gone into.
+    Folder(PathBuf),
+    /// Why it can't be used, and what may be replaced if that is asked for again.
+    Refused {
+        error: String,
+        may_replace: Option<PathBuf>,
+    },
+}
+
+impl Found {
+    fn refused(error: impl Into<String>) -> Self {
+        Self::Refused { error: error.into(), may_replace: None }
+    }
+}
+
+impl Check {
+    /// Asks the file system, which may take its time.
+    fn run(&self) -> Found {
+        if let Some(here) = &self.goes_from {
+            let written = from_home(&self.path);
+            if written.is_dir() && written != *here {
+                return Found::Folder(written);
+            }
+        }
+        let text = &self.path;
+        let paths = match self.purpose.form() {
+            Form::Save => return self.saving(),
             Form::OpenFolder => {
                 let path = from_home(text);
                 let words = || format!("“{}” is no folder — check the path", path.display());
@@ -379,48 +502,58 @@ impl FilePicker {
                 let paths = split_paths(text, |path| from_home(path).is_file());
                 paths.into_iter().map(checked_file).collect()
             }
-        }
+        };
+        paths.map_or_else(Found::refused, Found::Usable)
     }
 
-    fn checked_for_saving(&mut self) -> Result<PathBuf, String> {
-        let name = self.name.trim();
-        if name.is_empty() {
-            return Err("There is no name — write one".to_owned());
+    fn saving(&self) -> Found {
+        if self.name.is_empty() {
+            return Found::refused("There is no name — write one");
         }
+        let begin = self.begin.as_ref().map(|begin| begin.folder(self.purpose));
         // A whole path may stand in the name, too.
-        let path = from_home(self.path.trim()).join(from_home(name));
-        let path = self.purpose.with_extension(path);
+        let folder = begin.unwrap_or_else(|| from_home(&self.path));
+        let path = self.purpose.with_extension(folder.join(from_home(&self.name)));
         if path.is_dir() {
-            return Err(format!("“{}” is a folder — write the name of a file", path.display()));
+            let words = "is a folder — write the name of a file";
+            return Found::refused(format!("“{}” {words}", path.display()));
         }
         if path.parent().is_some_and(|folder| !folder.is_dir()) {
             let words = "doesn't exist — choose another";
-            return Err(format!("The folder of “{}” {words}", path.display()));
+            return Found::refused(format!("The folder of “{}” {words}", path.display()));
         }
         if path.exists() && self.may_replace.as_ref() != Some(&path) {
             let words = "exists — press Replace to write over it; a copy stays beside it as .bak";
             let error = format!("“{}” {words}", path.display());
-            self.may_replace = Some(path);
-            return Err(error);
+            return Found::Refused { error, may_replace: Some(path) };
         }
-        Ok(path)
+        Found::Usable(vec![path])
     }
+}
 
-    /// Reads the folder on another thread, and takes what was read.
-    fn read(&mut self, ctx: &egui::Context) {
-        match &self.listing {
-            Listing::Unread => self.listing = start_reading(self.folder.clone(), ctx.clone()),
-            Listing::Reading(receiver) => match receiver.try_recv() {
-                Ok(Ok(entries)) => self.listing = Listing::Read(entries),
-                Ok(Err(error)) => self.listing = Listing::Failed(error),
-                Err(TryRecvError::Empty) => {}
-                Err(TryRecvError::Disconnected) => {
-                    self.listing = Listing::Failed("The folder can't be read".to_owned());
-                }
-            },
-            Listing::Read(_) | Listing::Failed(_) => {}
-        }
+/// Asks the file system something on another thread, and wakes the window with the answer.
+fn ask<T: Send + 'static>(
+    ctx: &egui::Context,
+    question: impl FnOnce() -> T + Send + 'static,
+) -> std::io::Result<Receiver<T>> {
+    let (sender, receiver) = bounded(1);
+    let ctx = ctx.clone();
+    let body = move || {
+        // Nobody waits any more if something else was chosen.
+        let _unheard = sender.send(question());
+        ctx.request_repaint();
+    };
+    std::thread::Builder::new().name("looking at files".to_owned()).spawn(body)?;
+    Ok(receiver)
+}
+
+/// A folder as it stands in the field, with what parts it from what is in it.
+fn as_folder(folder: &Path) -> String {
+    let mut path = folder.to_string_lossy().into_owned();
+    if !path.ends_with(std::path::MAIN_SEPARATOR) {
+        path.push(std::path::MAIN_SEPARATOR);
     }
+    path
 }
 
 fn is_entered(ui: &Ui, edit: &Response) -> bool {
@@ -479,19 +612,6 @@ fn checked_file(text: &str) -> Result<PathBuf, String> {
     Ok(path)
 }
 
-fn start_reading(folder: PathBuf, ctx: egui::Context) -> Listing {
-    let (sender, receiver) = bounded(1);
-    let read = move || {
-        // Nobody waits any more if another folder was gone into.
-        let _unheard = sender.send(entries(&folder));
-        ctx.request_repaint();
-    };
-    match std::thread::Builder::new().name("reading a folder".to_owned()).spawn(read) {
-        Ok(_) => Listing::Reading(receiver),
-        Err(error) => Listing::Failed(format!("The folder can't be read: {error}")),
-    }
-}
-
 /// Folders before files, both by their names.
 fn entries(folder: &Path) -> Result<Vec<Entry>, String> {
     let read = std::fs::read_dir(folder)
@@ -527,9 +647,23 @@ mod tests {
     }
 
     fn picker(purpose: Purpose, folder: &Path, name: &str) -> FilePicker {
-        let mut picker = FilePicker::new(purpose, folder.to_owned(), name.to_owned());
+        let suggestion = Suggestion { folders: vec![folder.to_owned()], name: name.to_owned() };
+        let mut picker = FilePicker::new(purpose, suggestion);
+        picker.begin = None;
         picker.listing = Listing::Read(entries(folder).unwrap());
         picker
+    }
+
+    /// As when the button is pressed.
+    fn check(picker: &mut FilePicker) -> Option<Vec<PathBuf>> {
+        let found = picker.check_of(None).run();
+        picker.take(found)
+    }
+
+    /// As when Enter is pressed.
+    fn entered(picker: &mut FilePicker, rows: &[Entry]) -> Option<Vec<PathBuf>> {
+        let found = picker.entered(rows)?.run();
+        picker.take(found)
     }
 
     #[test]
@@ -551,12 +685,12 @@ mod tests {
         let mut picker = picker(Purpose::OpenScore, folder.path(), "");
         let rows = picker.rows();
         picker.chosen_row = Some(2);
-        assert_eq!(picker.entered(&rows), Some(vec![folder.path().join("b.mid")]));
+        assert_eq!(entered(&mut picker, &rows), Some(vec![folder.path().join("b.mid")]));
         picker.chosen_row = Some(0);
-        assert_eq!(picker.entered(&rows), None);
+        assert_eq!(entered(&mut picker, &rows), None);
         assert_eq!(picker.folder, folder.path().join("inside"));
         picker.path = folder.path().join("none.mid").display().to_string();
-        assert_eq!(picker.entered(&[]), None);
+        assert_eq!(entered(&mut picker, &[]), None);
         assert!(picker.error.as_ref().unwrap().contains("can't be found"));
     }
 
@@ -579,7 +713,7 @@ mod tests {
         assert_eq!(picker.music_words().as_deref(), Some(words));
         let inside = folder.path().join("inside");
         picker.path = inside.display().to_string();
-        assert_eq!(picker.entered(&[]), Some(vec![inside.clone()]));
+        assert_eq!(entered(&mut picker, &[]), Some(vec![inside.clone()]));
         picker.listing = Listing::Read(entries(&inside).unwrap());
         assert_eq!(picker.music_words().as_deref(), Some("No MIDI files here"));
     }
@@ -588,27 +722,59 @@ mod tests {
     fn saving_adds_the_ending_and_asks_before_it_replaces() {
         let folder = folder();
         let mut picker = picker(Purpose::ExportMidi, folder.path(), "new");
-        assert_eq!(picker.check(), Some(vec![folder.path().join("new.mid")]));
+        assert_eq!(check(&mut picker), Some(vec![folder.path().join("new.mid")]));
         // An ending that isn't the wanted one is a part of the name.
         for (name, saved) in [("a.b", "a.b.mid"), ("Up.MID", "Up.MID"), ("x.midi2", "x.midi2.mid")]
         {
             picker.name = name.to_owned();
-            assert_eq!(picker.check(), Some(vec![folder.path().join(saved)]));
+            assert_eq!(check(&mut picker), Some(vec![folder.path().join(saved)]));
         }
         assert_eq!((stem("a.b.mid"), stem("a"), stem(".a")), ("a.b", "a", ".a"));
         picker.name = "b".to_owned();
-        assert_eq!(picker.check(), None);
+        assert_eq!(check(&mut picker), None);
         assert_eq!(picker.word(), "Replace");
-        assert_eq!(picker.check(), Some(vec![folder.path().join("b.mid")]));
+        assert_eq!(check(&mut picker), Some(vec![folder.path().join("b.mid")]));
         for (name, words) in [("", "no name"), ("none/x", "doesn't exist"), ("inside", "inside")] {
             picker.may_replace = None;
             picker.name = name.to_owned();
-            let answer = picker.check();
+            let answer = check(&mut picker);
             match name {
                 // With its ending it is another name than the folder's.
                 "inside" => assert!(answer.is_some()),
                 _ => assert!(picker.error.as_ref().unwrap().contains(words), "{:?}", picker.error),
             }
         }
+    }
+
+    #[test]
+    fn it_begins_in_the_first_folder_that_is_there_unless_another_is_written() {
+        let folder = folder();
+        let gone = folder.path().join("gone");
+        let suggestion = || Suggestion {
+            folders: vec![gone.clone(), folder.path().to_owned()],
+            name: "new".to_owned(),
+        };
+        let ctx = egui::Context::default();
+        let read = |picker: &mut FilePicker| {
+            picker.read(&ctx);
+            let Listing::Reading(receiver) = &picker.listing else { panic!("it isn't read") };
+            let read = receiver.recv().unwrap();
+            let (sender, receiver) = bounded(1);
+            sender.send(read).unwrap();
+            picker.listing = Listing::Reading(receiver);
+            picker.read(&ctx);
+        };
+        let mut picker = FilePicker::new(Purpose::ExportMidi, suggestion());
+        assert_eq!(picker.path, as_folder(&gone), "nothing was asked yet");
+        let early = picker.check_of(None).run();
+        assert_eq!(early, Found::Usable(vec![folder.path().join("new.mid")]));
+        read(&mut picker);
+        assert_eq!((picker.path.clone(), picker.rows().len()), (as_folder(folder.path()), 2));
+
+        let mut picker = FilePicker::new(Purpose::OpenScore, suggestion());
+        picker.path = "/elsewhere".to_owned();
+        picker.begin = None;
+        read(&mut picker);
+        assert_eq!(picker.path, "/elsewhere");
     }
 }

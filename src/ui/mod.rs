@@ -11,7 +11,7 @@
 //! - `file_picker`: choosing a path where the system has no dialog for it
 //! - `tasks`: short work on other threads
 //! - `sessions`: unsaved work on the disk
-//! - `theme`, `widgets`: how everything looks
+//! - `theme`, `widgets`, `words`: how everything looks and is said
 //! - `native`: opening the window of the system
 //!
 //! Panels draw from the state and push actions; only the fields of a form change while they are
@@ -49,6 +49,7 @@ pub mod theme;
 mod training_panel;
 mod transport;
 mod widgets;
+mod words;
 
 pub use app::{App, Setup};
 pub use command::Command;

@@ -15,8 +15,30 @@ use super::widgets::{letter_toggle, title};
 use crate::editor::{Change, PartEdit, ScoreEdit, Selection, operations};
 use crate::music::{INSTRUMENTS, Part, Track};
 
-pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) {
+/// `height` is the most that the list may take; the rest of it is scrolled to.
+pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, height: f32, actions: &mut Actions) {
+    let top = ui.cursor().top();
     title(ui, "Parts");
+    let left = (top + height - ui.cursor().top()).max(ROW);
+    let rows = ScrollArea::vertical().id_salt("parts").max_height(left).auto_shrink([false, true]);
+    rows.show(ui, |ui| {
+        rows_ui(ui, theme, state, actions);
+        reveal_focus(ui);
+    });
+}
+
+/// Whoever goes from control to control by Tab sees where that leads.
+fn reveal_focus(ui: &Ui) {
+    let focused = ui.memory(|memory| memory.focused()).and_then(|id| ui.ctx().read_response(id));
+    if let Some(focused) = focused
+        && focused.gained_focus()
+        && ui.min_rect().contains(focused.rect.center())
+    {
+        ui.scroll_to_rect(focused.rect.expand(SPACE), None);
+    }
+}
+
+fn rows_ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) {
     let score = Arc::clone(state.document.history.score());
     for (idx, part) in score.parts.iter().enumerate() {
         // A score has 255 parts at most.

@@ -6,7 +6,8 @@ use super::action::{Actions, AppAction, Choice, UnfinishedAction};
 use super::sessions::Unfinished;
 use super::state::{Question, State, universal_time};
 use super::theme::{ROW, SPACE, Theme};
-use super::widgets::{capitalized, duration, progress};
+use super::widgets::progress;
+use super::words::{ago, capitalized};
 use crate::cuda_libraries;
 
 const WIDTH: f32 = SPACE * 56.0;
@@ -144,12 +145,10 @@ fn recover_ui(ctx: &Context, state: &State, actions: &mut Actions) {
         let mut action = None;
         egui::ScrollArea::vertical().max_height(SPACE * 40.0).show(ui, |ui| {
             for found in &state.unfinished {
-                let (restore, discard) = unfinished_ui(ui, found, state.unfinished_found_secs);
-                let both =
-                    [(&restore, UnfinishedAction::Restore), (&discard, UnfinishedAction::Discard)];
-                let pressed = both.into_iter().find(|(button, _)| button.clicked());
-                action = action.take().or(pressed.map(|(_, action)| (found.name(), action)));
-                buttons.extend([restore, discard]);
+                let choices = unfinished_ui(ui, found, state.now_secs());
+                let pressed = choices.iter().find(|(button, _)| button.clicked());
+                action = action.take().or(pressed.map(|(_, action)| (found.name(), *action)));
+                buttons.extend(choices.into_iter().map(|(button, _)| button));
             }
         });
         ui.add_space(SPACE * 2.0);
@@ -168,8 +167,13 @@ fn recover_ui(ctx: &Context, state: &State, actions: &mut Actions) {
     }
 }
 
-/// One piece that can be restored, and its two buttons.
-fn unfinished_ui(ui: &mut Ui, found: &Unfinished, found_secs: u64) -> (Response, Response) {
+/// One piece that can be restored, as it is and as it was found after earlier crashes, and its
+/// buttons.
+fn unfinished_ui(
+    ui: &mut Ui,
+    found: &Unfinished,
+    now_secs: u64,
+) -> Vec<(Response, UnfinishedAction)> {
     let about = &found.about;
     let title = if about.title.is_empty() { "Untitled" } else { &about.title };
     ui.label(RichText::new(title).strong());
@@ -177,29 +181,34 @@ fn unfinished_ui(ui: &mut Ui, found: &Unfinished, found_secs: u64) -> (Response,
         Some(path) => format!("saved before as {}", path.display()),
         None => "never saved".to_owned(),
     };
-    let age = age(found_secs.saturating_sub(about.kept_secs));
-    let moment = universal_time(about.kept_secs);
-    ui.label(format!("Kept {age} before this start ({moment}), {place}"));
-    let buttons = ui.horizontal(|ui| (ui.button("Restore"), ui.button("Discard")));
-    let (restore, discard) = buttons.inner;
+    let kept = |kept_secs: u64| format!("kept {}", ago(now_secs.saturating_sub(kept_secs)));
+    ui.label(format!("{}, {place}", sentence(&kept(about.kept_secs))))
+        .on_hover_text(universal_time(about.kept_secs));
     // Several stand under one another: each says whose it is to those who don't see that.
-    for (button, verb) in [(&restore, "Restore"), (&discard, "Discard")] {
-        button.widget_info(|| {
-            egui::WidgetInfo::labeled(egui::Role::Button, true, format!("{verb} {title}"))
+    let button = |ui: &mut Ui, text: &str, name: String| {
+        let button = ui.button(text);
+        button.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
+        button
+    };
+    let mut choices = Vec::new();
+    ui.horizontal(|ui| {
+        let restore = button(ui, "Restore", format!("Restore {title}"));
+        choices.push((restore, UnfinishedAction::Restore(None)));
+        let discard = button(ui, "Discard", format!("Discard {title}"));
+        choices.push((discard, UnfinishedAction::Discard));
+    });
+    for earlier in &found.earlier {
+        ui.horizontal_wrapped(|ui| {
+            let kept = kept(earlier.kept_secs);
+            let name = format!("Restore {title} as {kept}, number {}", earlier.number);
+            let restore = button(ui, "Restore this", name);
+            choices.push((restore, UnfinishedAction::Restore(Some(earlier.number))));
+            ui.label(RichText::new(format!("As found after an earlier crash, {kept}")).weak())
+                .on_hover_text(universal_time(earlier.kept_secs));
         });
     }
     ui.add_space(SPACE);
-    (restore, discard)
-}
-
-/// A stretch of time as one remembers it, of seconds: no clock on the wall is needed for it.
-fn age(secs: u64) -> String {
-    const DAY: u64 = 24 * 3_600;
-    match secs {
-        ..60 => "moments".to_owned(),
-        _ if secs < 2 * DAY => duration(secs as f64),
-        _ => format!("{} days", secs / DAY),
-    }
+    choices
 }
 
 /// What would be fetched from the network, and under whose terms.
@@ -258,8 +267,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ages_are_told_as_one_remembers_them() {
-        let ages = [0, 59, 300, 7_500, 200_000].map(age);
-        assert_eq!(ages, ["moments", "moments", "5 min", "2 h 5 min", "2 days"]);
+    fn a_message_is_told_in_its_parts() {
+        let alert = Alert::from("“x” can't be read — it is empty. choose another file.");
+        assert_eq!(alert.what, "“x” can't be read");
+        assert_eq!(alert.why.as_deref(), Some("It is empty"));
+        assert_eq!(alert.remedy.as_deref(), Some("Choose another file"));
+        assert_eq!(
+            Alert::from("it broke — /a/b.mid is gone").why.as_deref(),
+            Some("/a/b.mid is gone")
+        );
+        assert_eq!(Alert::from("it broke").why, None);
     }
 }

@@ -19,7 +19,8 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
                     true => "Press Compose at the right".to_owned(),
                     false => format!("Press {}", keys_of(ui, Command::Compose)),
                 };
-                ui.label(format!("{how}: new music is written while you listen"));
+                let words = format!("{how}: new music is written while you listen");
+                ui.add(egui::Label::new(words).truncate());
             });
         }
         Shown::Score => {}

@@ -1,7 +1,7 @@
 //! The line of tools above the roll: what the pointer does, what notes snap to, whether they are
 //! heard.
 
-use egui::{ComboBox, Frame, Margin, RichText, Ui, Vec2};
+use egui::{ComboBox, Frame, Margin, RichText, Ui};
 
 use super::action::{Actions, AppAction};
 use super::command::Command;
@@ -10,6 +10,9 @@ use super::state::State;
 use super::theme::{HALF_SPACE, SPACE, Theme};
 use super::widgets::command_toggle;
 use crate::editor::{Grid, GridStep};
+
+/// Below this width, in points, the tools are icons only; their tooltips name them.
+const NARROW: f32 = SPACE * 52.0;
 
 pub fn ui(
     ui: &mut Ui,
@@ -20,9 +23,15 @@ pub fn ui(
 ) {
     let margin = Margin::symmetric(SPACE as i8, HALF_SPACE as i8);
     Frame::new().fill(theme.raised).inner_margin(margin).show(ui, |ui| {
-        ui.horizontal(|ui| {
+        // The line is as wide as the roll.
+        ui.set_min_width(ui.available_width());
+        ui.horizontal_wrapped(|ui| {
+            let is_narrow = ui.available_width() < NARROW;
             for tool in Tool::ALL {
-                let text = format!("{} {}", tool.icon(), tool.label());
+                let text = match is_narrow {
+                    true => tool.icon().to_owned(),
+                    false => format!("{} {}", tool.icon(), tool.label()),
+                };
                 let is_on = roll.tool == tool;
                 toggle(ui, state, tool.command(), &text, is_on, actions);
             }
@@ -32,8 +41,6 @@ pub fn ui(
             let hears = state.preferences.hears_notes;
             let icon = if hears { "🔊" } else { "🔇" };
             toggle(ui, state, Command::HearNotes, icon, hears, actions);
-            // The line is as wide as the roll.
-            ui.allocate_space(Vec2::new(ui.available_width().max(0.0), 0.0));
         });
     });
 }
@@ -60,6 +67,8 @@ fn grid_choice(ui: &mut Ui, grid: &mut Grid) {
     };
     let label = ui.label(RichText::new("Grid").weak());
     let list = ComboBox::from_id_salt("grid").width(SPACE * 12.0).selected_text(name(*grid));
+    // All steps at once, where there is room.
+    let list = list.height(SPACE * 90.0);
     let list = list.show_ui(ui, |ui| {
         let fixed = GridStep::all().map(Grid::Fixed);
         for option in std::iter::once(Grid::Adaptive).chain(fixed) {

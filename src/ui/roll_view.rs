@@ -81,7 +81,7 @@ pub fn scale_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
 
 /// The key: estimated, or set here by tonic and scale.
 pub fn key_button(ui: &mut Ui, state: &State, actions: &mut Actions) {
-    let (set, estimated) = (state.document.key, state.estimated_key());
+    let (set, estimated) = (state.document.key(), state.estimated_key());
     let now = set.or(estimated);
     let words = now.map_or_else(|| "none".to_owned(), |key| key.to_string());
     let text = RichText::new(format!("{} ⏷", if now.is_some() { &words } else { "Key" }));

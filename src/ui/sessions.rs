@@ -2,9 +2,13 @@
 //!
 //! `sessions/NAME/` holds `project.etude` (the work, with the copy before it as `.bak`) and
 //! `about.json` (what it is called, where it was saved, when it was kept); beside it lies
-//! `NAME.lock`, which the window holds as long as it lives. The system lets go of the lock whatever becomes of the
-//! program, so that a folder whose lock is free was left by a crash: two windows that run are
-//! never taken for one.
+//! `NAME.lock`, which the window holds as long as it lives. The system lets go of the lock
+//! whatever becomes of the program, so that a folder whose lock is free was left by a crash: two
+//! windows that run are never taken for one. A folder whose lock can't be tried is nobody's to
+//! take; it is only told of.
+//!
+//! Work that was found after a crash stays as `restored-N.etude` while it is worked on, that of
+//! every crash until the work is really saved, and each of them can be gone back to.
 //!
 //! Nothing here goes by halves: a folder is made once its name is locked, and loses the name
 //! before anything inside is deleted.
@@ -34,10 +38,19 @@ pub struct About {
 #[derive(Debug)]
 pub struct Session {
     folder: PathBuf,
-    /// What was found in it after a crash stays untouched until the work is really saved.
-    is_restored: bool,
+    /// What was found in it after a crash still lies where the next work is to be written.
+    has_found: bool,
     /// `None` where the file system knows no locks: then work is kept without.
     _lock: Option<File>,
+}
+
+/// What was found after an earlier crash, as it was then.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Earlier {
+    /// Names it within its session; a later one has a larger number.
+    pub number: u32,
+    /// When it was kept, in seconds since 1970.
+    pub kept_secs: u64,
 }
 
 /// Work that a window left behind, claimed by this one so that no other offers it too.
@@ -45,6 +58,17 @@ pub struct Session {
 pub struct Unfinished {
     pub session: Session,
     pub about: About,
+    /// What it was at earlier crashes, the newest first.
+    pub earlier: Vec<Earlier>,
+}
+
+/// What windows left behind.
+#[derive(Debug, Default)]
+pub struct LeftBehind {
+    /// The newest first.
+    pub unfinished: Vec<Unfinished>,
+    /// Folders with work of which nobody can tell whether a living window holds them.
+    pub unclear: Vec<PathBuf>,
 }
 
 impl Unfinished {
@@ -55,8 +79,10 @@ impl Unfinished {
 }
 
 const PROJECT: &str = "project.etude";
-/// What was found after the last crash, while newer work is written beside it.
-const RESTORED: &str = "restored.etude";
+/// What was found after a crash, while newer work is written beside it, goes by this, a number and
+/// the ending.
+const RESTORED: &str = "restored-";
+const ENDING: &str = ".etude";
 const ABOUT: &str = "about.json";
 /// What the name of a folder's lock has after that of the folder.
 const LOCK: &str = ".lock";
@@ -84,42 +110,74 @@ impl Session {
 
     /// `None` if another has the name.
     fn make(folder: PathBuf) -> io::Result<Option<Self>> {
-        let Locked::Ours(lock) = try_lock(&folder) else { return Ok(None) };
+        let lock = match try_lock(&folder) {
+            Locked::Ours(lock) => Some(lock),
+            Locked::Anothers => return Ok(None),
+            Locked::Unknown(error) => {
+                tracing::warn!("{} can't be locked: {error}", folder.display());
+                None
+            }
+        };
         match fs::create_dir(&folder) {
-            Ok(()) => Ok(Some(Self { folder, is_restored: false, _lock: lock })),
+            Ok(()) => Ok(Some(Self { folder, has_found: false, _lock: lock })),
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(None),
             Err(error) => Err(error),
         }
     }
 
-    /// The session of a folder that no living window holds, if there is work in it.
-    fn claim(folder: &Path) -> Option<Self> {
-        let Locked::Ours(lock) = try_lock(folder) else { return None };
-        let session = Self { folder: folder.to_owned(), is_restored: true, _lock: lock };
-        if session.candidates().iter().any(|path| path.exists()) {
-            return Some(session);
-        }
-        // The window ended before it had anything to keep.
-        session.remove();
-        None
+    /// Whether its folder has gone, so that nothing can be kept in it.
+    pub fn is_gone(&self) -> bool {
+        !self.folder.exists()
     }
 
-    /// Where the work is, the newest first.
-    fn candidates(&self) -> [PathBuf; 3] {
+    fn has_work(&self) -> bool {
+        self.candidates().iter().any(|path| path.exists()) || !self.earlier().is_empty()
+    }
+
+    /// Where the work is, the newer first.
+    fn candidates(&self) -> [PathBuf; 2] {
         let project = self.folder.join(PROJECT);
         let backup = backup_path(&project);
-        [project, backup, self.folder.join(RESTORED)]
+        [project, backup]
     }
 
-    /// How the work in it is read, on whatever thread.
-    pub fn reader(&self) -> impl FnOnce() -> Result<Project, ProjectError> + Send + use<> {
-        let [newest, older @ ..] = self.candidates();
+    fn earlier_path(&self, number: u32) -> PathBuf {
+        self.folder.join(format!("{RESTORED}{number}{ENDING}"))
+    }
+
+    /// What was found after the crashes before this one, the newest first.
+    fn earlier(&self) -> Vec<Earlier> {
+        let entries = fs::read_dir(&self.folder).into_iter().flatten().filter_map(Result::ok);
+        let mut earlier: Vec<Earlier> = entries
+            .filter_map(|entry| {
+                let name = entry.file_name().into_string().ok()?;
+                let number = name.strip_prefix(RESTORED)?.strip_suffix(ENDING)?.parse().ok()?;
+                Some(Earlier { number, kept_secs: modified(&entry.path()).map_or(0, seconds) })
+            })
+            .collect();
+        earlier.sort_by_key(|it| std::cmp::Reverse(it.number));
+        earlier
+    }
+
+    /// How the work in it is read, on whatever thread: as it was at the earlier crash of this
+    /// number, or the newest that can be read.
+    pub fn reader(
+        &self,
+        earlier: Option<u32>,
+    ) -> impl FnOnce() -> Result<Project, ProjectError> + Send + use<> {
+        let (first, others) = match earlier {
+            Some(number) => (self.earlier_path(number), Vec::new()),
+            None => {
+                let [project, backup] = self.candidates();
+                let earlier = self.earlier().into_iter().map(|it| self.earlier_path(it.number));
+                (project, std::iter::once(backup).chain(earlier).collect())
+            }
+        };
         move || {
-            let newest = Project::read(&newest);
             // Reading says more of the newest than of what stands in for it.
-            newest.or_else(|error| {
+            Project::read(&first).or_else(|error| {
                 tracing::warn!("{error}");
-                older.iter().find_map(|path| Project::read(path).ok()).ok_or(error)
+                others.iter().find_map(|path| Project::read(path).ok()).ok_or(error)
             })
         }
     }
@@ -128,18 +186,31 @@ impl Session {
     ///
     /// # Errors
     /// When it can't be written; what was kept before is then still there.
-    pub fn keep(&self, project: &Project, about: &About) -> Result<(), ProjectError> {
+    pub fn keep(&mut self, project: &Project, about: &About) -> Result<(), ProjectError> {
         let path = self.folder.join(PROJECT);
         let write = |source| ProjectError::Write { path: path.clone(), source };
-        let restored = self.folder.join(RESTORED);
-        if self.is_restored && path.exists() && !restored.exists() {
-            fs::hard_link(&path, &restored)
-                .or_else(|_| fs::copy(&path, &restored).map(|_| ()))
-                .map_err(write)?;
+        if self.has_found {
+            self.set_found_aside().map_err(write)?;
+            self.has_found = false;
         }
         project.write(&path)?;
         let json = serde_json::to_vec(about).map_err(|error| write(error.into()))?;
         write_atomically(&self.folder.join(ABOUT), &json).map_err(write)
+    }
+
+    /// Gives what was found after the crash a name of its own, so that newer work doesn't take its
+    /// place.
+    fn set_found_aside(&self) -> io::Result<()> {
+        let [project, backup] = self.candidates();
+        let mut number = self.earlier().first().map_or(0, |newest| newest.number);
+        // The copy before it says something only where the newest can't be read.
+        let backup = Project::read(&project).is_err().then_some(backup);
+        for found in backup.into_iter().chain([project]).filter(|path| path.exists()) {
+            number += 1;
+            let aside = self.earlier_path(number);
+            fs::hard_link(&found, &aside).or_else(|_| fs::copy(&found, &aside).map(|_| ()))?;
+        }
+        Ok(())
     }
 
     fn about(&self) -> About {
@@ -169,9 +240,10 @@ impl Session {
 
 /// Whether a folder's name could be locked.
 enum Locked {
-    /// It is, or the file system knows no locks.
-    Ours(Option<File>),
+    Ours(File),
     Anothers,
+    /// The file system knows no locks, or this one can't be tried.
+    Unknown(io::Error),
 }
 
 /// Beside the folder and not in it: Windows renames no folder while a file in it is open.
@@ -189,12 +261,9 @@ fn try_lock(folder: &Path) -> Locked {
     });
     match locked {
         // Whoever held it before may have taken it away just before letting go.
-        Ok(lock) if path.exists() => Locked::Ours(Some(lock)),
+        Ok(lock) if path.exists() => Locked::Ours(lock),
         Ok(_) | Err(TryLockError::WouldBlock) => Locked::Anothers,
-        Err(TryLockError::Error(error)) => {
-            tracing::warn!("{} can't be locked: {error}", folder.display());
-            Locked::Ours(None)
-        }
+        Err(TryLockError::Error(error)) => Locked::Unknown(error),
     }
 }
 
@@ -205,11 +274,11 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
     }
 }
 
-/// All work in `root` that no living window holds, the newest first. What was being removed when
-/// a window ended is removed.
-pub fn unfinished(root: &Path) -> Vec<Unfinished> {
+/// All work in `root` that no living window holds. What was being removed when a window ended is
+/// removed.
+pub fn left_behind(root: &Path) -> LeftBehind {
     let entries = fs::read_dir(root).into_iter().flatten().filter_map(Result::ok);
-    let mut found = Vec::new();
+    let mut found = LeftBehind::default();
     for path in entries.map(|entry| entry.path()) {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if let Some(of) = name.strip_suffix(LOCK) {
@@ -221,13 +290,37 @@ pub fn unfinished(root: &Path) -> Vec<Unfinished> {
                 tracing::warn!("{} can't be removed: {error}", path.display());
             }
         } else if !name.starts_with(HIDDEN) {
-            found.extend(Session::claim(&path));
+            found.claim(path);
         }
     }
-    let mut found: Vec<_> =
-        found.into_iter().map(|session| Unfinished { about: session.about(), session }).collect();
-    found.sort_by_key(|it| (std::cmp::Reverse(it.about.kept_secs), it.name()));
+    found.unfinished.sort_by_key(|it| (std::cmp::Reverse(it.about.kept_secs), it.name()));
+    found.unclear.sort();
     found
+}
+
+impl LeftBehind {
+    /// Takes a folder that no living window holds.
+    fn claim(&mut self, folder: PathBuf) {
+        let (lock, is_clear) = match try_lock(&folder) {
+            Locked::Anothers => return,
+            Locked::Ours(lock) => (Some(lock), true),
+            Locked::Unknown(error) => {
+                tracing::warn!("{} can't be locked: {error}", folder.display());
+                (None, false)
+            }
+        };
+        let session = Session { folder, has_found: true, _lock: lock };
+        match (session.has_work(), is_clear) {
+            (true, true) => {
+                let (about, earlier) = (session.about(), session.earlier());
+                self.unfinished.push(Unfinished { session, about, earlier });
+            }
+            (true, false) => self.unclear.push(session.folder),
+            // The window ended before it had anything to keep.
+            (false, true) => session.remove(),
+            (false, false) => {}
+        }
+    }
 }
 
 /// Removes the lock of a folder that is gone, unless a window is just making that folder.
@@ -235,7 +328,7 @@ fn remove_stray_lock(folder: &Path) {
     if folder.exists() {
         return;
     }
-    let Locked::Ours(Some(_lock)) = try_lock(folder) else { return };
+    let Locked::Ours(_lock) = try_lock(folder) else { return };
     if !folder.exists()
         && let Err(error) = remove_if_there(&lock_path(folder))
     {
@@ -302,6 +395,12 @@ mod tests {
         Session::create(root, UNIX_EPOCH).unwrap()
     }
 
+    fn unfinished(root: &Path) -> Vec<Unfinished> {
+        let found = left_behind(root);
+        assert!(found.unclear.is_empty(), "{found:?}");
+        found.unfinished
+    }
+
     fn titles(found: &[Unfinished]) -> Vec<&str> {
         found.iter().map(|it| it.about.title.as_str()).collect()
     }
@@ -309,7 +408,7 @@ mod tests {
     #[test]
     fn only_what_no_living_window_holds_is_offered_and_only_once() {
         let root = tempfile::tempdir().unwrap();
-        let (first, second, third) =
+        let (mut first, mut second, mut third) =
             (session(root.path()), session(root.path()), session(root.path()));
         first.keep(&project("first"), &about("first", 1)).unwrap();
         second.keep(&project("second"), &about("second", 2)).unwrap();
@@ -326,31 +425,67 @@ mod tests {
     }
 
     #[test]
-    fn what_was_found_stays_until_it_is_removed() {
+    fn what_was_found_after_each_crash_stays_and_can_be_gone_back_to() {
         let root = tempfile::tempdir().unwrap();
-        let crashed = session(root.path());
-        crashed.keep(&project("found"), &about("found", 1)).unwrap();
+        let mut crashed = session(root.path());
+        crashed.keep(&project("first"), &about("first", 1)).unwrap();
         drop(crashed);
-
-        let found = unfinished(root.path()).remove(0);
-        assert_eq!(found.session.reader()().unwrap().score.title, "found");
-        for title in ["later", "latest", "last"] {
-            found.session.keep(&project(title), &about(title, 2)).unwrap();
+        for titles in [["a", "b", "second"], ["c", "d", "third"]] {
+            let mut found = unfinished(root.path()).remove(0);
+            for title in titles {
+                found.session.keep(&project(title), &about(title, 2)).unwrap();
+            }
         }
-        let restored = Project::read(&found.session.folder.join(RESTORED)).unwrap();
-        assert_eq!(restored.score.title, "found");
-        drop(found);
-
         let found = unfinished(root.path()).remove(0);
-        assert_eq!(found.session.reader()().unwrap().score.title, "last");
+        let title_of = |earlier| found.session.reader(earlier)().unwrap().score.title;
+        assert_eq!(title_of(None), "third");
+        let earlier: Vec<_> = found.earlier.iter().map(|it| title_of(Some(it.number))).collect();
+        assert_eq!(earlier, ["second", "first"]);
+        assert!(found.earlier.iter().all(|it| it.kept_secs > 0), "{:?}", found.earlier);
         found.session.remove();
         assert_eq!(fs::read_dir(root.path()).unwrap().count(), 0);
     }
 
     #[test]
+    fn a_damaged_copy_takes_the_one_before_along() {
+        let root = tempfile::tempdir().unwrap();
+        let mut crashed = session(root.path());
+        crashed.keep(&project("before"), &about("before", 1)).unwrap();
+        crashed.keep(&project("now"), &about("now", 2)).unwrap();
+        fs::write(crashed.folder.join(PROJECT), "{").unwrap();
+        drop(crashed);
+        let mut found = unfinished(root.path()).remove(0);
+        for title in ["later", "latest"] {
+            found.session.keep(&project(title), &about(title, 3)).unwrap();
+        }
+        let earlier = found.session.earlier().into_iter();
+        let whole = earlier.filter_map(|it| found.session.reader(Some(it.number))().ok());
+        assert_eq!(whole.map(|it| it.score.title).collect::<Vec<_>>(), ["before"]);
+    }
+
+    #[test]
+    fn what_cant_be_locked_is_told_of_and_left_alone() {
+        let root = tempfile::tempdir().unwrap();
+        let (mut window, empty) = (session(root.path()), session(root.path()));
+        window.keep(&project("work"), &about("work", 1)).unwrap();
+        // A folder in the place of the lock, which can be neither opened nor locked.
+        for session in [&window, &empty] {
+            let lock = lock_path(&session.folder);
+            fs::remove_file(&lock).unwrap();
+            fs::create_dir(&lock).unwrap();
+        }
+        let found = left_behind(root.path());
+        assert!(found.unfinished.is_empty());
+        assert_eq!(found.unclear, [window.folder.clone()]);
+        assert!(empty.folder.is_dir(), "its window may be about to keep something");
+        window.keep(&project("more"), &about("more", 2)).unwrap();
+        assert_eq!(window.reader(None)().unwrap().score.title, "more");
+    }
+
+    #[test]
     fn the_lock_lies_beside_the_folder_and_goes_with_it() {
         let root = tempfile::tempdir().unwrap();
-        let session = session(root.path());
+        let mut session = session(root.path());
         session.keep(&project("work"), &about("work", 1)).unwrap();
         let names = || -> Vec<String> {
             let entries = fs::read_dir(root.path()).unwrap().map(Result::unwrap);
@@ -373,14 +508,14 @@ mod tests {
     #[test]
     fn a_damaged_copy_gives_way_to_the_one_before() {
         let root = tempfile::tempdir().unwrap();
-        let crashed = session(root.path());
+        let mut crashed = session(root.path());
         crashed.keep(&project("before"), &about("before", 1)).unwrap();
         crashed.keep(&project("now"), &about("now", 2)).unwrap();
         fs::write(crashed.folder.join(PROJECT), "{\"format_version\": 1, \"sco").unwrap();
         fs::write(crashed.folder.join(ABOUT), "{").unwrap();
         drop(crashed);
         let found = unfinished(root.path()).remove(0);
-        assert_eq!(found.session.reader()().unwrap().score.title, "before");
+        assert_eq!(found.session.reader(None)().unwrap().score.title, "before");
         assert!(found.about.kept_secs > 0, "the time of the file stands in");
     }
 
@@ -410,7 +545,7 @@ mod tests {
         take_over_old(data.path(), &root);
         let found = unfinished(&root);
         assert_eq!(titles(&found), ["old work"]);
-        assert_eq!(found[0].session.reader()().unwrap().score.title, "old work");
+        assert_eq!(found[0].session.reader(None)().unwrap().score.title, "old work");
         assert!(!data.path().join("recovery.etude").exists());
     }
 }

@@ -1,10 +1,11 @@
 //! The line at the bottom, and the messages above it.
 
-use egui::{Align, Align2, Area, Frame, Layout, Margin, Order, RichText, Sense, Ui, Vec2};
+use egui::{Align, Align2, Area, Frame, Layout, Margin, Order, Rect, RichText, Sense, Ui, Vec2};
 
 use super::action::{Actions, AppAction};
-use super::state::{Notice, NoticeKind, Offer, State};
+use super::state::{Notice, NoticeKind, Notices, Offer, State};
 use super::theme::{HALF_SPACE, ROW, SPACE, Theme};
+use super::widgets::{counted, hint};
 
 /// `standing` is what goes on, or what there is: it is told while nothing newer is.
 pub fn ui(ui: &mut Ui, state: &State, standing: Option<String>, actions: &mut Actions) {
@@ -52,36 +53,52 @@ fn shortened(text: &str, n_letters: usize) -> String {
     }
 }
 
-/// Messages in the lower right corner of the notes, where few are, the newest lowest. They are
-/// never wider than the notes' `place`, and leave the lanes and the map below it free.
+/// The corners for messages, the best first: low notes and high ones are few at the end of a view.
+const CORNERS: [Align2; 4] =
+    [Align2::RIGHT_BOTTOM, Align2::LEFT_BOTTOM, Align2::RIGHT_TOP, Align2::LEFT_TOP];
+
+/// Messages in a corner of the notes, the newest lowest. They are never wider than the notes'
+/// `place`, leave the lanes and the map below it free, and appear in the first corner that isn't
+/// `busy`.
 pub fn notices_ui(
     ctx: &egui::Context,
     theme: &Theme,
     state: &mut State,
-    place: egui::Rect,
+    place: Rect,
+    is_busy: impl Fn(Rect) -> bool,
     actions: &mut Actions,
 ) {
-    if state.notices.shown.is_empty() {
-        state.notices.are_held = false;
+    let notices = &mut state.notices;
+    if notices.shown.is_empty() {
+        notices.are_held = false;
         return;
     }
-    let corner = place.right_bottom() - Vec2::new(SPACE * 2.0, SPACE * 1.5);
     let width = (place.width() - SPACE * 4.0).clamp(SPACE * 24.0, SPACE * 50.0);
+    let inner = place.shrink2(Vec2::new(SPACE * 2.0, SPACE * 1.5));
+    let size = Vec2::new(width + SPACE * 2.0, ROW * 2.0 * Notices::MOST as f32);
+    let corner = *notices.corner.get_or_insert_with(|| {
+        let is_free = |corner: &Align2| !is_busy(corner.align_size_within_rect(size, inner));
+        CORNERS.into_iter().find(is_free).unwrap_or(CORNERS[0])
+    });
+    let n_waiting = notices.shown.len().saturating_sub(Notices::MOST);
     let area = Area::new(egui::Id::unique("notices"))
         .order(Order::Middle)
-        .pivot(Align2::RIGHT_BOTTOM)
-        .fixed_pos(corner)
+        .pivot(corner)
+        .fixed_pos(corner.pos_in_rect(&inner))
         .show(ctx, |ui| {
-            for (idx, notice) in state.notices.shown.iter().enumerate() {
+            for (idx, notice) in notices.shown.iter().enumerate().skip(n_waiting) {
                 ui.add_space(HALF_SPACE);
                 let frame = Frame::popup(ui.style()).inner_margin(Margin::same(SPACE as i8));
                 frame.show(ui, |ui| {
                     ui.set_width(width);
                     notice_ui(ui, theme, notice, idx, actions);
+                    if n_waiting > 0 && idx == n_waiting {
+                        hint(ui, counted(n_waiting, "more error", "more errors") + " before this");
+                    }
                 });
             }
         });
-    state.notices.are_held = area.response.contains_pointer() || egui::Popup::is_any_open(ctx);
+    notices.are_held = area.response.contains_pointer() || egui::Popup::is_any_open(ctx);
 }
 
 fn notice_ui(ui: &mut Ui, theme: &Theme, notice: &Notice, idx: usize, actions: &mut Actions) {
@@ -106,7 +123,11 @@ fn notice_ui(ui: &mut Ui, theme: &Theme, notice: &Notice, idx: usize, actions: &
                 Some(Offer::UndoDrop) | None => {}
             }
             ui.with_layout(Layout::left_to_right(Align::Center), |ui| {
-                ui.add(egui::Label::new(&notice.text).wrap());
+                let text = match notice.count {
+                    1 => notice.text.clone(),
+                    count => format!("{} (×{count})", notice.text),
+                };
+                ui.add(egui::Label::new(text).wrap());
             });
         });
     });

@@ -5,10 +5,11 @@ use egui::{Align, Button, Layout, RichText, TextEdit, Ui, Vec2};
 use super::action::{Actions, AppAction, TakeAction};
 use super::command::Command;
 use super::roll_header::use_menu;
-use super::state::{Shown, State, TakeEntry, minutes_seconds};
+use super::state::{Shown, State, TakeEntry};
 use super::theme::{ROW, SPACE, Theme};
 use super::widgets::{command_button, hint, short, title};
-use crate::model::Strategy;
+use super::words::minutes_seconds;
+use crate::model::{Strategy, WeightFormat};
 
 pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) {
     ui.horizontal(|ui| {
@@ -136,6 +137,11 @@ fn details_ui(ui: &mut Ui, entry: &TakeEntry, actions: &mut Actions) {
         Strategy::Max => "most likely".to_owned(),
         Strategy::Sample { temperature, .. } => format!("sampled at {temperature:.2}"),
         Strategy::Beam { width, .. } => format!("beam {width}"),
+    };
+    let how = match provenance.settings.weights {
+        WeightFormat::F32 => how,
+        WeightFormat::F16 => format!("{how}, weights in half"),
+        WeightFormat::Int8 => format!("{how}, weights in a quarter"),
     };
     let n_composed = entry.take.roll.len().saturating_sub(entry.take.n_prime_frames);
     let line = format!(

@@ -15,11 +15,15 @@ use std::thread::{self, JoinHandle};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::dialogs::Picked;
-use super::sessions::Unfinished;
-use super::state::{Coverage, LiveCurve, ModelChoice, ProjectView, TakeEntry};
+use super::sessions::LeftBehind;
+use super::state::{
+    Coverage, LiveCurve, LoadedModel, ModelChoice, Piece, ProjectView, Question, TakeEntry, WorkId,
+};
 use crate::audio::Font;
-use crate::model::{Model, Run};
-use crate::music::{Key, Score};
+use crate::editor::{Clipboard, ClipboardError};
+use crate::model::{Run, TrainSummary};
+use crate::music::{Key, Score, Tick};
+use crate::studio::JobId;
 
 /// What came of a task.
 pub enum Answer {
@@ -40,13 +44,31 @@ pub enum Answer {
     },
     ModelLoaded {
         choice: ModelChoice,
-        result: Result<Model, String>,
+        result: Result<LoadedModel, String>,
     },
     RunsListed(Vec<Run>),
     /// The SoundFonts of this system.
     FontsFound(Vec<PathBuf>),
-    /// A run that is to be resumed.
-    RunRead(Result<Run, String>),
+    /// A run that is to be resumed, and the first of its files that isn't there any more.
+    RunRead(Result<(Run, Option<PathBuf>), String>),
+    /// A new run has a folder of its own.
+    RunDirMade {
+        /// Which of the starts it is that were asked for.
+        number: u64,
+        run_dir: PathBuf,
+    },
+    /// A run came to its end and was looked for: one that learned nothing leaves no folder.
+    RunEnded {
+        job: JobId,
+        is_kept: bool,
+        result: Result<TrainSummary, String>,
+    },
+    /// What was dropped on the window was looked at.
+    Dropped {
+        paths: Vec<PathBuf>,
+        /// It is one file, to be opened; otherwise it is learned from.
+        is_one_file: bool,
+    },
     /// What was kept of a run's single steps.
     StepsRead {
         run_dir: PathBuf,
@@ -67,21 +89,36 @@ pub enum Answer {
         result: Result<Font, String>,
         then: WavExport,
     },
-    /// Work that other windows left behind, now claimed by this one.
-    UnfinishedFound(Vec<Unfinished>),
-    /// Work of this name was read, to be worked on.
+    /// Work that other windows left behind, now claimed by this one where that is possible.
+    UnfinishedFound(LeftBehind),
+    /// Such work was read, to be worked on.
     Restored {
         /// Which of the scores it is that were asked for.
         number: u64,
-        name: String,
+        work: WorkId,
         result: Result<Opened, String>,
     },
     /// Unsaved work is on the disk, or not.
-    Kept(Result<(), String>),
-    ProjectSaved {
-        path: PathBuf,
-        score: Arc<Score>,
+    Kept {
+        /// Which of the writes it is that were begun.
+        write: u64,
         result: Result<(), String>,
+    },
+    ProjectSaved {
+        saving: Saving,
+        result: Result<(), String>,
+    },
+    /// What was copied is text, for the system's clipboard.
+    CopyWritten {
+        clipboard: Arc<Clipboard>,
+        text: String,
+    },
+    /// What the system's clipboard held was read, to be put at a tick.
+    PasteRead {
+        /// Which of the documents of this window it was asked for in.
+        document: u64,
+        at: Tick,
+        result: Result<Clipboard, ClipboardError>,
     },
     /// A file was written, or not; `done` says what and where.
     Written {
@@ -103,6 +140,16 @@ pub struct Opened {
     /// What a project holds besides the score.
     pub takes: Vec<TakeEntry>,
     pub view: ProjectView,
+}
+
+/// A project that is written to its file.
+pub struct Saving {
+    /// Which of the documents of this window it is; another may be there once it is written.
+    pub document: u64,
+    pub path: PathBuf,
+    pub piece: Piece,
+    /// What goes on once it is saved.
+    pub then: Option<Question>,
 }
 
 /// What a WAV file is to hold.

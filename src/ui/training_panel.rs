@@ -8,9 +8,10 @@ use super::settings_form;
 use super::state::{State, Training};
 use super::theme::{ROW, SPACE, Theme};
 use super::widgets::{
-    bytes, command_button, command_widget, counted, file_name, grouped, hint, progress, short,
-    title,
+    bytes, command_button, command_widget, counted, file_name, grouped, hint, problem, progress,
+    short, title,
 };
+use crate::tokens::Corpus;
 
 /// Train and stop, and how far it is: always in sight, however far the settings are scrolled.
 pub fn foot_ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
@@ -18,6 +19,8 @@ pub fn foot_ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions)
     let training = &state.training;
     if training.is_waiting_for_library {
         hint(ui, "Waiting for the library…");
+    } else if training.starting.is_some() {
+        hint(ui, "Keeping your unsaved work first…");
     }
     if training.job.is_some() {
         progress(ui, theme, training.progress(), "Training");
@@ -32,9 +35,8 @@ pub fn foot_ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions)
 /// scrolls to.
 pub fn ui(ui: &mut Ui, state: &mut State, actions: &mut Actions) {
     title(ui, "Training");
-    run_ui(ui, &state.training);
-    let is_training = state.training.job.is_some() || state.training.is_waiting_for_library;
-    ui.add_enabled_ui(!is_training, |ui| {
+    run_ui(ui, &state.training, state.library.corpus.as_deref());
+    ui.add_enabled_ui(!state.training.is_busy(), |ui| {
         settings_form::essential_ui(ui, &mut state.preferences);
         settings_form::all_ui(ui, &mut state.preferences);
     });
@@ -51,7 +53,7 @@ fn buttons_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
     ui.horizontal(|ui| {
         let width = (ui.available_width() - SPACE) / 2.0;
         let size = egui::Vec2::new(width, ROW + SPACE);
-        let (first, second) = if training.job.is_some() || training.is_waiting_for_library {
+        let (first, second) = if training.is_busy() {
             let text = if training.is_stopping { "Stopping…" } else { "Stop" };
             ((Command::StopTraining, text), None)
         } else {
@@ -67,7 +69,7 @@ fn buttons_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
 }
 
 /// What is known of the run that is shown.
-fn run_ui(ui: &mut Ui, training: &Training) {
+fn run_ui(ui: &mut Ui, training: &Training, corpus: Option<&Corpus>) {
     if let Some(prepared) = &training.prepared {
         let line = format!(
             "{} on {}",
@@ -82,7 +84,17 @@ fn run_ui(ui: &mut Ui, training: &Training) {
             prepared.batch
         ));
     }
+    if corpus.is_some_and(|corpus| training.is_of_other_music(corpus)) {
+        hint(ui, "An earlier run, which learned from other music than the library has now:")
+            .on_hover_text("Its figures can't be compared with those of a run of this library");
+    }
     numbers_ui(ui, training);
+    if training.summary.as_ref().is_some_and(|summary| summary.ran_away) {
+        problem(ui, RAN_AWAY).on_hover_text(
+            "The loss ran away: the weights went astray, and by the last epoch the music was \
+             predicted worse than by choosing blindly. The best epoch was kept",
+        );
+    }
     if let Some(dir) = &training.run_dir {
         let kept = format!("Kept in {}", dir.display());
         hint(ui, file_name(dir)).on_hover_text(kept);
@@ -94,6 +106,9 @@ fn run_ui(ui: &mut Ui, training: &Training) {
         hint(ui, note);
     }
 }
+
+const RAN_AWAY: &str = "It lost its way: the steps were too large. Train again with a lower \
+                        learning rate and with Clip at 1, under All settings";
 
 /// The best so far, in plain words with the terms beside them.
 fn numbers_ui(ui: &mut Ui, training: &Training) {
@@ -133,7 +148,7 @@ fn memory_ui(ui: &mut Ui, state: &State) {
     let settings = &state.preferences.training;
     // The estimate multiplies what the form holds: only for values that a run would accept.
     if let Err(error) = settings.validate() {
-        super::widgets::problem(ui, &error.to_string());
+        problem(ui, &error.to_string());
         return;
     }
     let needed = crate::model::estimate_memory(

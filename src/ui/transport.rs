@@ -5,12 +5,17 @@ use egui::{Align, Button, DragValue, Layout, RichText, Slider, Ui, Vec2};
 use super::action::{Actions, AppAction, SoundAction};
 use super::command::Command;
 use super::roll_view;
-use super::state::{State, minutes_seconds};
+use super::state::State;
 use super::theme::{ROW, SPACE, Theme};
 use super::widgets::{command_toggle, command_widget};
+use super::words::minutes_seconds;
+
+/// So much room the volume and its name need, in points.
+const VOLUME_WIDTH: f32 = SPACE * 22.0;
 
 pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
-    ui.horizontal(|ui| {
+    // In a narrow window the volume has a line of its own.
+    ui.horizontal_wrapped(|ui| {
         buttons(ui, theme, state, actions);
         toggles(ui, state, actions);
         ui.add_space(SPACE);
@@ -18,7 +23,18 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
         ui.add_space(SPACE);
         tempo_and_speed(ui, state, actions);
         roll_view::menu_button(ui, state, actions);
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| volume(ui, state, actions));
+        if ui.available_size_before_wrap().x < VOLUME_WIDTH {
+            ui.end_row();
+            ui.horizontal(|ui| {
+                volume_label(ui, state);
+                volume(ui, state, actions);
+            });
+            return;
+        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            volume(ui, state, actions);
+            volume_label(ui, state);
+        });
     });
 }
 
@@ -104,5 +120,8 @@ fn volume(ui: &mut Ui, state: &State, actions: &mut Actions) {
     if slider.changed() {
         actions.push(AppAction::Sound(SoundAction::Volume(volume)));
     }
+}
+
+fn volume_label(ui: &mut Ui, state: &State) {
     ui.label(RichText::new("Volume").weak()).on_hover_text(&state.sound.device);
 }

@@ -95,6 +95,8 @@ pub fn choice<T: PartialEq + Clone>(
     let mut changed = false;
     let mut response = egui::ComboBox::from_id_salt(name)
         .width(CONTROL_WIDTH)
+        // All at once, where there is room.
+        .height(SPACE * 90.0)
         .selected_text(current)
         .truncate()
         .show_ui(ui, |ui| {
@@ -224,18 +226,6 @@ pub fn grouped(number: f64) -> String {
 /// A count with its noun: `1 piece`, `1,024 pieces`.
 pub fn counted(count: usize, one: &str, many: &str) -> String {
     format!("{} {}", grouped(count as f64), if count == 1 { one } else { many })
-}
-
-/// With a capital at the start.
-pub fn capitalized(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_uppercase().chain(letters).collect())
-}
-
-/// Without a capital at the start, for use inside a sentence.
-pub fn uncapitalized(text: &str) -> String {
-    let mut letters = text.chars();
-    letters.next().map_or_else(String::new, |first| first.to_lowercase().chain(letters).collect())
 }
 
 /// A time as people say it: `12 s`, `3 min`, `2 h 5 min`.

@@ -51,9 +51,14 @@ impl Window {
 
     /// Draws frames until it is so, as the workers knock.
     pub fn wait(&mut self, what: &str, is_so: impl Fn(&App) -> bool) {
+        self.wait_at_most(PATIENCE, what, is_so);
+    }
+
+    /// The same for what is promised to come soon.
+    pub fn wait_at_most(&mut self, patience: Duration, what: &str, is_so: impl Fn(&App) -> bool) {
         let start = Instant::now();
         while !is_so(self.harness.state()) {
-            assert!(start.elapsed() < PATIENCE, "waited too long: {what}");
+            assert!(start.elapsed() < patience, "waited too long: {what}");
             // The silent clock knocks for nobody: look at it now and then.
             let _ = self.knocks.recv_timeout(Duration::from_millis(20));
             self.harness.step();

@@ -78,6 +78,8 @@ pub enum EditError {
     NoPart(u8),
     #[error("the pedal at tick {} isn't in the score any more", .0.0)]
     MissingPedal(Tick),
+    #[error("the pedal belongs to part {0}, which the score doesn't have")]
+    NoPedalPart(u8),
     #[error("the pedal must be down for at least one tick")]
     NoSpan,
     #[error("the tempo doesn't change at tick {}", .0.0)]
@@ -195,9 +197,7 @@ fn written(score: &Score, notes: &[Note]) -> Result<Applied, EditError> {
 }
 
 fn exchanged(score: &Score, old: &[Note], new: &[Note]) -> Result<Applied, EditError> {
-    // A score that was never written in has no part yet: its first note brings the piano.
-    let first_part = (score.parts.is_empty() && !new.is_empty())
-        .then(|| Part { name: "Piano".to_owned(), ..Part::default() });
+    let first_part = first_part(score).filter(|_| !new.is_empty());
     let may_differ_beside = first_part.is_some();
     let n_parts = score.parts.len() + usize::from(may_differ_beside);
     for note in new {
@@ -208,6 +208,11 @@ fn exchanged(score: &Score, old: &[Note], new: &[Note]) -> Result<Applied, EditE
     let mut score = score.with_notes_in_order(after);
     score.parts.extend(first_part);
     Ok(Applied { score, removed, added, may_differ_beside })
+}
+
+/// What the first note or pedal brings: a score that was never written in has no part yet.
+fn first_part(score: &Score) -> Option<Part> {
+    score.parts.is_empty().then(|| Part { name: "Piano".to_owned(), ..Part::default() })
 }
 
 fn shifted(score: &Score, selection: &Selection, by: Shift) -> Result<Applied, EditError> {

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::EditError;
+use super::{EditError, first_part};
 use crate::music::{PedalSpan, Score, Tick};
 
 /// A change of the sustain pedal. Where spans are drawn, moved or resized, no two of that part
@@ -35,18 +35,21 @@ impl PedalEdit {
     }
 
     pub(super) fn apply(&self, score: &Score) -> Result<Score, EditError> {
-        let mut spans = score.pedal.clone();
+        let mut after = score.clone();
+        if let Self::Draw(_) = self {
+            after.parts.extend(first_part(score));
+        }
+        let (mut spans, n_parts) = (std::mem::take(&mut after.pedal), after.parts.len());
         match self {
-            Self::Draw(span) => add(&mut spans, &[*span], score)?,
+            Self::Draw(span) => add(&mut spans, &[*span], n_parts)?,
             Self::Erase(span) => erase(&mut spans, *span)?,
             Self::Replace { pairs, .. } => {
                 let (old, new): (Vec<PedalSpan>, Vec<PedalSpan>) = pairs.iter().copied().unzip();
                 take(&mut spans, &old)?;
-                add(&mut spans, &new, score)?;
+                add(&mut spans, &new, n_parts)?;
             }
             Self::Delete { spans: gone } => take(&mut spans, gone)?,
         }
-        let mut after = score.clone();
         after.pedal = spans;
         Ok(after)
     }
@@ -69,14 +72,14 @@ fn take(spans: &mut Vec<PedalSpan>, gone: &[PedalSpan]) -> Result<(), EditError>
 }
 
 /// Adds spans, and joins those of their parts that overlap.
-fn add(spans: &mut Vec<PedalSpan>, new: &[PedalSpan], score: &Score) -> Result<(), EditError> {
+fn add(spans: &mut Vec<PedalSpan>, new: &[PedalSpan], n_parts: usize) -> Result<(), EditError> {
     let mut is_touched = [false; 256];
     for span in new {
         if span.start >= span.end {
             return Err(EditError::NoSpan);
         }
-        if usize::from(span.part) >= score.parts.len() {
-            return Err(EditError::NoPart(span.part));
+        if usize::from(span.part) >= n_parts {
+            return Err(EditError::NoPedalPart(span.part));
         }
         is_touched[usize::from(span.part)] = true;
     }

@@ -4,7 +4,12 @@
 //! guard allows, and the `width` best by summed log-probability live on; nothing else is added to
 //! the sum. Equals are ordered by their parent's rank, then by the vocabulary, so that a search
 //! has one answer.
+//!
+//! Hypotheses are leaves of one tree of chords, so that none of them copies its past: what all
+//! share is the trunk, which has been streamed; each knows the node of its last chord, and the way
+//! back from there to the trunk is short as a rule.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use super::guard::{History, Lifted};
@@ -13,10 +18,10 @@ use super::{ComposeError, ComposeEvent, Session, Take, secs_since};
 use crate::tokens::{PianoRoll, Token};
 
 /// A phrase that may still win.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 struct Hypothesis {
-    tokens: Vec<Token>,
-    history: History,
+    /// Its last chord.
+    leaf: NodeId,
     log_likelihood: f64,
 }
 
@@ -26,6 +31,29 @@ struct Extension {
     parent: usize,
     token: Token,
     log_likelihood: f64,
+}
+
+/// Index into [`Tree::nodes`]; [`ROOT`] is where all phrases begin and has no chord.
+type NodeId = u32;
+const ROOT: NodeId = NodeId::MAX;
+
+#[derive(Clone, Copy)]
+struct Node {
+    parent: NodeId,
+    token: Token,
+}
+
+/// Every phrase that was ever kept.
+struct Tree {
+    nodes: Vec<Node>,
+    /// The last chord that all hypotheses share.
+    trunk_end: NodeId,
+    /// Chords up to there.
+    trunk_len: usize,
+    /// The prime, then the trunk.
+    history: History,
+    /// Memory for the way from a node to the trunk.
+    path: Vec<Token>,
 }
 
 /// The `takes` best hypotheses of one search, the best first. A vocabulary too small for so many
@@ -38,118 +66,182 @@ pub(super) fn compose(
     let began = Instant::now();
     let prime = session.prime.for_seed(session.settings.seed, session.vocabulary);
     let prime_roll = session.chords(&prime);
-    session.emit_frames(0, 0, prime_roll.clone());
+    session.emit_frames(0, 0, &prime_roll);
     let Some(unread) = session.read_prime(&prime) else { return Ok(Vec::new()) };
-    let mut tokens = vec![unread];
-    let mut beams =
-        vec![Hypothesis { tokens: Vec::new(), history: History::of(&prime), log_likelihood: 0.0 }];
-    let mut n_agreed = 0;
+    let mut search = Search::new(session, width, &prime, unread);
     for frame in 0..session.settings.frames {
         if session.cancel.is_cancelled() {
             break;
         }
-        let extensions = extend(session, &beams, &tokens, frame, width)?;
-        let parents: Vec<usize> = extensions.iter().map(|extension| extension.parent).collect();
-        session.network.select(&parents);
-        tokens = extensions.iter().map(|extension| extension.token).collect();
-        beams = grow(beams, &extensions);
-        n_agreed = emit_agreed(session, &beams, n_agreed, prime.len());
+        search.extend(session, frame)?;
+        session.network.select(&search.parents);
+        search.grow();
+        let agreed = session.chords(search.tree.lengthen_trunk(&search.beams));
+        let first = prime.len() + search.tree.trunk_len - agreed.len();
+        session.emit_frames(0, first, &agreed);
     }
-    beams.sort_by(|a, b| b.score(length_penalty).total_cmp(&a.score(length_penalty)));
-    beams.truncate(session.settings.takes);
-    Ok(finish(session, beams, n_agreed, &prime_roll, began))
+    let Search { mut beams, tree, n_frames, .. } = search;
+    // Summed log-probability over length^penalty.
+    let length = (n_frames.max(1) as f64).powf(length_penalty);
+    let score = |beam: &Hypothesis| beam.log_likelihood / length;
+    beams.sort_by(|a, b| score(b).total_cmp(&score(a)));
+    beams.truncate(if n_frames == 0 { 0 } else { session.settings.takes });
+    Ok(finish(session, &beams, &tree, &prime_roll, began))
 }
 
-/// One step of all hypotheses: their `width` best extensions, the best first.
-fn extend(
-    session: &mut Session,
-    beams: &[Hypothesis],
-    tokens: &[Token],
-    frame: usize,
+/// What goes from frame to frame, and memory that is used again.
+struct Search {
     width: usize,
-) -> Result<Vec<Extension>, ComposeError> {
-    let mut extensions = Vec::with_capacity(beams.len() * width);
-    let (mut log_probs, mut candidates) = (Vec::new(), Vec::new());
-    let mut lifted = Lifted::Nothing;
-    for (parent, scores) in Session::step(session.network, tokens)?.enumerate() {
-        let beam = &beams[parent];
-        log_softmax(scores, frame, &mut log_probs)?;
-        match session.rules.forbid(&beam.history, &mut log_probs) {
-            Lifted::Nothing => {}
-            rule => lifted = rule,
+    tree: Tree,
+    beams: Vec<Hypothesis>,
+    /// What each hypothesis reads next.
+    tokens: Vec<Token>,
+    n_frames: usize,
+    extensions: Vec<Extension>,
+    /// Of each extension.
+    parents: Vec<usize>,
+    log_probs: Vec<f64>,
+    candidates: Vec<Candidate>,
+}
+
+impl Search {
+    fn new(session: &Session<'_>, width: usize, prime: &[Token], unread: Token) -> Self {
+        let n_nodes = width * session.settings.frames;
+        Self {
+            width,
+            tree: Tree::new(prime, n_nodes),
+            beams: vec![Hypothesis { leaf: ROOT, log_likelihood: 0.0 }],
+            tokens: vec![unread],
+            n_frames: 0,
+            extensions: Vec::with_capacity(width * width),
+            parents: Vec::with_capacity(width),
+            log_probs: Vec::with_capacity(session.vocabulary.len()),
+            candidates: Vec::with_capacity(session.vocabulary.len()),
         }
-        likeliest(&log_probs, width, &mut candidates);
-        extensions.extend(candidates.iter().map(|&Candidate { token, weight }| Extension {
-            parent,
-            token,
-            log_likelihood: beam.log_likelihood + weight,
-        }));
     }
-    session.note_lifted(lifted);
-    // A stable sort: equals stay in the order of parents, and of the vocabulary within one.
-    extensions.sort_by(|a, b| b.log_likelihood.total_cmp(&a.log_likelihood));
-    extensions.truncate(width);
-    Ok(extensions)
+
+    /// One step of all hypotheses: their `width` best extensions, the best first.
+    fn extend(&mut self, session: &mut Session, frame: usize) -> Result<(), ComposeError> {
+        self.extensions.clear();
+        let mut any_lifted = Lifted::Nothing;
+        let rows = Session::step(session.network, &self.tokens)?;
+        for (parent, (scores, beam)) in rows.zip(&self.beams).enumerate() {
+            log_softmax(scores, frame, &mut self.log_probs)?;
+            let (rules, log_probs) = (&mut session.rules, &mut self.log_probs);
+            match self.tree.with_history(beam.leaf, |history| rules.forbid(history, log_probs)) {
+                Lifted::Nothing => {}
+                lifted => any_lifted = lifted,
+            }
+            likeliest(&self.log_probs, self.width, &mut self.candidates);
+            self.extensions.extend(self.candidates.iter().map(|&Candidate { token, weight }| {
+                Extension { parent, token, log_likelihood: beam.log_likelihood + weight }
+            }));
+        }
+        session.note_lifted(any_lifted);
+        // A stable sort: equals stay in the order of parents, and of the vocabulary within one.
+        self.extensions.sort_by(|a, b| b.log_likelihood.total_cmp(&a.log_likelihood));
+        self.extensions.truncate(self.width);
+        self.parents.clear();
+        self.parents.extend(self.extensions.iter().map(|extension| extension.parent));
+        Ok(())
+    }
+
+    /// The extensions become the hypotheses.
+    fn grow(&mut self) {
+        self.tokens.clear();
+        self.tokens.extend(self.extensions.iter().map(|extension| extension.token));
+        let grown = self.extensions.iter().map(|extension| {
+            let leaf = self.tree.push(self.beams[extension.parent].leaf, extension.token);
+            Hypothesis { leaf, log_likelihood: extension.log_likelihood }
+        });
+        self.beams = grown.collect();
+        self.n_frames += 1;
+    }
 }
 
-/// The hypotheses that live on. The last child of each parent takes its past over instead of
-/// copying it.
-fn grow(beams: Vec<Hypothesis>, extensions: &[Extension]) -> Vec<Hypothesis> {
-    let mut n_children = vec![0usize; beams.len()];
-    for extension in extensions {
-        n_children[extension.parent] += 1;
+impl Tree {
+    fn new(prime: &[Token], n_nodes: usize) -> Self {
+        let mut history = History::with_capacity(prime.len());
+        prime.iter().for_each(|&token| history.push(token));
+        let nodes = Vec::with_capacity(n_nodes);
+        Self { nodes, trunk_end: ROOT, trunk_len: 0, history, path: Vec::new() }
     }
-    let mut parents: Vec<Option<Hypothesis>> = beams.into_iter().map(Some).collect();
-    let children = extensions.iter().filter_map(|extension| {
-        n_children[extension.parent] -= 1;
-        let parent = &mut parents[extension.parent];
-        let mut child =
-            if n_children[extension.parent] == 0 { parent.take() } else { parent.clone() }?;
-        child.tokens.push(extension.token);
-        child.history.push(extension.token);
-        child.log_likelihood = extension.log_likelihood;
-        Some(child)
-    });
-    children.collect()
-}
 
-impl Hypothesis {
-    /// Summed log-probability over length^penalty.
-    fn score(&self, length_penalty: f64) -> f64 {
-        self.log_likelihood / (self.tokens.len().max(1) as f64).powf(length_penalty)
+    /// Their number is bounded by [`super::ComposeSettings::MAX_BEAM_FRAMES`].
+    fn push(&mut self, parent: NodeId, token: Token) -> NodeId {
+        self.nodes.push(Node { parent, token });
+        (self.nodes.len() - 1) as NodeId
     }
-}
 
-/// Streams the frames all hypotheses have come to agree on; returns how many those are by now.
-fn emit_agreed(
-    session: &mut Session,
-    beams: &[Hypothesis],
-    n_emitted: usize,
-    n_prime_frames: usize,
-) -> usize {
-    let Some((first, others)) = beams.split_first() else { return n_emitted };
-    let is_agreed =
-        |&idx: &usize| others.iter().all(|beam| beam.tokens.get(idx) == first.tokens.get(idx));
-    let n_agreed = n_emitted + (n_emitted..first.tokens.len()).take_while(is_agreed).count();
-    let chords = session.chords(&first.tokens[n_emitted..n_agreed]);
-    session.emit_frames(0, n_prime_frames + n_emitted, chords);
-    n_agreed
+    fn parent(&self, node: NodeId) -> NodeId {
+        self.nodes.get(node as usize).map_or(ROOT, |node| node.parent)
+    }
+
+    /// Puts the chords after `from`, an ancestor of `to`, up to `to` into `path`.
+    fn find_path(&mut self, from: NodeId, to: NodeId) {
+        self.path.clear();
+        let mut at = to;
+        while at != from
+            && let Some(node) = self.nodes.get(at as usize)
+        {
+            self.path.push(node.token);
+            at = node.parent;
+        }
+        self.path.reverse();
+    }
+
+    /// What `ask` says of the whole past of a hypothesis.
+    fn with_history<T>(&mut self, leaf: NodeId, ask: impl FnOnce(&History) -> T) -> T {
+        self.find_path(self.trunk_end, leaf);
+        let mark = self.history.mark();
+        self.path.iter().for_each(|&token| self.history.push(token));
+        let answer = ask(&self.history);
+        self.history.rewind(mark);
+        answer
+    }
+
+    /// Moves the end of the trunk to where the hypotheses, all of one length, part now. The chords
+    /// that are new in it.
+    fn lengthen_trunk(&mut self, beams: &[Hypothesis]) -> &[Token] {
+        let mut level: Vec<NodeId> = beams.iter().map(|beam| beam.leaf).collect();
+        // Two phrases that are alike are one node, so that the same node is the same past.
+        level.dedup();
+        while level.len() > 1 {
+            level.iter_mut().for_each(|node| *node = self.parent(*node));
+            level.dedup();
+        }
+        let parting = level.first().copied().unwrap_or(self.trunk_end);
+        self.find_path(self.trunk_end, parting);
+        self.trunk_end = parting;
+        self.trunk_len += self.path.len();
+        self.path.iter().for_each(|&token| self.history.push(token));
+        &self.path
+    }
+
+    /// A whole phrase.
+    fn phrase(&self, leaf: NodeId) -> Vec<Token> {
+        let node = |id: NodeId| self.nodes.get(id as usize);
+        let back = std::iter::successors(node(leaf), |last| node(last.parent));
+        let mut phrase: Vec<Token> = back.map(|node| node.token).collect();
+        phrase.reverse();
+        phrase
+    }
 }
 
 /// Streams what is still unsaid of each take, then the takes.
 fn finish(
     session: &mut Session,
-    beams: Vec<Hypothesis>,
-    n_agreed: usize,
+    beams: &[Hypothesis],
+    tree: &Tree,
     prime_roll: &PianoRoll,
     began: Instant,
 ) -> Vec<Take> {
     let mut takes = Vec::with_capacity(beams.len());
-    for (take, beam) in beams.into_iter().filter(|beam| !beam.tokens.is_empty()).enumerate() {
+    for (take, beam) in beams.iter().enumerate() {
         let mut roll = prime_roll.clone();
-        roll.extend(session.chords(&beam.tokens));
-        let n_said = if take == 0 { prime_roll.len() + n_agreed } else { 0 };
-        session.emit_frames(take, n_said, roll[n_said..].to_vec());
+        roll.extend(session.chords(&tree.phrase(beam.leaf)));
+        let n_said = if take == 0 { prime_roll.len() + tree.trunk_len } else { 0 };
+        session.emit_frames(take, n_said, &roll[n_said..]);
         let result = Take {
             roll,
             n_prime_frames: prime_roll.len(),
@@ -157,8 +249,60 @@ fn finish(
             log_likelihood: beam.log_likelihood,
             secs: secs_since(began),
         };
-        (session.on_event)(ComposeEvent::Take { take, result: result.clone() });
+        (session.on_event)(ComposeEvent::Take { take, result: Cow::Borrowed(&result) });
         takes.push(result);
     }
     takes
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Beside the tree every phrase is kept whole.
+        #[test]
+        fn the_tree_knows_every_phrase_and_what_they_share(
+            frames in prop::collection::vec(
+                prop::collection::btree_set((0usize..6, 0u32..4), 1..6), 1..30),
+            prime in prop::collection::vec(0u32..3, 0..4),
+        ) {
+            let mut tree = Tree::new(&prime, 0);
+            let mut beams = vec![Hypothesis { leaf: ROOT, log_likelihood: 0.0 }];
+            let mut phrases: Vec<Vec<Token>> = vec![Vec::new()];
+            let mut said: Vec<Token> = Vec::new();
+            for extensions in frames {
+                let children: Vec<(usize, Token)> = extensions
+                    .into_iter()
+                    .map(|(parent, token)| (parent % beams.len(), token))
+                    .collect::<std::collections::BTreeSet<_>>()
+                    .into_iter()
+                    .collect();
+                phrases = children
+                    .iter()
+                    .map(|&(parent, token)| [phrases[parent].as_slice(), &[token]].concat())
+                    .collect();
+                let leaves: Vec<NodeId> = children
+                    .iter()
+                    .map(|&(parent, token)| tree.push(beams[parent].leaf, token))
+                    .collect();
+                beams = leaves
+                    .into_iter()
+                    .map(|leaf| Hypothesis { leaf, log_likelihood: 0.0 })
+                    .collect();
+                said.extend(tree.lengthen_trunk(&beams));
+                let shared = (0..phrases[0].len())
+                    .take_while(|&n| phrases.iter().all(|phrase| phrase[n] == phrases[0][n]));
+                prop_assert_eq!(&said, &phrases[0][..shared.count()]);
+                prop_assert_eq!(tree.trunk_len, said.len());
+                for (beam, phrase) in beams.iter().zip(&phrases) {
+                    prop_assert_eq!(&tree.phrase(beam.leaf), phrase);
+                    let whole = History::of(&[prime.as_slice(), phrase].concat());
+                    tree.with_history(beam.leaf, |history| assert_eq!(history, &whole));
+                }
+            }
+        }
+    }
 }

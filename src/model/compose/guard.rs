@@ -4,15 +4,17 @@ use super::{Guard, REST};
 use crate::tokens::{FrameRate, Token};
 
 /// A [`Guard`] counted in frames.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct Rules {
     longest_hold: Option<usize>,
     no_repeat: Option<usize>,
+    /// Memory for the chords that would repeat a run.
+    repeating: Vec<Token>,
 }
 
 /// What a guard has to remember of one take: its chords with every hold as one, and how many
 /// frames each has been held.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct History {
     changes: Vec<Token>,
     holds: Vec<usize>,
@@ -26,8 +28,35 @@ pub(super) enum Lifted {
     LongestHold,
 }
 
+/// A place in a [`History`] to go back to.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Mark {
+    n_changes: usize,
+    /// Frames that the last chord had been held by then.
+    n_held: usize,
+}
+
 impl History {
+    /// That of a take with nothing in it, and room for so many frames.
+    pub fn with_capacity(n_frames: usize) -> Self {
+        Self { changes: Vec::with_capacity(n_frames), holds: Vec::with_capacity(n_frames) }
+    }
+
+    pub fn mark(&self) -> Mark {
+        Mark { n_changes: self.changes.len(), n_held: self.holds.last().copied().unwrap_or(0) }
+    }
+
+    /// Forgets what was pushed since the mark.
+    pub fn rewind(&mut self, mark: Mark) {
+        self.changes.truncate(mark.n_changes);
+        self.holds.truncate(mark.n_changes);
+        if let Some(n_held) = self.holds.last_mut() {
+            *n_held = mark.n_held;
+        }
+    }
+
     /// That of a take that begins with these tokens.
+    #[cfg(test)]
     pub fn of(tokens: &[Token]) -> Self {
         let mut history = Self::default();
         tokens.iter().for_each(|&token| history.push(token));
@@ -77,26 +106,31 @@ impl History {
 }
 
 impl Rules {
-    pub fn new(guard: &Guard, rate: FrameRate) -> Self {
+    /// For takes of so many frames, the prime included: no more memory is asked for then.
+    pub fn new(guard: &Guard, rate: FrameRate, n_frames: usize) -> Self {
         // A product that rounding left just under a whole number still is that number.
         let frames = |secs: f64| ((secs * rate.per_second() + 1e-9).floor() as usize).max(1);
-        Self { longest_hold: guard.longest_hold_secs.map(frames), no_repeat: guard.no_repeat }
+        Self {
+            longest_hold: guard.longest_hold_secs.map(frames),
+            no_repeat: guard.no_repeat,
+            repeating: Vec::with_capacity(if guard.no_repeat.is_some() { n_frames } else { 0 }),
+        }
     }
 
     /// Sets the log-probability of each chord that may not come next to −∞; at least one stays.
-    pub fn forbid(&self, history: &History, log_probs: &mut [f64]) -> Lifted {
+    pub fn forbid(&mut self, history: &History, log_probs: &mut [f64]) -> Lifted {
         let held = self.chord_held_too_long(history);
-        let repeating = self.chords_that_repeat(history);
-        let n_forbidden = usize::from(held.is_some()) + repeating.len();
+        self.find_chords_that_repeat(history);
+        let n_forbidden = usize::from(held.is_some()) + self.repeating.len();
         let (held, repeating, lifted) = if n_forbidden < log_probs.len() {
-            (held, repeating, Lifted::Nothing)
+            (held, self.repeating.as_slice(), Lifted::Nothing)
         } else if log_probs.len() > 1 {
-            (held, Vec::new(), Lifted::NoRepeat)
+            (held, &[][..], Lifted::NoRepeat)
         } else {
-            (None, Vec::new(), Lifted::LongestHold)
+            (None, &[][..], Lifted::LongestHold)
         };
-        for token in held.into_iter().chain(repeating) {
-            if let Some(log_prob) = log_probs.get_mut(token as usize) {
+        for token in held.iter().chain(repeating) {
+            if let Some(log_prob) = log_probs.get_mut(*token as usize) {
                 *log_prob = f64::NEG_INFINITY;
             }
         }
@@ -114,30 +148,25 @@ impl Rules {
         }
     }
 
-    /// The chords that would complete a run of changes that was there before, each once. The
-    /// chord that sounds is never among them: holding it is no change.
+    /// Finds the chords that would complete a run of changes that was there before, each once.
+    /// The chord that sounds is never among them: holding it is no change.
     ///
-    /// The whole past is scanned instead of being indexed: a beam copies its hypotheses all the
-    /// time, and comparing even 100,000 numbers takes less time than a step of the network.
-    fn chords_that_repeat(&self, history: &History) -> Vec<Token> {
-        let (Some(n), Some(&current)) = (self.no_repeat, history.changes.last()) else {
-            return Vec::new();
-        };
+    /// The whole past is scanned instead of being indexed: comparing even 100,000 numbers takes
+    /// less time than a step of the network.
+    fn find_chords_that_repeat(&mut self, history: &History) {
+        self.repeating.clear();
+        let (Some(n), Some(&current)) = (self.no_repeat, history.changes.last()) else { return };
         let changes = &history.changes;
-        let Some(context_at) = changes.len().checked_sub(n - 1) else { return Vec::new() };
+        let Some(context_at) = changes.len().checked_sub(n - 1) else { return };
         let context = &changes[context_at..];
-        let mut repeating: Vec<Token> = changes
-            .windows(n)
-            .filter(|run| {
-                let (before, next) = (&run[..n - 1], run[n - 1]);
-                // The last chord alone rules most places out.
-                before.last() == context.last() && before == context && next != current
-            })
-            .map(|run| run[n - 1])
-            .collect();
-        repeating.sort_unstable();
-        repeating.dedup();
-        repeating
+        let runs = changes.windows(n).filter(|run| {
+            let (before, next) = (&run[..n - 1], run[n - 1]);
+            // The last chord alone rules most places out.
+            before.last() == context.last() && before == context && next != current
+        });
+        self.repeating.extend(runs.map(|run| run[n - 1]));
+        self.repeating.sort_unstable();
+        self.repeating.dedup();
     }
 }
 
@@ -146,14 +175,14 @@ mod tests {
     use super::*;
 
     fn rules(longest_hold_secs: Option<f64>, no_repeat: Option<usize>) -> Rules {
-        Rules::new(&Guard { longest_hold_secs, no_repeat }, FrameRate::INPUT_DEFAULT)
+        Rules::new(&Guard { longest_hold_secs, no_repeat }, FrameRate::INPUT_DEFAULT, 0)
     }
 
     /// What is forbidden after `past` in a vocabulary of `n` chords.
-    fn forbidden(rules: Rules, past: &[Token], n: usize) -> (Vec<usize>, Lifted) {
+    fn forbidden(rules: &Rules, past: &[Token], n: usize) -> (Vec<usize>, Lifted) {
         let history = History::of(past);
         let mut log_probs = vec![0.0; n];
-        let lifted = rules.forbid(&history, &mut log_probs);
+        let lifted = rules.clone().forbid(&history, &mut log_probs);
         ((0..n).filter(|&token| log_probs[token] != 0.0).collect(), lifted)
     }
 
@@ -161,55 +190,58 @@ mod tests {
     fn a_hold_is_counted_in_frames_of_the_output() {
         // One and a half seconds at two frames a second are three frames.
         let rules = rules(Some(1.5), None);
-        assert_eq!(forbidden(rules, &[1, 1], 3), (vec![], Lifted::Nothing));
-        assert_eq!(forbidden(rules, &[1, 1, 1], 3), (vec![1], Lifted::Nothing));
-        assert_eq!(forbidden(rules, &[0, 0, 0, 0], 3), (vec![0], Lifted::Nothing));
-        assert_eq!(forbidden(rules, &[1, 1, 2], 3), (vec![], Lifted::Nothing));
+        assert_eq!(forbidden(&rules, &[1, 1], 3), (vec![], Lifted::Nothing));
+        assert_eq!(forbidden(&rules, &[1, 1, 1], 3), (vec![1], Lifted::Nothing));
+        assert_eq!(forbidden(&rules, &[0, 0, 0, 0], 3), (vec![0], Lifted::Nothing));
+        assert_eq!(forbidden(&rules, &[1, 1, 2], 3), (vec![], Lifted::Nothing));
     }
 
     #[test]
     fn a_chord_held_for_long_does_not_come_back_at_once() {
         let rules = rules(Some(1.5), None);
-        assert_eq!(forbidden(rules, &[1, 1, 1, 2], 3), (vec![1], Lifted::Nothing));
-        assert_eq!(forbidden(rules, &[1, 1, 1, 2, 0], 3), (vec![1], Lifted::Nothing));
-        assert_eq!(forbidden(rules, &[1, 1, 1, 2, 0, 2], 3), (vec![], Lifted::Nothing));
+        assert_eq!(forbidden(&rules, &[1, 1, 1, 2], 3), (vec![1], Lifted::Nothing));
+        assert_eq!(forbidden(&rules, &[1, 1, 1, 2, 0], 3), (vec![1], Lifted::Nothing));
+        assert_eq!(forbidden(&rules, &[1, 1, 1, 2, 0, 2], 3), (vec![], Lifted::Nothing));
         // Nor does it by way of short breaks.
-        assert_eq!(forbidden(rules, &[1, 1, 2, 1], 3), (vec![1], Lifted::Nothing));
-        assert_eq!(forbidden(rules, &[1, 2, 1, 2, 0], 3), (vec![], Lifted::Nothing));
+        assert_eq!(forbidden(&rules, &[1, 1, 2, 1], 3), (vec![1], Lifted::Nothing));
+        assert_eq!(forbidden(&rules, &[1, 2, 1, 2, 0], 3), (vec![], Lifted::Nothing));
     }
 
     #[test]
     fn music_from_nothing_begins_with_a_chord() {
-        assert_eq!(forbidden(rules(Some(1.5), None), &[], 3), (vec![0], Lifted::Nothing));
-        assert_eq!(forbidden(rules(None, Some(3)), &[], 3), (vec![], Lifted::Nothing));
-        assert_eq!(forbidden(rules(Some(1.5), None), &[], 1), (vec![], Lifted::LongestHold));
+        assert_eq!(forbidden(&rules(Some(1.5), None), &[], 3), (vec![0], Lifted::Nothing));
+        assert_eq!(forbidden(&rules(None, Some(3)), &[], 3), (vec![], Lifted::Nothing));
+        assert_eq!(forbidden(&rules(Some(1.5), None), &[], 1), (vec![], Lifted::LongestHold));
     }
 
     #[test]
     fn a_hold_shorter_than_a_frame_still_lasts_one() {
-        assert_eq!(forbidden(rules(Some(0.01), None), &[2], 3), (vec![2], Lifted::Nothing));
+        assert_eq!(forbidden(&rules(Some(0.01), None), &[2], 3), (vec![2], Lifted::Nothing));
     }
 
     #[test]
     fn runs_are_compared_without_their_holds() {
         let rules = rules(None, Some(3));
-        assert_eq!(forbidden(rules, &[1, 2, 2, 3, 1, 1, 2], 5), (vec![3], Lifted::Nothing));
-        assert_eq!(forbidden(rules, &[1, 2, 3, 1, 2, 4, 1, 2], 5), (vec![3, 4], Lifted::Nothing));
-        assert_eq!(forbidden(rules, &[1], 5), (vec![], Lifted::Nothing));
+        assert_eq!(forbidden(&rules, &[1, 2, 2, 3, 1, 1, 2], 5), (vec![3], Lifted::Nothing));
+        assert_eq!(forbidden(&rules, &[1, 2, 3, 1, 2, 4, 1, 2], 5), (vec![3, 4], Lifted::Nothing));
+        assert_eq!(forbidden(&rules, &[1], 5), (vec![], Lifted::Nothing));
     }
 
     #[test]
     fn runs_of_one_never_come_back() {
         let rules = rules(None, Some(1));
-        assert_eq!(forbidden(rules, &[1, 2, 3], 5), (vec![1, 2], Lifted::Nothing));
+        assert_eq!(forbidden(&rules, &[1, 2, 3], 5), (vec![1, 2], Lifted::Nothing));
     }
 
     #[test]
     fn the_less_harmful_rule_is_lifted_when_nothing_is_left() {
         assert_eq!(
-            forbidden(rules(Some(0.5), Some(1)), &[0, 1, 2], 3),
+            forbidden(&rules(Some(0.5), Some(1)), &[0, 1, 2], 3),
             (vec![2], Lifted::NoRepeat)
         );
-        assert_eq!(forbidden(rules(Some(0.5), Some(1)), &[0, 0], 1), (vec![], Lifted::LongestHold));
+        assert_eq!(
+            forbidden(&rules(Some(0.5), Some(1)), &[0, 0], 1),
+            (vec![], Lifted::LongestHold)
+        );
     }
 }

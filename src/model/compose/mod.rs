@@ -22,6 +22,7 @@ mod scores;
 mod settings;
 mod statistics;
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use rand::SeedableRng;
@@ -60,12 +61,14 @@ pub struct Take {
     /// Summed natural log-probability of the composed chords under the model itself: untempered,
     /// unguarded, normalized over the vocabulary without the escape.
     pub log_likelihood: f64,
-    /// Time it took; the takes of a beam are found together and took the same.
+    /// Time it took; the takes of one request are composed together and took the same.
     pub secs: f64,
 }
 
+/// What composing tells while it goes on, lent for as long as the call lasts;
+/// [`ComposeEvent::into_owned`] is for keeping it.
 #[derive(Clone, PartialEq, Debug)]
-pub enum ComposeEvent {
+pub enum ComposeEvent<'a> {
     /// Frames of a take as they are made, in order from its prime on (a beam's once all its beams
     /// agree on them). Those of one take joined are its roll; a take that was cancelled before
     /// its first composed frame has no [`ComposeEvent::Take`].
@@ -73,18 +76,33 @@ pub enum ComposeEvent {
         take: usize,
         /// Where they begin, counted from the first frame of the prime.
         first: usize,
-        chords: Vec<Chord>,
+        chords: Cow<'a, [Chord]>,
     },
     /// Something the user should know: a chord of the prime was replaced by the nearest known.
     Note(String),
     /// A take is whole, or all there is of it.
-    Take { take: usize, result: Take },
+    Take { take: usize, result: Cow<'a, Take> },
 }
 
-/// Composes every take of the request, streaming frames as they are made. The same request gives
-/// the same notes.
+impl ComposeEvent<'_> {
+    /// The same with everything in it copied.
+    pub fn into_owned(self) -> ComposeEvent<'static> {
+        match self {
+            Self::Frames { take, first, chords } => {
+                ComposeEvent::Frames { take, first, chords: Cow::Owned(chords.into_owned()) }
+            }
+            Self::Note(text) => ComposeEvent::Note(text),
+            Self::Take { take, result } => {
+                ComposeEvent::Take { take, result: Cow::Owned(result.into_owned()) }
+            }
+        }
+    }
+}
+
+/// Composes every take of the request, all of them together, streaming frames as they are made.
+/// The same request gives the same notes.
 ///
-/// When it is cancelled, the takes that have begun come back with the frames they have.
+/// When it is cancelled, the takes come back with the frames they have.
 ///
 /// # Errors
 /// Settings out of their limits, a prime that is too long, and a model whose scores aren't
@@ -92,10 +110,10 @@ pub enum ComposeEvent {
 pub fn compose(
     request: &ComposeRequest,
     cancel: &CancelToken,
-    on_event: &mut dyn FnMut(ComposeEvent),
+    on_event: &mut dyn FnMut(ComposeEvent<'_>),
 ) -> Result<Vec<Take>, ComposeError> {
     request.settings.validate()?;
-    let mut network = request.model.next_chord();
+    let mut network = request.model.next_chord_with(request.settings.weights);
     let vocabulary = &request.model.card().vocabulary;
     compose_with(&mut *network, vocabulary, &request.settings, cancel, on_event)
 }
@@ -109,7 +127,7 @@ pub fn compose_with(
     vocabulary: &ChordVocabulary,
     settings: &ComposeSettings,
     cancel: &CancelToken,
-    on_event: &mut dyn FnMut(ComposeEvent),
+    on_event: &mut dyn FnMut(ComposeEvent<'_>),
 ) -> Result<Vec<Take>, ComposeError> {
     settings.validate()?;
     if network.vocabulary_len() != vocabulary.len() || vocabulary.is_empty() {
@@ -120,7 +138,8 @@ pub fn compose_with(
     if let Some(note) = note {
         on_event(ComposeEvent::Note(note));
     }
-    let rules = Rules::new(&settings.guard, settings.rate);
+    let n_frames = prime.len() + settings.frames;
+    let rules = Rules::new(&settings.guard, settings.rate, n_frames);
     let mut session = Session {
         network,
         vocabulary,
@@ -147,7 +166,7 @@ struct Session<'a> {
     prime: PrimeTokens,
     rules: Rules,
     cancel: &'a CancelToken,
-    on_event: &'a mut dyn FnMut(ComposeEvent),
+    on_event: &'a mut dyn FnMut(ComposeEvent<'_>),
     /// Whether it was said already that a rule of the guard had to be lifted.
     has_lifted: bool,
 }
@@ -192,9 +211,9 @@ impl Session<'_> {
         tokens.iter().map(|&token| self.chord(token)).collect()
     }
 
-    fn emit_frames(&mut self, take: usize, first: usize, chords: Vec<Chord>) {
+    fn emit_frames(&mut self, take: usize, first: usize, chords: &[Chord]) {
         if !chords.is_empty() {
-            (self.on_event)(ComposeEvent::Frames { take, first, chords });
+            (self.on_event)(ComposeEvent::Frames { take, first, chords: Cow::Borrowed(chords) });
         }
     }
 

@@ -4,7 +4,8 @@ use crate::tokens::Token;
 
 /// What a strategy needs of a network: log-scores of the next chord for a batch of hypotheses.
 ///
-/// The same hypotheses in a batch of the same size get the same scores, bit for bit.
+/// A hypothesis gets the same scores, bit for bit, whatever others are in the batch: a take is the
+/// same alone and among others.
 pub trait NextChord {
     /// Chords without the escape.
     fn vocabulary_len(&self) -> usize;

@@ -1,21 +1,20 @@
 //! Max and sample: one chord after the other.
 //!
-//! Takes are composed one after the other too, although the network could read them as one batch:
-//! the first is whole, and can be heard, as soon as possible; and a take is the same bit for bit
-//! whether it was composed alone or among others, which a batch can't promise (a matrix product
-//! sums in another order for one row than for several, and a last bit may decide a draw). On a
-//! processor little is lost: one row is bound by reading the weights from memory (2 × 512 over
-//! 4,000 chords: 1.7 ms a frame for one row, 4.3 ms for four).
+//! All takes are one batch, so that the weights are read from memory once a frame and not once a
+//! frame and take. A take is the same bit for bit whether it is composed alone or among others:
+//! that is what [`super::NextChord`] promises of its rows, and everything else here is a take's
+//! own.
 
+use std::borrow::Cow;
 use std::time::Instant;
 
 use rand::Rng;
 use rand_chacha::ChaCha8Rng;
 
-use super::guard::History;
+use super::guard::{History, Lifted};
 use super::scores::{Sampler, log_softmax, most_likely};
-use super::{ComposeError, ComposeEvent, Session, Strategy, Take, secs_since, take_rng};
-use crate::tokens::Token;
+use super::{ComposeError, ComposeEvent, REST, Session, Strategy, Take, secs_since, take_rng};
+use crate::tokens::{PianoRoll, Token};
 
 /// Random numbers for frames; those for primes have a stream of their own.
 const FRAME_STREAM: u64 = 0;
@@ -50,69 +49,98 @@ fn uniform(rng: &mut ChaCha8Rng) -> f64 {
     (rng.next_u64() >> 11) as f64 * 0.5f64.powi(53)
 }
 
-/// All takes in order. There is but one most likely take.
+/// A take that is being composed.
+struct Draft {
+    roll: PianoRoll,
+    n_prime_frames: usize,
+    seed: u64,
+    log_likelihood: f64,
+    history: History,
+    choice: Choice,
+}
+
+/// All takes. There is but one most likely take.
 pub(super) fn compose(session: &mut Session) -> Result<Vec<Take>, ComposeError> {
+    let began = Instant::now();
     let n_takes = match session.settings.strategy {
         Strategy::Sample { .. } => session.settings.takes,
         Strategy::Max | Strategy::Beam { .. } => 1,
     };
-    let mut takes = Vec::with_capacity(n_takes);
-    for take in 0..n_takes {
-        if session.cancel.is_cancelled() {
-            break;
-        }
-        takes.extend(compose_take(session, take)?);
+    let seeds = (0..n_takes).map(|take| session.settings.seed.wrapping_add(take as u64));
+    let primes: Vec<Vec<Token>> =
+        seeds.clone().map(|seed| session.prime.for_seed(seed, session.vocabulary)).collect();
+    let mut drafts: Vec<Draft> =
+        seeds.zip(&primes).map(|(seed, prime)| Draft::new(session, seed, prime)).collect();
+    for (take, draft) in drafts.iter().enumerate() {
+        session.emit_frames(take, 0, &draft.roll);
     }
-    Ok(takes)
+    // All primes are the same, or one chord each: before its last chord they are the same.
+    let Some(first) = primes.first() else { return Ok(Vec::new()) };
+    if session.read_prime(first).is_some() {
+        session.network.select(&vec![0; n_takes]);
+        let unread = primes.iter().map(|prime| prime.last().copied().unwrap_or(REST)).collect();
+        compose_frames(session, &mut drafts, unread)?;
+    }
+    Ok(finish(session, drafts, began))
 }
 
-/// One take; `None` if it was cancelled before its first frame.
-fn compose_take(session: &mut Session, take: usize) -> Result<Option<Take>, ComposeError> {
-    let began = Instant::now();
-    let seed = session.settings.seed.wrapping_add(take as u64);
-    let prime = session.prime.for_seed(seed, session.vocabulary);
-    let roll = session.chords(&prime);
-    session.emit_frames(take, 0, roll.clone());
-    let mut result =
-        Take { n_prime_frames: roll.len(), roll, seed, log_likelihood: 0.0, secs: 0.0 };
-    if let Some(unread) = session.read_prime(&prime) {
-        compose_frames(session, take, &mut result, History::of(&prime), unread)?;
+impl Draft {
+    /// Everything that grows with the frames has room for all of them.
+    fn new(session: &Session<'_>, seed: u64, prime: &[Token]) -> Self {
+        let n_frames = prime.len() + session.settings.frames;
+        let mut roll = PianoRoll::with_capacity(n_frames);
+        roll.extend(prime.iter().map(|&token| session.chord(token)));
+        let mut history = History::with_capacity(n_frames);
+        prime.iter().for_each(|&token| history.push(token));
+        let choice = Choice::new(session.settings.strategy, seed);
+        Self { n_prime_frames: roll.len(), roll, seed, log_likelihood: 0.0, history, choice }
     }
-    if result.roll.len() == result.n_prime_frames {
-        return Ok(None);
-    }
-    result.secs = secs_since(began);
-    (session.on_event)(ComposeEvent::Take { take, result: result.clone() });
-    Ok(Some(result))
 }
 
-/// Composes until all frames are there or the work is cancelled. `token` is what the network
-/// reads next.
+/// Composes until all frames are there or the work is cancelled. `tokens` is what the network
+/// reads next, one a take. Asks for no memory after the first frames.
 fn compose_frames(
     session: &mut Session,
-    take: usize,
-    result: &mut Take,
-    mut history: History,
-    mut token: Token,
+    drafts: &mut [Draft],
+    mut tokens: Vec<Token>,
 ) -> Result<(), ComposeError> {
-    let mut choice = Choice::new(session.settings.strategy, result.seed);
     let mut log_probs = Vec::with_capacity(session.vocabulary.len());
     for frame in 0..session.settings.frames {
         if session.cancel.is_cancelled() {
             break;
         }
-        for scores in Session::step(session.network, &[token])? {
+        let mut any_lifted = Lifted::Nothing;
+        let rows = Session::step(session.network, &tokens)?;
+        for ((scores, draft), token) in rows.zip(drafts.iter_mut()).zip(&mut tokens) {
             log_softmax(scores, frame, &mut log_probs)?;
+            match session.rules.forbid(&draft.history, &mut log_probs) {
+                Lifted::Nothing => {}
+                lifted => any_lifted = lifted,
+            }
+            *token = draft.choice.choose(&log_probs);
+            // A chord that was allowed has kept the model's own log-probability.
+            draft.log_likelihood += log_probs[*token as usize];
+            draft.history.push(*token);
         }
-        let lifted = session.rules.forbid(&history, &mut log_probs);
-        token = choice.choose(&log_probs);
-        // A chord that was allowed has kept the model's own log-probability.
-        result.log_likelihood += log_probs[token as usize];
-        history.push(token);
-        let chord = session.chord(token);
-        session.emit_frames(take, result.roll.len(), vec![chord]);
-        result.roll.push(chord);
-        session.note_lifted(lifted);
+        for (take, (draft, &token)) in drafts.iter_mut().zip(&tokens).enumerate() {
+            draft.roll.push(session.chord(token));
+            let first = draft.roll.len() - 1;
+            session.emit_frames(take, first, &draft.roll[first..]);
+        }
+        session.note_lifted(any_lifted);
     }
     Ok(())
+}
+
+/// The takes, all of which have as many frames; none if that is none.
+fn finish(session: &mut Session, drafts: Vec<Draft>, began: Instant) -> Vec<Take> {
+    let secs = secs_since(began);
+    let composed = drafts.into_iter().filter(|draft| draft.roll.len() > draft.n_prime_frames);
+    let takes = composed.enumerate().map(|(take, draft)| {
+        let Draft { roll, n_prime_frames, seed, log_likelihood, .. } = draft;
+        let result = Take { roll, n_prime_frames, seed, log_likelihood, secs };
+        (session.on_event)(ComposeEvent::Take { take, result: Cow::Borrowed(&result) });
+        result
+    });
+    takes.collect()
 }

@@ -112,6 +112,14 @@ impl PrimeTokens {
         }
     }
 
+    /// Frames of it.
+    pub fn len(&self) -> usize {
+        match self {
+            Self::Shared(tokens) => tokens.len(),
+            Self::Drawn => 1,
+        }
+    }
+
     pub fn for_seed(&self, seed: u64, vocabulary: &ChordVocabulary) -> Vec<Token> {
         match self {
             Self::Shared(tokens) => tokens.clone(),

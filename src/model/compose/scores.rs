@@ -110,6 +110,7 @@ impl Sampler {
     fn weigh(&mut self, log_probs: &[f64]) {
         let max = log_probs.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         self.candidates.clear();
+        self.candidates.reserve(log_probs.len());
         for (token, &log_prob) in (0..).zip(log_probs) {
             let weight = ((log_prob - max) / self.temperature).exp();
             if weight > 0.0 {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Prime;
+use crate::model::WeightFormat;
 use crate::tokens::FrameRate;
 
 /// How the next chord is chosen.
@@ -70,6 +71,8 @@ pub struct ComposeSettings {
     /// the `n` best of one search.
     pub takes: usize,
     pub seed: u64,
+    #[serde(default)]
+    pub weights: WeightFormat,
 }
 
 impl Default for ComposeSettings {
@@ -82,6 +85,7 @@ impl Default for ComposeSettings {
             rate: FrameRate::OUTPUT_DEFAULT,
             takes: 1,
             seed: 0,
+            weights: WeightFormat::default(),
         }
     }
 }

@@ -1,8 +1,9 @@
-//! Adam with the L2 penalty added to the gradient, clipping by the norm of all gradients, and the
-//! running mean of the weights: one reading of the gradients for their norm, and one pass over
-//! everything else.
+//! Adam with weight decay as a penalty in the gradient or decoupled from it, clipping by the norm of
+//! all gradients, and the running mean of the weights: one reading of the gradients for their norm,
+//! and one pass over everything else.
 //!
-//! Formulas are those of `optimizer.rs` of the model (Kingma & Ba 2015; Pascanu et al. 2013).
+//! Formulas are those of `optimizer.rs` of the model (Kingma & Ba 2015; Loshchilov & Hutter 2019;
+//! Pascanu et al. 2013).
 
 use super::simd::{Kernel, Level, MulAdd};
 use super::threads::Threads;
@@ -21,7 +22,9 @@ pub struct Step {
     pub time: u64,
     pub learning_rate: f64,
     /// λ of `g ← g + λ w`; the clipped gradient is meant.
-    pub weight_decay: f64,
+    pub penalty: f64,
+    /// ηλ of `w ← (1 - ηλ) w`.
+    pub shrink: f64,
     /// The largest norm of all gradients together; infinite for none.
     pub largest_norm: f64,
     /// How much of the mean stays: `mean ← stays · mean + (1 - stays) · w`.
@@ -43,7 +46,9 @@ pub struct Parameter<'a> {
 #[derive(Clone, Copy)]
 struct Factors {
     gradient: f32,
-    decay: f32,
+    penalty: f32,
+    /// `1 - ηλ`
+    keep: f32,
     /// `1 / √(1-β₂ᵗ)`
     spread: f32,
     /// `η / (1-β₁ᵗ)`
@@ -69,7 +74,8 @@ pub fn step(threads: Threads, level: Level, step: &Step, parameters: Vec<Paramet
     let time = i32::try_from(step.time).unwrap_or(i32::MAX);
     let factors = Factors {
         gradient: (step.largest_norm / norm.max(step.largest_norm)) as f32,
-        decay: step.weight_decay as f32,
+        penalty: step.penalty as f32,
+        keep: (1.0 - step.shrink) as f32,
         spread: (1.0 - BETA_2.powi(time)).sqrt().recip() as f32,
         rate: (step.learning_rate / (1.0 - BETA_1.powi(time))) as f32,
         mean_moves: (1.0 - step.mean_stays) as f32,
@@ -136,11 +142,12 @@ impl Kernel for Update<'_> {
         let (keep_1, keep_2) = (BETA_1 as f32, BETA_2 as f32);
         let (take_1, take_2) = ((1.0 - BETA_1) as f32, (1.0 - BETA_2) as f32);
         for idx in 0..n {
-            let g = M::mul_add(factors.decay, weights[idx], gradient[idx] * factors.gradient);
+            let g = M::mul_add(factors.penalty, weights[idx], gradient[idx] * factors.gradient);
             first[idx] = M::mul_add(keep_1, first[idx], take_1 * g);
             second[idx] = M::mul_add(keep_2, second[idx], take_2 * (g * g));
             let spread = M::mul_add(second[idx].sqrt(), factors.spread, EPSILON);
-            weights[idx] = M::mul_add(-factors.rate, first[idx] / spread, weights[idx]);
+            let kept = factors.keep * weights[idx];
+            weights[idx] = M::mul_add(-factors.rate, first[idx] / spread, kept);
         }
         for (mean, weight) in mean.iter_mut().zip(weights) {
             *mean = M::mul_add(*weight - *mean, factors.mean_moves, *mean);
@@ -191,7 +198,8 @@ mod tests {
                 if norm > settings.largest_norm { settings.largest_norm / norm } else { 1.0 };
             for ([weights, first, second, mean], gradient) in tensors.iter_mut().zip(gradients) {
                 for (idx, g) in gradient.into_iter().enumerate() {
-                    let g = g * clip + settings.weight_decay * weights[idx];
+                    let g = g * clip + settings.penalty * weights[idx];
+                    weights[idx] *= 1.0 - settings.shrink;
                     first[idx] = 0.9 * first[idx] + 0.1 * g;
                     second[idx] = 0.999 * second[idx] + 0.001 * g * g;
                     let corrected = first[idx] / (1.0 - 0.9f64.powi(time));
@@ -208,11 +216,14 @@ mod tests {
     #[test]
     fn steps_are_those_of_the_definition() {
         let sizes = [1, 70, CHUNK + 3, 0];
-        for largest_norm in [1.0, 1e6, f64::INFINITY] {
+        for (largest_norm, penalty, shrink) in
+            [(1.0, 5e-4, 0.0), (1e6, 0.0, 1e-3), (f64::INFINITY, 5e-4, 0.0)]
+        {
             let settings = Step {
                 time: 0,
                 learning_rate: 0.01,
-                weight_decay: 5e-4,
+                penalty,
+                shrink,
                 largest_norm,
                 mean_stays: 0.98,
             };

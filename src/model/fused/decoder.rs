@@ -36,7 +36,7 @@ pub struct Frames<'a> {
     pub targets: &'a [i32],
     /// 1 for a frame that counts, 0 for padding.
     pub weights: &'a [f32],
-    /// The output that never counts as a right guess.
+    /// The output that never counts as a right guess; -1 for none.
     pub escape: i32,
     /// What the gradients are divided by.
     pub n_frames: usize,
@@ -60,6 +60,15 @@ pub struct Totals {
     pub right: f64,
 }
 
+impl std::iter::Sum for Totals {
+    fn sum<I: Iterator<Item = Self>>(each: I) -> Self {
+        each.fold(Self::default(), |sum, it| Self {
+            loss: sum.loss + it.loss,
+            right: sum.right + it.right,
+        })
+    }
+}
+
 /// Packed weights and room for one chunk; kept from step to step.
 #[derive(Clone, Debug)]
 pub struct Decoder {
@@ -72,7 +81,7 @@ pub struct Decoder {
     hidden: PackedRight,
     /// `[CHUNK, V]`: scores, then their gradients.
     scores: Vec<f32>,
-    /// One for each frame of a chunk.
+    /// One for each frame.
     results: Vec<Totals>,
 }
 
@@ -132,46 +141,50 @@ impl Decoder {
         assert!(frames.hidden.len() == n * n_units && frames.weights.len() == n);
         assert!(gradients.hidden.len() == n * n_units && gradients.bias.len() == n_outputs);
         assert!(gradients.embedding.len() == embedding.len());
+        gradients.bias.fill(0.0);
+        self.results.clear();
+        self.results.resize(n, Totals::default());
+        if n == 0 {
+            gradients.embedding.fill(0.0);
+            return Some(Totals::default());
+        }
         let threads = self.scratch.threads;
         let embedding = View::new(embedding, n_outputs, n_units);
         self.forward.pack(threads, embedding.transposed());
         self.backward.pack(threads, embedding);
         self.scores.resize(CHUNK.min(n) * n_outputs, 0.0);
-        gradients.embedding.fill(0.0);
-        gradients.bias.fill(0.0);
-        let mut totals = Totals::default();
         for first in (0..n).step_by(CHUNK) {
             let range = first..(first + CHUNK).min(n);
             let hidden = View::new(frames.hidden, n, n_units).rows(range.clone());
             self.score(frames, range.clone(), bias);
-            for result in &self.results {
-                totals.loss += result.loss;
-                totals.right += result.right;
-            }
             let scratch = &mut self.scratch;
             let ds = View::new(&self.scores, range.len(), n_outputs);
             let to = &mut gradients.hidden[range.start * n_units..range.end * n_units];
             multiply(scratch, ds, &self.backward, to, n_units, Store::Overwrite);
             self.hidden.pack(threads, hidden);
             let to = &mut *gradients.embedding;
-            multiply(scratch, ds.transposed(), &self.hidden, to, n_units, Store::Add);
+            let store = if first == 0 { Store::Overwrite } else { Store::Add };
+            multiply(scratch, ds.transposed(), &self.hidden, to, n_units, store);
             add_column_sums(threads, &self.scores[..range.len() * n_outputs], gradients.bias);
             if cancel.is_cancelled() {
                 return None;
             }
         }
-        Some(totals)
+        Some(self.results.iter().copied().sum())
     }
 
-    /// The frames `range`: gradients of their scores, and what they add to the totals.
+    /// What each frame of the last run added to the totals.
+    pub fn results(&self) -> &[Totals] {
+        &self.results
+    }
+
+    /// The frames `range`: gradients of their scores, and their results.
     fn score(&mut self, frames: &Frames<'_>, range: Range<usize>, bias: &[f32]) {
         let (n_outputs, n_units) = (bias.len(), self.backward.columns());
-        self.results.clear();
-        self.results.resize(range.len(), Totals::default());
         let threads = self.scratch.threads;
         let ranges: Vec<_> = threads.ranges(range.len(), ROWS).collect();
         let scores = split_rows(&mut self.scores, ranges.iter().cloned(), n_outputs);
-        let mut rest = self.results.as_mut_slice();
+        let mut rest = &mut self.results[range.clone()];
         let results = ranges.iter().map(|range| {
             let (results, after) = std::mem::take(&mut rest).split_at_mut(range.len());
             rest = after;
@@ -272,7 +285,7 @@ impl Kernel for Gather<'_> {
 }
 
 #[inline(always)]
-fn largest(scores: &[f32]) -> f32 {
+pub(super) fn largest(scores: &[f32]) -> f32 {
     let mut lanes = [f32::NEG_INFINITY; LANES];
     let (whole, rest) = scores.as_chunks::<LANES>();
     for scores in whole {
@@ -284,7 +297,7 @@ fn largest(scores: &[f32]) -> f32 {
 }
 
 #[inline(always)]
-fn sum_of_exponentials<M: MulAdd>(scores: &[f32], largest: f32) -> f32 {
+pub(super) fn sum_of_exponentials<M: MulAdd>(scores: &[f32], largest: f32) -> f32 {
     let mut lanes = [0.0; LANES];
     let (whole, rest) = scores.as_chunks::<LANES>();
     for scores in whole {

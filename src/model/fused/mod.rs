@@ -6,7 +6,9 @@
 //! it, as `tests/architecture.rs` holds.
 
 pub mod adam;
+pub mod adaptive;
 pub mod cells;
+pub mod compact;
 pub mod decoder;
 pub mod functions;
 pub mod product;

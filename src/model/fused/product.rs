@@ -15,7 +15,7 @@
 
 use std::ops::Range;
 
-use super::simd::{Block, Level, Store, panel_heights, transpose};
+use super::simd::{Block, Level, Store, Weight, panel_heights, transpose};
 use super::threads::{Threads, split_rows};
 use crate::cancel::CancelToken;
 
@@ -46,9 +46,11 @@ pub struct PackedLeft {
 
 /// A right factor packed.
 #[derive(Clone, Debug)]
-pub struct PackedRight {
+pub struct PackedRight<W = f32> {
     level: Level,
-    values: Vec<f32>,
+    values: Vec<W>,
+    /// One a column, filled up with zeros; empty where [`Weight::IS_SCALED`] is false.
+    scales: Vec<f32>,
     depth: usize,
     columns: usize,
 }
@@ -112,11 +114,7 @@ impl PackedLeft {
     }
 }
 
-impl PackedRight {
-    pub fn new(level: Level) -> Self {
-        Self { level, values: Vec::new(), depth: 0, columns: 0 }
-    }
-
+impl<W> PackedRight<W> {
     pub fn columns(&self) -> usize {
         self.columns
     }
@@ -124,6 +122,63 @@ impl PackedRight {
     /// The width of a panel: columns are addressed in multiples of it.
     pub fn panel_width(&self) -> usize {
         self.level.tile_shape().columns
+    }
+}
+
+impl PackedRight {
+    pub fn new(level: Level) -> Self {
+        Self { level, values: Vec::new(), scales: Vec::new(), depth: 0, columns: 0 }
+    }
+
+    /// Of each column the largest number without its sign; not a number where one isn't.
+    pub fn largest_of_columns(&self) -> Vec<f32> {
+        let width = self.panel_width();
+        let mut largest = vec![0.0; self.columns.next_multiple_of(width)];
+        let mut rest = self.values.as_slice();
+        for block in depth_blocks(self.depth) {
+            for largest in largest.chunks_exact_mut(width) {
+                let (panel, after) = rest.split_at(width * block.len());
+                rest = after;
+                for row in panel.chunks_exact(width) {
+                    largest
+                        .iter_mut()
+                        .zip(row)
+                        .for_each(|(most, &value)| *most = larger(*most, value));
+                }
+            }
+        }
+        largest.truncate(self.columns);
+        largest
+    }
+
+    /// The same factor in other numbers: `store(column, value)` is what stands for a value, and
+    /// its product with the column's scale, if there are scales, is about that value.
+    pub fn stored_as<W: Weight>(
+        &self,
+        mut scales: Vec<f32>,
+        store: impl Fn(usize, f32) -> W,
+    ) -> PackedRight<W> {
+        let width = self.panel_width();
+        let padded = self.columns.next_multiple_of(width);
+        assert!(scales.len() == if W::IS_SCALED { self.columns } else { 0 });
+        if W::IS_SCALED {
+            scales.resize(padded, 0.0);
+        }
+        let mut values = Vec::with_capacity(self.values.len());
+        let mut rest = self.values.as_slice();
+        for block in depth_blocks(self.depth) {
+            for first in (0..self.columns).step_by(width) {
+                let (panel, after) = rest.split_at(width * block.len());
+                rest = after;
+                for row in panel.chunks_exact(width) {
+                    let stored = (first..self.columns).zip(row);
+                    values.extend(stored.map(|(column, &value)| store(column, value)));
+                    values.resize(values.len().next_multiple_of(width), W::default());
+                }
+            }
+        }
+        let (level, depth, columns) = (self.level, self.depth, self.columns);
+        PackedRight { level, values, scales, depth, columns }
     }
 
     pub fn pack(&mut self, threads: Threads, view: View<'_>) {
@@ -234,9 +289,9 @@ pub fn multiply_here(
 
 /// The columns `columns` of `left · right` into the first columns of `result`, on this thread.
 /// `columns` begins at a multiple of [`PackedRight::panel_width`].
-pub fn multiply_packed(
+pub fn multiply_packed<W: Weight>(
     left: &PackedLeft,
-    right: &PackedRight,
+    right: &PackedRight<W>,
     columns: Range<usize>,
     result: &mut [f32],
     stride: usize,
@@ -252,10 +307,10 @@ pub fn multiply_packed(
 
 /// One depth block of a product; that of `left` begins at `first`.
 #[expect(clippy::too_many_arguments, reason = "two factors, one place and what of each is meant")]
-fn multiply_depth(
+fn multiply_depth<W: Weight>(
     left: &PackedLeft,
     first: usize,
-    right: &PackedRight,
+    right: &PackedRight<W>,
     depth: Range<usize>,
     columns: Range<usize>,
     result: &mut [f32],
@@ -268,6 +323,7 @@ fn multiply_depth(
     let block = Block {
         left: &left.values[first..],
         right: &right.values[padded * depth.start + columns.start * depth.len()..],
+        scales: right.scales.get(columns.start..).unwrap_or_default(),
         depth: depth.len(),
         rows: left.rows,
         columns: columns.len(),
@@ -275,6 +331,12 @@ fn multiply_depth(
         store,
     };
     right.level.multiply_block(&block, result);
+}
+
+/// The larger of a number without sign and one with, without it. As bits, what is no number is the
+/// largest of all.
+pub fn larger(most: f32, value: f32) -> f32 {
+    f32::from_bits(most.to_bits().max(value.abs().to_bits()))
 }
 
 fn depth_blocks(depth: usize) -> impl Iterator<Item = Range<usize>> {

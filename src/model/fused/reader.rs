@@ -9,12 +9,14 @@
 //! what takes the time. It all happens on the calling thread: waiting for others, who may be busy
 //! with a training, would make a step's time unforeseeable.
 
+use super::adaptive::Join;
 use super::cells::{GruForward, LstmForward};
-use super::product::{PackedLeft, PackedRight, View, multiply_packed};
+use super::compact::PackedWeights;
+use super::product::{PackedLeft, View};
 use super::recurrent::Weights;
 use super::simd::{Level, Store};
-use super::threads::Threads;
-use crate::model::ModelKind;
+use crate::model::adaptive::Clusters;
+use crate::model::{ModelKind, WeightFormat};
 
 /// A network's packed weights and the states of the rows that read.
 pub struct Reader {
@@ -23,8 +25,9 @@ pub struct Reader {
     n_rows: usize,
     layers: Vec<Layer>,
     /// `Eᵀ`
-    embedding: PackedRight,
+    embedding: PackedWeights,
     output_bias: Vec<f32>,
+    clusters: Option<ReadClusters>,
     left: PackedLeft,
     /// `[B, G·H]`
     gates: Vec<f32>,
@@ -37,14 +40,33 @@ pub struct Reader {
     scores: Vec<f32>,
 }
 
+/// The rows of the decoder that stand for clusters.
+#[derive(Clone, Copy, Debug)]
+pub struct ClusterRows<'a> {
+    pub clusters: Clusters,
+    /// `[C, H]`
+    pub embedding: &'a [f32],
+    /// `[1, C]`
+    pub bias: &'a [f32],
+}
+
+/// The same, packed.
+struct ReadClusters {
+    clusters: Clusters,
+    embedding: PackedWeights,
+    bias: Vec<f32>,
+    /// `[B, C]`
+    scores: Vec<f32>,
+}
+
 struct Layer {
     kind: ModelKind,
     bias: Vec<f32>,
-    input: PackedRight,
+    input: PackedWeights,
     /// `U`: of an LSTM all gates, of a GRU r and z.
-    recurrent: PackedRight,
+    recurrent: PackedWeights,
     /// `U` of a GRU's candidate.
-    inner: PackedRight,
+    inner: PackedWeights,
     /// The state, `[B, H]` each.
     hidden: Vec<f32>,
     cell: Vec<f32>,
@@ -52,7 +74,10 @@ struct Layer {
 
 impl Reader {
     /// `embedding` is `[V, H]` and `output_bias` `[1, V]`: rows and scores beyond them are never
-    /// asked for. Every layer has H inputs. It begins with one row that has read nothing.
+    /// asked for, but for those of `clusters` if the softmax is adaptive. Every layer has H inputs.
+    /// It begins with one row that has read nothing.
+    ///
+    /// The weights of all products are kept in `format`.
     ///
     /// # Panics
     /// If a slice hasn't the length the others ask for.
@@ -62,17 +87,21 @@ impl Reader {
         layers: &[Weights<'_>],
         embedding: &[f32],
         output_bias: &[f32],
+        clusters: Option<ClusterRows<'_>>,
+        format: WeightFormat,
     ) -> Self {
         let level = Level::detect();
-        let layers = layers.iter().map(|weights| Layer::new(level, kind, n_units, *weights));
+        let pack = |view: View<'_>| PackedWeights::new(level, format, view);
+        let layers = layers.iter().map(|weights| Layer::new(pack, kind, n_units, *weights));
         let embedding = View::new(embedding, output_bias.len(), n_units).transposed();
         let mut reader = Self {
             level,
             n_units,
             n_rows: 0,
             layers: layers.collect(),
-            embedding: packed(level, embedding),
+            embedding: pack(embedding),
             output_bias: output_bias.to_vec(),
+            clusters: clusters.map(|rows| ReadClusters::new(pack, n_units, rows)),
             left: PackedLeft::default(),
             gates: Vec::new(),
             inner: Vec::new(),
@@ -140,16 +169,13 @@ impl Reader {
     pub fn scores(&mut self) -> &[f32] {
         let n_outputs = self.output_bias.len();
         self.left.pack(self.level, View::new(&self.x, self.n_rows, self.n_units));
-        multiply_packed(
-            &self.left,
-            &self.embedding,
-            0..n_outputs,
-            &mut self.scores,
-            n_outputs,
-            Store::Overwrite,
-        );
+        let scores = &mut self.scores;
+        self.embedding.multiply(&self.left, 0..n_outputs, scores, n_outputs, Store::Overwrite);
         for row in self.scores.chunks_exact_mut(n_outputs.max(1)) {
             row.iter_mut().zip(&self.output_bias).for_each(|(score, bias)| *score += bias);
+        }
+        if let Some(clusters) = &mut self.clusters {
+            clusters.join(self.level, &self.left, &mut self.scores);
         }
         &self.scores
     }
@@ -162,9 +188,9 @@ impl Reader {
         let gates = &mut self.gates[..n_rows * width];
         let left = &mut self.left;
         left.pack(level, View::new(&self.x, n_rows, n));
-        multiply_packed(left, input, 0..width, gates, width, Store::Overwrite);
+        input.multiply(left, 0..width, gates, width, Store::Overwrite);
         left.pack(level, View::new(hidden, n_rows, n));
-        multiply_packed(left, recurrent, 0..recurrent.columns(), gates, width, Store::Add);
+        recurrent.multiply(left, 0..recurrent.columns(), gates, width, Store::Add);
         match kind {
             ModelKind::Lstm => level.run(LstmForward {
                 gates,
@@ -176,7 +202,7 @@ impl Reader {
                 units: 0..n,
             }),
             ModelKind::Gru => {
-                multiply_packed(left, inner, 0..n, &mut self.inner, n, Store::Overwrite);
+                inner.multiply(left, 0..n, &mut self.inner, n, Store::Overwrite);
                 level.run(GruForward {
                     gates,
                     inner: &mut self.inner,
@@ -195,8 +221,47 @@ impl Reader {
     }
 }
 
+impl ReadClusters {
+    fn new(
+        pack: impl Fn(View<'_>) -> PackedWeights,
+        n_units: usize,
+        rows: ClusterRows<'_>,
+    ) -> Self {
+        let embedding = View::new(rows.embedding, rows.bias.len(), n_units).transposed();
+        Self {
+            clusters: rows.clusters,
+            embedding: pack(embedding),
+            bias: rows.bias.to_vec(),
+            scores: Vec::new(),
+        }
+    }
+
+    /// Makes of the chords' scores, `[B, V]`, those whose one softmax is what the network predicts.
+    fn join(&mut self, level: Level, hidden: &PackedLeft, scores: &mut [f32]) {
+        let (n_chords, n_clusters) = (self.clusters.n_chords, self.bias.len());
+        if n_clusters == 0 {
+            return;
+        }
+        self.scores.resize(scores.len() / n_chords * n_clusters, 0.0);
+        let to = &mut self.scores;
+        self.embedding.multiply(hidden, 0..n_clusters, to, n_clusters, Store::Overwrite);
+        let rows = scores.chunks_exact_mut(n_chords).zip(self.scores.chunks_exact(n_clusters));
+        for (scores, of_clusters) in rows {
+            let of_clusters = of_clusters.iter().zip(&self.bias);
+            for (chords, (score, bias)) in self.clusters.ranges().zip(of_clusters) {
+                level.run(Join { scores: &mut scores[chords], of_cluster: score + bias });
+            }
+        }
+    }
+}
+
 impl Layer {
-    fn new(level: Level, kind: ModelKind, n: usize, weights: Weights<'_>) -> Self {
+    fn new(
+        pack: impl Fn(View<'_>) -> PackedWeights,
+        kind: ModelKind,
+        n: usize,
+        weights: Weights<'_>,
+    ) -> Self {
         let width = kind.n_gates() * n;
         assert_eq!(weights.bias.len(), 4 * n);
         let recurrent = View::new(weights.recurrent, n, width);
@@ -207,17 +272,11 @@ impl Layer {
         Self {
             kind,
             bias: weights.bias.to_vec(),
-            input: packed(level, View::new(weights.input, n, width)),
-            recurrent: packed(level, recurrent.columns(0..at_once)),
-            inner: packed(level, recurrent.columns(at_once..width)),
+            input: pack(View::new(weights.input, n, width)),
+            recurrent: pack(recurrent.columns(0..at_once)),
+            inner: pack(recurrent.columns(at_once..width)),
             hidden: Vec::new(),
             cell: Vec::new(),
         }
     }
-}
-
-fn packed(level: Level, view: View<'_>) -> PackedRight {
-    let mut packed = PackedRight::new(level);
-    packed.pack(Threads::ONE, view);
-    packed
 }

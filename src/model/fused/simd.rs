@@ -64,12 +64,60 @@ pub struct TileShape {
     pub columns: usize,
 }
 
+/// What a number of the right factor is stored as. Every one becomes an `f32`, exactly, before it
+/// is multiplied, so that all processors find the same products.
+pub trait Weight: Copy + Default + Send + Sync {
+    /// Whether a column's sum is then multiplied by the column's scale.
+    const IS_SCALED: bool;
+    /// # Safety
+    /// The processor has the instructions of `V`, and [`Vector::LANES`] of these can be read at
+    /// `from`.
+    unsafe fn load<V: Vector>(from: *const Self) -> V;
+}
+
+/// The bits of a number of sixteen bits (IEEE 754 binary16).
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+#[repr(transparent)]
+pub struct Half(pub u16);
+
+impl Weight for f32 {
+    const IS_SCALED: bool = false;
+
+    #[inline(always)]
+    unsafe fn load<V: Vector>(from: *const Self) -> V {
+        // SAFETY: promised by the caller.
+        unsafe { V::load(from) }
+    }
+}
+
+impl Weight for Half {
+    const IS_SCALED: bool = false;
+
+    #[inline(always)]
+    unsafe fn load<V: Vector>(from: *const Self) -> V {
+        // SAFETY: promised by the caller.
+        unsafe { V::load_halves(from.cast()) }
+    }
+}
+
+impl Weight for i8 {
+    const IS_SCALED: bool = true;
+
+    #[inline(always)]
+    unsafe fn load<V: Vector>(from: *const Self) -> V {
+        // SAFETY: promised by the caller.
+        unsafe { V::load_bytes(from) }
+    }
+}
+
 /// A product of packed panels; see [`super::product`] for the layout.
-pub struct Block<'a> {
+pub struct Block<'a, W> {
     /// `rows · depth` numbers: panels of [`panel_heights`] rows.
     pub left: &'a [f32],
     /// Panels of [`TileShape::columns`] columns, `depth` deep.
-    pub right: &'a [f32],
+    pub right: &'a [W],
+    /// One a column of `right`; empty where [`Weight::IS_SCALED`] is false.
+    pub scales: &'a [f32],
     pub depth: usize,
     pub rows: usize,
     pub columns: usize,
@@ -113,7 +161,10 @@ impl Level {
         let mut levels = vec![Self::Baseline];
         #[cfg(target_arch = "x86_64")]
         {
-            if is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma") {
+            let has_avx2 = is_x86_feature_detected!("avx2")
+                && is_x86_feature_detected!("fma")
+                && is_x86_feature_detected!("f16c");
+            if has_avx2 {
                 levels.push(Self::Avx2(Proof(())));
                 if is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512dq") {
                     levels.push(Self::Avx512(Proof(())));
@@ -150,13 +201,15 @@ impl Level {
     ///
     /// # Panics
     /// If a slice is shorter than `block` says.
-    pub fn multiply_block(self, block: &Block<'_>, result: &mut [f32]) {
+    pub fn multiply_block<W: Weight>(self, block: &Block<'_, W>, result: &mut [f32]) {
         if block.rows == 0 || block.columns == 0 {
             return;
         }
         let width = self.tile_shape().columns;
         assert!(block.left.len() >= block.rows * block.depth);
-        assert!(block.right.len() >= block.columns.next_multiple_of(width) * block.depth);
+        let padded = block.columns.next_multiple_of(width);
+        assert!(block.right.len() >= padded * block.depth);
+        assert!(!W::IS_SCALED || block.scales.len() >= padded);
         assert!(block.columns <= block.stride || block.rows == 1);
         assert!(result.len() >= (block.rows - 1) * block.stride + block.columns);
         // SAFETY: the slices are as long as `multiply_panels` demands, by the lines above, and a
@@ -198,7 +251,7 @@ pub fn transpose(rows: [&[f32; 4]; 4]) -> [[f32; 4]; 4] {
 }
 
 /// One vector register.
-trait Vector: Copy {
+pub trait Vector: Copy {
     const LANES: usize;
     /// # Safety
     /// The processor has the instructions of this type.
@@ -206,6 +259,12 @@ trait Vector: Copy {
     /// # Safety
     /// As [`Vector::splat`], and [`Vector::LANES`] numbers can be read at `from`.
     unsafe fn load(from: *const f32) -> Self;
+    /// # Safety
+    /// As [`Vector::splat`], and [`Vector::LANES`] numbers of sixteen bits can be read at `from`.
+    unsafe fn load_halves(from: *const u16) -> Self;
+    /// # Safety
+    /// As [`Vector::splat`], and [`Vector::LANES`] bytes can be read at `from`.
+    unsafe fn load_bytes(from: *const i8) -> Self;
     /// # Safety
     /// As [`Vector::splat`], and [`Vector::LANES`] numbers can be written at `to`.
     unsafe fn store(self, to: *mut f32);
@@ -215,6 +274,9 @@ trait Vector: Copy {
     /// # Safety
     /// As [`Vector::splat`].
     unsafe fn add(self, other: Self) -> Self;
+    /// # Safety
+    /// As [`Vector::splat`].
+    unsafe fn mul(self, other: Self) -> Self;
     /// Asks for a line of memory that will soon be needed; any address will do.
     #[inline(always)]
     fn prefetch(_from: *const f32) {}
@@ -226,14 +288,16 @@ const MAX_COLUMNS: usize = 32;
 /// One tile: `ROWS` × `VECTORS` registers of sums over the whole depth.
 ///
 /// # Safety
-/// `left` has `ROWS · depth` numbers, `right` `VECTORS · LANES · depth`; in `result` there are
-/// `ROWS` rows of `columns` numbers, `stride` apart, and `columns` is not 0. The processor has
+/// `left` has `ROWS · depth` numbers, `right` `VECTORS · LANES · depth`, and `scales`, if weights
+/// are scaled, `VECTORS · LANES`; in `result` there are `ROWS` rows of `columns` numbers, `stride` apart, and `columns` is not 0. The processor has
 /// the instructions of `V`.
 #[inline(always)]
-unsafe fn multiply_tile<V: Vector, const ROWS: usize, const VECTORS: usize>(
+#[expect(clippy::too_many_arguments, reason = "two factors, their scales, and where it all goes")]
+unsafe fn multiply_tile<V: Vector, W: Weight, const ROWS: usize, const VECTORS: usize>(
     depth: usize,
     mut left: *const f32,
-    mut right: *const f32,
+    mut right: *const W,
+    scales: *const f32,
     result: *mut f32,
     stride: usize,
     columns: usize,
@@ -252,7 +316,7 @@ unsafe fn multiply_tile<V: Vector, const ROWS: usize, const VECTORS: usize>(
         for _ in 0..depth {
             let mut columns = [V::splat(0.0); VECTORS];
             for (idx, column) in columns.iter_mut().enumerate() {
-                *column = V::load(right.add(idx * V::LANES));
+                *column = W::load::<V>(right.add(idx * V::LANES));
             }
             for (row, sums) in sums.iter_mut().enumerate() {
                 let factor = V::splat(*left.add(row));
@@ -262,6 +326,12 @@ unsafe fn multiply_tile<V: Vector, const ROWS: usize, const VECTORS: usize>(
             }
             left = left.add(ROWS);
             right = right.add(width);
+        }
+        if W::IS_SCALED {
+            for idx in 0..VECTORS {
+                let scale = V::load(scales.add(idx * V::LANES));
+                sums.iter_mut().for_each(|sums| sums[idx] = sums[idx].mul(scale));
+            }
         }
         if columns >= width {
             for (row, sums) in sums.into_iter().enumerate() {
@@ -292,12 +362,14 @@ unsafe fn multiply_tile<V: Vector, const ROWS: usize, const VECTORS: usize>(
 /// The slices of `block` and `result` are as long as [`Level::multiply_block`] checks.
 macro_rules! multiply_panels {
     ($block:expr, $result:expr, $vector:ty, $rows:literal, $vectors:literal, [$($height:literal)*]) => {{
-        let (block, result): (&Block<'_>, *mut f32) = ($block, $result);
+        let (block, result): (&Block<'_, W>, *mut f32) = ($block, $result);
         let width = $vectors * <$vector as Vector>::LANES;
         for column in (0..block.columns).step_by(width) {
             // SAFETY: panel `column / width` begins here, and there are as many whole panels as
             // cover `block.columns`.
             let right = unsafe { block.right.as_ptr().add(column * block.depth) };
+            // Read only where there are as many.
+            let scales = block.scales.as_ptr().wrapping_add(column);
             let columns = (block.columns - column).min(width);
             let mut row = 0;
             for height in panel_heights(block.rows, $rows) {
@@ -307,8 +379,8 @@ macro_rules! multiply_panels {
                     let result = result.add(row * block.stride + column);
                     let (depth, stride, store) = (block.depth, block.stride, block.store);
                     match height {
-                        $($height => multiply_tile::<$vector, $height, $vectors>(
-                            depth, left, right, result, stride, columns, store,
+                        $($height => multiply_tile::<$vector, W, $height, $vectors>(
+                            depth, left, right, scales, result, stride, columns, store,
                         ),)*
                         _ => unreachable!("no panel is higher than the tile"),
                     }
@@ -326,7 +398,9 @@ const BASELINE_TILE: TileShape = TileShape { rows: 4, columns: 8 };
 
 #[cfg(not(target_arch = "aarch64"))]
 mod baseline {
-    use super::{BaselineMulAdd, Block, MulAdd, Vector, multiply_tile, panel_heights};
+    use half::f16;
+
+    use super::{BaselineMulAdd, Block, MulAdd, Vector, Weight, multiply_tile, panel_heights};
 
     /// Four numbers, which the compiler puts into one register where there is one.
     #[derive(Clone, Copy)]
@@ -347,6 +421,20 @@ mod baseline {
         }
 
         #[inline(always)]
+        unsafe fn load_halves(from: *const u16) -> Self {
+            // SAFETY: as above.
+            let halves = unsafe { *from.cast::<[u16; 4]>() };
+            Self(halves.map(|bits| f16::from_bits(bits).to_f32_const()))
+        }
+
+        #[inline(always)]
+        unsafe fn load_bytes(from: *const i8) -> Self {
+            // SAFETY: as above.
+            let bytes = unsafe { *from.cast::<[i8; 4]>() };
+            Self(bytes.map(f32::from))
+        }
+
+        #[inline(always)]
         unsafe fn store(self, to: *mut f32) {
             // SAFETY: as above.
             unsafe { *to.cast::<[f32; 4]>() = self.0 }
@@ -363,11 +451,16 @@ mod baseline {
         unsafe fn add(self, other: Self) -> Self {
             Self(std::array::from_fn(|idx| self.0[idx] + other.0[idx]))
         }
+
+        #[inline(always)]
+        unsafe fn mul(self, other: Self) -> Self {
+            Self(std::array::from_fn(|idx| self.0[idx] * other.0[idx]))
+        }
     }
 
     /// # Safety
     /// As `multiply_panels`.
-    pub(super) unsafe fn multiply(block: &Block<'_>, result: *mut f32) {
+    pub(super) unsafe fn multiply<W: Weight>(block: &Block<'_, W>, result: *mut f32) {
         multiply_panels!(block, result, Four, 4, 2, [1 2 3 4]);
     }
 }
@@ -376,10 +469,12 @@ mod baseline {
 #[cfg(target_arch = "aarch64")]
 mod baseline {
     use std::arch::aarch64::{
-        float32x4_t, vaddq_f32, vdupq_n_f32, vfmaq_f32, vld1q_f32, vst1q_f32,
+        float32x4_t, vaddq_f32, vandq_u32, vcgeq_u32, vcreate_s8, vcvtq_f32_s32, vdupq_n_f32,
+        vdupq_n_u32, vfmaq_f32, vget_low_s16, vld1_u16, vld1q_f32, vmovl_s8, vmovl_s16, vmovl_u16,
+        vmulq_f32, vorrq_u32, vreinterpretq_f32_u32, vreinterpretq_u32_f32, vshlq_n_u32, vst1q_f32,
     };
 
-    use super::{Block, Vector, multiply_tile, panel_heights};
+    use super::{Block, Vector, Weight, multiply_tile, panel_heights};
 
     impl Vector for float32x4_t {
         const LANES: usize = 4;
@@ -394,6 +489,33 @@ mod baseline {
         unsafe fn load(from: *const f32) -> Self {
             // SAFETY: as above, and the address is promised by the caller.
             unsafe { vld1q_f32(from) }
+        }
+
+        /// Exponent and mantissa at their new places, then a multiplication that is exact sets
+        /// the exponent right, for the smallest numbers too. What isn't finite stays that.
+        #[inline(always)]
+        unsafe fn load_halves(from: *const u16) -> Self {
+            // SAFETY: as above.
+            unsafe {
+                let bits = vmovl_u16(vld1_u16(from));
+                let sign = vshlq_n_u32::<16>(vandq_u32(bits, vdupq_n_u32(0x8000)));
+                let size = vshlq_n_u32::<13>(vandq_u32(bits, vdupq_n_u32(0x7fff)));
+                let is_finite_not = vcgeq_u32(size, vdupq_n_u32(0x1f << 23));
+                let two_to_112 = vreinterpretq_f32_u32(vdupq_n_u32((127 + 112) << 23));
+                let size = vmulq_f32(vreinterpretq_f32_u32(size), two_to_112);
+                let special = vandq_u32(is_finite_not, vdupq_n_u32(0xff << 23));
+                let size = vorrq_u32(vreinterpretq_u32_f32(size), special);
+                vreinterpretq_f32_u32(vorrq_u32(size, sign))
+            }
+        }
+
+        #[inline(always)]
+        unsafe fn load_bytes(from: *const i8) -> Self {
+            // SAFETY: as above.
+            unsafe {
+                let four = u64::from(from.cast::<u32>().read_unaligned());
+                vcvtq_f32_s32(vmovl_s16(vget_low_s16(vmovl_s8(vcreate_s8(four)))))
+            }
         }
 
         #[inline(always)]
@@ -413,11 +535,17 @@ mod baseline {
             // SAFETY: as above.
             unsafe { vaddq_f32(self, other) }
         }
+
+        #[inline(always)]
+        unsafe fn mul(self, other: Self) -> Self {
+            // SAFETY: as above.
+            unsafe { vmulq_f32(self, other) }
+        }
     }
 
     /// # Safety
     /// As `multiply_panels`.
-    pub(super) unsafe fn multiply(block: &Block<'_>, result: *mut f32) {
+    pub(super) unsafe fn multiply<W: Weight>(block: &Block<'_, W>, result: *mut f32) {
         multiply_panels!(block, result, float32x4_t, 8, 3, [1 2 3 4 5 6 7 8]);
     }
 }
@@ -425,15 +553,21 @@ mod baseline {
 #[cfg(target_arch = "x86_64")]
 mod x86 {
     use std::arch::x86_64::{
-        __m256, __m512, _MM_HINT_T0, _mm_prefetch, _mm256_add_ps, _mm256_fmadd_ps, _mm256_loadu_ps,
-        _mm256_set1_ps, _mm256_storeu_ps, _mm512_add_ps, _mm512_fmadd_ps, _mm512_loadu_ps,
-        _mm512_set1_ps, _mm512_storeu_ps,
+        __m256, __m512, _MM_HINT_T0, _mm_loadl_epi64, _mm_loadu_si128, _mm_prefetch, _mm256_add_ps,
+        _mm256_cvtepi8_epi32, _mm256_cvtepi32_ps, _mm256_cvtph_ps, _mm256_fmadd_ps,
+        _mm256_loadu_ps, _mm256_loadu_si256, _mm256_mul_ps, _mm256_set1_ps, _mm256_storeu_ps,
+        _mm512_add_ps, _mm512_cvtepi8_epi32, _mm512_cvtepi32_ps, _mm512_cvtph_ps, _mm512_fmadd_ps,
+        _mm512_loadu_ps, _mm512_mul_ps, _mm512_set1_ps, _mm512_storeu_ps,
     };
 
-    use super::{Block, FusedMulAdd, Kernel, Vector, multiply_tile, panel_heights};
+    use super::{Block, FusedMulAdd, Kernel, Vector, Weight, multiply_tile, panel_heights};
 
     macro_rules! impl_vector {
-        ($vector:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $fma:ident, $add:ident) => {
+        (
+            $vector:ty, $lanes:literal, $splat:ident, $load:ident, $store:ident, $fma:ident,
+            $add:ident, $mul:ident, $from_halves:ident($load_halves:ident),
+            $from_ints:ident($from_bytes:ident($load_bytes:ident))
+        ) => {
             impl Vector for $vector {
                 const LANES: usize = $lanes;
 
@@ -447,6 +581,18 @@ mod x86 {
                 unsafe fn load(from: *const f32) -> Self {
                     // SAFETY: the caller has the instructions and vouches for the address.
                     unsafe { $load(from) }
+                }
+
+                #[inline(always)]
+                unsafe fn load_halves(from: *const u16) -> Self {
+                    // SAFETY: as above.
+                    unsafe { $from_halves($load_halves(from.cast())) }
+                }
+
+                #[inline(always)]
+                unsafe fn load_bytes(from: *const i8) -> Self {
+                    // SAFETY: as above.
+                    unsafe { $from_ints($from_bytes($load_bytes(from.cast()))) }
                 }
 
                 #[inline(always)]
@@ -468,6 +614,12 @@ mod x86 {
                 }
 
                 #[inline(always)]
+                unsafe fn mul(self, other: Self) -> Self {
+                    // SAFETY: as above.
+                    unsafe { $mul(self, other) }
+                }
+
+                #[inline(always)]
                 fn prefetch(from: *const f32) {
                     // SAFETY: a prefetch never faults and is part of every 64-bit x86 processor.
                     unsafe { _mm_prefetch::<_MM_HINT_T0>(from.cast()) }
@@ -483,7 +635,10 @@ mod x86 {
         _mm256_loadu_ps,
         _mm256_storeu_ps,
         _mm256_fmadd_ps,
-        _mm256_add_ps
+        _mm256_add_ps,
+        _mm256_mul_ps,
+        _mm256_cvtph_ps(_mm_loadu_si128),
+        _mm256_cvtepi32_ps(_mm256_cvtepi8_epi32(_mm_loadl_epi64))
     );
     impl_vector!(
         __m512,
@@ -492,20 +647,23 @@ mod x86 {
         _mm512_loadu_ps,
         _mm512_storeu_ps,
         _mm512_fmadd_ps,
-        _mm512_add_ps
+        _mm512_add_ps,
+        _mm512_mul_ps,
+        _mm512_cvtph_ps(_mm256_loadu_si256),
+        _mm512_cvtepi32_ps(_mm512_cvtepi8_epi32(_mm_loadu_si128))
     );
 
     /// # Safety
-    /// As `multiply_panels`, on a processor with AVX2 and FMA.
-    #[target_feature(enable = "avx2,fma")]
-    pub(super) unsafe fn multiply_avx2(block: &Block<'_>, result: *mut f32) {
+    /// As `multiply_panels`, on a processor with AVX2, FMA and F16C.
+    #[target_feature(enable = "avx2,fma,f16c")]
+    pub(super) unsafe fn multiply_avx2<W: Weight>(block: &Block<'_, W>, result: *mut f32) {
         multiply_panels!(block, result, __m256, 6, 2, [1 2 3 4 5 6]);
     }
 
     /// # Safety
     /// As `multiply_panels`, on a processor with AVX-512F and DQ.
     #[target_feature(enable = "avx512f,avx512dq,avx2,fma")]
-    pub(super) unsafe fn multiply_avx512(block: &Block<'_>, result: *mut f32) {
+    pub(super) unsafe fn multiply_avx512<W: Weight>(block: &Block<'_, W>, result: *mut f32) {
         multiply_panels!(
             block, result, __m512, 14, 2, [1 2 3 4 5 6 7 8 9 10 11 12 13 14]
         );

@@ -1,6 +1,7 @@
 //! A training, ready to begin on whatever device.
 
 use super::super::batches::Layout;
+use super::super::kernels::KernelChoice;
 use super::super::material::Material;
 use super::super::metrics::Yardstick;
 use super::super::network::NetworkConfig;
@@ -26,6 +27,7 @@ pub struct Job<'a> {
     pub is_resumed: bool,
     pub device_reason: Option<String>,
     pub cancel: &'a CancelToken,
+    pub kernels: KernelChoice,
     /// Rows at a time beyond which the memory is said to run out.
     #[cfg(test)]
     pub fails_above: Option<usize>,

@@ -25,10 +25,11 @@ impl<B: Backend> Trainer<'_, B> {
         let job = self.job;
         let corpus = &job.summary.corpus;
         ModelCard {
-            format_version: ModelCard::FORMAT_VERSION,
+            format_version: ModelCard::format_version_for(job.config.clusters),
             model: job.settings.model,
             layers: job.settings.layers,
             hidden: job.settings.hidden,
+            clusters: job.config.clusters,
             plan: job.material.corpus.plan,
             vocabulary: job.material.encoding.vocabulary.clone(),
             backoff: job.backoff.clone(),

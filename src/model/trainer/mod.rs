@@ -8,13 +8,15 @@
 //!     measure on the held-out music, write metrics and checkpoint, publish the weights
 //! ```
 //!
-//! `job` is what is known before the first step, `steps` is one step, `epochs` what ends an epoch,
-//! `keeping` what stays of it, `resuming` what a run goes on from. Nothing in a step waits for the device: losses stay there and are
-//! read when a point of the curve is due.
+//! `job` is what is known before the first step, `loading` reads the music of the next one, `steps`
+//! is one step, `epochs` what ends an epoch, `keeping` what stays of it, `resuming` what a run goes
+//! on from. Nothing in a step waits for the device: losses stay there and are read when a point of
+//! the curve is due.
 
 mod epochs;
 mod job;
 mod keeping;
+mod loading;
 mod resuming;
 mod steps;
 #[cfg(test)]
@@ -23,6 +25,8 @@ mod tests;
 pub use job::Job;
 pub use resuming::{Newest, newest_checkpoint};
 
+use loading::Source;
+
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
 
@@ -30,7 +34,7 @@ use burn::backend::Flex;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-use super::batches::plan_epoch;
+use super::batches::{EpochPlan, plan_epoch};
 use super::checkpoint::read_checkpoint;
 use super::device::Chosen;
 use super::kernels::Kernels;
@@ -225,7 +229,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
         Self {
             job,
             adam: Adam::new(&job.config, &device),
-            kernels: Kernels::new(),
+            kernels: Kernels::chosen(job.kernels),
             mean: (job.settings.averaging > 0.0).then(|| network.clone()),
             network,
             device,
@@ -358,13 +362,8 @@ impl<'a, B: Backend> Trainer<'a, B> {
         if self.state.steps_into_epoch == 0 {
             self.carried = None;
         }
-        while self.state.steps_into_epoch < plan.len() {
-            if job.cancel.is_cancelled() || !self.step(&plan) {
-                return self.stop_within_epoch(on_event);
-            }
-            if self.last_point.is_none_or(|sent| sent.elapsed() >= POINT_INTERVAL) {
-                self.send_point(&plan, on_event)?;
-            }
+        if let EpochEnd::Cancelled = self.steps(&plan, on_event)? {
+            return self.stop_within_epoch(on_event);
         }
         self.read_pending()?;
         let yardstick = job.yardstick();
@@ -375,6 +374,27 @@ impl<'a, B: Backend> Trainer<'a, B> {
         };
         self.end_epoch(&plan, valid, on_event)?;
         Ok(EpochEnd::Whole)
+    }
+
+    /// What is left of the epoch's steps. The next one's music is read while one is computed.
+    fn steps(
+        &mut self,
+        plan: &EpochPlan,
+        on_event: &mut dyn FnMut(TrainEvent),
+    ) -> Result<EpochEnd, TrainError> {
+        let job = self.job;
+        let source = Source { material: &job.material, settings: job.settings, plan };
+        std::thread::scope(|scope| {
+            for load in source.ahead(scope, self.state.steps_into_epoch, self.state.step) {
+                if job.cancel.is_cancelled() || !self.step(plan, load) {
+                    return Ok(EpochEnd::Cancelled);
+                }
+                if self.last_point.is_none_or(|sent| sent.elapsed() >= POINT_INTERVAL) {
+                    self.send_point(plan, on_event)?;
+                }
+            }
+            Ok(EpochEnd::Whole)
+        })
     }
 }
 

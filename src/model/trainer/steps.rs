@@ -1,6 +1,7 @@
 //! One step: gradients, perhaps in parts, then clipping and Adam.
 
 use super::Trainer;
+use super::loading::Load;
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 
@@ -9,7 +10,6 @@ use super::super::batches::EpochPlan;
 use super::super::loss::{Batch, DropoutMasks, gradients};
 use super::super::network::Network;
 use super::super::optimizer::AdamStep;
-use super::super::random::{self, Purpose};
 use super::super::recurrent::LayerState;
 use super::super::schedule::learning_rate;
 use super::super::weights::numbers;
@@ -17,19 +17,19 @@ use super::super::weights::numbers;
 impl<B: Backend> Trainer<'_, B> {
     /// Whether the step was made; one that was cancelled within it leaves everything as it was.
     #[must_use]
-    pub(super) fn step(&mut self, plan: &EpochPlan) -> bool {
+    pub(super) fn step(&mut self, plan: &EpochPlan, load: Load) -> bool {
         let settings = self.job.settings;
-        let batch = self.job.material.batch(&plan[self.state.steps_into_epoch]);
+        let Load { batch, n_frames, masks } = load;
         let progress = self.progress(plan);
         let rate = learning_rate(settings, self.state.step, progress, self.state.halvings);
-        let n_frames = batch.n_frames();
-        let masks = self.dropout(batch.n_rows);
+        let masks = self.masks(masks, batch.n_rows);
         let Some((totals, gradients)) = self.gather(&batch, &masks, n_frames) else {
             return false;
         };
         let step = AdamStep {
             learning_rate: rate,
             weight_decay: settings.weight_decay,
+            optimizer: settings.optimizer,
             clip: settings.clip,
             mean_stays: self.mean_stays(),
         };
@@ -112,17 +112,10 @@ impl<B: Backend> Trainer<'_, B> {
             .collect()
     }
 
-    pub(super) fn dropout(&self, n_rows: usize) -> DropoutMasks<B> {
-        let settings = self.job.settings;
-        if settings.dropout == 0.0 {
-            return DropoutMasks(Vec::new());
-        }
-        let mut rng = random::stream(settings.seed, Purpose::Dropout, self.state.step);
-        let shape = [1, n_rows, settings.hidden];
-        let masks = (0..=settings.layers).map(|_| {
-            let mask = random::dropout_mask(&mut rng, n_rows * settings.hidden, settings.dropout);
-            Tensor::from_data(TensorData::new(mask, shape), &self.device)
-        });
+    fn masks(&self, masks: Vec<Vec<f32>>, n_rows: usize) -> DropoutMasks<B> {
+        let shape = [1, n_rows, self.job.settings.hidden];
+        let masks = masks.into_iter();
+        let masks = masks.map(|mask| Tensor::from_data(TensorData::new(mask, shape), &self.device));
         DropoutMasks(masks.collect())
     }
 

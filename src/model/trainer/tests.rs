@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use burn::backend::Flex;
 
+use super::loading::{Load, Source};
 use super::{Trainer, run_on};
 use crate::cancel::CancelToken;
-use crate::model::batches::plan_epoch;
+use crate::model::batches::{Layout, plan_epoch};
 use crate::model::device;
 use crate::model::kernels::Kernels;
 use crate::model::material::Material;
@@ -15,7 +16,8 @@ use crate::model::run::RunFolder;
 use crate::model::train::prepare;
 use crate::model::weights::NamedTensor;
 use crate::model::{
-    DeviceChoice, EpochPoint, ModelKind, TrainError, TrainEvent, TrainRequest, TrainingSettings,
+    DeviceChoice, EpochPoint, ModelKind, Softmax, TrainError, TrainEvent, TrainRequest,
+    TrainingSettings,
 };
 use crate::tokens::{Chord, Corpus, FramingPlan, Piece, SplitKind};
 
@@ -172,16 +174,18 @@ fn fused_kernels_learn_what_burn_learns() {
 
 #[test]
 fn fused_kernels_give_the_same_bits_on_any_number_of_threads_and_resumed() {
-    let folder = tempfile::tempdir().unwrap();
-    let trained = |name: &str, how| {
-        let settings = everything(ModelKind::Lstm);
-        trained_by(Kernels::fused_for_tests, settings, &folder.path().join(name), how).unwrap()
-    };
-    let whole = trained("one", [1, usize::MAX]);
-    assert!(trained("three", [3, usize::MAX]) == whole);
-    let stopped = trained("stopped", [2, 2]);
-    assert_eq!(stopped.0.len(), 2);
-    assert!(trained("stopped", [1, usize::MAX]) == whole);
+    for softmax in [Softmax::Full, Softmax::Adaptive] {
+        let folder = tempfile::tempdir().unwrap();
+        let trained = |name: &str, how| {
+            let settings = TrainingSettings { softmax, ..everything(ModelKind::Lstm) };
+            trained_by(Kernels::fused_for_tests, settings, &folder.path().join(name), how).unwrap()
+        };
+        let whole = trained("one", [1, usize::MAX]);
+        assert!(trained("three", [3, usize::MAX]) == whole);
+        let stopped = trained("stopped", [2, 2]);
+        assert_eq!(stopped.0.len(), 2);
+        assert!(trained("stopped", [1, usize::MAX]) == whole);
+    }
 }
 
 #[test]
@@ -192,6 +196,29 @@ fn fused_kernels_notice_a_loss_that_is_no_number() {
     let kernels = Kernels::fused_for_tests;
     let error = trained_by(kernels, settings, &folder.path().join("run"), [1, 0]).unwrap_err();
     assert!(matches!(error, TrainError::Diverged { epoch: 1, .. }), "{error}");
+}
+
+#[test]
+fn what_is_loaded_ahead_is_what_each_step_would_load() {
+    let folder = tempfile::tempdir().unwrap();
+    let request = request(&folder.path().join("run"));
+    let material = Material::new(&request.corpus, &request.settings).unwrap();
+    let lengths = material.train_lengths();
+    let layout = Layout::fit(&request.settings, &lengths);
+    let plan = plan_epoch(&request.settings, &layout, &lengths, material.n_shifts(), 3);
+    let source = Source { material: &material, settings: &request.settings, plan: &plan };
+    // In the middle of an epoch that is not the first.
+    let (idx, step) = (2, 21);
+    let parts = |load: Load| (load.batch, load.n_frames, load.masks);
+    let loaded: Vec<_> =
+        std::thread::scope(|scope| source.ahead(scope, idx, step).map(parts).collect());
+    assert_eq!(loaded.len(), plan.len() - idx);
+    for (ahead, (idx, step)) in loaded.into_iter().zip((idx..).zip(step..)) {
+        assert!(ahead == parts(source.load(idx, step)), "step {step}");
+        assert_eq!(ahead.2.len(), 2, "one layer's input and the decoder's");
+    }
+    // Who stops early leaves no thread that waits for ever: the scope would not end.
+    std::thread::scope(|scope| drop(source.ahead(scope, 0, 0).next()));
 }
 
 #[test]
@@ -209,10 +236,11 @@ fn a_step_that_is_cancelled_within_leaves_everything_as_it_was() {
         let plan = plan_epoch(job.settings, &job.layout, &lengths, job.material.n_shifts(), 0);
         let mut trainer = Trainer::<Flex>::begin(&job, Default::default()).unwrap();
         trainer.kernels = kernels;
-        assert!(trainer.step(&plan));
+        let source = Source { material: &job.material, settings: job.settings, plan: &plan };
+        assert!(trainer.step(&plan, source.load(0, 0)));
         let before = trainer.checkpoint().unwrap();
         cancel.cancel();
-        assert!(!trainer.step(&plan));
+        assert!(!trainer.step(&plan, source.load(1, 1)));
         assert_eq!((trainer.state.step, trainer.state.steps_into_epoch), (1, 1));
         assert!(trainer.checkpoint().unwrap() == before);
     }

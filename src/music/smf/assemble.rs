@@ -4,9 +4,9 @@ use super::container::{Arrangement, Timing};
 use super::events::{EventKind, LAST_TICK, Track};
 use super::extras::Extras;
 use super::problem::{ImportWarning, Warnings};
+use super::sounding::Sounding;
 use super::text;
 use super::track_reader::TrackReader;
-use super::voices::Voices;
 use crate::music::{
     ExtraHome, Meter, MeterChange, Note, Part, PedalSpan, Score, TempoChange, TempoMap, Tick,
 };
@@ -60,14 +60,14 @@ pub(super) struct Counts {
     n_parts_left_over: usize,
 }
 
-/// Assembles all tracks.
+/// Reads all tracks.
 pub(super) fn assemble(
     tracks: &[Track<'_>],
     arrangement: Arrangement,
     timing: Timing,
-    warnings: &mut Warnings,
-) -> (Score, Counts) {
-    let mut assembler = Assembler::new(timing);
+    extras: Extras,
+) -> Assembler {
+    let mut assembler = Assembler::new(timing, extras);
     let last_end = tracks.iter().map(|track| track.end).max().unwrap_or_default();
     let mut offset = 0u32;
     for (idx, track) in tracks.iter().enumerate() {
@@ -90,7 +90,7 @@ pub(super) fn assemble(
             }
         }
     }
-    assembler.finish(warnings)
+    assembler
 }
 
 /// What the first name in a track names.
@@ -105,7 +105,7 @@ enum Role {
 }
 
 impl Assembler {
-    fn new(timing: Timing) -> Self {
+    fn new(timing: Timing, extras: Extras) -> Self {
         let start = TempoChange { tick: Tick::ZERO, micros_per_quarter: timing.initial_micros() };
         Self {
             timing,
@@ -116,7 +116,7 @@ impl Assembler {
             notes: Vec::new(),
             drums: Vec::new(),
             pedal: Vec::new(),
-            extras: Extras::default(),
+            extras,
             n_drum_tracks: 0,
             n_silent_tracks: 0,
             loose_programs: Vec::new(),
@@ -135,17 +135,18 @@ impl Assembler {
     /// Adds a track that begins at `offset`; what is never ended in it ends at `end`, what has
     /// to end with the sequence (the pedal) too.
     fn add_track(&mut self, track: &Track<'_>, role: Role, offset: u32, end: u32) {
-        let voices = Voices::of(track);
-        let names_piece = role == Role::Only || role == Role::First && voices.is_empty();
+        let (voices, has_drums) = (track.voices.list(), track.voices.has_drums());
+        let is_silent = voices.is_empty() && !has_drums;
+        let names_piece = role == Role::Only || role == Role::First && is_silent;
         // Else the name is a text like any other.
-        let is_named = names_piece || !voices.list.is_empty();
+        let is_named = names_piece || !voices.is_empty();
         let (mut name, mut instrument) = (None, None);
         let stray = match role {
-            Role::Other if voices.is_empty() => self.next_silent_track(),
+            Role::Other if is_silent => self.next_silent_track(),
             _ => ExtraHome::Conductor,
         };
         let n_extras = self.extras.n_seen();
-        let mut reader = TrackReader::new(self, &voices, offset, stray);
+        let mut reader = TrackReader::new(self, &voices, has_drums, offset, stray);
         for event in &track.events {
             match event.kind {
                 EventKind::Meta { number: 0x03, data } if is_named && name.is_none() => {
@@ -244,8 +245,20 @@ impl Assembler {
         self.meters.push(MeterChange { tick: Tick(tick), meter });
     }
 
-    fn finish(mut self, warnings: &mut Warnings) -> (Score, Counts) {
-        self.report(warnings);
+    /// What of it sounds, in no order.
+    pub fn into_sounding(self, warnings: Vec<ImportWarning>) -> Sounding {
+        Sounding {
+            tempo_map: TempoMap::new(self.timing.ticks_per_quarter(), self.tempos),
+            channels: self.parts.iter().map(|draft| draft.part.channel).collect(),
+            notes: self.notes,
+            pedal: self.pedal,
+            drums: self.drums,
+            warnings,
+        }
+    }
+
+    /// All of it.
+    pub fn into_score(mut self) -> Score {
         self.loose_programs.sort_by_key(|(tick, ..)| *tick);
         let parts = self.parts.iter().map(|draft| draft.finished(&self.loose_programs)).collect();
         self.meters.sort_by_key(|change| change.tick);
@@ -262,10 +275,11 @@ impl Assembler {
         score.pedal = self.pedal;
         score.extras = self.extras.finish(&score.pedal, score.parts.len());
         score.set_drums(self.drums);
-        (score, self.counts)
+        score
     }
 
-    fn report(&self, warnings: &mut Warnings) {
+    /// Says what was mended.
+    pub fn report(&self, warnings: &mut Warnings) {
         let counts = &self.counts;
         warnings
             .push_counted(counts.n_tempo_zero, |n_events| ImportWarning::TempoZero { n_events });
@@ -300,7 +314,7 @@ impl PartDraft {
             let latest = self.first_note.unwrap_or(u32::MAX);
             let found = loose_programs
                 .iter()
-                .find(|(tick, channel, _)| *channel == part.channel && *tick <= latest);
+                .rfind(|(tick, channel, _)| *channel == part.channel && *tick <= latest);
             part.program = found.map_or(0, |(.., program)| *program);
         }
         part

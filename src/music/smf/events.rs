@@ -1,13 +1,8 @@
-//! The inside of a track: its events in order, each with its tick.
-//!
-//! midly reads first and strictly, event by event. Where it finds fault, the [`Walker`](super::walker)
-//! goes on from the same byte with what midly refuses and players accept. What even that can't
-//! understand ends the track, and everything before it is kept.
-
-use midly::{EventIter, MidiMessage, TrackEventKind};
+//! The inside of a track: its events in order, each with its tick. The [`walker`](super::walker)
+//! reads them.
 
 use super::problem::{ImportWarning, Warnings};
-use super::walker;
+use super::voices::Voices;
 
 /// The last tick that an imported event can have. Half of what a [`Tick`](crate::music::Tick)
 /// can count, so that adding two of them doesn't overflow.
@@ -36,10 +31,6 @@ pub(super) enum EventKind<'a> {
 }
 
 impl EventKind<'_> {
-    pub fn is_channel(&self) -> bool {
-        matches!(self, Self::Channel { .. })
-    }
-
     pub fn is_note_on(&self) -> bool {
         matches!(self, Self::Channel { status: 0x90..=0x9f, data: [_, 1..=127] })
     }
@@ -50,6 +41,8 @@ impl EventKind<'_> {
 pub(super) struct Track<'a> {
     /// Ascending by tick, without the end of track.
     pub events: Vec<Event<'a>>,
+    /// The channels that play in it.
+    pub voices: Voices,
     /// The tick of its end mark, or of its last event.
     pub end: u32,
     /// How far it could be understood: equal to its length unless it is damaged.
@@ -59,6 +52,7 @@ pub(super) struct Track<'a> {
 }
 
 impl<'a> Track<'a> {
+    #[inline]
     pub fn wait(&mut self, delta: u32) {
         self.end = self.end.saturating_add(delta);
         if self.end > LAST_TICK {
@@ -67,40 +61,15 @@ impl<'a> Track<'a> {
         }
     }
 
+    #[inline]
     pub fn push(&mut self, kind: EventKind<'a>) {
+        self.voices.hear(self.end, kind);
         self.events.push(Event { tick: self.end, kind });
     }
 
     pub fn n_notes(&self) -> usize {
         self.events.iter().filter(|event| event.kind.is_note_on()).count()
     }
-}
-
-/// Reads a track. `number` counts from 1 and is for the warnings.
-pub(super) fn read_track<'a>(bytes: &'a [u8], number: usize, warnings: &mut Warnings) -> Track<'a> {
-    let mut track = Track::default();
-    let mut running_status = None;
-    let mut iter = EventIter::new(bytes).bytemapped();
-    while let Some(Ok((raw, event))) = iter.next() {
-        let kind = kind_from_midly(raw, event.kind);
-        if matches!(kind, EventKind::Meta { number: 0x80.., .. }) {
-            // midly lets these pass; the walker reports them.
-            break;
-        }
-        track.n_bytes_read = bytes.len() - iter.unread().len();
-        track.wait(event.delta.as_int());
-        match kind {
-            EventKind::Meta { number: END_OF_TRACK, data } => {
-                report_end(&bytes[track.n_bytes_read..], data, number, warnings);
-                track.n_bytes_read = bytes.len();
-                return track;
-            }
-            EventKind::Channel { status, .. } => running_status = Some(status),
-            _ => {}
-        }
-        track.push(kind);
-    }
-    walker::walk(bytes, track, running_status, number, warnings)
 }
 
 /// Says what is odd about the end of a track, given the bytes after its end mark.
@@ -111,37 +80,5 @@ pub(super) fn report_end(after: &[u8], data: &[u8], track: usize, warnings: &mut
     // Zeros after the end are padding that some programs write.
     if after.iter().any(|byte| *byte != 0) {
         warnings.push(ImportWarning::EventsAfterEnd { track });
-    }
-}
-
-/// midly's events as few and plain kinds. `raw` is the event without its delta time.
-fn kind_from_midly<'a>(raw: &'a [u8], kind: TrackEventKind<'a>) -> EventKind<'a> {
-    match kind {
-        TrackEventKind::Midi { channel, message } => {
-            let (nibble, data) = match message {
-                MidiMessage::NoteOff { key, vel } => (0x80, [key.as_int(), vel.as_int()]),
-                MidiMessage::NoteOn { key, vel } => (0x90, [key.as_int(), vel.as_int()]),
-                MidiMessage::Aftertouch { key, vel } => (0xa0, [key.as_int(), vel.as_int()]),
-                MidiMessage::Controller { controller, value } => {
-                    (0xb0, [controller.as_int(), value.as_int()])
-                }
-                MidiMessage::ProgramChange { program } => (0xc0, [program.as_int(), 0]),
-                MidiMessage::ChannelAftertouch { vel } => (0xd0, [vel.as_int(), 0]),
-                MidiMessage::PitchBend { bend } => {
-                    let bend = bend.0.as_int();
-                    (0xe0, [(bend & 0x7f) as u8, (bend >> 7) as u8])
-                }
-            };
-            EventKind::Channel { status: nibble | channel.as_int(), data }
-        }
-        TrackEventKind::SysEx(data) => EventKind::SysEx(data),
-        TrackEventKind::Escape(data) => EventKind::Escape(data),
-        TrackEventKind::Meta(_) => {
-            // From the bytes themselves, since midly keeps quiet about wrong lengths.
-            let number = raw.get(1).copied().unwrap_or_default();
-            let length = raw.iter().skip(2).position(|byte| *byte < 0x80);
-            let data = length.and_then(|length| raw.get(length + 3..)).unwrap_or_default();
-            EventKind::Meta { number, data }
-        }
     }
 }

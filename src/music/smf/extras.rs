@@ -11,37 +11,52 @@ use crate::music::{Extra, ExtraHome, ExtraMessage, PedalSpan, Tick};
 const MAX_EVENTS: usize = 100_000;
 const MAX_BYTES: usize = 4 << 20;
 
-#[derive(Debug, Default)]
+/// Whether [`Extras`] are wanted.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Keep {
+    Everything,
+    /// They are only counted.
+    Nothing,
+}
+
+#[derive(Debug)]
 pub(super) struct Extras {
+    keep: Keep,
     list: Vec<Extra>,
+    /// Those in `list`, and those that would be if they were kept.
+    n_within: usize,
     n_bytes: usize,
     n_left_out: usize,
 }
 
 impl Extras {
+    pub fn new(keep: Keep) -> Self {
+        Self { keep, list: Vec::new(), n_within: 0, n_bytes: 0, n_left_out: 0 }
+    }
+
+    #[inline]
     pub fn push(&mut self, tick: u32, home: ExtraHome, kind: EventKind<'_>) {
-        let (message, n_bytes) = match kind {
-            EventKind::Channel { status, data } => (ExtraMessage::Channel { status, data }, 0),
-            EventKind::Meta { number, data } => {
-                if is_worthless(number, data) {
-                    return;
-                }
-                (ExtraMessage::Meta { number, data: data.to_vec() }, data.len())
+        let n_bytes = match kind {
+            EventKind::Channel { .. } => 0,
+            EventKind::Meta { number, data } if is_worthless(number, data) => return,
+            EventKind::Meta { data, .. } | EventKind::SysEx(data) | EventKind::Escape(data) => {
+                data.len()
             }
-            EventKind::SysEx(data) => (ExtraMessage::SysEx(data.to_vec()), data.len()),
-            EventKind::Escape(data) => (ExtraMessage::Escape(data.to_vec()), data.len()),
         };
-        if self.list.len() == MAX_EVENTS || self.n_bytes + n_bytes > MAX_BYTES {
+        if self.n_within == MAX_EVENTS || self.n_bytes + n_bytes > MAX_BYTES {
             self.n_left_out += 1;
             return;
         }
+        self.n_within += 1;
         self.n_bytes += n_bytes;
-        self.list.push(Extra { tick: Tick(tick), home, message });
+        if self.keep == Keep::Everything {
+            self.list.push(Extra { tick: Tick(tick), home, message: message(kind) });
+        }
     }
 
     /// Events that came, kept or not.
     pub fn n_seen(&self) -> usize {
-        self.list.len() + self.n_left_out
+        self.n_within + self.n_left_out
     }
 
     pub fn n_left_out(&self) -> usize {
@@ -54,6 +69,15 @@ impl Extras {
         self.list.sort_by_key(|extra| (extra.tick, extra.home));
         pedal_values::forget_plain(&mut self.list, pedal, n_parts);
         self.list.into()
+    }
+}
+
+fn message(kind: EventKind<'_>) -> ExtraMessage {
+    match kind {
+        EventKind::Channel { status, data } => ExtraMessage::Channel { status, data },
+        EventKind::Meta { number, data } => ExtraMessage::Meta { number, data: data.to_vec() },
+        EventKind::SysEx(data) => ExtraMessage::SysEx(data.to_vec()),
+        EventKind::Escape(data) => ExtraMessage::Escape(data.to_vec()),
     }
 }
 

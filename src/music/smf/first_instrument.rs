@@ -5,11 +5,9 @@
 //! what pretty_midi leaves as it is: notes and pedals that nothing ends, tempo outside the first
 //! track. Comparing with the original needs them unmended.
 
-use super::ImportError;
 use super::assemble::DRUM_CHANNEL;
-use super::container::{Container, Timing};
-use super::events::{self, Event, EventKind, Track};
-use super::problem::Warnings;
+use super::container::Timing;
+use super::events::{Event, EventKind, Track};
 use crate::music::{Pitch, TempoChange, TempoMap, Tick, TicksPerQuarter};
 
 /// One channel of one track under one program, the first that has a whole note.
@@ -35,36 +33,26 @@ pub struct Controls {
     pub last: Tick,
 }
 
-/// Reads the first instrument of a file. `None` when no note in it has an end.
-///
-/// # Errors
-/// When it is not a MIDI file or has no track.
-pub fn read_first_instrument(bytes: &[u8]) -> Result<Option<FirstInstrument>, ImportError> {
-    // What is odd about the file is told when it is read in the ordinary way.
-    let mut warnings = Warnings::default();
-    let container = Container::read(bytes, &mut warnings)?;
-    let mut tempos = Vec::new();
-    for (idx, bytes) in container.tracks.iter().enumerate() {
-        let track = events::read_track(bytes, idx + 1, &mut warnings);
-        if idx == 0 {
-            tempos = tempos_in(&track, container.timing);
-        }
+/// The first instrument of these tracks. `None` when no note in them has an end.
+pub(super) fn first_instrument(tracks: &[Track<'_>], timing: Timing) -> Option<FirstInstrument> {
+    let tempos = tracks.first().map_or_else(Vec::new, |first| tempos_in(first, timing));
+    for track in tracks {
         let mut listener = Listener::default();
         for event in &track.events {
             listener.hear(Tick(event.tick), event.kind);
         }
         let Listener { instruments, mut controls, .. } = listener;
         if let Some(first) = instruments.into_iter().next() {
-            return Ok(Some(FirstInstrument {
+            return Some(FirstInstrument {
                 is_percussion: first.channel == DRUM_CHANNEL,
-                ticks_per_quarter: container.timing.ticks_per_quarter(),
+                ticks_per_quarter: timing.ticks_per_quarter(),
                 tempos,
                 notes: first.notes,
                 controls: controls.swap_remove(first.controls),
-            }));
+            });
         }
     }
-    Ok(None)
+    None
 }
 
 fn tempos_in(track: &Track<'_>, timing: Timing) -> Vec<TempoChange> {

@@ -2,7 +2,8 @@
 //!
 //! Reading goes in three steps, a file each: `container` finds the tracks, `events` and `walker`
 //! read what is in them, `assemble` makes a score of it (`pairing` decides which note-off ends
-//! which note) with a `track_reader` for each track. midly reads the events strictly; the walker takes over where it refuses.
+//! which note) with a `track_reader` for each track. `sounding` is what comes out when only frames
+//! are wanted.
 //!
 //! - **Formats** 0, 1 and 2, also inside RIFF (RMID). The sequences of format 2 follow one
 //!   another. Time code (SMPTE) becomes a tempo at which every tick has its stated length; tempo
@@ -25,6 +26,7 @@ mod first_instrument;
 mod pairing;
 mod pedal_values;
 mod problem;
+mod sounding;
 mod text;
 mod track_reader;
 mod voices;
@@ -36,11 +38,15 @@ use std::io::{self, Read};
 use std::path::Path;
 
 use super::Score;
+use assemble::Assembler;
 use container::Container;
+use events::Track;
+use extras::{Extras, Keep};
 use problem::Warnings;
 
-pub use first_instrument::{Controls, FirstInstrument, read_first_instrument};
+pub use first_instrument::{Controls, FirstInstrument};
 pub use problem::{ImportError, ImportWarning};
+pub use sounding::{Sounding, read_first_instrument, read_sounding};
 pub use write::write;
 
 /// The largest file that is read, in bytes: many hours of the densest music.
@@ -69,39 +75,77 @@ pub struct Import {
 /// When there is no music to be had: not a MIDI file, a broken header, no note, or so damaged
 /// that what can be made out is more likely noise.
 pub fn read(bytes: &[u8]) -> Result<Import, ImportError> {
-    if bytes.len() as u64 > MAX_FILE_BYTES {
-        return Err(ImportError::TooLarge { bytes: bytes.len() as u64, limit: MAX_FILE_BYTES });
+    Opened::new(bytes)?.into_import()
+}
+
+/// The events of a file, before anything is made of them.
+struct Opened<'a> {
+    container: Container<'a>,
+    tracks: Vec<Track<'a>>,
+    warnings: Warnings,
+}
+
+impl<'a> Opened<'a> {
+    fn new(bytes: &'a [u8]) -> Result<Self, ImportError> {
+        if bytes.len() as u64 > MAX_FILE_BYTES {
+            return Err(ImportError::TooLarge { bytes: bytes.len() as u64, limit: MAX_FILE_BYTES });
+        }
+        let mut warnings = Warnings::default();
+        let container = Container::read(bytes, &mut warnings)?;
+        let tracks: Vec<_> = container
+            .tracks
+            .iter()
+            .enumerate()
+            .map(|(idx, bytes)| walker::read_track(bytes, idx + 1, &mut warnings))
+            .collect();
+        if tracks.iter().any(|track| track.time_overflowed) {
+            warnings.push(ImportWarning::TimeOverflow { limit: events::LAST_TICK });
+        }
+        Ok(Self { container, tracks, warnings })
     }
-    let mut warnings = Warnings::default();
-    let container = Container::read(bytes, &mut warnings)?;
-    let tracks: Vec<_> = container
-        .tracks
-        .iter()
-        .enumerate()
-        .map(|(idx, bytes)| events::read_track(bytes, idx + 1, &mut warnings))
-        .collect();
-    if tracks.iter().any(|track| track.time_overflowed) {
-        warnings.push(ImportWarning::TimeOverflow { limit: events::LAST_TICK });
+
+    fn first_instrument(&self) -> Option<FirstInstrument> {
+        first_instrument::first_instrument(&self.tracks, self.container.timing)
     }
-    let n_bytes: usize = container.tracks.iter().map(|track| track.len()).sum();
-    let n_bytes_read: usize = tracks.iter().map(|track| track.n_bytes_read).sum();
-    let (score, counts) =
-        assemble::assemble(&tracks, container.arrangement, container.timing, &mut warnings);
-    // Random bytes make a few events by chance. Many notes aren't chance, however much damage follows.
-    let is_noise = n_bytes_read < n_bytes / 10 && counts.n_note_ons < NOTES_BY_CHANCE;
-    if counts.n_note_ons == 0 || is_noise {
-        return Err(match warnings.damage() {
-            Some(first) => ImportError::Damaged { first: first.clone() },
-            None => ImportError::NoNotes,
-        });
+
+    fn into_sounding(self) -> Result<Sounding, ImportError> {
+        let (assembler, warnings) = self.assembled(Keep::Nothing)?;
+        Ok(assembler.into_sounding(warnings.into_vec()))
     }
-    Ok(Import {
-        score,
-        n_tracks: tracks.len(),
-        n_note_ons: counts.n_note_ons,
-        n_drum_note_ons: counts.n_drum_note_ons,
-        warnings: warnings.into_vec(),
-    })
+
+    fn into_import(self) -> Result<Import, ImportError> {
+        let n_tracks = self.tracks.len();
+        let (assembler, warnings) = self.assembled(Keep::Everything)?;
+        let counts = assembler.counts;
+        Ok(Import {
+            score: assembler.into_score(),
+            n_tracks,
+            n_note_ons: counts.n_note_ons,
+            n_drum_note_ons: counts.n_drum_note_ons,
+            warnings: warnings.into_vec(),
+        })
+    }
+
+    /// All events read, unless there is no music in them.
+    fn assembled(self, keep: Keep) -> Result<(Assembler, Warnings), ImportError> {
+        let Self { container, tracks, mut warnings } = self;
+        let n_bytes: usize = container.tracks.iter().map(|track| track.len()).sum();
+        let n_bytes_read: usize = tracks.iter().map(|track| track.n_bytes_read).sum();
+        let (arrangement, timing) = (container.arrangement, container.timing);
+        let assembler = assemble::assemble(&tracks, arrangement, timing, Extras::new(keep));
+        assembler.report(&mut warnings);
+        // Random bytes make a few events by chance. Many notes aren't chance, however much damage
+        // follows.
+        let n_note_ons = assembler.counts.n_note_ons;
+        let is_noise = n_bytes_read < n_bytes / 10 && n_note_ons < NOTES_BY_CHANCE;
+        if n_note_ons == 0 || is_noise {
+            return Err(match warnings.damage() {
+                Some(first) => ImportError::Damaged { first: first.clone() },
+                None => ImportError::NoNotes,
+            });
+        }
+        Ok((assembler, warnings))
+    }
 }
 
 /// Reads a file, refusing anything too large to be music before it is in memory.

@@ -46,6 +46,7 @@ impl Keyboard {
         Self { keys, part, n_open: 0, n_never_let_go: 0 }
     }
 
+    #[inline]
     pub fn press(&mut self, now: u32, pitch: Pitch, velocity: Velocity, notes: &mut Vec<Note>) {
         let key = &mut self.keys[usize::from(pitch.number())];
         // What was doubtful is now certain: its end was meant at its own tick.
@@ -57,6 +58,7 @@ impl Keyboard {
     }
 
     /// A note-off that nothing waits for is ignored.
+    #[inline]
     pub fn release(&mut self, now: u32, pitch: Pitch, notes: &mut Vec<Note>) {
         let key = &mut self.keys[usize::from(pitch.number())];
         let Some(first) = key.open.front().copied() else { return };

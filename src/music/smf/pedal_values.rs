@@ -4,8 +4,8 @@
 //! What was read is kept among the score's [`Extra`]s, so that an unchanged pedal is written as it
 //! was, half-pedaling included. A pedal that was edited since is written as the spans say.
 
-use midly::MidiMessage;
-use midly::num::u7;
+use midly::num::{u7, u14};
+use midly::{MidiMessage, PitchBend};
 
 use crate::music::{Extra, ExtraHome, ExtraMessage, PedalSpan, Score, Tick};
 
@@ -14,11 +14,57 @@ pub(super) const PEDAL: u8 = 64;
 /// From this value on the pedal is down.
 pub(super) const DOWN: u8 = 64;
 /// The controller that lets everything go.
-const RESET_ALL: u8 = 121;
+pub(super) const RESET_ALL: u8 = 121;
 
 /// Whether an extra is a value of the sustain pedal.
 pub(super) fn is_pedal(extra: &Extra) -> bool {
     matches!(extra.message, ExtraMessage::Channel { status: 0xb0..=0xbf, data: [PEDAL, _] })
+}
+
+/// Whether an extra puts all controllers to where they were at the start.
+pub(super) fn is_reset(extra: &Extra) -> bool {
+    matches!(extra.message, ExtraMessage::Channel { status: 0xb0..=0xbf, data: [RESET_ALL, _] })
+}
+
+/// What "reset all controllers" does besides letting the sustain pedal up, as the MIDI
+/// Association's Recommended Practice RP-015 lists it: modulation, expression, portamento,
+/// sostenuto, soft pedal, parameter numbers, channel pressure and bend.
+pub(super) fn reset_of_the_others() -> impl Iterator<Item = MidiMessage> {
+    let controllers = [
+        (1, 0),
+        (11, 127),
+        (65, 0),
+        (66, 0),
+        (67, 0),
+        (98, 127),
+        (99, 127),
+        (100, 127),
+        (101, 127),
+    ];
+    let controllers = controllers.into_iter().map(|(controller, value)| MidiMessage::Controller {
+        controller: u7::from(controller),
+        value: u7::from(value),
+    });
+    controllers.chain([
+        MidiMessage::ChannelAftertouch { vel: u7::from(0) },
+        MidiMessage::PitchBend { bend: PitchBend(u14::from(0x2000)) },
+    ])
+}
+
+/// Whether the pedal of a part is down at a tick and before it.
+pub(super) fn held_through(spans: &[&PedalSpan]) -> impl Fn(Tick) -> bool + use<> {
+    // By their starts, each with the latest end so far.
+    let mut latest = Tick::ZERO;
+    let mut reach: Vec<(Tick, Tick)> = spans.iter().map(|span| (span.start, span.end)).collect();
+    reach.sort_unstable();
+    for (_, end) in &mut reach {
+        latest = latest.max(*end);
+        *end = latest;
+    }
+    move |tick| {
+        let n_begun = reach.partition_point(|(start, _)| *start < tick);
+        n_begun.checked_sub(1).is_some_and(|idx| tick < reach[idx].1)
+    }
 }
 
 /// Drops the values that say no more than the spans, which is how Etude writes them itself.

@@ -4,7 +4,7 @@ use super::assemble::{Assembler, DRUM_CHANNEL};
 use super::events::{Event, EventKind, LAST_TICK};
 use super::pairing::Keyboard;
 use super::pedal_values::{DOWN, PEDAL};
-use super::voices::Voices;
+use super::voices::Voice;
 use crate::music::{ExtraHome, Note, PedalSpan, Pitch, Tick, Velocity};
 
 /// Reads the events of one track into the assembler.
@@ -26,20 +26,21 @@ pub(super) struct TrackReader<'a> {
 impl<'a> TrackReader<'a> {
     pub fn new(
         assembler: &'a mut Assembler,
-        voices: &Voices,
+        voices: &[Voice],
+        has_drums: bool,
         offset: u32,
         stray: ExtraHome,
     ) -> Self {
         let mut parts = [None; 16];
-        for voice in &voices.list {
+        for voice in voices {
             let part = assembler.part_for(voice.channel);
             parts[usize::from(voice.channel)] = Some(part);
             let draft = &mut assembler.parts[usize::from(part)];
             let first_note = voice.first_note.map(|tick| tick.saturating_add(offset));
             draft.first_note = draft.first_note.or(first_note);
         }
-        let drums = voices.has_drums.then(|| assembler.next_drum_track());
-        let first = voices.list.first().and_then(|voice| parts[usize::from(voice.channel)]);
+        let drums = has_drums.then(|| assembler.next_drum_track());
+        let first = voices.first().and_then(|voice| parts[usize::from(voice.channel)]);
         let home = match (first, drums) {
             (Some(part), _) => ExtraHome::Part(part),
             (None, Some(drums)) => ExtraHome::of_drums(drums),
@@ -57,6 +58,7 @@ impl<'a> TrackReader<'a> {
         }
     }
 
+    #[inline]
     pub fn event(&mut self, event: &Event<'_>) {
         let tick = self.offset.saturating_add(event.tick).min(LAST_TICK);
         match event.kind {
@@ -95,11 +97,12 @@ impl<'a> TrackReader<'a> {
         self.parts[usize::from(channel)]
     }
 
-    /// Whether a program change is the one a part begins with.
+    /// Whether a program change is one a part begins with. The last of several counts; those
+    /// before it sound nothing.
     fn takes_program(&self, tick: u32, channel: u8) -> bool {
         self.part(channel).is_some_and(|part| {
             let draft = &self.assembler.parts[usize::from(part)];
-            !draft.has_own_program && draft.first_note.is_none_or(|first| tick <= first)
+            draft.first_note.is_none_or(|first| tick <= first)
         })
     }
 
@@ -121,6 +124,7 @@ impl<'a> TrackReader<'a> {
     }
 
     /// The keyboard of a channel and the list its notes go to.
+    #[inline]
     fn keyboard(&mut self, channel: u8) -> (&mut Keyboard, &mut Vec<Note>) {
         let own = if channel == DRUM_CHANNEL { self.drums } else { self.part(channel) };
         let part = own.unwrap_or_default();
@@ -134,6 +138,7 @@ impl<'a> TrackReader<'a> {
         (keyboard, notes)
     }
 
+    #[inline]
     fn press(&mut self, tick: u32, channel: u8, key: u8, velocity: u8) {
         let (Some(pitch), Some(velocity)) = (Pitch::new(key), Velocity::new(velocity)) else {
             return;
@@ -146,6 +151,7 @@ impl<'a> TrackReader<'a> {
         keyboard.press(tick, pitch, velocity, notes);
     }
 
+    #[inline]
     fn release(&mut self, tick: u32, channel: u8, key: u8) {
         let Some(pitch) = Pitch::new(key) else { return };
         let (keyboard, notes) = self.keyboard(channel);
@@ -157,6 +163,7 @@ impl<'a> TrackReader<'a> {
         keyboard.release_all(tick, notes);
     }
 
+    #[inline]
     fn pedal(&mut self, tick: u32, channel: u8, is_down: bool) {
         let Some(part) = self.part(channel) else { return };
         let down = &mut self.pedal_down[usize::from(channel)];

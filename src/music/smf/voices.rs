@@ -1,7 +1,8 @@
 //! Which channels of a track are instruments.
 
 use super::assemble::DRUM_CHANNEL;
-use super::events::{EventKind, Track};
+use super::events::EventKind;
+use super::pedal_values::PEDAL;
 
 /// A channel with notes or with the sustain pedal: a [`Part`](crate::music::Part).
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -11,11 +12,20 @@ pub(super) struct Voice {
     pub first_note: Option<u32>,
 }
 
+/// Heard event by event while a track is read; [`Voices::list`] says what came of it.
 #[derive(Debug, Default)]
 pub(super) struct Voices {
-    /// Those with notes by their first note, then those with a pedal only.
-    pub list: Vec<Voice>,
-    pub has_drums: bool,
+    /// Those with notes, by their first note.
+    playing: Vec<Voice>,
+    /// A bit for each channel with notes, percussion included.
+    heard: u16,
+    /// Channels with a sustain pedal, by its first value.
+    pedals: Vec<u8>,
+    /// A bit for each of them.
+    pedaled: u16,
+    /// The first channel that is given a program.
+    program_channel: Option<u8>,
+    is_empty_part: bool,
 }
 
 /// Marks a track of ours as a part that has no notes, which nothing else could tell: a
@@ -23,49 +33,50 @@ pub(super) struct Voices {
 pub(super) const EMPTY_PART: &[u8] = b"\x7detude part";
 
 impl Voices {
-    pub fn of(track: &Track<'_>) -> Self {
-        let mut voices = Self::default();
-        let mut pedals = Vec::new();
-        let mut program_channel = None;
-        let mut is_empty_part = false;
-        for event in &track.events {
-            match event.kind {
-                EventKind::Channel { status: 0x90..=0x9f, data: [_, 0] } => {}
-                EventKind::Channel { status: status @ 0x90..=0x9f, .. } => {
-                    voices.add(status & 0x0f, event.tick);
-                }
-                EventKind::Channel { status: status @ 0xb0..=0xbf, data: [64, _] } => {
-                    pedals.push(status & 0x0f);
-                    pedals.dedup();
-                }
-                EventKind::Channel { status: status @ 0xc0..=0xcf, .. } => {
-                    program_channel = program_channel.or(Some(status & 0x0f));
-                }
-                EventKind::Meta { number: 0x7f, data } => is_empty_part |= data == EMPTY_PART,
-                _ => {}
-            }
-        }
-        if is_empty_part && voices.is_empty() {
-            pedals.push(program_channel.unwrap_or_default());
-        }
-        for channel in pedals {
-            let is_known = voices.list.iter().any(|voice| voice.channel == channel);
-            if channel != DRUM_CHANNEL && !is_known {
-                voices.list.push(Voice { channel, first_note: None });
-            }
-        }
-        voices
-    }
-
-    fn add(&mut self, channel: u8, tick: u32) {
-        if channel == DRUM_CHANNEL {
-            self.has_drums = true;
-        } else if self.list.iter().all(|voice| voice.channel != channel) {
-            self.list.push(Voice { channel, first_note: Some(tick) });
+    /// The next event of the track.
+    #[inline]
+    pub fn hear(&mut self, tick: u32, kind: EventKind<'_>) {
+        match kind {
+            EventKind::Channel { status, data } => self.hear_channel(tick, status, data),
+            EventKind::Meta { number: 0x7f, data } => self.is_empty_part |= data == EMPTY_PART,
+            _ => {}
         }
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.list.is_empty() && !self.has_drums
+    #[inline]
+    fn hear_channel(&mut self, tick: u32, status: u8, data: [u8; 2]) {
+        let channel = status & 0x0f;
+        let bit = 1u16 << channel;
+        match (status & 0xf0, data) {
+            (0x90, [_, 1..=u8::MAX]) if self.heard & bit == 0 => {
+                self.heard |= bit;
+                if channel != DRUM_CHANNEL {
+                    self.playing.push(Voice { channel, first_note: Some(tick) });
+                }
+            }
+            (0xb0, [PEDAL, _]) if self.pedaled & bit == 0 => {
+                self.pedaled |= bit;
+                self.pedals.push(channel);
+            }
+            (0xc0, _) if self.program_channel.is_none() => self.program_channel = Some(channel),
+            _ => {}
+        }
+    }
+
+    pub fn has_drums(&self) -> bool {
+        self.heard & 1 << DRUM_CHANNEL != 0
+    }
+
+    /// Those with notes by their first note, then those with a pedal only.
+    pub fn list(&self) -> Vec<Voice> {
+        let mut list = self.playing.clone();
+        let of_empty_part = (self.is_empty_part && self.heard == 0)
+            .then(|| self.program_channel.unwrap_or_default());
+        for channel in self.pedals.iter().copied().chain(of_empty_part) {
+            if channel != DRUM_CHANNEL && list.iter().all(|voice| voice.channel != channel) {
+                list.push(Voice { channel, first_note: None });
+            }
+        }
+        list
     }
 }

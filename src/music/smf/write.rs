@@ -10,7 +10,7 @@ use midly::{
 use super::assemble::DRUM_CHANNEL;
 use super::pedal_values;
 use super::voices::EMPTY_PART;
-use crate::music::{Extra, ExtraHome, ExtraMessage, Note, Part, Score};
+use crate::music::{Extra, ExtraHome, ExtraMessage, Note, Part, PedalSpan, Score};
 
 /// The bytes of a format 1 file that reads back as the same score: a conductor track with title,
 /// tempo and meter, a track for each part, one for each track of percussion there was, and one for
@@ -92,36 +92,50 @@ impl<'a> Draft<'a> {
         if pedal_values::are_kept(score, part) {
             return self.extras(score, channel, is_own);
         }
-        for span in score.pedal.iter().filter(|span| span.part == part && span.start < span.end) {
+        let is_span = |span: &&PedalSpan| span.part == part && span.start < span.end;
+        let spans: Vec<&PedalSpan> = score.pedal.iter().filter(is_span).collect();
+        for span in &spans {
             let (down, up) = (pedal_values::message(127), pedal_values::message(0));
             self.message(span.start.0, Rank::PedalDown, channel, down);
             self.message(span.end.0, Rank::PedalUp, channel, up);
         }
-        self.extras(score, channel, |extra| is_own(extra) && !pedal_values::is_pedal(extra));
+        let is_held_through = pedal_values::held_through(&spans);
+        let is_other = |extra: &&Extra| is_own(extra) && !pedal_values::is_pedal(extra);
+        for extra in score.extras.iter().filter(is_other) {
+            if pedal_values::is_reset(extra) && is_held_through(extra.tick) {
+                // It would let up the pedal, which the user wants down there.
+                for message in pedal_values::reset_of_the_others() {
+                    self.message(extra.tick.0, Rank::Extra, channel, message);
+                }
+            } else {
+                self.extra(extra, channel);
+            }
+        }
     }
 
     /// What was read without being used, for one track. `channel` is the part's own.
     fn extras(&mut self, score: &'a Score, channel: u8, belongs: impl Fn(&Extra) -> bool) {
         for extra in score.extras.iter().filter(|extra| belongs(extra)) {
-            let kind = match &extra.message {
-                ExtraMessage::Channel { status, data } => {
-                    let own = if matches!(extra.home, ExtraHome::Part(_)) {
-                        channel
-                    } else {
-                        status & 0x0f
-                    };
-                    let Some(message) = channel_message(*status, *data) else { continue };
-                    TrackEventKind::Midi { channel: u4::from(own), message }
-                }
-                ExtraMessage::Meta { number: 0x2f | 0x51 | 0x58 | 0x80.., .. } => continue,
-                ExtraMessage::Meta { number, data } => {
-                    TrackEventKind::Meta(MetaMessage::Unknown(*number, within_limit(data)))
-                }
-                ExtraMessage::SysEx(data) => TrackEventKind::SysEx(within_limit(data)),
-                ExtraMessage::Escape(data) => TrackEventKind::Escape(within_limit(data)),
-            };
-            self.push(extra.tick.0, Rank::Extra, kind);
+            self.extra(extra, channel);
         }
+    }
+
+    fn extra(&mut self, extra: &'a Extra, channel: u8) {
+        let kind = match &extra.message {
+            ExtraMessage::Channel { status, data } => {
+                let is_of_part = matches!(extra.home, ExtraHome::Part(_));
+                let own = if is_of_part { channel } else { status & 0x0f };
+                let Some(message) = channel_message(*status, *data) else { return };
+                TrackEventKind::Midi { channel: u4::from(own), message }
+            }
+            ExtraMessage::Meta { number: 0x2f | 0x51 | 0x58 | 0x80.., .. } => return,
+            ExtraMessage::Meta { number, data } => {
+                TrackEventKind::Meta(MetaMessage::Unknown(*number, within_limit(data)))
+            }
+            ExtraMessage::SysEx(data) => TrackEventKind::SysEx(within_limit(data)),
+            ExtraMessage::Escape(data) => TrackEventKind::Escape(within_limit(data)),
+        };
+        self.push(extra.tick.0, Rank::Extra, kind);
     }
 
     /// Puts the events in order and turns ticks into delta times.

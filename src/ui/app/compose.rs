@@ -5,13 +5,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::App;
+use super::risk::Risk;
 use crate::model::{ComposeEvent, ComposeRequest, ComposeSettings, Model, ModelKind, Prime, Take};
 use crate::music::{Pitch, Score};
 use crate::studio::{JobId, Request};
 use crate::tokens::{FramingPlan, PianoRoll, Playback, roll_from_score, score_from_roll};
 use crate::ui::dialogs::Purpose;
 use crate::ui::state::{
-    Document, Live, ModelChoice, Pace, PrimeKind, Provenance, Shown, TakeEntry,
+    Document, Live, LoadedModel, ModelChoice, Pace, PrimeKind, Provenance, Shown, TakeEntry,
 };
 use crate::ui::tasks::Answer;
 use crate::ui::widgets::{counted, file_name};
@@ -33,22 +34,36 @@ impl App {
         }
         self.state.composing.loading = Some(choice.clone());
         self.tasks.spawn("loading a model", move || {
+            let mut notes = Vec::new();
             let result = match &choice {
-                ModelChoice::Run(path) => Model::load(path).map_err(|error| error.to_string()),
-                _ => Model::starter().map_err(|error| error.to_string()),
+                ModelChoice::Run(path) => {
+                    Model::load_noting(path, &mut |note| notes.push(note.to_owned()))
+                }
+                _ => Model::starter(),
             };
+            let loaded = |model| LoadedModel { choice: choice.clone(), model, notes };
+            let result = result.map(loaded).map_err(|error| error.to_string());
             Answer::ModelLoaded { choice, result }
         });
     }
 
-    pub(super) fn model_loaded(&mut self, choice: ModelChoice, result: Result<Model, String>) {
+    pub(super) fn model_loaded(
+        &mut self,
+        choice: ModelChoice,
+        result: Result<LoadedModel, String>,
+    ) {
         let composing = &mut self.state.composing;
         if composing.loading.as_ref() == Some(&choice) {
             composing.loading = None;
         }
         let is_chosen = self.state.preferences.compose.model == choice;
         match result {
-            Ok(model) => composing.keep_model(choice, model),
+            Ok(loaded) => {
+                for note in &loaded.notes {
+                    self.state.notices.note_once(note.clone());
+                }
+                composing.keep_model(loaded);
+            }
             Err(error) if is_chosen => composing.model_error = Some(error),
             Err(_) => {}
         }
@@ -79,7 +94,7 @@ impl App {
             self.draw_seed();
         }
         let settings = self.state.preferences.compose.settings(prime);
-        self.begin_composing(model, settings);
+        self.ask_to_compose(model, settings);
     }
 
     /// The chosen model; `None` while it is being loaded.
@@ -172,7 +187,8 @@ impl App {
         }
     }
 
-    fn begin_composing(&mut self, model: Model, settings: ComposeSettings) {
+    /// Composes once unsaved work is kept. Until then a second press has nothing to press.
+    fn ask_to_compose(&mut self, model: Model, settings: ComposeSettings) {
         let form = &self.state.preferences.compose;
         let run = match &form.model {
             ModelChoice::Starter => None,
@@ -195,15 +211,23 @@ impl App {
             continues_score: form.prime == PrimeKind::Score,
             made_at: self.now_secs(),
         };
+        let playback = form.playback();
+        let request = ComposeRequest { model, settings };
+        self.state.composing.is_starting = true;
+        self.risk(Risk::Compose(Box::new(Composition { request, playback, provenance })));
+    }
+
+    pub(super) fn begin_composing(&mut self, composition: Composition) {
+        let Composition { request, playback, provenance } = composition;
+        let settings = &request.settings;
         let n_prime_frames = match &settings.prime {
             Prime::Silence => 0,
             Prime::Chords(roll) => roll.len(),
             Prime::Random => 1,
         };
-        let playback = form.playback();
         let n_wanted = settings.frames * settings.takes;
-        self.keep_before_risk();
-        let job = self.studio.submit(Request::Compose(ComposeRequest { model, settings }));
+        let job = self.studio.submit(Request::Compose(request));
+        self.state.composing.is_starting = false;
         self.state.composing.live = Some(Live {
             job,
             rolls: vec![PianoRoll::new()],
@@ -222,15 +246,17 @@ impl App {
     pub(super) fn stop_composing(&mut self) {
         let composing = &mut self.state.composing;
         composing.is_waiting_for_model = false;
+        composing.is_starting = false;
         if let Some(live) = &mut composing.live {
             live.is_stopping = true;
             self.studio.cancel(live.job);
         }
+        self.forget_risks(|risk| matches!(risk, Risk::Compose(_)));
     }
 
     /// One event of the composer. Returns whether the streamed score must be rebuilt; that is done
     /// once a frame of the window, however many events came.
-    pub(super) fn compose_event(&mut self, job: JobId, event: ComposeEvent) -> bool {
+    pub(super) fn compose_event(&mut self, job: JobId, event: ComposeEvent<'_>) -> bool {
         let Some(live) = self.state.composing.live.as_mut().filter(|live| live.job == job) else {
             return false;
         };
@@ -339,6 +365,13 @@ impl App {
         self.state.preferences.shows_compose = true;
         self.state.notices.error_elsewhere(error);
     }
+}
+
+/// A composition that was asked for.
+pub(super) struct Composition {
+    request: ComposeRequest,
+    playback: Playback,
+    provenance: Provenance,
 }
 
 /// The name of a model with its shape, which the names of most runs tell already.

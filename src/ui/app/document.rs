@@ -4,13 +4,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::App;
+use super::risk::Risk;
 use crate::assets;
 use crate::editor::{Project, ScoreEdit};
 use crate::music::{Score, smf};
 use crate::ui::action::{Choice, DocumentAction};
 use crate::ui::dialogs::Purpose;
 use crate::ui::state::{Document, ProjectView, Question, Shown, TakeEntry};
-use crate::ui::tasks::{Answer, Opened};
+use crate::ui::tasks::{Answer, Opened, Saving};
 use crate::ui::widgets::{counted, file_name};
 
 impl App {
@@ -22,7 +23,7 @@ impl App {
             }
             DocumentAction::Edit(edit) => self.edit(&edit),
             DocumentAction::Change(change) => self.change(&change),
-            DocumentAction::Paste(text) => self.paste_text(&text),
+            DocumentAction::Paste(text) => self.paste_text(text),
             DocumentAction::PasteCopied => self.paste_copied(),
             DocumentAction::Select(selection) => self.state.document.selection = selection,
             DocumentAction::JumpTo(n_done) => {
@@ -36,7 +37,7 @@ impl App {
     /// one is answered.
     pub(super) fn replace_score(&mut self, ctx: &egui::Context, with: Question) {
         if self.state.document.is_unsaved() {
-            self.keep_before_risk();
+            self.keep_now();
             self.state.question = Some(with);
         } else {
             self.state.question = None;
@@ -123,10 +124,33 @@ impl App {
         }
     }
 
-    /// Reads a score on another thread; [`Self::opened`] follows.
+    /// The score that was read, if it is still wanted. One that can't be read is told of; edits
+    /// made since it was asked for are asked about.
+    pub(super) fn wanted_score(
+        &mut self,
+        number: u64,
+        result: Result<Opened, String>,
+        ask_again: impl FnOnce() -> Question,
+    ) -> Option<Opened> {
+        match result {
+            Err(error) => self.alert(error),
+            Ok(_) if !self.is_expected(number) => {}
+            Ok(_) if self.has_edited_meanwhile() => self.state.question = Some(ask_again()),
+            Ok(opened) => return Some(opened),
+        }
+        None
+    }
+
+    /// Reads a score once what is here is kept; [`Self::opened`] follows.
     pub(super) fn read_score(&mut self, path: PathBuf) {
-        let path = whole(path);
-        let number = self.expect_score();
+        let (number, path) = (self.expect_score(), whole(path));
+        self.risk(Risk::Read { number, path });
+    }
+
+    pub(super) fn begin_reading(&mut self, number: u64, path: PathBuf) {
+        if !self.is_expected(number) {
+            return;
+        }
         self.tasks.spawn("opening a file", move || {
             let result = read_any(&path);
             // A file system may take its time to answer this too.
@@ -145,18 +169,8 @@ impl App {
         if is_missing {
             self.state.preferences.recent.retain(|other| *other != path);
         }
-        let opened = match result {
-            Ok(opened) => opened,
-            Err(error) => return self.alert(error),
-        };
-        if !self.is_expected(number) {
-            return;
-        }
-        if self.has_edited_meanwhile() {
-            self.state.question = Some(Question::Open(path));
-            return;
-        }
-        let mut opened = opened;
+        let ask_again = || Question::Open(path.clone());
+        let Some(mut opened) = self.wanted_score(number, result, ask_again) else { return };
         if opened.score.title.is_empty() {
             let stem = path.file_stem().unwrap_or_default();
             opened.score.title = stem.to_string_lossy().into_owned();
@@ -185,10 +199,7 @@ impl App {
     pub(super) fn adopt(&mut self, opened: Opened, path: Option<PathBuf>) {
         let Opened { score, takes, view, .. } = opened;
         self.set_document(score, path);
-        let document = &mut self.state.document;
-        document.set_composed_rate(view.composed_rate);
-        document.key = view.key;
-        document.loop_range = view.loop_range;
+        self.state.document.adopt_view(&view);
         if let Some(look) = view.look {
             self.roll.set_look(look);
         }
@@ -212,6 +223,7 @@ impl App {
         // What is still being read was to come in place of the score that goes now.
         self.expect_score();
         self.state.document = Document::new(score, path);
+        self.n_documents += 1;
         self.state.shown = Shown::Score;
         // It was the key of another piece.
         self.state.key = None;
@@ -229,12 +241,16 @@ impl App {
     }
 
     pub(super) fn save_to(&mut self, path: PathBuf) {
-        let path = whole(path);
-        let score = Arc::clone(self.state.document.history.score());
+        let saving = Saving {
+            document: self.n_documents,
+            path: whole(path),
+            piece: self.state.document.piece(),
+            then: self.after_saving.take(),
+        };
         let project = self.project();
         self.tasks.write("saving", move || {
-            let result = project().write(&path);
-            Answer::ProjectSaved { path, score, result: result.map_err(|error| error.to_string()) }
+            let result = project().write(&saving.path).map_err(|error| error.to_string());
+            Answer::ProjectSaved { saving, result }
         });
     }
 
@@ -266,16 +282,19 @@ impl App {
     pub(super) fn saved(
         &mut self,
         ctx: &egui::Context,
-        path: PathBuf,
-        score: Arc<Score>,
+        saving: Saving,
         result: Result<(), String>,
     ) {
-        let then = self.after_saving.take();
+        let Saving { document, path, piece, then } = saving;
         match result {
             Ok(()) => {
                 self.state.notices.done(format!("Saved {}", path.display()));
                 self.state.preferences.remember(&path);
-                self.state.document.mark_saved(score, path);
+                // The file is that of the document that was here, and nothing waits for it.
+                if document != self.n_documents {
+                    return;
+                }
+                self.state.document.mark_saved(piece, path);
                 match then {
                     // What was changed while the file was written is worth the question again.
                     Some(then) if self.state.document.is_unsaved() => {
@@ -314,7 +333,7 @@ impl App {
                     self.read_score(path);
                 }
             }
-            Question::Restore(name) => self.restore(name),
+            Question::Restore(work) => self.restore(work),
             Question::FetchNvidia => self.fetch_nvidia(),
             // Answered where it is asked; nothing waits for it.
             Question::Recover => {}
@@ -328,13 +347,25 @@ impl App {
 
     /// Files and folders that were dropped: a folder is learned from, as are several files; one
     /// file is opened.
-    pub(super) fn dropped(&mut self, ctx: &egui::Context, paths: Vec<PathBuf>) {
-        match paths.as_slice() {
-            [path] if !path.is_dir() => {
+    pub(super) fn dropped(&mut self, paths: Vec<PathBuf>) {
+        self.tasks.spawn("looking at what was dropped", move || {
+            let is_one_file = matches!(paths.as_slice(), [path] if !path.is_dir());
+            Answer::Dropped { paths, is_one_file }
+        });
+    }
+
+    pub(super) fn take_dropped(
+        &mut self,
+        ctx: &egui::Context,
+        paths: Vec<PathBuf>,
+        is_one_file: bool,
+    ) {
+        match paths.first() {
+            Some(path) if is_one_file => {
                 self.document_action(ctx, DocumentAction::Open(path.clone()));
             }
-            [] => {}
-            _ => self.learn_from(paths),
+            Some(_) => self.learn_from(paths),
+            None => {}
         }
     }
 
@@ -395,5 +426,65 @@ impl From<Project> for Opened {
         }
         let view = project.view.as_ref().map(ProjectView::read).unwrap_or_default();
         Self { score: project.score, warnings, is_project: true, takes, view }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Window;
+    use super::*;
+    use crate::ui::action::AppAction;
+    use crate::ui::command::Command;
+
+    /// Work that is in a file, changed since and about to be saved there by a slow disk.
+    fn with_a_slow_save() -> (Window, PathBuf, crossbeam_channel::Sender<()>) {
+        let mut window = Window::with_unsaved_work();
+        let path = window.folder.path().join("a.etude");
+        window.act(AppAction::PathsChosen(Purpose::SaveProject, vec![path.clone()]));
+        window.wait("it is saved", |app| !app.state.document.is_unsaved());
+        window.act(AppAction::Run(Command::Undo));
+        assert!(window.app().state.document.is_unsaved());
+        let go_on = window.hold_writer();
+        window.act(AppAction::Run(Command::SaveProject));
+        (window, path, go_on)
+    }
+
+    #[test]
+    fn a_save_that_is_answered_late_gives_another_piece_no_file() {
+        let n_notes = assets::first_score().notes().len();
+        // The same is saved a second time before the new piece, as one asks for both.
+        let (mut window, path, go_on) = with_a_slow_save();
+        window.act(AppAction::Run(Command::NewScore));
+        window.act(AppAction::Answer(Question::New, Choice::SaveFirst));
+        go_on.send(()).unwrap();
+        window.wait_for_writer();
+        let document = &window.app().state.document;
+        assert_eq!((document.name().as_str(), document.path.as_ref()), ("Untitled", None));
+        assert!(!document.is_unsaved());
+        assert_eq!(Project::read(&path).unwrap().score.notes().len(), n_notes);
+
+        // Another piece is opened while it is written.
+        let (mut window, path, go_on) = with_a_slow_save();
+        window.act(AppAction::Document(DocumentAction::OpenBuiltIn(0)));
+        window.act(AppAction::Answer(Question::OpenBuiltIn(0), Choice::GoOn));
+        go_on.send(()).unwrap();
+        window.wait_for_writer();
+        assert!(window.sees(&format!("Saved {}", path.display())));
+        assert_eq!(window.app().state.document.path, None);
+        assert_eq!(window.app().state.preferences.recent, [path]);
+    }
+
+    #[test]
+    fn a_save_that_fails_is_followed_by_nothing() {
+        let (mut window, path, go_on) = with_a_slow_save();
+        window.act(AppAction::Run(Command::NewScore));
+        window.act(AppAction::Answer(Question::New, Choice::SaveFirst));
+        std::fs::remove_file(&path).unwrap();
+        std::fs::create_dir(&path).unwrap();
+        go_on.send(()).unwrap();
+        window.wait_for_writer();
+        assert!(window.app().state.alert.is_some());
+        assert_eq!(window.app().state.document.path, Some(path));
+        assert!(window.app().state.document.is_unsaved());
     }
 }

@@ -1,14 +1,15 @@
 //! One frame of the window: which panel stands where.
 
-use egui::{CentralPanel, Frame, Margin, Panel, Rect, Ui};
+use egui::{CentralPanel, Frame, Margin, Panel, Rect, Ui, pos2};
 
 use super::App;
 use crate::editor::Change;
+use crate::music::Note;
 use crate::ui::action::{Actions, AppAction, DocumentAction, SoundAction};
 use crate::ui::command::Command;
 use crate::ui::piano_roll::{LoopChange, RollEdit, RollMarks, RollView, context_menu};
 use crate::ui::state::Shown;
-use crate::ui::theme::{HALF_SPACE, SPACE};
+use crate::ui::theme::{HALF_SPACE, ROW, SPACE};
 use crate::ui::{
     compose_panel, curves, history_panel, library_panel, menu, parts_panel, questions, roll_header,
     roll_toolbar, status_bar, training_panel, transport,
@@ -25,7 +26,7 @@ const MIN_CURVES_HEIGHT: f32 = SPACE * 16.0;
 const MAX_CURVES_HEIGHT: f32 = SPACE * 80.0;
 
 impl App {
-    /// The command whose keys were pressed, and what was dropped on the window.
+    /// The commands whose keys were pressed, and what was dropped on the window.
     pub(super) fn keys(&mut self, ctx: &egui::Context) -> Actions {
         let mut actions = Actions::new();
         if self.is_modal_open() {
@@ -33,7 +34,7 @@ impl App {
         }
         self.clipboard_events(ctx, &mut actions);
         self.roll.take_keys(ctx);
-        actions.extend(Command::pressed(ctx).map(AppAction::Run));
+        actions.extend(Command::pressed(ctx).into_iter().map(AppAction::Run));
         if self.roll.is_dragging() {
             actions.retain(|action| !interrupts_a_drag(action));
         }
@@ -95,16 +96,25 @@ impl App {
             .default_size(SIDE_WIDTH)
             .size_range(MIN_SIDE_WIDTH..=MAX_SIDE_WIDTH)
             .show_collapsible(ui, &mut is_open, |ui| {
-                Panel::bottom("train and stop")
-                    .frame(Frame::new().inner_margin(Margin { top: SPACE as i8, ..Margin::ZERO }))
-                    .show(ui, |ui| {
-                        training_panel::foot_ui(ui, &self.theme, &self.state, actions);
-                    });
-                egui::ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
+                // Train and Stop follow the settings, and stay in sight however far those go.
+                let foot_id = ui.scope_id().with("height of the foot");
+                let foot = ui.data(|data| data.get_temp::<f32>(foot_id)).unwrap_or(ROW * 2.0);
+                let height = (ui.available_height() - foot).max(ROW);
+                let settings = egui::ScrollArea::vertical().auto_shrink([false, true]);
+                settings.max_height(height).show(ui, |ui| {
                     library_panel::ui(ui, &self.theme, &self.state, actions);
                     ui.add_space(SPACE);
                     training_panel::ui(ui, &mut self.state, actions);
                 });
+                let shown = ui.scope(|ui| {
+                    ui.add_space(SPACE);
+                    training_panel::foot_ui(ui, &self.theme, &self.state, actions);
+                });
+                let height = shown.response.rect.height() + SPACE;
+                if height != foot {
+                    ui.data_mut(|data| data.insert_temp(foot_id, height));
+                    ui.ctx().request_repaint();
+                }
             });
         self.state.preferences.shows_library = is_open;
     }
@@ -136,7 +146,9 @@ impl App {
         let panel = panel.default_size(DOCUMENT_WIDTH).size_range(DOCUMENT_WIDTH..=MAX_SIDE_WIDTH);
         panel.show(ui, |ui| {
             if parts {
-                parts_panel::ui(ui, &self.theme, &mut self.state, actions);
+                // Many parts leave half of the height to the history.
+                let height = ui.available_height() * if history { 0.5 } else { 1.0 };
+                parts_panel::ui(ui, &self.theme, &mut self.state, height, actions);
                 ui.add_space(SPACE);
             }
             if history {
@@ -218,14 +230,36 @@ impl App {
             loop_range: document.loop_range.filter(|_| is_score),
             is_looping: state.sound.is_looping,
             sounding: self.player.sounding_keys(),
-            key: document.key.filter(|_| is_score).or(state.estimated_key()),
+            key: document.key().filter(|_| is_score).or(state.estimated_key()),
         }
+    }
+
+    /// Where in the roll one works: at the pointer and at the chosen notes. Only told when messages
+    /// are about to look for a place.
+    fn working_places(&self, ctx: &egui::Context) -> Vec<Rect> {
+        let notices = &self.state.notices;
+        if notices.shown.is_empty() || notices.corner.is_some() {
+            return Vec::new();
+        }
+        let viewport = self.roll.viewport();
+        let rect_of = |note: &Note| {
+            let (start, end) = (f64::from(note.start.0), f64::from(note.end().0));
+            let top = viewport.y_from_pitch(note.pitch.number());
+            let (left, right) = (viewport.x_from_tick(start), viewport.x_from_tick(end));
+            Rect::from_min_max(pos2(left, top), pos2(right, top + viewport.row_height()))
+        };
+        let document = &self.state.document;
+        let chosen = document.selection.notes(document.history.score()).map(rect_of);
+        let pointer = ctx.input(|input| input.pointer.hover_pos());
+        chosen.chain(pointer.map(|pos| Rect::from_min_max(pos, pos))).collect()
     }
 
     /// What lies over everything: messages, questions, dialogs, the palette.
     fn overlays(&mut self, ui: &mut Ui, notes: Rect, actions: &mut Actions) {
         let ctx = ui.ctx().clone();
-        status_bar::notices_ui(&ctx, &self.theme, &mut self.state, notes, actions);
+        let works_in = self.working_places(&ctx);
+        let is_busy = |rect: Rect| works_in.iter().any(|place| place.intersects(rect));
+        status_bar::notices_ui(&ctx, &self.theme, &mut self.state, notes, is_busy, actions);
         status_bar::drop_hint_ui(&ctx, &self.theme);
         questions::alert_ui(&ctx, &mut self.state);
         questions::question_ui(&ctx, &self.state, actions);
@@ -256,4 +290,58 @@ fn interrupts_a_drag(action: &AppAction) -> bool {
 fn panel_frame(ui: &Ui, margin: f32) -> Frame {
     let margin = Margin::symmetric(SPACE as i8, margin as i8);
     Frame::new().fill(ui.visuals().panel_fill).inner_margin(margin)
+}
+
+#[cfg(test)]
+mod tests {
+    use egui::accesskit::Role;
+    use egui::{Align2, vec2};
+    use egui_kittest::kittest::Queryable as _;
+
+    use super::super::tests::Window;
+    use crate::music::{Part, Score, TempoMap};
+
+    #[test]
+    fn messages_come_where_one_does_not_work_and_stay_there() {
+        let mut window = Window::open();
+        // Large enough that the corners lie apart.
+        window.harness.set_size(vec2(1600.0, 900.0));
+        window.harness.run_steps(3);
+        window.app().state.notices.shown.clear();
+        window.harness.run_steps(2);
+        let notes = window.app().roll.viewport().rect();
+        window.harness.hover_at(notes.right_bottom() - vec2(40.0, 40.0));
+        window.harness.run_steps(2);
+        window.app().state.notices.note("one");
+        window.harness.run_steps(2);
+        assert_eq!(window.app().state.notices.corner, Some(Align2::LEFT_BOTTOM));
+        window.harness.hover_at(notes.center());
+        window.app().state.notices.note("two");
+        window.harness.run_steps(2);
+        assert_eq!(window.app().state.notices.corner, Some(Align2::LEFT_BOTTOM));
+    }
+
+    #[test]
+    fn many_parts_are_scrolled_to_and_leave_room_for_the_history() {
+        let mut window = Window::open();
+        let mut score = Score::piano(TempoMap::default(), Vec::new());
+        score.parts = vec![Part::default(); 60];
+        window.app().set_document(score, None);
+        let preferences = &mut window.app().state.preferences;
+        preferences.shows_parts = true;
+        preferences.shows_history = true;
+        window.harness.set_size(egui::vec2(1280.0, 720.0));
+        window.harness.run_steps(3);
+        let rect = |window: &Window, role, name: &str| {
+            window.harness.get_by_role_and_label(role, name).rect()
+        };
+        let history = rect(&window, Role::Button, "As it was opened");
+        assert!(history.bottom() < 720.0, "{history:?}");
+        let last = "Mute Part 60";
+        assert!(rect(&window, Role::Button, last).top() > history.top(), "it is out of sight");
+        window.harness.get_by_role_and_label(Role::Button, last).focus();
+        window.harness.run_steps(60);
+        let seen = rect(&window, Role::Button, last);
+        assert!(seen.bottom() < rect(&window, Role::Button, "As it was opened").top(), "{seen:?}");
+    }
 }

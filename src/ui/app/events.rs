@@ -32,6 +32,7 @@ impl App {
         self.keep_library_fresh(ctx);
         self.watch_fetching(ctx);
         self.keep_recovery(ctx);
+        self.lose_patience(ctx);
         self.schedule_repaint(ctx);
         self.watch_close(ctx);
     }
@@ -68,7 +69,7 @@ impl App {
                 self.library_read(corpus);
             }
             Finish::Trained(summary) if self.state.training.job == Some(job) => {
-                self.trained(summary);
+                self.look_for_ended(job, Ok(summary));
             }
             Finish::Composed(takes) if self.is_composing(job) => self.composed(takes),
             Finish::Rendered(report) if self.render_job == Some(job) => self.rendered(report),
@@ -93,9 +94,7 @@ impl App {
         } else if self.is_composing(job) {
             self.composed(Vec::new());
         } else if self.render_job == Some(job) {
-            self.state.export = None;
-            self.render_job = None;
-            self.state.notices.note("The sound file was not written");
+            self.sound_not_written();
         }
     }
 
@@ -103,7 +102,7 @@ impl App {
         if self.state.library.job == Some(job) {
             self.library_failed(error);
         } else if self.state.training.job == Some(job) {
-            self.training_failed(error);
+            self.look_for_ended(job, Err(error));
         } else if self.is_composing(job) {
             self.composing_failed(error);
         } else if self.render_job == Some(job) {
@@ -151,13 +150,16 @@ impl App {
                 self.opened(number, path, is_missing, result);
             }
             Answer::UnfinishedFound(found) => self.unfinished_found(found),
-            Answer::Restored { number, name, result } => self.restored(number, &name, result),
-            Answer::Kept(result) => self.kept(result),
+            Answer::Restored { number, work, result } => self.restored(number, &work, result),
+            Answer::Kept { write, result } => self.kept(write, result),
             Answer::PrimeRead { path, result } => self.prime_read(path, result),
             Answer::ModelLoaded { choice, result } => self.model_loaded(choice, result),
             Answer::RunsListed(runs) => self.runs_listed(runs),
             Answer::FontsFound(fonts) => self.state.fonts = fonts,
             Answer::RunRead(result) => self.run_read(result),
+            Answer::RunDirMade { number, run_dir } => self.run_dir_made(number, run_dir),
+            Answer::RunEnded { job, is_kept, result } => self.run_ended(job, is_kept, result),
+            Answer::Dropped { paths, is_one_file } => self.take_dropped(ctx, paths, is_one_file),
             Answer::KeyEstimated { score, key } => self.key_estimated(score, key),
             Answer::StepsRead { run_dir, live } => {
                 self.state.training.steps_read(&run_dir, &live);
@@ -168,8 +170,10 @@ impl App {
             }
             Answer::TakesRead { entries, failures } => self.takes_read(entries, &failures),
             Answer::FontLoaded { result, then } => self.font_loaded(result, then),
-            Answer::ProjectSaved { path, score, result } => self.saved(ctx, path, score, result),
+            Answer::ProjectSaved { saving, result } => self.saved(ctx, saving, result),
             Answer::Fetched(result) => self.fetched(result),
+            Answer::CopyWritten { clipboard, text } => self.copy_written(ctx, &clipboard, text),
+            Answer::PasteRead { document, at, result } => self.paste_read(document, at, result),
             Answer::Written { done, result: Ok(()) } if !done.is_empty() => {
                 self.state.notices.done(done);
             }
@@ -177,6 +181,7 @@ impl App {
             Answer::Written { result: Err(error), .. } => self.state.notices.error(error),
             Answer::Broke(error) => {
                 self.write_broke();
+                self.copying_broke();
                 self.state.notices.error(error);
             }
         }

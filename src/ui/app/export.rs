@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::App;
+use super::risk::Risk;
 use crate::audio::{Font, FontSource, RenderReport, RenderSettings};
 use crate::cancel::CancelToken;
 use crate::cuda_libraries;
@@ -42,9 +43,8 @@ impl App {
                 self.state.composing.prime_score = None;
             }
             Purpose::SoundFont => {
-                self.keep_before_risk();
-                self.player.load_font(FontSource::File(path.clone()));
-                self.asked_font = Some(path);
+                self.asked_font = Some(path.clone());
+                self.risk(Risk::LoadFont(FontSource::File(path)));
             }
             Purpose::SaveProject => self.save_to(path),
             Purpose::ExportMidi => self.export_midi(Arc::clone(self.state.shown_score()), path),
@@ -77,9 +77,9 @@ impl App {
             _ => document.source.as_ref(),
         };
         let beside = beside.and_then(|path| path.parent()).filter(|folder| folder.is_absolute());
-        let folder = beside.map(Path::to_owned);
-        let folder = folder.or_else(|| self.state.preferences.folders.of(purpose));
-        Suggestion { folder, name: self.suggested_name(purpose) }
+        let last = self.state.preferences.folders.of(purpose);
+        let folders = beside.into_iter().chain(last).map(Path::to_owned).collect();
+        Suggestion { folders, name: self.suggested_name(purpose) }
     }
 
     fn suggested_name(&self, purpose: Purpose) -> String {
@@ -104,15 +104,18 @@ impl App {
     }
 
     fn export_midi(&mut self, score: Arc<Score>, out: PathBuf) {
-        self.keep_before_risk();
+        // The same thread writes both, this one first.
+        self.keep_now();
         self.tasks.write("exporting MIDI", move || written(&out, &smf::write(&score)));
     }
 
-    /// The piano is loaded first, on another thread; the studio renders.
     fn export_wav(&mut self, score: Arc<Score>, out: PathBuf) {
-        self.keep_before_risk();
-        let then = WavExport { score, out };
         self.state.export = Some(0.0);
+        self.risk(Risk::WriteSound(WavExport { score, out }));
+    }
+
+    /// The piano is loaded first, on another thread; the studio renders.
+    pub(super) fn begin_export(&mut self, then: WavExport) {
         if let Some(font) = self.export_font.clone() {
             return self.font_loaded(Ok(font), then);
         }
@@ -128,6 +131,8 @@ impl App {
 
     pub(super) fn font_loaded(&mut self, result: Result<Font, String>, then: WavExport) {
         match result {
+            // It was stopped before it had begun.
+            _ if self.state.export.is_none() || self.render_job.is_some() => {}
             Ok(font) => {
                 self.export_font = Some(font.clone());
                 let WavExport { score, out } = then;
@@ -156,9 +161,19 @@ impl App {
     }
 
     pub(super) fn cancel_export(&mut self) {
-        if let Some(job) = self.render_job {
-            self.studio.cancel(job);
+        match self.render_job {
+            Some(job) => self.studio.cancel(job),
+            None => {
+                self.forget_risks(|risk| matches!(risk, Risk::WriteSound(_)));
+                self.sound_not_written();
+            }
         }
+    }
+
+    pub(super) fn sound_not_written(&mut self) {
+        self.state.export = None;
+        self.render_job = None;
+        self.state.notices.note("The sound file was not written");
     }
 
     fn export_csv(&mut self, out: PathBuf) {
@@ -169,7 +184,7 @@ impl App {
     /// The window was pictured: the part with the curves is written.
     pub(super) fn write_picture(&mut self) {
         let Some(shot) = self.picture.take() else { return };
-        self.tasks.spawn("exporting curves", move || match shot.png() {
+        self.tasks.write("exporting curves", move || match shot.png() {
             Ok(bytes) => written(&shot.out, &bytes),
             Err(error) => {
                 let result = Err(format!("The picture can't be made — {error}. Try again"));
@@ -238,4 +253,65 @@ fn written(out: &Path, bytes: &[u8]) -> Answer {
         format!("{} can't be written — {why}. Choose another place", out.display())
     });
     Answer::Written { done: format!("Wrote {}", out.display()), result }
+}
+
+#[cfg(test)]
+mod tests {
+    use egui::{ColorImage, ViewportCommand};
+
+    use super::super::tests::Window;
+    use super::*;
+    use crate::music::{Note, Pitch, TempoMap, Tick, Velocity};
+    use crate::ui::action::AppAction;
+    use crate::ui::command::Command;
+
+    #[test]
+    fn percussion_alone_can_be_exported() {
+        let mut window = Window::open();
+        let mut score = Score::piano(TempoMap::default(), Vec::new());
+        score.set_drums(vec![Note {
+            start: Tick(0),
+            length: Tick(120),
+            pitch: Pitch::MIDDLE_C,
+            velocity: Velocity::COMPOSED,
+            part: 0,
+        }]);
+        let drums = score.drums.clone();
+        window.app().set_document(score, None);
+        assert_eq!(Command::ExportMidi.enabled(&window.app().state), Ok(()));
+        assert_eq!(Command::ExportWav.enabled(&window.app().state), Ok(()));
+        let out = window.folder.path().join("drums.mid");
+        window.act(AppAction::PathsChosen(Purpose::ExportMidi, vec![out.clone()]));
+        window.wait_for_writer();
+        assert_eq!(smf::read_file(&out).unwrap().score.drums, drums);
+        window.app().set_document(Score::default(), None);
+        assert!(Command::ExportMidi.enabled(&window.app().state).is_err());
+    }
+
+    #[test]
+    fn a_picture_that_was_taken_is_on_the_disk_when_the_window_has_closed() {
+        let mut window = Window::open();
+        let out = window.folder.path().join("curves.png");
+        let go_on = window.hold_writer();
+        window.act(AppAction::PathsChosen(Purpose::CurvesPng, vec![out.clone()]));
+        let asked = (0..60).find_map(|_| {
+            window.harness.step();
+            let output = window.harness.output().viewport_output.values();
+            output.flat_map(|viewport| &viewport.commands).find_map(|command| match command {
+                ViewportCommand::Screenshot(callback) => Some(callback.clone()),
+                _ => None,
+            })
+        });
+        let image = ColorImage::filled([2_000, 2_000], egui::Color32::BLACK);
+        asked.expect("the window is pictured").complete(Arc::new(image));
+        // It waits in the queue of what is written, which a window that closes waits for.
+        for _ in 0..40 {
+            window.harness.step();
+            assert!(!out.exists());
+        }
+        go_on.send(()).unwrap();
+        let folder = window.close();
+        assert!(out.is_file());
+        drop(folder);
+    }
 }

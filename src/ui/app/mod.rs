@@ -11,6 +11,7 @@ mod editing;
 mod events;
 mod export;
 mod recovery;
+mod risk;
 mod sound;
 mod takes;
 mod train;
@@ -27,17 +28,18 @@ use super::edit_dialogs::EditDialog;
 use super::info::Info;
 use super::palette::Palette;
 use super::piano_roll::{PianoRollEditor, Tool};
-use super::state::{EditForm, ModelChoice, Preferences, State};
+use super::state::{ModelChoice, Preferences, State};
 use super::tasks::{Answer, Tasks};
 use super::theme::Theme;
 use crate::assets;
 use crate::audio::{Font, Player};
-use crate::editor::{Clipboard, Selection, operations};
+use crate::editor::{Selection, operations};
 use crate::model::Run;
 use crate::music::Score;
 use crate::studio::{JobId, Request, Studio};
 use export::Fetch;
 use recovery::Recovery;
+use risk::Waiting;
 
 /// Everything the window needs from outside, so that a test can give it a silent player, a folder
 /// of its own and a clock that stands still.
@@ -65,10 +67,10 @@ pub struct App {
     roll: PianoRollEditor,
     palette: Palette,
     info: Option<Info>,
-    /// The dialog of the Notes menu that is open, and what is set in it.
-    edit_dialog: Option<(EditDialog, EditForm)>,
-    /// What was copied or cut last: for systems without a clipboard.
-    clipboard: Option<Clipboard>,
+    /// The dialog of the Notes menu that is open.
+    edit_dialog: Option<editing::OpenDialog>,
+    /// What was copied or cut last.
+    copied: Option<editing::Copied>,
     /// The system was asked for what is in its clipboard, and may still answer in so many frames.
     paste_frames: Option<u8>,
     picture: Picture,
@@ -81,6 +83,8 @@ pub struct App {
     /// The key of a score is being worked out.
     is_estimating_key: bool,
     recovery: Recovery,
+    /// What is done once unsaved work is on the disk, in the order it was asked for.
+    waiting: Vec<Waiting>,
     /// The piano for WAV files, once it is loaded.
     export_font: Option<Font>,
     render_job: Option<JobId>,
@@ -90,12 +94,17 @@ pub struct App {
     devices_job: JobId,
     /// The window is closing and asks nothing any more.
     is_closing: bool,
-    /// What goes on once the score is saved.
+    /// What goes on once the score is saved, until it is known where to.
     after_saving: Option<super::state::Question>,
+    /// How many documents this window has had before the one that is there.
+    n_documents: u64,
     /// The score that was there when another was asked for last.
     replaced: Option<Arc<Score>>,
     /// How often another score was asked for.
     n_expected: u64,
+    /// How often a training was asked for, and the one whose folder is being made.
+    n_starts: u64,
+    start: Option<train::Start>,
     /// What the system's file dialog answered, to be applied with this frame's actions.
     chosen_outside: Option<(super::dialogs::Purpose, Vec<PathBuf>)>,
     pub state: State,
@@ -111,6 +120,7 @@ impl App {
         ctx.set_zoom_factor(preferences.ui_scale.clamp(0.5, 3.0));
         let devices_job = studio.submit(Request::ListDevices);
         let mut state = State::new(assets::first_score(), preferences);
+        state.opened_secs = super::sessions::seconds(clock());
         state.library.paths.clone_from(&state.preferences.library);
         // Before anything can be composed: no take may take the name of one that is kept.
         state.takes.last_id = super::state::Takes::last_kept_id(&data_dir);
@@ -124,7 +134,7 @@ impl App {
             palette: Palette::default(),
             info: None,
             edit_dialog: None,
-            clipboard: None,
+            copied: None,
             paste_frames: None,
             picture: Picture::default(),
             data_dir,
@@ -134,6 +144,7 @@ impl App {
             sent_loop: None,
             is_estimating_key: false,
             recovery,
+            waiting: Vec::new(),
             export_font: None,
             render_job: None,
             fetch: None,
@@ -141,8 +152,11 @@ impl App {
             devices_job,
             is_closing: false,
             after_saving: None,
+            n_documents: 0,
             replaced: None,
             n_expected: 0,
+            n_starts: 0,
+            start: None,
             chosen_outside: None,
             state,
         };
@@ -199,7 +213,7 @@ impl App {
             match action {
                 AppAction::Run(command) => self.run_if_enabled(ctx, command),
                 AppAction::PathsChosen(purpose, paths) => self.paths_chosen(ctx, purpose, paths),
-                AppAction::Dropped(paths) => self.dropped(ctx, paths),
+                AppAction::Dropped(paths) => self.dropped(paths),
                 AppAction::Document(action) => self.document_action(ctx, action),
                 AppAction::ApplyEdit(dialog) => self.apply_edit(dialog),
                 AppAction::Sound(action) => self.sound_action(action),
@@ -210,7 +224,7 @@ impl App {
                 AppAction::Theme(name) => self.set_theme(ctx, name),
                 AppAction::UiScale(scale) => ctx.set_zoom_factor(scale),
                 AppAction::Roll(options) => self.roll.options = options,
-                AppAction::SetKey(key) => self.state.document.key = key,
+                AppAction::SetKey(key) => self.state.document.choose_key(key),
                 AppAction::DismissNotice(idx) => {
                     self.state.notices.shown.remove(idx);
                 }
@@ -384,3 +398,6 @@ impl eframe::App for App {
         Duration::from_secs(30)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,10 +10,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::App;
-use crate::music::Score;
+use super::risk::Risk;
+use crate::music::Tick;
 use crate::ui::action::{Choice, UnfinishedAction};
-use crate::ui::sessions::{self, About, Session, Unfinished};
-use crate::ui::state::Question;
+use crate::ui::sessions::{self, About, LeftBehind, Session, Unfinished};
+use crate::ui::state::{Document, Piece, Question, WorkId};
 use crate::ui::tasks::{Answer, Opened};
 use crate::ui::widgets::counted;
 
@@ -28,11 +29,26 @@ pub(super) struct Recovery {
     place: Place,
     /// The window's second in which the score first differed from what was written.
     behind_since: Option<f64>,
-    /// The score that was last given to be written.
-    written: Option<Arc<Score>>,
-    is_writing: bool,
+    /// What was last given to be written.
+    written: Option<Written>,
+    /// How many writes were begun, and how many of them have come to their end.
+    n_begun: u64,
+    n_ended: u64,
     /// There is, or soon will be, a folder with work of this window.
     has_session: bool,
+}
+
+/// What is kept against a crash. How the roll is looked at goes along, but isn't worth another
+/// write.
+struct Written {
+    piece: Piece,
+    loop_range: Option<(Tick, Tick)>,
+}
+
+impl Written {
+    fn of(document: &Document) -> Self {
+        Self { piece: document.piece(), loop_range: document.loop_range }
+    }
 }
 
 impl Recovery {
@@ -43,7 +59,8 @@ impl Recovery {
             place: Place::default(),
             behind_since: None,
             written: None,
-            is_writing: false,
+            n_begun: 0,
+            n_ended: 0,
             has_session: false,
         }
     }
@@ -52,25 +69,39 @@ impl Recovery {
     fn wait_secs(&self) -> f64 {
         self.interval.as_secs_f64() / 2.0
     }
+
+    /// Whether the document was given to be written as it is.
+    fn has(&self, document: &Document) -> bool {
+        let now = Written::of(document);
+        let is = |it: &Written| it.piece.is(&now.piece) && it.loop_range == now.loop_range;
+        self.written.as_ref().is_some_and(is)
+    }
+
+    fn is_writing(&self) -> bool {
+        self.n_ended < self.n_begun
+    }
 }
 
 impl App {
-    /// How long something that might end the program waits for the work to be on the disk: as
-    /// long as nobody takes for a stop.
-    const PATIENCE: Duration = Duration::from_millis(300);
-
     /// Looks at the start for work that other windows left behind.
     pub(super) fn look_for_unfinished(&self) {
         let (data_dir, root) = (self.data_dir.clone(), self.recovery.root.clone());
         self.tasks.spawn("looking for unsaved work", move || {
             sessions::take_over_old(&data_dir, &root);
-            Answer::UnfinishedFound(sessions::unfinished(&root))
+            Answer::UnfinishedFound(sessions::left_behind(&root))
         });
     }
 
-    pub(super) fn unfinished_found(&mut self, found: Vec<Unfinished>) {
-        self.state.unfinished = found;
-        self.state.unfinished_found_secs = self.now_secs();
+    pub(super) fn unfinished_found(&mut self, found: LeftBehind) {
+        if let [first, ..] = found.unclear.as_slice() {
+            let (folder, n) = (first.display(), found.unclear.len());
+            let folders = counted(n, "folder with unsaved work", "folders with unsaved work");
+            self.state.notices.error(format!(
+                "{folders} can't be taken over, as {folder} — it can't be locked, so that another \
+                 window may have it open. If none has, open the project in it"
+            ));
+        }
+        self.state.unfinished = found.unfinished;
         if !self.state.unfinished.is_empty() && self.state.question.is_none() {
             self.state.question = Some(Question::Recover);
         }
@@ -83,7 +114,9 @@ impl App {
         action: UnfinishedAction,
     ) {
         match action {
-            UnfinishedAction::Restore => self.replace_score(ctx, Question::Restore(name)),
+            UnfinishedAction::Restore(earlier) => {
+                self.replace_score(ctx, Question::Restore(WorkId { name, earlier }));
+            }
             UnfinishedAction::Discard => self.discard_unfinished(&name),
         }
     }
@@ -104,36 +137,34 @@ impl App {
         Some(self.state.unfinished.remove(idx))
     }
 
-    /// Reads the work on another thread; [`Self::restored`] follows.
-    pub(super) fn restore(&mut self, name: String) {
-        let Some(found) = self.state.unfinished.iter().find(|it| it.name() == name) else { return };
-        let read = found.session.reader();
+    /// Reads the work once what is here is kept; [`Self::restored`] follows.
+    pub(super) fn restore(&mut self, work: WorkId) {
         let number = self.expect_score();
+        self.risk(Risk::Restore { number, work });
+    }
+
+    pub(super) fn begin_restoring(&mut self, number: u64, work: WorkId) {
+        let found = self.state.unfinished.iter().find(|it| it.name() == work.name);
+        let Some(found) = found.filter(|_| self.is_expected(number)) else { return };
+        let read = found.session.reader(work.earlier);
         self.tasks.spawn("restoring unsaved work", move || {
             let result = read().map(Opened::from).map_err(|error| error.to_string());
-            Answer::Restored { number, name, result }
+            Answer::Restored { number, work, result }
         });
     }
 
     /// The work is in the window again, and its folder is now this window's own.
-    pub(super) fn restored(&mut self, number: u64, name: &str, result: Result<Opened, String>) {
-        let opened = match result {
-            Ok(opened) => opened,
-            Err(error) => return self.alert(error),
-        };
-        if !self.is_expected(number) {
-            return;
-        }
-        if self.has_edited_meanwhile() {
-            self.state.question = Some(Question::Restore(name.to_owned()));
-            return;
-        }
-        let Some(found) = self.take_unfinished(name) else { return };
+    pub(super) fn restored(&mut self, number: u64, work: &WorkId, result: Result<Opened, String>) {
+        let ask_again = || Question::Restore(work.clone());
+        let Some(opened) = self.wanted_score(number, result, ask_again) else { return };
+        let Some(found) = self.take_unfinished(&work.name) else { return };
         let path = opened.view.path.clone();
         self.forget_recovery();
         self.adopt(opened, path);
         self.state.document.mark_unsaved();
-        self.recovery.written = Some(Arc::clone(self.state.document.history.score()));
+        // An earlier state isn't the newest one that is kept there.
+        let is_newest = work.earlier.is_none();
+        self.recovery.written = is_newest.then(|| Written::of(&self.state.document));
         self.recovery.has_session = true;
         let place = Arc::clone(&self.recovery.place);
         self.tasks.write("taking unsaved work over", move || {
@@ -160,8 +191,7 @@ impl App {
             }
             return;
         }
-        let score = self.state.document.history.score();
-        if self.recovery.written.as_ref().is_some_and(|written| Arc::ptr_eq(written, score)) {
+        if self.recovery.has(&self.state.document) {
             self.recovery.behind_since = None;
             return;
         }
@@ -170,37 +200,37 @@ impl App {
         let left = self.recovery.wait_secs() - (now - since);
         if left > 0.0 {
             ctx.request_repaint_after_secs(left as f32);
-        } else if !self.recovery.is_writing {
+        } else if !self.recovery.is_writing() {
             // Otherwise the answer of the one that is writing wakes the window.
-            self.write_recovery(|| {});
+            self.write_recovery();
         }
     }
 
-    /// Keeps the work before something that might end the program, and waits a moment for it.
-    pub(super) fn keep_before_risk(&mut self) {
-        let score = self.state.document.history.score();
-        let is_written = |written: &Arc<Score>| Arc::ptr_eq(written, score);
-        let is_kept =
-            self.recovery.written.as_ref().is_some_and(is_written) && !self.recovery.is_writing;
-        if !self.state.document.is_unsaved() || is_kept {
-            return;
+    /// Has unsaved work written at once. Returns the write that must end before all of it is on
+    /// the disk; `None` if it is there.
+    pub(super) fn keep_now(&mut self) -> Option<u64> {
+        if !self.state.document.is_unsaved() {
+            return None;
         }
-        let (done, is_done) = crossbeam_channel::bounded(1);
-        self.write_recovery(move || {
-            // Nobody waits any more if it took too long.
-            let _unheard = done.send(());
-        });
-        if is_done.recv_timeout(Self::PATIENCE).is_err() {
-            tracing::warn!("unsaved work is still being written");
+        if !self.recovery.has(&self.state.document) {
+            self.write_recovery();
         }
+        self.recovery.is_writing().then_some(self.recovery.n_begun)
     }
 
-    fn write_recovery(&mut self, then: impl FnOnce() + Send + 'static) {
+    /// Whether nothing is being written against a crash.
+    #[cfg(test)]
+    pub(super) fn keeps_nothing(&self) -> bool {
+        !self.recovery.is_writing()
+    }
+
+    fn write_recovery(&mut self) {
         let recovery = &mut self.recovery;
-        recovery.written = Some(Arc::clone(self.state.document.history.score()));
+        recovery.written = Some(Written::of(&self.state.document));
         recovery.behind_since = None;
-        recovery.is_writing = true;
+        recovery.n_begun += 1;
         recovery.has_session = true;
+        let write = recovery.n_begun;
         let (place, root) = (Arc::clone(&recovery.place), recovery.root.clone());
         let (now, project) = ((self.clock)(), self.project());
         let document = &self.state.document;
@@ -214,25 +244,29 @@ impl App {
             let result = kept_in(&mut place, &root, now).and_then(|session| {
                 session.keep(&project(), &about).map_err(|error| error.to_string())
             });
-            then();
-            Answer::Kept(result)
+            Answer::Kept { write, result }
         });
     }
 
     /// A write that broke must not hold up all that follow it.
     pub(super) fn write_broke(&mut self) {
-        self.recovery.is_writing = false;
         self.recovery.written = None;
+        self.write_ended(self.recovery.n_begun);
     }
 
-    pub(super) fn kept(&mut self, result: Result<(), String>) {
-        self.recovery.is_writing = false;
+    pub(super) fn kept(&mut self, write: u64, result: Result<(), String>) {
         if let Err(error) = result {
             // It is tried again, as if it had just been changed.
             self.recovery.written = None;
             let words = format!("Unsaved work can't be kept against a crash: {error}");
             self.state.notices.error(words);
         }
+        self.write_ended(write);
+    }
+
+    fn write_ended(&mut self, write: u64) {
+        self.recovery.n_ended = self.recovery.n_ended.max(write);
+        self.dare_after(write);
     }
 
     fn forget_recovery(&mut self) {
@@ -249,7 +283,8 @@ impl App {
     }
 
     /// The window closes. What the user was asked about and did not want goes; a window that is
-    /// closed from outside keeps its work.
+    /// closed from outside keeps its work: what is to be written is written before the program
+    /// ends.
     pub(super) fn finish(&mut self) {
         if self.state.training.job.is_some() {
             self.keep_steps();
@@ -257,7 +292,7 @@ impl App {
         if self.is_closing || !self.state.document.is_unsaved() {
             self.forget_recovery();
         } else {
-            self.keep_before_risk();
+            self.keep_now();
         }
     }
 
@@ -268,12 +303,15 @@ impl App {
     }
 }
 
-/// The session of this window, made when it is first needed.
+/// The session of this window, made when it is first needed, and again when its folder has gone.
 fn kept_in<'a>(
     place: &'a mut Option<Session>,
     root: &Path,
     now: std::time::SystemTime,
-) -> Result<&'a Session, String> {
+) -> Result<&'a mut Session, String> {
+    if place.as_ref().is_some_and(Session::is_gone) {
+        *place = None;
+    }
     match place {
         Some(session) => Ok(session),
         None => {
@@ -282,6 +320,103 @@ fn kept_in<'a>(
                 format!("{} can't be made — {why}. Save your work soon", root.display())
             })?;
             Ok(place.insert(made))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Window;
+    use super::*;
+    use crate::editor::Project;
+    use crate::music::{KeyScale, Scale};
+    use crate::ui::action::AppAction;
+    use crate::ui::command::Command;
+
+    fn root(window: &Window) -> PathBuf {
+        window.folder.path().join("data").join("sessions")
+    }
+
+    /// The only work that is kept.
+    fn kept(window: &Window) -> Project {
+        let entries = std::fs::read_dir(root(window)).unwrap().map(|entry| entry.unwrap().path());
+        let folders: Vec<_> = entries.filter(|path| path.is_dir()).collect();
+        let [folder] = folders.as_slice() else { panic!("{folders:?}") };
+        Project::read(&folder.join("project.etude")).unwrap()
+    }
+
+    #[test]
+    fn work_is_kept_again_after_its_folder_went_away() {
+        let mut window = Window::with_unsaved_work();
+        window.app().keep_now();
+        window.wait_for_writer();
+        std::fs::remove_dir_all(root(&window)).unwrap();
+        window.act(AppAction::SetKey(Some(KeyScale::new(6, Scale::Dorian))));
+        window.app().keep_now();
+        window.wait_for_writer();
+        assert!(kept(&window).score.notes().is_empty());
+        assert!(!window.sees("can't be kept against a crash"));
+    }
+
+    #[test]
+    fn a_key_that_is_set_is_work_like_a_note() {
+        let mut window = Window::open();
+        let key = KeyScale::new(6, Scale::Dorian);
+        window.act(AppAction::SetKey(Some(key)));
+        assert!(window.app().state.document.is_unsaved());
+        window.app().keep_now();
+        window.wait_for_writer();
+        let view = crate::ui::state::ProjectView::read(&kept(&window).view.unwrap());
+        assert_eq!(view.key, Some(key));
+        // The loop is kept with it when there is something to keep, and none of it twice.
+        let n_begun = window.app().recovery.n_begun;
+        window.app().keep_now();
+        assert_eq!(window.app().recovery.n_begun, n_begun);
+        window.act(AppAction::Run(Command::Loop));
+        window.app().keep_now();
+        assert_eq!(window.app().recovery.n_begun, n_begun + 1);
+
+        window.act(AppAction::SetKey(None));
+        assert!(!window.app().state.document.is_unsaved(), "it is as it was opened");
+        let path = window.folder.path().join("piece.etude");
+        window.act(AppAction::SetKey(Some(key)));
+        window.act(AppAction::PathsChosen(
+            crate::ui::dialogs::Purpose::SaveProject,
+            vec![path.clone()],
+        ));
+        window.wait("it is saved", |app| !app.state.document.is_unsaved());
+        window.act(AppAction::Document(crate::ui::action::DocumentAction::Open(path)));
+        window.wait("it is opened", |app| app.state.notices.shown.len() > 1);
+        assert_eq!(window.app().state.document.key(), Some(key));
+        assert!(!window.app().state.document.is_unsaved());
+    }
+
+    #[test]
+    fn a_window_that_is_closed_from_outside_keeps_its_work() {
+        let mut window = Window::with_unsaved_work();
+        window.app().finish();
+        window.wait_for_writer();
+        assert!(kept(&window).score.notes().is_empty());
+        // One whose user was asked and didn't want the work keeps nothing.
+        window.app().is_closing = true;
+        window.app().finish();
+        window.wait_for_writer();
+        assert_eq!(std::fs::read_dir(root(&window)).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn exports_and_fonts_wait_for_the_work_to_be_kept() {
+        use crate::ui::dialogs::Purpose;
+        for (purpose, name) in [
+            (Purpose::ExportMidi, "out.mid"),
+            (Purpose::ExportWav, "out.wav"),
+            (Purpose::SoundFont, "font.sf2"),
+        ] {
+            let mut window = Window::with_unsaved_work();
+            let path = window.folder.path().join(name);
+            window.act(AppAction::PathsChosen(purpose, vec![path]));
+            window.wait_for_writer();
+            assert!(kept(&window).score.notes().is_empty(), "{name}");
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::App;
+use super::risk::Risk;
 use crate::audio::FontSource;
 use crate::music::{Key, Pitch, Score, Tick, Velocity};
 use crate::ui::action::SoundAction;
@@ -62,11 +63,7 @@ impl App {
             self.player.pause();
             self.state.takes.plays_all = false;
         } else {
-            let score = self.state.shown_score();
-            // At the end, Play means from the start.
-            if self.state.sound.playhead_secs >= score.duration_secs() - 0.01 {
-                self.seek(0.0);
-            }
+            // At the end the player goes to where it begins: to the loop's start, if there is one.
             self.sync_player();
             match self.state.preferences.count_in {
                 true => self.player.play_with_count_in(1),
@@ -223,9 +220,44 @@ impl App {
     }
 
     pub(super) fn use_built_in_piano(&mut self) {
-        self.keep_before_risk();
         self.state.preferences.font = None;
         self.export_font = None;
-        self.player.load_font(FontSource::BuiltIn);
+        self.risk(Risk::LoadFont(FontSource::BuiltIn));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tests::Window;
+    use super::*;
+    use crate::ui::action::AppAction;
+    use crate::ui::command::Command;
+
+    /// Where playing begins after a seek, with this loop, in seconds.
+    fn begins_at(loop_secs: [f64; 2], from: f64) -> f64 {
+        let mut window = Window::open();
+        let app = window.app();
+        let tempo_map = &app.state.document.history.score().tempo_map;
+        let [start, end] = loop_secs.map(|secs| tempo_map.tick_from_secs(secs));
+        window.act(AppAction::Sound(SoundAction::Loop(Some((start, end)))));
+        window.harness.run_steps(2);
+        window.act(AppAction::Sound(SoundAction::Seek(from)));
+        window.act(AppAction::Run(Command::PlayPause));
+        window.wait("it plays on", |app| {
+            app.state.sound.is_playing && (app.state.sound.playhead_secs - from).abs() > 1e-3
+        });
+        let secs = window.app().state.sound.playhead_secs;
+        window.app().player.pause();
+        secs
+    }
+
+    #[test]
+    fn play_at_the_end_begins_where_the_loop_does_and_in_its_silence_goes_on() {
+        let end = crate::assets::first_score().duration_secs();
+        let after = begins_at([1.0, end], end + 20.0);
+        assert!((0.9..10.0).contains(&after), "{after}");
+        // The loop has bars in which nothing is written yet.
+        let silent = begins_at([0.0, end + 40.0], end + 10.0);
+        assert!((end + 10.0..end + 30.0).contains(&silent), "{silent}");
     }
 }

@@ -4,8 +4,9 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::App;
-use crate::model::{Run, TrainEvent, TrainRequest, TrainSummary, TrainingSettings};
-use crate::studio::Request;
+use super::risk::Risk;
+use crate::model::{DeviceChoice, Run, TrainEvent, TrainRequest, TrainSummary, TrainingSettings};
+use crate::studio::{JobId, Request};
 use crate::tokens::{Corpus, Encoding, ReadProgress, Split, SplitKind, Stretch};
 use crate::ui::state::{
     Coverage, CoverageFigures, CoverageKey, LiveCurve, ModelChoice, Preferences, run_name,
@@ -67,7 +68,8 @@ impl App {
         }
         if std::mem::take(&mut self.state.training.is_waiting_for_library) {
             match self.state.training.waiting_to_resume.take() {
-                Some(run) => self.resume_read(run),
+                // Its files were there, or they wouldn't have been read.
+                Some(run) => self.resume_read(run, None),
                 None => self.train(),
             }
         }
@@ -106,9 +108,7 @@ impl App {
         }
         let settings = self.state.preferences.training.clone();
         let Some(corpus) = self.corpus_for(&settings) else { return };
-        let now = (self.clock)();
-        let run_dir = free_run_dir(&self.runs_dir(), &run_name(now, &settings));
-        self.submit_training(corpus, settings, run_dir, None);
+        self.start(corpus, settings, None);
     }
 
     /// The corpus as these settings frame it; if it is yet to be read, training waits for it.
@@ -127,25 +127,62 @@ impl App {
         }
     }
 
-    fn submit_training(
-        &mut self,
-        corpus: Arc<Corpus>,
-        settings: TrainingSettings,
-        run_dir: PathBuf,
-        resumed: Option<&Run>,
-    ) {
-        self.keep_before_risk();
+    /// Trains once unsaved work is kept. Until then a second press has nothing to press.
+    fn start(&mut self, corpus: Arc<Corpus>, settings: TrainingSettings, resumed: Option<Run>) {
+        self.n_starts += 1;
+        let number = self.n_starts;
+        self.state.training.starting = Some(number);
+        let device = self.state.preferences.device;
+        let start = Start { number, corpus, settings, resumed, device };
+        self.risk(Risk::Train(Box::new(start)));
+    }
+
+    /// A run that goes on has its folder; another is given one, on another thread.
+    pub(super) fn begin_training(&mut self, start: Start) {
+        if let Some(run) = &start.resumed {
+            let run_dir = run.path.clone();
+            return self.submit_training(start, run_dir);
+        }
+        let (runs_dir, number) = (self.runs_dir(), start.number);
+        let name = run_name((self.clock)(), &start.settings);
+        self.start = Some(start);
+        self.tasks.spawn("making the folder of a run", move || {
+            let run_dir = free_run_dir(&runs_dir, &name);
+            Answer::RunDirMade { number, run_dir }
+        });
+    }
+
+    pub(super) fn run_dir_made(&mut self, number: u64, run_dir: PathBuf) {
+        let is_wanted = self.state.training.starting == Some(number);
+        match self.start.take_if(|start| is_wanted && start.number == number) {
+            Some(start) => self.submit_training(start, run_dir),
+            // It was stopped meanwhile.
+            None => self.tasks.write("removing an empty folder", move || {
+                if let Err(error) = std::fs::remove_dir(&run_dir) {
+                    tracing::warn!("{} can't be removed: {error}", run_dir.display());
+                }
+                Answer::Written { done: String::new(), result: Ok(()) }
+            }),
+        }
+    }
+
+    fn submit_training(&mut self, start: Start, run_dir: PathBuf) {
+        let Start { corpus, settings, resumed, device, .. } = start;
         let request = TrainRequest {
             corpus,
             settings: settings.clone(),
             run_dir: run_dir.clone(),
             resume: resumed.is_some(),
-            device: self.state.preferences.device,
+            device,
         };
+        let pieces = &request.corpus.pieces;
+        let learned_from = pieces.iter().map(|piece| piece.sha256.clone()).collect();
         let job = self.studio.submit(Request::Train(request));
-        let epochs = resumed.map(|run| run.metrics.clone()).unwrap_or_default();
+        let goes_on = resumed.is_some();
+        let epochs = resumed.map(|run| run.metrics).unwrap_or_default();
         self.state.training.begin(job, run_dir.clone(), settings, epochs);
-        if resumed.is_some() {
+        self.state.training.learned_from = learned_from;
+        if goes_on {
             self.read_steps(run_dir);
         }
         self.state.preferences.shows_curves = true;
@@ -195,10 +232,12 @@ impl App {
         let training = &mut self.state.training;
         training.is_waiting_for_library = false;
         training.waiting_to_resume = None;
+        training.starting = None;
         if let Some(job) = training.job {
             training.is_stopping = true;
             self.studio.cancel(job);
         }
+        self.forget_risks(|risk| matches!(risk, Risk::Train(_)));
     }
 
     pub(super) fn resume_last(&mut self) {
@@ -214,30 +253,31 @@ impl App {
     /// Goes on with a run. It keeps its own settings; only the number of epochs is taken from the
     /// form when that asks for more.
     pub(super) fn resume(&mut self, run_dir: PathBuf) {
-        // A long run has a long table of what it measured.
+        // A long run has a long table of what it measured, and may have learned from many files.
         self.tasks.spawn("reading a run", move || {
-            Answer::RunRead(Run::read(&run_dir).map_err(|error| error.to_string()))
+            let read = Run::read(&run_dir).map_err(|error| error.to_string());
+            Answer::RunRead(read.map(|run| {
+                let paths = run.summary.corpus.paths();
+                let missing = paths.into_iter().find(|path| !path.exists());
+                (run, missing)
+            }))
         });
     }
 
-    pub(super) fn run_read(&mut self, result: Result<Run, String>) {
-        let training = &self.state.training;
+    pub(super) fn run_read(&mut self, result: Result<(Run, Option<PathBuf>), String>) {
         match result {
             // Something else was started while it was read.
-            Ok(_) if training.job.is_some() || training.is_waiting_for_library => {}
-            Ok(run) => self.resume_read(run),
-            Err(error) => {
-                self.state.alert = Some(error.clone());
-                self.state.notices.error_elsewhere(error);
-            }
+            Ok(_) if self.state.training.is_busy() => {}
+            Ok((run, missing)) => self.resume_read(run, missing),
+            Err(error) => self.alert(error),
         }
     }
 
-    fn resume_read(&mut self, run: Run) {
+    fn resume_read(&mut self, run: Run, missing: Option<PathBuf>) {
         let mut settings = run.summary.settings.clone();
         settings.epochs = settings.epochs.max(self.state.preferences.training.epochs);
         self.state.preferences.training = settings.clone();
-        if let Err(error) = self.take_library_of(&run) {
+        if let Err(error) = self.take_library_of(&run, missing) {
             self.state.alert = Some(error);
             return;
         }
@@ -245,12 +285,12 @@ impl App {
             self.state.training.waiting_to_resume = Some(run);
             return;
         };
-        self.submit_training(corpus, settings, run.path.clone(), Some(&run));
+        self.start(corpus, settings, Some(run));
     }
 
     /// The library becomes what the run learned from, unless it is that already. What the user
     /// chose comes back with the next start.
-    fn take_library_of(&mut self, run: &Run) -> Result<(), String> {
+    fn take_library_of(&mut self, run: &Run, missing: Option<PathBuf>) -> Result<(), String> {
         let files = &run.summary.corpus.files;
         let library = &mut self.state.library;
         let is_read = library.corpus.as_ref().is_some_and(|corpus| {
@@ -267,7 +307,7 @@ impl App {
         if library.paths == paths {
             return Ok(());
         }
-        if let Some(missing) = paths.iter().find(|path| !path.exists()) {
+        if let Some(missing) = missing {
             return Err(format!(
                 "The run {} can't go on — it learned from {}, which isn't there any more. Put it \
                  back, or train a new run",
@@ -281,26 +321,49 @@ impl App {
         Ok(())
     }
 
-    /// A run that ended before it had learned anything leaves no folder.
-    fn forget_vanished_run(&mut self) {
-        let run_dir = &mut self.state.training.run_dir;
-        if run_dir.as_ref().is_some_and(|path| !path.exists()) {
-            *run_dir = None;
-        }
+    /// A run that ended before it had learned anything leaves no folder: it is looked for on
+    /// another thread, and [`Self::run_ended`] follows.
+    pub(super) fn look_for_ended(&mut self, job: JobId, result: Result<TrainSummary, String>) {
+        let run_dir = self.state.training.run_dir.clone();
+        self.tasks.spawn("looking for a run", move || {
+            let is_kept = run_dir.is_some_and(|run_dir| run_dir.exists());
+            Answer::RunEnded { job, is_kept, result }
+        });
     }
 
-    pub(super) fn trained(&mut self, summary: TrainSummary) {
-        use crate::model::Outcome;
-        self.forget_vanished_run();
+    pub(super) fn run_ended(
+        &mut self,
+        job: JobId,
+        is_kept: bool,
+        result: Result<TrainSummary, String>,
+    ) {
+        if self.state.training.job != Some(job) {
+            return;
+        }
+        self.state.training.job = None;
+        if !is_kept {
+            self.state.training.run_dir = None;
+        }
         self.keep_steps();
+        match result {
+            Ok(summary) => self.trained(summary),
+            Err(error) => self.alert(error),
+        }
+        self.list_runs();
+    }
+
+    fn trained(&mut self, summary: TrainSummary) {
+        use crate::model::Outcome;
         let training = &mut self.state.training;
-        training.job = None;
         let best = format!(
             "best epoch {}, held-out perplexity {} (it chose the epoch)",
             summary.best_epoch,
             short(summary.best_valid_perplexity)
         );
         let text = match summary.outcome {
+            Outcome::Completed if summary.ran_away => {
+                format!("Training is done, but its last epochs went astray: {best}")
+            }
             Outcome::Completed => format!("Training is done: {best}"),
             Outcome::StoppedEarly => format!("Stopped, as nothing was gained any more: {best}"),
             Outcome::Cancelled if training.run_dir.is_none() => {
@@ -313,16 +376,6 @@ impl App {
         };
         training.summary = Some(summary);
         self.state.notices.done(text);
-        self.list_runs();
-    }
-
-    pub(super) fn training_failed(&mut self, error: String) {
-        self.state.training.job = None;
-        self.forget_vanished_run();
-        self.keep_steps();
-        self.state.alert = Some(error.clone());
-        self.state.notices.error_elsewhere(error);
-        self.list_runs();
     }
 
     /// The runs on disk were read: one that is chosen and gone is no longer chosen.
@@ -341,7 +394,7 @@ impl App {
         // Before anything is trained here, the run that Resume goes on with is worth a look.
         let training = &mut self.state.training;
         if training.run_dir.is_none()
-            && training.job.is_none()
+            && !training.is_busy()
             && let Some(run) = newest_learned(runs)
         {
             training.show_earlier(run);
@@ -366,6 +419,9 @@ impl App {
         if training.job.is_some() {
             return Some(training.line());
         }
+        if !self.waiting.is_empty() {
+            return Some("Keeping your unsaved work before this goes on…".to_owned());
+        }
         if library.job.is_some() {
             return Some(format!("Reading {}", library.label()));
         }
@@ -382,6 +438,17 @@ impl App {
             counted(corpus.chords.len(), "chord", "chords"),
         ))
     }
+}
+
+/// A training that was asked for.
+pub(super) struct Start {
+    /// Which of those that were asked for it is.
+    number: u64,
+    corpus: Arc<Corpus>,
+    settings: TrainingSettings,
+    /// The run that goes on.
+    resumed: Option<Run>,
+    device: DeviceChoice,
 }
 
 /// The newest of these runs that has weights to go on from, be it from within its first epoch.

@@ -85,6 +85,9 @@ impl Default for CurveView {
 /// Panels at least this wide, in points, show the three measures side by side.
 const WIDE: f32 = 1_400.0;
 
+/// Panels narrower than this, in points, have their switches in a second line.
+const NARROW: f32 = SPACE * 96.0;
+
 /// Below this share of known chords the held-out curve is ruled by the others.
 const LOW_COVERAGE: f64 = 0.5;
 
@@ -97,8 +100,15 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) 
     // The panel keeps its height while there is nothing to draw yet.
     ui.set_min_height(ui.available_height());
     let is_wide = ui.available_width() >= WIDE;
-    toolbar(ui, state, is_wide, actions);
     if !has_something_to_draw(state) {
+        ui.horizontal(|ui| {
+            ui.label(RichText::new("Curves").strong());
+            if !state.runs.is_empty() {
+                let mut view = state.preferences.curves.clone();
+                runs_menu(ui, state, &mut view);
+                state.preferences.curves = view;
+            }
+        });
         ui.add_space(SPACE);
         hint(
             ui,
@@ -107,6 +117,7 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) 
         );
         return;
     }
+    toolbar(ui, state, is_wide, actions);
     plot::legend_ui(ui, theme, state);
     let surprise = why_surprised(state);
     let below = if surprise.is_some() { SMALL_SIZE + SPACE } else { 0.0 };
@@ -147,41 +158,52 @@ fn why_surprised(state: &State) -> Option<String> {
 }
 
 fn toolbar(ui: &mut Ui, state: &mut State, is_wide: bool, actions: &mut Actions) {
+    let is_narrow = ui.available_width() < NARROW;
+    let mut view = state.preferences.curves.clone();
     ui.horizontal(|ui| {
         ui.label(RichText::new("Curves").strong());
-        let mut view = state.preferences.curves.clone();
         if !is_wide {
             for measure in Measure::ALL {
                 ui.selectable_value(&mut view.measure, measure, measure.label())
                     .on_hover_text(measure.tooltip());
             }
         }
-        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-            ui.menu_button("Export ⏷", |ui| {
-                for command in [Command::ExportCurvesCsv, Command::ExportCurvesPng] {
-                    if command_button(ui, state, command, command.label()) {
-                        actions.push(AppAction::Run(command));
-                        ui.close();
-                    }
+        if !is_narrow {
+            switches(ui, state, &mut view, actions);
+        }
+    });
+    if is_narrow {
+        ui.horizontal(|ui| switches(ui, state, &mut view, actions));
+    }
+    state.preferences.curves = view;
+}
+
+/// How the curves are drawn, and which; at the right of a line.
+fn switches(ui: &mut Ui, state: &State, view: &mut CurveView, actions: &mut Actions) {
+    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+        ui.menu_button("Export ⏷", |ui| {
+            for command in [Command::ExportCurvesCsv, Command::ExportCurvesPng] {
+                if command_button(ui, state, command, command.label()) {
+                    actions.push(AppAction::Run(command));
+                    ui.close();
                 }
-            });
-            runs_menu(ui, state, &mut view);
-            ui.spacing_mut().slider_width = SPACE * 8.0;
-            let slider = ui
-                .add(egui::Slider::new(&mut view.smoothing, 0.0..=0.98).show_value(false))
-                .on_hover_text("How much the lines are smoothed; the raw line stays behind");
-            slider.widget_info(|| egui::WidgetInfo::slider(true, view.smoothing, "Smoothing"));
-            ui.label(RichText::new("Smooth").weak());
-            ui.checkbox(&mut view.is_log, "Log").on_hover_text(
-                "Logarithmic: equal distances are equal ratios, so that small gains late can be \
-                 seen beside large ones early",
-            );
-            ui.checkbox(&mut view.shows_baselines, "Baselines").on_hover_text(
-                "What counting alone reaches on the same held-out music. A network worth its time \
-                 is below",
-            );
+            }
         });
-        state.preferences.curves = view;
+        runs_menu(ui, state, view);
+        ui.spacing_mut().slider_width = SPACE * 8.0;
+        let slider = ui
+            .add(egui::Slider::new(&mut view.smoothing, 0.0..=0.98).show_value(false))
+            .on_hover_text("How much the lines are smoothed; the raw line stays behind");
+        slider.widget_info(|| egui::WidgetInfo::slider(true, view.smoothing, "Smoothing"));
+        ui.label(RichText::new("Smooth").weak());
+        ui.checkbox(&mut view.is_log, "Log").on_hover_text(
+            "Logarithmic: equal distances are equal ratios, so that small gains late can be seen \
+             beside large ones early",
+        );
+        ui.checkbox(&mut view.shows_baselines, "Baselines").on_hover_text(
+            "What counting alone reaches on the same held-out music. A network worth its time is \
+             below",
+        );
     });
 }
 

@@ -13,6 +13,7 @@ use crate::music::{Meter, MeterChange, Score, TempoChange, Tick};
 use crate::ui::number_field::number_field;
 use crate::ui::theme::{HALF_SPACE, SPACE, Theme};
 use crate::ui::widgets;
+use crate::ui::words::capitalized;
 
 /// Quarter notes a minute that can be written. Files hold odder ones, which stay as they are until
 /// another number is written.
@@ -230,7 +231,7 @@ impl PianoRollEditor {
             let response = ui.interact(rect, id, Sense::click_and_drag());
             let words = self.dragged(flag).words();
             let place = text::place(flag.tick(), &frame.index);
-            let name = format!("{} {words} at {place}", widgets::capitalized(flag.kind()));
+            let name = format!("{} {words} at {place}", capitalized(flag.kind()));
             response.widget_info(|| WidgetInfo::labeled(Role::Button, true, &name));
             if frame.is_editable() {
                 self.touch_flag(ui, frame, &response, flag, out);

@@ -173,6 +173,8 @@ pub struct PianoRollEditor {
     pub options: RollOptions,
     /// What the window knows of the piece besides the score.
     pub marks: RollMarks,
+    /// What an open dialog would make of the chosen notes: shown as a gesture's notes are.
+    pub proposed: Option<Vec<Note>>,
     viewport: Viewport,
     index: Option<Arc<ScoreIndex>>,
     /// What `index` is of.
@@ -241,6 +243,7 @@ impl Default for PianoRollEditor {
             tool: Tool::default(),
             options: RollOptions::default(),
             marks: RollMarks::default(),
+            proposed: None,
             viewport: Viewport::new(480),
             index: None,
             shown: Shown::Score,

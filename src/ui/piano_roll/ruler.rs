@@ -7,6 +7,7 @@ use super::pointer::{Hand, POINTER_ONLY, is_cancelled};
 use super::{LoopChange, PianoRollEditor, RollFrame, RollResponse, text};
 use crate::editor::Selection;
 use crate::music::Tick;
+use crate::ui::words::minutes_tenths;
 
 /// An end of the loop can be grabbed from so far away, in points.
 const LOOP_GRAB: f32 = 5.0;
@@ -189,6 +190,6 @@ impl PianoRollEditor {
         let tick = Tick(self.viewport.tick_from_x(pos.x).max(0.0) as u32);
         let secs = frame.index.score().tempo_map.secs_from_tick(tick);
         let place = text::place(tick, &frame.index);
-        out.status = Some(format!("{place} · {} s", text::clock(secs)));
+        out.status = Some(format!("{place} · {} s", minutes_tenths(secs)));
     }
 }

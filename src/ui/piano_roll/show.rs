@@ -1,5 +1,7 @@
 //! What is shown of a frame, from the back to the front.
 
+use std::borrow::Cow;
+
 use egui::{Painter, Rect, Ui, pos2, vec2};
 
 use super::gesture::Gesture;
@@ -66,12 +68,17 @@ impl PianoRollEditor {
         let score = index.score();
         let n_parts = u8::try_from(score.parts.len()).unwrap_or(u8::MAX);
         let heard: Vec<bool> = (0..n_parts).map(|part| score.is_heard(Track::Part(part))).collect();
+        let preview = match gesture {
+            Some(gesture) => Cow::Owned(gesture.preview()),
+            None => Cow::Borrowed(self.proposed.as_deref().unwrap_or_default()),
+        };
         let layers = NoteLayers {
             parts: &parts,
             heard: &heard,
             selection: banded.as_ref().or(taken).or(chosen).unwrap_or(selection),
-            preview: &gesture.map(Gesture::preview).unwrap_or_default(),
-            selected_are_ghosts: gesture.is_some_and(|gesture| !gesture.keeps_originals()),
+            preview: &preview,
+            selected_are_ghosts: gesture
+                .map_or(self.proposed.is_some(), |gesture| !gesture.keeps_originals()),
             hovered,
         };
         paint::paint_notes(painter, &self.viewport, index, &layers, theme);

@@ -89,14 +89,6 @@ pub fn n_notes(n_notes: usize) -> String {
     counted(n_notes, "note", "notes")
 }
 
-/// "1:04.2": minutes, seconds and tenths.
-pub fn clock(secs: f64) -> String {
-    let tenths = (secs.max(0.0) * 10.0).round();
-    let minutes = (tenths / 600.0).floor();
-    let secs = (tenths - minutes * 600.0) / 10.0;
-    format!("{minutes}:{secs:04.1}")
-}
-
 /// "C sharp 4, bar 3 beat 2, eighth, velocity 84".
 pub fn spoken_note(note: &Note, index: &ScoreIndex) -> String {
     format!(
@@ -154,8 +146,6 @@ mod tests {
         assert_eq!(spoken_length(Tick(1920), &index), "whole");
         assert_eq!(spoken_length(Tick(160), &index), "eighth triplet");
         assert_eq!(spoken_length(Tick(2400), &index), "length 5/4");
-        assert_eq!(clock(64.16), "1:04.2");
-        assert_eq!(clock(59.97), "1:00.0");
         assert_eq!(signed_beats(480, &index, Tick(0)), "+1 beat");
         assert_eq!(signed_beats(-720, &index, Tick(0)), "−1.5 beats");
     }

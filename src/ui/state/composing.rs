@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::Provenance;
-use crate::model::{ComposeSettings, Guard, Model, Prime, Strategy};
+use crate::model::{ComposeSettings, Guard, Model, Prime, Strategy, WeightFormat};
 use crate::music::{Pitch, Score, Velocity};
 use crate::studio::JobId;
 use crate::tokens::{Articulation, Chord, FrameRate, PianoRoll, Playback, score_from_roll};
@@ -77,6 +77,7 @@ pub struct ComposeForm {
     /// Output rate, frames a second.
     pub rate: f64,
     pub articulation: Articulation,
+    pub weights: WeightFormat,
     pub seed: u64,
     /// Whether Compose draws a new seed each time.
     pub is_seed_fresh: bool,
@@ -105,6 +106,7 @@ impl Default for ComposeForm {
             secs: 32.0,
             rate: FrameRate::OUTPUT_DEFAULT.per_second(),
             articulation: Articulation::Held,
+            weights: WeightFormat::default(),
             seed: 1,
             is_seed_fresh: true,
             takes: 1,
@@ -171,6 +173,7 @@ impl ComposeForm {
             rate: self.rate(),
             takes: self.takes(),
             seed: self.seed,
+            weights: self.weights,
         }
     }
 
@@ -260,14 +263,24 @@ impl Live {
     }
 }
 
+/// A model in memory.
+pub struct LoadedModel {
+    pub choice: ModelChoice,
+    pub model: Model,
+    /// What was noticed on the way: that another checkpoint is used, say.
+    pub notes: Vec<String>,
+}
+
 #[derive(Default)]
 pub struct Composing {
     pub live: Option<Live>,
     /// Models that are in memory: the starter and the chosen run.
-    pub models: Vec<(ModelChoice, Model)>,
+    pub models: Vec<LoadedModel>,
     /// A model that is being loaded, and whether Compose waits for it.
     pub loading: Option<ModelChoice>,
     pub is_waiting_for_model: bool,
+    /// A composition was asked for and isn't begun: unsaved work is kept first.
+    pub is_starting: bool,
     /// Why the chosen model can't compose.
     pub model_error: Option<String>,
     /// A file chosen as prime, once it is read.
@@ -276,21 +289,25 @@ pub struct Composing {
 }
 
 impl Composing {
+    /// Whether something is composed or soon will be.
+    pub fn is_busy(&self) -> bool {
+        self.live.is_some() || self.is_waiting_for_model || self.is_starting
+    }
+
     pub fn model(&self, choice: &ModelChoice) -> Option<&Model> {
-        self.models.iter().find(|(other, _)| other == choice).map(|(_, model)| model)
+        self.loaded(choice).map(|loaded| &loaded.model)
+    }
+
+    pub fn loaded(&self, choice: &ModelChoice) -> Option<&LoadedModel> {
+        self.models.iter().find(|loaded| loaded.choice == *choice)
     }
 
     /// Keeps the starter and the newest run that was chosen; weights are large.
-    pub fn keep_model(&mut self, choice: ModelChoice, model: Model) {
-        self.models.retain(|(other, _)| *other == ModelChoice::Starter && *other != choice);
-        self.models.push((choice, model));
+    pub fn keep_model(&mut self, loaded: LoadedModel) {
+        let is_other = |choice: &ModelChoice| *choice != loaded.choice;
+        self.models.retain(|it| it.choice == ModelChoice::Starter && is_other(&it.choice));
+        self.models.push(loaded);
     }
-}
-
-/// `mm:ss` of a number of seconds.
-pub fn minutes_seconds(secs: f64) -> String {
-    let secs = if secs.is_finite() { secs.max(0.0) as u64 } else { 0 };
-    format!("{}:{:02}", secs / 60, secs % 60)
 }
 
 #[cfg(test)]

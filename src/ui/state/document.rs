@@ -45,6 +45,21 @@ impl ProjectView {
     }
 }
 
+/// What of a document is saved, and asked about before it is lost. How it is looked at goes along
+/// and is no reason to ask.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    pub score: Arc<Score>,
+    pub key: Option<KeyScale>,
+}
+
+impl Piece {
+    /// Whether it is this very state of the score, with the same key.
+    pub fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.score, &other.score) && self.key == other.key
+    }
+}
+
 pub struct Document {
     pub history: History,
     pub selection: Selection,
@@ -52,14 +67,13 @@ pub struct Document {
     pub path: Option<PathBuf>,
     /// The file that it was read from or last saved to: a project or a MIDI file.
     pub source: Option<PathBuf>,
-    /// The key that the user set; `None` where it is estimated.
-    pub key: Option<KeyScale>,
+    key: Option<KeyScale>,
     /// The part that is played again and again, if there is one.
     pub loop_range: Option<(Tick, Tick)>,
     /// Names of tracks that are being written and not yet given.
     pub written_names: HashMap<Track, String>,
     /// What is on disk; `None` for work that was recovered.
-    saved: Option<Arc<Score>>,
+    saved: Option<Piece>,
     is_unsaved: bool,
     /// The states of the history in which every frame of a composition is a sixteenth, with the
     /// rate of its frames. States that aren't here came from elsewhere.
@@ -69,7 +83,7 @@ pub struct Document {
 impl Document {
     pub fn new(score: Score, path: Option<PathBuf>) -> Self {
         let history = History::new(score);
-        let saved = Some(Arc::clone(history.score()));
+        let saved = Some(Piece { score: Arc::clone(history.score()), key: None });
         Self {
             history,
             selection: Selection::new(),
@@ -171,15 +185,43 @@ impl Document {
         self.compare();
     }
 
-    /// `score` has reached the disk at `path`.
-    pub fn mark_saved(&mut self, score: Arc<Score>, path: PathBuf) {
-        self.saved = Some(score);
+    /// The key that the user set; `None` where it is estimated.
+    pub fn key(&self) -> Option<KeyScale> {
+        self.key
+    }
+
+    /// Takes the user's word for the key, which is to be saved as the notes are. `None` has it
+    /// estimated.
+    pub fn choose_key(&mut self, key: Option<KeyScale>) {
+        self.key = key;
+        self.compare();
+    }
+
+    /// Takes over what its file says besides the score.
+    pub fn adopt_view(&mut self, view: &ProjectView) {
+        self.set_composed_rate(view.composed_rate);
+        self.loop_range = view.loop_range;
+        self.key = view.key;
+        if let Some(saved) = &mut self.saved {
+            saved.key = view.key;
+        }
+        self.compare();
+    }
+
+    /// As it is now, to be saved.
+    pub fn piece(&self) -> Piece {
+        Piece { score: Arc::clone(self.history.score()), key: self.key }
+    }
+
+    /// `piece` has reached the disk at `path`.
+    pub fn mark_saved(&mut self, piece: Piece, path: PathBuf) {
+        self.saved = Some(piece);
         self.source = Some(path.clone());
         self.path = Some(path);
         self.compare();
     }
 
-    /// Nothing on disk is the score as it is.
+    /// Nothing on disk is the piece as it is.
     pub fn mark_unsaved(&mut self) {
         self.saved = None;
         self.compare();
@@ -198,8 +240,9 @@ impl Document {
 
     /// Once an edit, not once a frame: a long score takes a while to compare.
     fn compare(&mut self) {
-        let score = self.history.score();
-        let is = |saved: &Arc<Score>| Arc::ptr_eq(score, saved) || **score == **saved;
+        let now = self.piece();
+        let is =
+            |saved: &Piece| now.is(saved) || now.key == saved.key && *now.score == *saved.score;
         self.is_unsaved = !self.saved.as_ref().is_some_and(is);
     }
 }

@@ -16,10 +16,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 pub use composing::{
-    ComposeForm, Composing, LengthUnit, Live, ModelChoice, Pace, PrimeKind, StrategyKind,
-    minutes_seconds,
+    ComposeForm, Composing, LengthUnit, Live, LoadedModel, ModelChoice, Pace, PrimeKind,
+    StrategyKind,
 };
-pub use document::{Document, ProjectView};
+pub use document::{Document, Piece, ProjectView};
 pub use edit_form::{EditForm, TransposeBy};
 pub use insert::{Place, place_take};
 pub use library::{Coverage, CoverageFigures, CoverageKey, Library};
@@ -60,6 +60,15 @@ pub struct Sound {
     pub score_playhead_secs: f64,
 }
 
+/// Names work that another window left behind.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct WorkId {
+    /// That of its session.
+    pub name: String,
+    /// As it was found after the earlier crash of this number; `None` is the newest.
+    pub earlier: Option<u32>,
+}
+
 /// A question before something that can't be taken back.
 #[derive(Clone, PartialEq, Debug)]
 pub enum Question {
@@ -72,8 +81,8 @@ pub enum Question {
     New,
     /// Unsaved changes are to be given up for what is in the file.
     Revert,
-    /// Work of this name, left behind by another window, is to take the place of unsaved changes.
-    Restore(String),
+    /// Work that another window left behind is to take the place of unsaved changes.
+    Restore(WorkId),
     /// Work that was not saved before the program ended was found at the start.
     Recover,
     /// NVIDIA's libraries are to be fetched from the network.
@@ -102,8 +111,8 @@ pub struct State {
     pub question: Option<Question>,
     /// Work that other windows left behind, waiting to be restored or discarded.
     pub unfinished: Vec<Unfinished>,
-    /// When it was found, in seconds since 1970.
-    pub unfinished_found_secs: u64,
+    /// When the window was opened, in seconds since 1970.
+    pub opened_secs: u64,
     /// Something serious, shown until it is read.
     pub alert: Option<String>,
     /// The share of a WAV export that is done, 0–1, while one runs.
@@ -131,12 +140,17 @@ impl State {
             notices: Notices::default(),
             question: None,
             unfinished: Vec::new(),
-            unfinished_found_secs: 0,
+            opened_secs: 0,
             alert: None,
             export: None,
             fetching: None,
             preferences,
         }
+    }
+
+    /// Seconds since 1970.
+    pub fn now_secs(&self) -> u64 {
+        self.opened_secs + self.notices.now as u64
     }
 
     /// The notes that are shown and heard.
@@ -172,7 +186,7 @@ impl State {
     /// The scale that notes are moved within: of the key that was set, else of the one that was
     /// estimated, else C major.
     pub fn edit_scale(&self) -> KeyScale {
-        let key = self.document.key.or(self.estimated_key());
+        let key = self.document.key().or(self.estimated_key());
         key.unwrap_or(KeyScale::new(0, Scale::Major))
     }
 

@@ -1,7 +1,9 @@
-//! Short messages that pass by themselves: results and notes soon, errors when there was time to
-//! read them. The last one stands in the status line as long.
+//! Short messages: results and notes pass by themselves, errors stay until they are dismissed. The
+//! last one stands in the status line for a while.
 
 use std::collections::HashSet;
+
+use egui::Align2;
 
 use super::TakeId;
 
@@ -19,8 +21,10 @@ pub enum NoticeKind {
 pub struct Notice {
     pub kind: NoticeKind,
     pub text: String,
-    /// When it goes by itself, in the window's seconds.
-    pub until: f64,
+    /// How often it was told while it stood there.
+    pub count: usize,
+    /// When it goes by itself, in the window's seconds; `None` if it stays until it is dismissed.
+    pub until: Option<f64>,
     /// A way out that can be pressed beside the words.
     pub offer: Option<Offer>,
 }
@@ -41,6 +45,8 @@ pub struct Notices {
     pub last: Option<Notice>,
     /// The pointer is on the messages: none goes while one is read.
     pub are_held: bool,
+    /// The corner they stand in, until all of them are gone.
+    pub corner: Option<Align2>,
     /// What was told once and need not be shown again.
     told: HashSet<String>,
     /// The window's clock, in seconds since it opened.
@@ -50,10 +56,10 @@ pub struct Notices {
 impl Notices {
     /// How long results and notes stay, in seconds.
     const STAY_SECS: f64 = 6.0;
-    /// How long what can be answered stays, and what failed.
+    /// How long what can be answered stays, and how long the status line tells what failed.
     const STAY_LONG_SECS: f64 = 30.0;
-    /// More than this at a time would cover the roll.
-    const MOST: usize = 3;
+    /// More than this at a time would cover the roll. Errors beyond it wait behind the newer ones.
+    pub const MOST: usize = 3;
 
     pub fn done(&mut self, text: impl Into<String>) {
         self.add(self.notice(NoticeKind::Done, text.into()));
@@ -81,7 +87,7 @@ impl Notices {
     pub fn offer(&mut self, text: impl Into<String>, offer: Option<Offer>) {
         let mut notice = self.notice(NoticeKind::Note, text.into());
         if offer.is_some() {
-            notice.until = self.now + Self::STAY_LONG_SECS;
+            notice.until = Some(self.now + Self::STAY_LONG_SECS);
         }
         self.add(Notice { offer, ..notice });
     }
@@ -109,16 +115,24 @@ impl Notices {
             NoticeKind::Error => Self::STAY_LONG_SECS,
             NoticeKind::Done | NoticeKind::Note => Self::STAY_SECS,
         };
-        Notice { kind, text, until: self.now + stay, offer: None }
+        Notice { kind, text, count: 1, until: Some(self.now + stay), offer: None }
     }
 
-    /// An equal one that is still shown goes.
-    fn add(&mut self, notice: Notice) {
-        self.shown.retain(|other| other.text != notice.text);
+    /// An equal one that is still shown is counted; of the others the oldest make room.
+    fn add(&mut self, mut notice: Notice) {
         self.last = Some(notice.clone());
+        if notice.kind == NoticeKind::Error {
+            notice.until = None;
+        }
+        if let Some(idx) = self.shown.iter().position(|other| other.text == notice.text) {
+            notice.count += self.shown.remove(idx).count;
+        }
         self.shown.push(notice);
-        if self.shown.len() > Self::MOST {
-            self.shown.remove(0);
+        let passes = |notice: &Notice| notice.until.is_some();
+        while self.shown.len() > Self::MOST
+            && let Some(oldest) = self.shown.iter().position(passes)
+        {
+            self.shown.remove(oldest);
         }
     }
 
@@ -126,13 +140,16 @@ impl Notices {
     pub fn tick(&mut self, now: f64) -> Option<f64> {
         let passed = now - std::mem::replace(&mut self.now, now);
         if self.are_held {
-            for notice in self.shown.iter_mut().chain(&mut self.last) {
-                notice.until += passed;
-            }
+            let all = self.shown.iter_mut().chain(&mut self.last);
+            all.filter_map(|notice| notice.until.as_mut()).for_each(|until| *until += passed);
         }
-        self.shown.retain(|notice| notice.until > now);
-        self.last.take_if(|notice| notice.until <= now);
-        let next = self.shown.iter().chain(&self.last).map(|notice| notice.until);
+        let has_passed = |notice: &Notice| notice.until.is_some_and(|until| until <= now);
+        self.shown.retain(|notice| !has_passed(notice));
+        self.last.take_if(|notice| has_passed(notice));
+        if self.shown.is_empty() {
+            self.corner = None;
+        }
+        let next = self.shown.iter().chain(&self.last).filter_map(|notice| notice.until);
         next.min_by(f64::total_cmp).map(|until| until - now)
     }
 }
@@ -146,20 +163,24 @@ mod tests {
     }
 
     #[test]
-    fn results_pass_soon_and_errors_when_there_was_time_to_read_them() {
+    fn results_pass_soon_and_errors_stay_until_they_are_dismissed() {
         let mut notices = Notices::default();
         notices.done("Saved");
         notices.error("“x” can't be read — it is empty. Choose another file");
         assert_eq!(notices.tick(1.0), Some(Notices::STAY_SECS - 1.0));
         assert_eq!(notices.tick(10.0), Some(Notices::STAY_LONG_SECS - 10.0));
         assert_eq!(notices.shown.len(), 1);
+        assert_eq!(notices.tick(1e6), None);
+        assert!(notices.last.is_none());
         assert_eq!(notices.shown[0].kind, NoticeKind::Error);
-        assert_eq!(notices.tick(100.0), None);
-        assert!(notices.shown.is_empty() && notices.last.is_none());
         for idx in 0..9 {
             notices.note(idx.to_string());
         }
-        assert_eq!(notices.shown.len(), Notices::MOST);
+        assert_eq!(texts(&notices)[1..], ["7", "8"], "the newest beside the error");
+        for idx in 0..4 {
+            notices.error(idx.to_string());
+        }
+        assert_eq!(texts(&notices)[1..], ["0", "1", "2", "3"], "no error is lost");
     }
 
     #[test]
@@ -192,6 +213,7 @@ mod tests {
         notices.note("two");
         notices.note("one");
         assert_eq!(texts(&notices), ["two", "one"]);
+        assert_eq!(notices.shown[1].count, 2);
         notices.note_once("The batch shrank");
         notices.tick(100.0);
         notices.note_once("The batch shrank");

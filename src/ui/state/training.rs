@@ -9,6 +9,7 @@ use crate::model::{
     TrainingSettings,
 };
 use crate::studio::JobId;
+use crate::tokens::Corpus;
 use crate::ui::widgets::{duration, grouped};
 
 /// Weights and the run they belong to: until a new run has its first, they are the last run's.
@@ -31,6 +32,8 @@ pub struct Training {
     /// When the live curve was written last, in the window's seconds.
     pub live_kept_at: f64,
     pub epochs: Vec<EpochPoint>,
+    /// The checksum of each piece that it learned from.
+    pub learned_from: Vec<String>,
     pub notes: Vec<String>,
     pub summary: Option<TrainSummary>,
     /// The newest weights, for hearing the model while it learns.
@@ -38,6 +41,8 @@ pub struct Training {
     /// Training starts as soon as the library is read.
     pub is_waiting_for_library: bool,
     pub waiting_to_resume: Option<Run>,
+    /// Which training it is that was asked for and isn't begun: unsaved work is kept first.
+    pub starting: Option<u64>,
 }
 
 impl Training {
@@ -72,10 +77,16 @@ impl Training {
             settings: run.summary.settings.clone(),
             baselines: Some(run.summary.baselines),
             epochs: run.metrics.clone(),
+            learned_from: run.summary.corpus.files.iter().map(|it| it.sha256.clone()).collect(),
             summary: run.summary.ending.clone(),
             newest,
             ..Self::default()
         };
+    }
+
+    /// Whether a run is trained or soon will be.
+    pub fn is_busy(&self) -> bool {
+        self.job.is_some() || self.is_waiting_for_library || self.starting.is_some()
     }
 
     /// Takes one event of the trainer in; returns a note the user should see.
@@ -118,6 +129,12 @@ impl Training {
     /// The epoch with the smallest held-out loss.
     pub fn best(&self) -> Option<&EpochPoint> {
         best_epoch(&self.epochs)
+    }
+
+    /// Whether a run is shown that learned from other pieces than these.
+    pub fn is_of_other_music(&self, corpus: &Corpus) -> bool {
+        let pieces = corpus.pieces.iter().map(|piece| &piece.sha256);
+        self.run_dir.is_some() && !pieces.eq(&self.learned_from)
     }
 
     /// How far the run in training is, in one line.
@@ -221,6 +238,7 @@ mod tests {
             model: settings.model,
             layers: settings.layers,
             hidden: settings.hidden,
+            clusters: None,
             plan: settings.framing_plan(),
             vocabulary: ChordVocabulary::new(vec![Chord::REST, chord], vec![1, 1]).unwrap(),
             backoff: BackOff::fit([(chord, 1)]),
