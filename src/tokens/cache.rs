@@ -1,10 +1,14 @@
-//! What was read once, remembered: one small file for the bytes of a piece and a framing plan.
+//! What was read once, remembered by the bytes of a piece and the framing plan.
 //!
 //! A cache can be deleted at any time. Whatever can't be read or doesn't hold together is as if
 //! it weren't there: the piece is read again and its entry replaced.
 
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -13,15 +17,10 @@ use super::{Framing, FramingPlan, MAX_FRAMES, Pedalling};
 
 /// Raised whenever reading, framing or the entries themselves change, so that an older entry is
 /// never taken for a newer one.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
-const MAGIC: &[u8; 8] = b"etudefrm";
-
-/// Magic, then SHA-256 of the payload.
-const HEADER_LEN: usize = 8 + 32;
-
-/// A piece of [`MAX_FRAMES`] that changes its chord at every frame stays below it.
-const MAX_ENTRY_BYTES: u64 = 512 << 20;
+/// Ten thousand pieces at two frames a second take a fifth of it.
+const MAX_BYTES: u64 = 512 << 20;
 
 /// A piece cut into frames, apart from any corpus: its own chords, and runs of them.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -49,16 +48,29 @@ impl FramedPiece {
     }
 }
 
-/// A folder of entries.
-#[derive(Clone, Debug)]
+/// What was read with one framing plan: one file, to which new entries are appended, since a file
+/// for each piece costs more to make than the piece to read.
 pub(super) struct Cache {
-    folder: PathBuf,
-    /// The part of a name that says how a piece was framed.
-    plan: String,
+    path: PathBuf,
+    /// The file as it was found.
+    bytes: Vec<u8>,
+    /// Where the payload and its checksum of a piece lie in `bytes`, by the SHA-256 of the piece
+    /// in hexadecimal digits.
+    entries: HashMap<Key, Range<usize>>,
+    /// How much of `bytes` is whole entries.
+    n_whole: usize,
+    /// Entries that are to be written.
+    fresh: Mutex<Vec<u8>>,
 }
 
+type Key = [u8; 64];
+
+/// Key, length of the payload as a little-endian number, SHA-256 of the payload.
+const HEADER_LEN: usize = 64 + 8 + 32;
+
 impl Cache {
-    pub fn new(folder: &Path, plan: &FramingPlan) -> Self {
+    /// Reads what is remembered in `folder`. What isn't there or can't be read is nothing.
+    pub fn open(folder: &Path, plan: &FramingPlan) -> Self {
         let framing = match plan.framing {
             Framing::Nearest => "nearest",
             Framing::Original => "original",
@@ -68,44 +80,90 @@ impl Cache {
             Pedalling::Sustained => "sustained",
         };
         let rate = plan.rate.per_second().to_bits();
-        let folder = folder.join(format!("frames-{FORMAT}-{}", env!("CARGO_PKG_VERSION")));
-        Self { folder, plan: format!("{rate:016x}-{framing}-{pedalling}") }
-    }
-
-    /// Two levels, so that no folder has ten thousand files.
-    fn path(&self, sha256: &str) -> PathBuf {
-        let shelf = sha256.get(..2).unwrap_or("00");
-        self.folder.join(shelf).join(format!("{sha256}-{}", self.plan))
+        let path = folder
+            .join(format!("frames-{FORMAT}-{}", env!("CARGO_PKG_VERSION")))
+            .join(format!("{rate:016x}-{framing}-{pedalling}"));
+        let bytes = read_up_to(&path, MAX_BYTES).unwrap_or_default();
+        let mut entries = HashMap::new();
+        let mut n_whole = 0;
+        while let Some((key, entry)) = entry_at(&bytes, n_whole) {
+            n_whole = entry.end;
+            // A later entry of the same piece mended an earlier one.
+            entries.insert(key, entry);
+        }
+        Self { path, bytes, entries, n_whole, fresh: Mutex::default() }
     }
 
     pub fn get(&self, sha256: &str) -> Option<FramedPiece> {
-        let file = std::fs::File::open(self.path(sha256)).ok()?;
-        let mut bytes = Vec::new();
-        file.take(MAX_ENTRY_BYTES).read_to_end(&mut bytes).ok()?;
-        let (header, payload) = bytes.split_at_checked(HEADER_LEN)?;
-        if header[..8] != *MAGIC || header[8..] != *Sha256::digest(payload) {
+        let key = Key::try_from(sha256.as_bytes()).ok()?;
+        let (checksum, payload) = self.bytes[self.entries.get(&key)?.clone()].split_at(32);
+        if *checksum != *Sha256::digest(payload) {
             return None;
         }
         let entry: FramedPiece = postcard::from_bytes(payload).ok()?;
         entry.holds_together().then_some(entry)
     }
 
-    /// A cache that can't be written costs time and nothing else, so the caller only logs it.
-    ///
-    /// The entry is renamed into its place whole, but not flushed to the disk as
-    /// [`crate::files::write_atomically`] does: ten thousand flushes would take longer than reading
-    /// the files again, and an entry that a power cut damaged is recognized by its checksum.
-    pub fn put(&self, sha256: &str, entry: &FramedPiece) -> io::Result<()> {
-        let payload = postcard::to_stdvec(entry).map_err(io::Error::other)?;
-        crate::files::check_size((HEADER_LEN + payload.len()) as u64)?;
-        let path = self.path(sha256);
-        let shelf = path.parent().unwrap_or(&self.folder);
-        std::fs::create_dir_all(shelf)?;
-        let mut aside = tempfile::Builder::new().prefix(".etude-").tempfile_in(shelf)?;
-        aside.write_all(MAGIC)?;
-        aside.write_all(&Sha256::digest(&payload))?;
-        aside.write_all(&payload)?;
-        aside.persist(&path).map_err(|error| error.error)?;
-        Ok(())
+    /// Remembers a piece; it is written when the cache is dropped, also when reading was stopped.
+    pub fn put(&self, sha256: &str, entry: &FramedPiece) {
+        let Ok(key) = Key::try_from(sha256.as_bytes()) else { return };
+        // Serializing plain numbers into memory can't fail.
+        let Ok(payload) = postcard::to_stdvec(entry) else { return };
+        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        fresh.extend(key);
+        fresh.extend((payload.len() as u64).to_le_bytes());
+        fresh.extend(Sha256::digest(&payload));
+        fresh.extend(payload);
     }
+
+    /// Appends what was put since, in one piece, so that two programs may do so at once.
+    ///
+    /// Nothing is flushed to the disk: an entry that a power cut damaged is recognized by its
+    /// checksum, and one that ends early is cut off by the next program that writes.
+    fn write(&mut self) -> io::Result<()> {
+        let fresh = self.fresh.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if fresh.is_empty() {
+            return Ok(());
+        }
+        let fresh = std::mem::take(fresh);
+        if let Some(folder) = self.path.parent() {
+            std::fs::create_dir_all(folder)?;
+        }
+        let mut file = OpenOptions::new().create(true).append(true).open(&self.path)?;
+        let length = file.metadata()?.len();
+        if self.n_whole < self.bytes.len() && length == self.bytes.len() as u64 {
+            file.set_len(self.n_whole as u64)?;
+        } else if length + fresh.len() as u64 > MAX_BYTES {
+            // It begins anew, with what is needed now.
+            file.set_len(0)?;
+        }
+        file.write_all(&fresh)
+    }
+}
+
+impl Drop for Cache {
+    /// A cache that can't be written costs time and nothing else.
+    fn drop(&mut self) {
+        if let Err(error) = self.write() {
+            tracing::debug!("{} isn't written: {error}", self.path.display());
+        }
+    }
+}
+
+fn read_up_to(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let file = File::open(path)?;
+    let mut bytes = Vec::with_capacity(file.metadata()?.len().min(limit) as usize);
+    file.take(limit).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// The entry that begins at byte `at`: its key, and where its checksum and payload are. None at
+/// the end, and where it isn't whole.
+fn entry_at(bytes: &[u8], at: usize) -> Option<(Key, Range<usize>)> {
+    let header = bytes.get(at..at.checked_add(HEADER_LEN)?)?;
+    let key = Key::try_from(&header[..64]).ok()?;
+    let length = u64::from_le_bytes(header[64..72].try_into().ok()?);
+    let end = (at + HEADER_LEN).checked_add(usize::try_from(length).ok()?)?;
+    let is_key = key.iter().all(u8::is_ascii_hexdigit);
+    (is_key && end <= bytes.len()).then(|| (key, at + 72..end))
 }

@@ -117,7 +117,7 @@ pub fn read_corpus(
     progress: &(dyn Fn(ReadProgress) + Sync),
 ) -> Result<Corpus, CorpusError> {
     let found = find_files(paths, cancel)?;
-    let cache = cache_dir.map(|folder| Cache::new(folder, plan));
+    let cache = cache_dir.map(|folder| Cache::open(folder, plan));
     let n_files = found.files.len();
     progress(ReadProgress { n_done: 0, n_files });
     let n_done = AtomicUsize::new(0);
@@ -209,8 +209,8 @@ fn read_source(path: &Path, plan: &FramingPlan, cache: Option<&Cache>) -> Source
     let framed = match cache.and_then(|cache| cache.get(&sha256)) {
         Some(framed) => Ok(framed),
         None => framed_from_bytes(&bytes, plan).inspect(|framed| {
-            if let Some(Err(error)) = cache.map(|cache| cache.put(&sha256, framed)) {
-                tracing::debug!("the frames of {} aren't cached: {error}", path.display());
+            if let Some(cache) = cache {
+                cache.put(&sha256, framed);
             }
         }),
     };
