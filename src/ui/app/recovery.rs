@@ -117,18 +117,22 @@ impl App {
             UnfinishedAction::Restore(earlier) => {
                 self.replace_score(ctx, Question::Restore(WorkId { name, earlier }));
             }
-            UnfinishedAction::Discard => self.discard_unfinished(&name),
+            UnfinishedAction::Discard => self.state.question = Some(Question::Discard(name)),
         }
     }
 
-    fn discard_unfinished(&mut self, name: &str) {
-        let Some(found) = self.take_unfinished(name) else { return };
-        self.tasks.write("discarding unsaved work", move || {
-            found.session.remove();
-            Answer::Written { done: String::new(), result: Ok(()) }
-        });
-        if self.state.unfinished.is_empty() && self.state.question == Some(Question::Recover) {
-            self.state.question = None;
+    /// Throws the work away if that is meant, and asks about what is left.
+    pub(super) fn discard_answered(&mut self, name: &str, choice: Choice) {
+        if choice == Choice::GoOn
+            && let Some(found) = self.take_unfinished(name)
+        {
+            self.tasks.write("discarding unsaved work", move || {
+                found.session.remove();
+                Answer::Written { done: String::new(), result: Ok(()) }
+            });
+        }
+        if !self.state.unfinished.is_empty() {
+            self.state.question = Some(Question::Recover);
         }
     }
 
