@@ -153,7 +153,7 @@ fn a_clipboard_comes_back_from_text_and_nonsense_is_refused_in_words() {
         (with("\"velocity\":9", "\"velocity\":128"), "velocity"),
         (with("\"pitch\":60", "\"pitch\":200"), "pitch"),
         (with(note, ""), "no note"),
-        (format!("{{\"etude_notes\":1,\"x\":{}", "[".repeat(100_000)), "in one another"),
+        (format!("{{\"etude_notes\":1,\"x\":{}", "[".repeat(100_000)), "the rest is missing"),
     ] {
         let error = Clipboard::from_text(&text).unwrap_err().to_string();
         assert!(error.contains(expected) && error.contains("can't be pasted"), "{error}");
