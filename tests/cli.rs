@@ -524,6 +524,13 @@ fn convert_loses_nothing_on_the_way_and_back() {
     assert_eq!(score("a.mid"), score("b.mid"));
     shell.refuses(2, "convert a.mid --out a.txt");
     shell.refuses(2, "convert a.etude --out b.etude");
+    // A project that is written over is told of, and kept.
+    let before = fs::read(shell.path("a.etude")).unwrap();
+    let again = shell.run("convert a.mid --out a.etude");
+    assert!(again.stderr.contains("kept as a.etude.bak"), "{}", again.stderr);
+    assert_eq!(fs::read(shell.path("a.etude.bak")).unwrap(), before);
+    let other = shell.run("convert a.mid --out other.etude");
+    assert_eq!(other.stderr, "");
 }
 
 #[test]

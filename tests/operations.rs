@@ -145,7 +145,7 @@ fn a_clipboard_comes_back_from_text_and_nonsense_is_refused_in_words() {
         (String::new(), "it isn't notes"),
         ("hello".to_owned(), "it isn't notes"),
         ("{\"notes\": []}".to_owned(), "it isn't notes"),
-        (text[..text.len() - 9].to_owned(), "EOF"),
+        (text[..text.len() - 9].to_owned(), "the rest is missing"),
         (with("notes\":1", "notes\":2"), "a newer Etude"),
         (with("480", "0"), "ticks"),
         (with("\"length\":1", "\"length\":0"), "no length"),
@@ -153,7 +153,7 @@ fn a_clipboard_comes_back_from_text_and_nonsense_is_refused_in_words() {
         (with("\"velocity\":9", "\"velocity\":128"), "velocity"),
         (with("\"pitch\":60", "\"pitch\":200"), "pitch"),
         (with(note, ""), "no note"),
-        (format!("{{\"etude_notes\":1,\"x\":{}", "[".repeat(100_000)), "EOF"),
+        (format!("{{\"etude_notes\":1,\"x\":{}", "[".repeat(100_000)), "the rest is missing"),
     ] {
         let error = Clipboard::from_text(&text).unwrap_err().to_string();
         assert!(error.contains(expected) && error.contains("can't be pasted"), "{error}");

@@ -9,7 +9,7 @@ use super::paths::{
     cannot_write, check_is_not_input, check_output_file, has_extension, read_piece,
 };
 use crate::editor::Project;
-use crate::files::write_atomically;
+use crate::files::{backup_path, write_atomically};
 use crate::music::smf;
 
 #[derive(Serialize)]
@@ -41,7 +41,12 @@ pub fn run(args: &ConvertArgs, output: &Output) -> Result<(), Failure> {
     }
     let notes = score.notes().len() + score.drums.len();
     if to_project {
+        let replaces = args.out.exists();
         Project::new(score).write(&args.out)?;
+        if replaces {
+            let (out, backup) = (args.out.display(), backup_path(&args.out));
+            output.note(&format!("{out} was there before: it is kept as {}", backup.display()));
+        }
     } else {
         write_atomically(&args.out, &smf::write(&score))
             .map_err(|error| cannot_write(&args.out, &error))?;

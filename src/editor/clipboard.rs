@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::music::{Note, Score, Tick, TicksPerQuarter};
 
-use super::Selection;
+use super::{Selection, damage};
 
 /// Notes that were copied: pitches as they are, times from the first of them on.
 #[derive(Clone, PartialEq, Debug)]
@@ -110,7 +110,11 @@ impl Clipboard {
         if !text.trim_start().starts_with('{') || !text.contains("\"etude_notes\"") {
             return Err(ClipboardError::Foreign);
         }
-        let damaged = |error: serde_json::Error| ClipboardError::Damaged(error.to_string());
+        let damaged = |error: serde_json::Error| {
+            let (line, column) = (error.line(), error.column());
+            let reason = damage::in_words(&error);
+            ClipboardError::Damaged(format!("at line {line}, column {column}: {reason}"))
+        };
         let newer = |version: &u64| *version > Self::FORMAT_VERSION;
         let text: Text = serde_json::from_str(text).map_err(|error| {
             // What a newer Etude writes may look otherwise.

@@ -5,12 +5,14 @@
 //! operations/  what can be done to them       history/     undo and redo
 //! clipboard    notes as text                  grid         bars, beats and what notes snap to
 //! project      the .etude file                extent       from where to where notes reach
+//! damage       what is wrong with a file
 //! ```
 //!
 //! An [operation](operations) makes a [`Change`] from a score and a selection; its [`ScoreEdit`]
 //! is committed to the [`History`]. Nothing here knows a clock: random numbers come from a seed.
 
 mod clipboard;
+mod damage;
 mod edit;
 mod extent;
 mod grid;

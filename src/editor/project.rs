@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::readable;
+use super::{damage, readable};
 use crate::files;
 use crate::music::Score;
 
@@ -99,7 +99,7 @@ impl Project {
             path: path.to_owned(),
             line: error.line(),
             column: error.column(),
-            reason: reason(&error),
+            reason: damage::in_words(&error),
             backup: existing_backup(path),
         };
         let foreign = || ProjectError::Foreign { path: path.to_owned() };
@@ -155,15 +155,6 @@ fn way_out(backup: Option<&Path>) -> String {
             )
         }
         None => "There is no earlier copy beside it: choose another file".to_owned(),
-    }
-}
-
-/// The parser's words without the place, which stands elsewhere in the message.
-fn reason(error: &serde_json::Error) -> String {
-    let text = error.to_string();
-    match text.rfind(" at line ") {
-        Some(end) => text[..end].to_owned(),
-        None => text,
     }
 }
 

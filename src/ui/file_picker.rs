@@ -57,6 +57,8 @@ pub struct FilePicker {
     listing: Listing,
     /// The field for the path; when saving, for the folder only.
     path: String,
+    /// The beginning of a name that is being written behind the folder: the list follows it.
+    name_part: String,
     /// The field for the name, when saving.
     name: String,
     /// Also files of other kinds and hidden ones.
@@ -80,6 +82,7 @@ impl FilePicker {
             begin: None,
             listing: Listing::Unread,
             path: String::new(),
+            name_part: String::new(),
             name: suggestion.name.clone(),
             shows_all: false,
             chosen_row: None,
@@ -105,11 +108,27 @@ impl FilePicker {
 
     fn enter(&mut self, folder: PathBuf) {
         self.path = as_folder(&folder);
+        self.name_part.clear();
+        self.look_into(folder);
+    }
+
+    fn look_into(&mut self, folder: PathBuf) {
         self.folder = folder;
         self.begin = None;
         self.listing = Listing::Unread;
         self.chosen_row = None;
         self.withdraw();
+    }
+
+    /// Shows what is in the folder that is being written, of it what begins like the name behind
+    /// it: what is chosen in the list next belongs to what is written.
+    fn follow_path(&mut self) {
+        let (folder, name_part) = written_place(self.purpose.form(), &self.path);
+        self.name_part = name_part.to_lowercase();
+        let folder = from_home(folder);
+        if folder.is_absolute() && folder != self.folder {
+            self.look_into(folder);
+        }
     }
 
     /// What was said of another choice counts no more.
@@ -195,6 +214,7 @@ impl FilePicker {
         }
         if edit.changed() {
             self.begin = None;
+            self.follow_path();
         }
         self.field_changed(&edit);
         is_entered(ui, &edit)
@@ -230,6 +250,9 @@ impl FilePicker {
         let Listing::Read(entries) = &self.listing else { return Vec::new() };
         let extensions = self.purpose.extensions().1;
         let is_wanted = |entry: &&Entry| {
+            if !entry.name.to_lowercase().starts_with(&self.name_part) {
+                return false;
+            }
             if self.shows_all {
                 return true;
             }
@@ -297,6 +320,9 @@ impl FilePicker {
         match &self.listing {
             Listing::Unread | Listing::Reading(_) => "Reading the folder…".to_owned(),
             Listing::Failed(error) => error.clone(),
+            Listing::Read(_) if !self.name_part.is_empty() => {
+                format!("Nothing in this folder begins with “{}”", self.name_part)
+            }
             Listing::Read(_) if self.purpose.form() == Form::OpenFolder => {
                 "There are no folders in this one".to_owned()
             }
@@ -556,6 +582,18 @@ fn as_folder(folder: &Path) -> String {
     path
 }
 
+/// The folder that is written, up to its last separator, and what is written behind that. Of
+/// several paths in a line it is the last.
+fn written_place(form: Form, text: &str) -> (&str, &str) {
+    let path = match form {
+        Form::OpenFiles => text.rsplit(';').next().unwrap_or(text),
+        _ => text,
+    };
+    let path = path.trim_start();
+    let end = path.rfind(std::path::is_separator).map_or(0, |at| at + 1);
+    path.split_at(end)
+}
+
 fn is_entered(ui: &Ui, edit: &Response) -> bool {
     edit.lost_focus() && ui.input(|input| input.key_pressed(Key::Enter))
 }
@@ -692,6 +730,33 @@ mod tests {
         picker.path = folder.path().join("none.mid").display().to_string();
         assert_eq!(entered(&mut picker, &[]), None);
         assert!(picker.error.as_ref().unwrap().contains("can't be found"));
+    }
+
+    #[test]
+    fn the_list_follows_the_path_that_is_written() {
+        let folder = folder();
+        std::fs::write(folder.path().join("inside").join("schumann.mid"), "").unwrap();
+        std::fs::write(folder.path().join("inside").join("bach.mid"), "").unwrap();
+        let mut picker = picker(Purpose::OpenScore, folder.path(), "");
+        let inside = folder.path().join("inside");
+        picker.path = inside.join("Sch").display().to_string();
+        picker.follow_path();
+        assert!(matches!(picker.listing, Listing::Unread) && picker.rows().is_empty());
+        picker.listing = Listing::Read(entries(&picker.folder).unwrap());
+        let rows = picker.rows();
+        assert_eq!(rows.len(), 1, "{rows:?}");
+        picker.chosen_row = Some(0);
+        assert_eq!(entered(&mut picker, &rows), Some(vec![inside.join("schumann.mid")]));
+        picker.path = inside.join("zzz").display().to_string();
+        picker.follow_path();
+        assert!(picker.rows().is_empty() && picker.empty_words().contains("zzz"));
+        // Without its separator at the end it is still the folder above that is looked at.
+        picker.path = inside.display().to_string();
+        picker.follow_path();
+        assert_eq!((picker.folder.as_path(), &*picker.name_part), (folder.path(), "inside"));
+        assert_eq!(written_place(Form::OpenFiles, "/a/b.mid; /c/d"), ("/c/", "d"));
+        assert_eq!(written_place(Form::OpenFile, "/a/b; /c"), ("/a/b; /", "c"));
+        assert_eq!(written_place(Form::OpenFile, "name"), ("", "name"));
     }
 
     #[test]

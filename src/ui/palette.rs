@@ -49,6 +49,9 @@ impl Palette {
             });
             *chosen = (*chosen).min(found.len().saturating_sub(1));
             ui.add_space(SPACE);
+            if found.is_empty() {
+                super::widgets::hint(ui, "Nothing found: no command has these words");
+            }
             let mut run = None;
             ScrollArea::vertical().max_height(SPACE * 40.0).show(ui, |ui| {
                 for (idx, &command) in found.iter().enumerate() {

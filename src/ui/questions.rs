@@ -74,6 +74,7 @@ pub fn question_ui(ctx: &Context, state: &State, actions: &mut Actions) {
     let before = match question {
         Question::FetchNvidia => return nvidia_ui(ctx, actions),
         Question::Recover => return recover_ui(ctx, state, actions),
+        Question::Discard(name) => return discard_ui(ctx, state, name, actions),
         Question::Revert => return revert_ui(ctx, state, actions),
         Question::Close => "closing",
         Question::Open(_) | Question::OpenBuiltIn(_) => "opening another piece",
@@ -99,6 +100,25 @@ fn revert_ui(ctx: &Context, state: &State, actions: &mut Actions) {
     let choices = [("Cancel", Choice::Cancel), ("Revert", Choice::GoOn)];
     let choice = choice_ui(ctx, &what, since, &choices);
     actions.extend(choice.map(|choice| AppAction::Answer(Question::Revert, choice)));
+}
+
+/// Work that is in no other place isn't thrown away by one press.
+fn discard_ui(ctx: &Context, state: &State, name: &str, actions: &mut Actions) {
+    let found = state.unfinished.iter().find(|found| found.name() == name);
+    let title = found.map_or(UNTITLED, title_of);
+    let what = format!("Discard “{title}” for good?");
+    let why =
+        "What was not saved of it will be gone, with all that was found after earlier crashes";
+    let choices = [("Keep it", Choice::Cancel), ("Discard it", Choice::GoOn)];
+    let choice = choice_ui(ctx, &what, why, &choices);
+    let question = Question::Discard(name.to_owned());
+    actions.extend(choice.map(|choice| AppAction::Answer(question, choice)));
+}
+
+const UNTITLED: &str = "Untitled";
+
+fn title_of(found: &Unfinished) -> &str {
+    if found.about.title.is_empty() { UNTITLED } else { &found.about.title }
 }
 
 /// A few words and some buttons. Enter presses the first one unless another was gone to, Escape
@@ -175,7 +195,7 @@ fn unfinished_ui(
     now_secs: u64,
 ) -> Vec<(Response, UnfinishedAction)> {
     let about = &found.about;
-    let title = if about.title.is_empty() { "Untitled" } else { &about.title };
+    let title = title_of(found);
     ui.label(RichText::new(title).strong());
     let place = match &about.path {
         Some(path) => format!("saved before as {}", path.display()),

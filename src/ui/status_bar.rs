@@ -1,6 +1,8 @@
 //! The line at the bottom, and the messages above it.
 
-use egui::{Align, Align2, Area, Frame, Layout, Margin, Order, Rect, RichText, Sense, Ui, Vec2};
+use egui::{
+    Align, Align2, Area, Frame, Layout, Margin, Order, Rect, RichText, Sense, Ui, UiBuilder, Vec2,
+};
 
 use super::action::{Actions, AppAction};
 use super::state::{Notice, NoticeKind, Notices, Offer, State};
@@ -59,9 +61,10 @@ const CORNERS: [Align2; 4] =
 
 /// Messages in a corner of the notes, the newest lowest. They are never wider than the notes'
 /// `place`, leave the lanes and the map below it free, and appear in the first corner that isn't
-/// `busy`.
+/// `busy`. They are drawn in the layer of the notes, so that only their buttons take clicks: what
+/// else is done on them is done to the notes behind.
 pub fn notices_ui(
-    ctx: &egui::Context,
+    ui: &mut Ui,
     theme: &Theme,
     state: &mut State,
     place: Rect,
@@ -81,24 +84,32 @@ pub fn notices_ui(
         CORNERS.into_iter().find(is_free).unwrap_or(CORNERS[0])
     });
     let n_waiting = notices.shown.len().saturating_sub(Notices::MOST);
-    let area = Area::new(egui::Id::unique("notices"))
-        .order(Order::Middle)
-        .pivot(corner)
-        .fixed_pos(corner.pos_in_rect(&inner))
-        .show(ctx, |ui| {
-            for (idx, notice) in notices.shown.iter().enumerate().skip(n_waiting) {
-                ui.add_space(HALF_SPACE);
-                let frame = Frame::popup(ui.style()).inner_margin(Margin::same(SPACE as i8));
-                frame.show(ui, |ui| {
-                    ui.set_width(width);
-                    notice_ui(ui, theme, notice, idx, actions);
-                    if n_waiting > 0 && idx == n_waiting {
-                        hint(ui, counted(n_waiting, "more error", "more errors") + " before this");
-                    }
-                });
-            }
-        });
-    notices.are_held = area.response.contains_pointer() || egui::Popup::is_any_open(ctx);
+    // As high as they were when they were drawn last.
+    let height_id = egui::Id::unique("height of the messages");
+    let height = ui.data(|data| data.get_temp::<f32>(height_id)).unwrap_or(0.0);
+    let rect = corner.align_size_within_rect(Vec2::new(size.x, height), inner);
+    let builder = UiBuilder::new().max_rect(rect).layout(Layout::top_down(Align::Min));
+    let shown = ui.scope_builder(builder.id_salt("messages"), |ui| {
+        for (idx, notice) in notices.shown.iter().enumerate().skip(n_waiting) {
+            ui.add_space(HALF_SPACE);
+            let frame = Frame::popup(ui.style()).inner_margin(Margin::same(SPACE as i8));
+            frame.show(ui, |ui| {
+                ui.set_width(width);
+                notice_ui(ui, theme, notice, idx, actions);
+                if n_waiting > 0 && idx == n_waiting {
+                    hint(ui, counted(n_waiting, "more error", "more errors") + " before this");
+                }
+            });
+        }
+    });
+    let drawn = shown.response.rect;
+    if drawn.height() != height {
+        ui.data_mut(|data| data.insert_temp(height_id, drawn.height()));
+        ui.ctx().request_discard("the messages are higher or lower than before");
+    }
+    let is_pointed_at = ui.input(|input| input.pointer.hover_pos());
+    let is_pointed_at = is_pointed_at.is_some_and(|pos| drawn.contains(pos));
+    notices.are_held = is_pointed_at || egui::Popup::is_any_open(ui.ctx());
 }
 
 fn notice_ui(ui: &mut Ui, theme: &Theme, notice: &Notice, idx: usize, actions: &mut Actions) {

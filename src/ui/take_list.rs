@@ -1,9 +1,11 @@
 //! The takes: heard, rated, named, exported, dropped, used.
 
+use egui::text::CCursorRange;
 use egui::{Align, Button, Layout, RichText, TextEdit, Ui, Vec2};
 
 use super::action::{Actions, AppAction, TakeAction};
 use super::command::Command;
+use super::number_field::select;
 use super::roll_header::use_menu;
 use super::state::{Shown, State, TakeEntry};
 use super::theme::{ROW, SPACE, Theme};
@@ -122,6 +124,10 @@ fn menu_ui(ui: &mut Ui, entry: &TakeEntry, actions: &mut Actions) {
 fn rename_ui(ui: &mut Ui, entry: &TakeEntry, name: &mut String, actions: &mut Actions) {
     let field = TextEdit::singleline(name).hint_text("Name of the take");
     let field = ui.add_sized([ui.available_width(), ROW], field);
+    if !field.has_focus() && !field.lost_focus() {
+        // What is written takes the name's place.
+        select(ui, field.id, CCursorRange::select_all_str(name.as_str()));
+    }
     if field.lost_focus() {
         let name = std::mem::take(name);
         actions.push(AppAction::Take(entry.id, TakeAction::Rename(name)));
@@ -173,4 +179,41 @@ fn details_ui(ui: &mut Ui, entry: &TakeEntry, actions: &mut Actions) {
             }
         });
     });
+}
+
+#[cfg(test)]
+mod tests {
+    use egui_kittest::Harness;
+
+    use super::*;
+    use crate::model::Take;
+    use crate::tokens::Playback;
+    use crate::ui::state::{Provenance, TakeId};
+
+    #[test]
+    fn a_new_name_takes_the_place_of_the_old_one() {
+        let take =
+            Take { roll: Vec::new(), n_prime_frames: 0, seed: 0, log_likelihood: 0.0, secs: 0.0 };
+        let (playback, provenance) = (Playback::default(), Provenance::default());
+        let entry = TakeEntry::new(TakeId(1), "Take 1".to_owned(), take, playback, provenance);
+        let state = (entry.name.clone(), Actions::new());
+        let draw = move |ui: &mut Ui, (name, actions): &mut (String, Actions)| {
+            if actions.is_empty() {
+                rename_ui(ui, &entry, name, actions);
+            }
+        };
+        let mut harness = Harness::new_ui_state(draw, state);
+        harness.run_steps(3);
+        for text in ["Wal", "tz"] {
+            harness.event(egui::Event::Text(text.to_owned()));
+            harness.run_steps(2);
+        }
+        assert_eq!(harness.state().0, "Waltz");
+        harness.key_press(egui::Key::Enter);
+        harness.run_steps(2);
+        let [AppAction::Take(_, TakeAction::Rename(name))] = harness.state().1.as_slice() else {
+            panic!("it isn't renamed");
+        };
+        assert_eq!(name, "Waltz");
+    }
 }

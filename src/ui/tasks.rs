@@ -4,15 +4,18 @@
 //!
 //! What is read may come in any order, each on a thread of its own. What is written goes through
 //! one queue: two ratings of a take end with the newer one, and what was asked for before the
-//! window closed is on the disk when it has.
+//! window closed is on the disk when it has. One thing may wait there for its time, which comes
+//! whether or not the window draws: of one that is covered or minimized many systems want no
+//! frames.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 
 use super::dialogs::Picked;
 use super::sessions::LeftBehind;
@@ -169,18 +172,89 @@ pub struct Tasks {
 
 type Job = Box<dyn FnOnce() + Send>;
 
+/// What is written at its time, unless something newer takes its place until then.
+struct Later {
+    due: Instant,
+    job: Job,
+}
+
+/// At most one thing waits. It is held only to be looked at, so that the window never waits for it.
+#[derive(Clone, Default)]
+struct Waiting(Arc<Mutex<Option<Later>>>);
+
+impl Waiting {
+    fn hold(&self) -> MutexGuard<'_, Option<Later>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn due(&self) -> Option<Instant> {
+        self.hold().as_ref().map(|later| later.due)
+    }
+
+    fn take(&self) -> Option<Job> {
+        self.hold().take().map(|later| later.job)
+    }
+
+    /// Takes what waits if its time has come.
+    fn take_due(&self) -> Option<Job> {
+        let now = Instant::now();
+        self.hold().take_if(|later| later.due <= now).map(|later| later.job)
+    }
+
+    /// What comes in the place of another has the other's time if that is sooner: who works without
+    /// a pause has it written all the same. Returns whether it is to be waited for anew.
+    fn put(&self, later: Later) -> bool {
+        let mut waiting = self.hold();
+        let due = waiting.as_ref().map_or(later.due, |earlier| earlier.due.min(later.due));
+        let is_sooner = waiting.as_ref().is_none_or(|earlier| due < earlier.due);
+        let replaced = waiting.replace(Later { due, ..later });
+        // What it holds may take a while to go.
+        drop(waiting);
+        drop(replaced);
+        is_sooner
+    }
+}
+
 /// The thread that writes, one thing after the other.
 struct Writer {
     queue: Sender<Job>,
+    waiting: Waiting,
     thread: JoinHandle<()>,
 }
 
 impl Writer {
     fn start() -> io::Result<Self> {
         let (queue, jobs) = unbounded::<Job>();
-        let body = move || jobs.iter().for_each(|job| job());
+        let waiting = Waiting::default();
+        let body = {
+            let waiting = waiting.clone();
+            move || write_all(&jobs, &waiting)
+        };
         let thread = thread::Builder::new().name("etude-writer".to_owned()).spawn(body)?;
-        Ok(Self { queue, thread })
+        Ok(Self { queue, waiting, thread })
+    }
+}
+
+/// Writes what comes, and what waits when its time has come or nothing can come any more.
+fn write_all(jobs: &Receiver<Job>, waiting: &Waiting) {
+    loop {
+        // What was asked for at once was asked for before, or must not wait.
+        jobs.try_iter().for_each(|job| job());
+        if let Some(job) = waiting.take_due() {
+            job();
+        }
+        let next = match waiting.due() {
+            Some(due) => jobs.recv_deadline(due),
+            None => jobs.recv().map_err(RecvTimeoutError::from),
+        };
+        match next {
+            Ok(job) => job(),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => {
+                waiting.take().into_iter().for_each(|job| job());
+                return;
+            }
+        }
     }
 }
 
@@ -205,7 +279,10 @@ impl Tasks {
 
     /// Runs `work`, which writes, after everything that was to be written before.
     pub fn write(&self, name: &str, work: impl FnOnce() -> Answer + Send + 'static) {
-        let job: Job = Box::new(self.answering(name, work));
+        self.queue(Box::new(self.answering(name, work)));
+    }
+
+    fn queue(&self, job: Job) {
         match &self.writer {
             // A queue without its thread gives the work back.
             Some(writer) => {
@@ -215,6 +292,34 @@ impl Tasks {
             }
             None => job(),
         }
+    }
+
+    /// Runs `work`, which writes, at `due`. It takes the place of what waits already, and no later
+    /// a time than that had.
+    pub fn write_later(
+        &self,
+        due: Instant,
+        name: &str,
+        work: impl FnOnce() -> Answer + Send + 'static,
+    ) {
+        let job: Job = Box::new(self.answering(name, work));
+        let Some(writer) = &self.writer else { return job() };
+        if writer.waiting.put(Later { due, job }) {
+            // The writer looks at the time anew.
+            self.queue(Box::new(|| {}));
+        }
+    }
+
+    /// Doesn't wait any longer with what was to be written later: it comes after everything that
+    /// was to be written before.
+    pub fn hurry(&self) {
+        let waiting = self.writer.as_ref().and_then(|writer| writer.waiting.take());
+        waiting.into_iter().for_each(|job| self.queue(job));
+    }
+
+    /// What was to be written later isn't wanted any more. Returns whether there was something.
+    pub fn forget_later(&self) -> bool {
+        self.writer.as_ref().is_some_and(|writer| writer.waiting.take().is_some())
     }
 
     /// The work, and the sending of its answer. A panic in it becomes [`Answer::Broke`].
@@ -248,7 +353,7 @@ impl Tasks {
 impl Drop for Tasks {
     /// Waits until everything is written.
     fn drop(&mut self) {
-        if let Some(Writer { queue, thread }) = self.writer.take() {
+        if let Some(Writer { queue, thread, .. }) = self.writer.take() {
             drop(queue);
             // The jobs catch their panics, so that the thread ends by itself; if it didn't,
             // nothing could be done about it here.
@@ -259,6 +364,8 @@ impl Drop for Tasks {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
     use crate::model::Take;
     use crate::tokens::Playback;
@@ -302,5 +409,34 @@ mod tests {
         let answer = || tasks.receiver.recv_timeout(std::time::Duration::from_secs(60)).unwrap();
         assert!(matches!(answer(), Answer::Broke(text) if text.contains("keeping a take failed")));
         assert!(matches!(answer(), Answer::Written { done, result: Ok(()) } if done == "kept"));
+    }
+
+    #[test]
+    fn what_waits_gives_way_to_the_newer_and_comes_at_the_time_of_the_first() {
+        let tasks = Tasks::new(Arc::new(|| {}));
+        let word =
+            |word: &'static str| move || Answer::Written { done: word.to_owned(), result: Ok(()) };
+        let answer = || match tasks.receiver.recv_timeout(Duration::from_secs(60)).unwrap() {
+            Answer::Written { done, .. } => done,
+            _ => String::new(),
+        };
+        let (soon, never) = (Instant::now(), Instant::now() + Duration::from_secs(36_000));
+        tasks.write_later(soon + Duration::from_millis(100), "keeping", word("first"));
+        tasks.write_later(never, "keeping", word("second"));
+        tasks.write("keeping", word("at once"));
+        assert_eq!((answer(), answer()), ("at once".to_owned(), "second".to_owned()));
+
+        tasks.write_later(never, "keeping", word("third"));
+        assert!(tasks.forget_later() && !tasks.forget_later());
+        tasks.write_later(never, "keeping", word("fourth"));
+        tasks.hurry();
+        tasks.write("keeping", word("after it"));
+        assert_eq!((answer(), answer()), ("fourth".to_owned(), "after it".to_owned()));
+
+        // The window closes: what waits is written, and not waited for.
+        tasks.write_later(never, "keeping", word("last"));
+        let receiver = tasks.receiver.clone();
+        drop(tasks);
+        assert!(matches!(receiver.try_recv(), Ok(Answer::Written { done, .. }) if done == "last"));
     }
 }

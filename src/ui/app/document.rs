@@ -312,6 +312,7 @@ impl App {
         self.state.question = None;
         match (question, choice) {
             (Question::Recover, choice) => self.recover_answered(choice),
+            (Question::Discard(name), choice) => self.discard_answered(&name, choice),
             (_, Choice::Cancel) => {}
             (question, Choice::GoOn) => self.go_on(ctx, question),
             (question, Choice::SaveFirst) => {
@@ -335,8 +336,8 @@ impl App {
             }
             Question::Restore(work) => self.restore(work),
             Question::FetchNvidia => self.fetch_nvidia(),
-            // Answered where it is asked; nothing waits for it.
-            Question::Recover => {}
+            // Answered where they are asked; nothing waits for them.
+            Question::Recover | Question::Discard(_) => {}
         }
     }
 

@@ -80,13 +80,18 @@ impl App {
         self.document_side(ui, actions);
         self.curves_panel(ui, actions);
         self.library_side(ui, actions);
-        let roll = CentralPanel::default()
-            .frame(Frame::new().fill(self.theme.roll.background))
-            .show(ui, |ui| self.roll_ui(ui, actions));
-        // Messages lie over the notes: the lanes and the map below them are for pressing.
-        let notes = self.roll.viewport().rect().intersect(roll.response.rect);
-        let place = if notes.is_positive() { notes } else { roll.response.rect };
-        self.overlays(ui, place, actions);
+        CentralPanel::default().frame(Frame::new().fill(self.theme.roll.background)).show(
+            ui,
+            |ui| {
+                let whole = ui.max_rect();
+                self.roll_ui(ui, actions);
+                // Messages lie over the notes: the lanes and the map below them are for pressing.
+                let notes = self.roll.viewport().rect().intersect(whole);
+                let place = if notes.is_positive() { notes } else { whole };
+                self.messages(ui, place, actions);
+            },
+        );
+        self.overlays(ui, actions);
     }
 
     fn library_side(&mut self, ui: &mut Ui, actions: &mut Actions) {
@@ -254,12 +259,15 @@ impl App {
         chosen.chain(pointer.map(|pos| Rect::from_min_max(pos, pos))).collect()
     }
 
-    /// What lies over everything: messages, questions, dialogs, the palette.
-    fn overlays(&mut self, ui: &mut Ui, notes: Rect, actions: &mut Actions) {
-        let ctx = ui.ctx().clone();
-        let works_in = self.working_places(&ctx);
+    fn messages(&mut self, ui: &mut Ui, notes: Rect, actions: &mut Actions) {
+        let works_in = self.working_places(ui.ctx());
         let is_busy = |rect: Rect| works_in.iter().any(|place| place.intersects(rect));
-        status_bar::notices_ui(&ctx, &self.theme, &mut self.state, notes, is_busy, actions);
+        status_bar::notices_ui(ui, &self.theme, &mut self.state, notes, is_busy, actions);
+    }
+
+    /// What lies over everything: questions, dialogs, the palette.
+    fn overlays(&mut self, ui: &mut Ui, actions: &mut Actions) {
+        let ctx = ui.ctx().clone();
         status_bar::drop_hint_ui(&ctx, &self.theme);
         questions::alert_ui(&ctx, &mut self.state);
         questions::question_ui(&ctx, &self.state, actions);
@@ -319,6 +327,38 @@ mod tests {
         window.app().state.notices.note("two");
         window.harness.run_steps(2);
         assert_eq!(window.app().state.notices.corner, Some(Align2::LEFT_BOTTOM));
+    }
+
+    #[test]
+    fn only_the_buttons_of_a_message_take_clicks() {
+        let mut window = Window::open();
+        window.app().set_document(Score::default(), None);
+        window.harness.set_size(vec2(1280.0, 720.0));
+        window.harness.run_steps(3);
+        window.app().state.notices.shown.clear();
+        window.harness.run_steps(2);
+        let words = "it stands over the notes";
+        window.app().state.notices.error(words);
+        window.harness.run_steps(3);
+        let notes = window.app().roll.viewport().rect();
+        let told = window.harness.get_all_by_label(words).map(|node| node.rect());
+        let told: Vec<_> = told.filter(|rect| notes.contains_rect(*rect)).collect();
+        let [message] = told.as_slice() else { panic!("{told:?}") };
+        let n_notes =
+            |window: &mut Window| window.app().state.document.history.score().notes().len();
+        for _ in 0..2 {
+            window.harness.hover_at(message.center());
+            window.harness.drag_at(message.center());
+            window.harness.drop_at(message.center());
+            window.harness.run_steps(1);
+        }
+        window.harness.run_steps(3);
+        assert_eq!(n_notes(&mut window), 1, "it was clicked twice on empty space");
+        assert_eq!(window.app().state.notices.shown.len(), 1);
+        window.harness.get_by_label("Dismiss").click();
+        window.harness.run_steps(3);
+        assert!(window.app().state.notices.shown.is_empty());
+        assert_eq!(n_notes(&mut window), 1);
     }
 
     #[test]

@@ -31,7 +31,7 @@ impl App {
         self.write_picture();
         self.keep_library_fresh(ctx);
         self.watch_fetching(ctx);
-        self.keep_recovery(ctx);
+        self.keep_recovery();
         self.lose_patience(ctx);
         self.schedule_repaint(ctx);
         self.watch_close(ctx);

@@ -382,6 +382,7 @@ impl eframe::App for App {
         self.draw(ui, &mut actions);
         self.finish_wheel(&mut actions);
         self.apply(&ctx, actions);
+        self.keep_recovery();
         self.sync_player();
         self.set_title(&ctx);
     }

@@ -2,12 +2,13 @@
 //! seconds of it.
 //!
 //! How it lies there is told in [`sessions`]. It is written on another thread: within the
-//! interval after an edit, whether or not editing goes on, and before anything that might end the
-//! program. It goes once the work is saved, or when the user says that it isn't wanted.
+//! interval after an edit, whether or not editing goes on or the window draws, and before anything
+//! that might end the program. It goes once the work is saved, or when the user says that it isn't
+//! wanted.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::App;
 use super::risk::Risk;
@@ -21,17 +22,16 @@ use crate::ui::widgets::counted;
 /// Where this window's unsaved work is. Only the thread that writes files looks inside.
 type Place = Arc<Mutex<Option<Session>>>;
 
-/// What is on the disk, and since when it is not all.
+/// What is on the disk, and what is soon.
 pub(super) struct Recovery {
     /// The longest that an edit may wait until it is on the disk.
     interval: Duration,
     root: PathBuf,
     place: Place,
-    /// The window's second in which the score first differed from what was written.
-    behind_since: Option<f64>,
-    /// What was last given to be written.
+    /// What was last given to be written, at its time.
     written: Option<Written>,
-    /// How many writes were begun, and how many of them have come to their end.
+    /// How many writes were asked for, and how many of them have come to their end or given way to
+    /// a newer one.
     n_begun: u64,
     n_ended: u64,
     /// There is, or soon will be, a folder with work of this window.
@@ -57,7 +57,6 @@ impl Recovery {
             interval,
             root: data_dir.join("sessions"),
             place: Place::default(),
-            behind_since: None,
             written: None,
             n_begun: 0,
             n_ended: 0,
@@ -66,8 +65,8 @@ impl Recovery {
     }
 
     /// Half of the interval is left for the writing itself: a large piece on a slow disk.
-    fn wait_secs(&self) -> f64 {
-        self.interval.as_secs_f64() / 2.0
+    fn wait(&self) -> Duration {
+        self.interval / 2
     }
 
     /// Whether the document was given to be written as it is.
@@ -77,6 +76,7 @@ impl Recovery {
         self.written.as_ref().is_some_and(is)
     }
 
+    /// Whether something is being written, or waits for its time.
     fn is_writing(&self) -> bool {
         self.n_ended < self.n_begun
     }
@@ -117,18 +117,22 @@ impl App {
             UnfinishedAction::Restore(earlier) => {
                 self.replace_score(ctx, Question::Restore(WorkId { name, earlier }));
             }
-            UnfinishedAction::Discard => self.discard_unfinished(&name),
+            UnfinishedAction::Discard => self.state.question = Some(Question::Discard(name)),
         }
     }
 
-    fn discard_unfinished(&mut self, name: &str) {
-        let Some(found) = self.take_unfinished(name) else { return };
-        self.tasks.write("discarding unsaved work", move || {
-            found.session.remove();
-            Answer::Written { done: String::new(), result: Ok(()) }
-        });
-        if self.state.unfinished.is_empty() && self.state.question == Some(Question::Recover) {
-            self.state.question = None;
+    /// Throws the work away if that is meant, and asks about what is left.
+    pub(super) fn discard_answered(&mut self, name: &str, choice: Choice) {
+        if choice == Choice::GoOn
+            && let Some(found) = self.take_unfinished(name)
+        {
+            self.tasks.write("discarding unsaved work", move || {
+                found.session.remove();
+                Answer::Written { done: String::new(), result: Ok(()) }
+            });
+        }
+        if !self.state.unfinished.is_empty() {
+            self.state.question = Some(Question::Recover);
         }
     }
 
@@ -182,26 +186,14 @@ impl App {
         self.state.notices.done(words);
     }
 
-    /// Writes unsaved work in time, and removes what has become needless.
-    pub(super) fn keep_recovery(&mut self, ctx: &egui::Context) {
+    /// Has unsaved work written in time, and what has become needless removed. It is called at the
+    /// end of each frame: another may not come for hours while the window is covered.
+    pub(super) fn keep_recovery(&mut self) {
         if !self.state.document.is_unsaved() {
-            self.recovery.behind_since = None;
             if self.recovery.has_session {
                 self.forget_recovery();
             }
-            return;
-        }
-        if self.recovery.has(&self.state.document) {
-            self.recovery.behind_since = None;
-            return;
-        }
-        let now = ctx.input(|input| input.time);
-        let since = *self.recovery.behind_since.get_or_insert(now);
-        let left = self.recovery.wait_secs() - (now - since);
-        if left > 0.0 {
-            ctx.request_repaint_after_secs(left as f32);
-        } else if !self.recovery.is_writing() {
-            // Otherwise the answer of the one that is writing wakes the window.
+        } else if !self.recovery.has(&self.state.document) {
             self.write_recovery();
         }
     }
@@ -215,6 +207,7 @@ impl App {
         if !self.recovery.has(&self.state.document) {
             self.write_recovery();
         }
+        self.tasks.hurry();
         self.recovery.is_writing().then_some(self.recovery.n_begun)
     }
 
@@ -224,22 +217,20 @@ impl App {
         !self.recovery.is_writing()
     }
 
+    /// Gives the document to be written within the interval.
     fn write_recovery(&mut self) {
         let recovery = &mut self.recovery;
         recovery.written = Some(Written::of(&self.state.document));
-        recovery.behind_since = None;
         recovery.n_begun += 1;
         recovery.has_session = true;
-        let write = recovery.n_begun;
+        let (write, due) = (recovery.n_begun, Instant::now() + recovery.wait());
         let (place, root) = (Arc::clone(&recovery.place), recovery.root.clone());
-        let (now, project) = ((self.clock)(), self.project());
+        let (clock, project) = (self.clock, self.project());
         let document = &self.state.document;
-        let about = About {
-            title: document.name(),
-            path: document.path.clone(),
-            kept_secs: sessions::seconds(now),
-        };
-        self.tasks.write("keeping unsaved work", move || {
+        let (title, path) = (document.name(), document.path.clone());
+        self.tasks.write_later(due, "keeping unsaved work", move || {
+            let now = clock();
+            let about = About { title, path, kept_secs: sessions::seconds(now) };
             let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
             let result = kept_in(&mut place, &root, now).and_then(|session| {
                 session.keep(&project(), &about).map_err(|error| error.to_string())
@@ -272,6 +263,9 @@ impl App {
     fn forget_recovery(&mut self) {
         self.recovery.written = None;
         self.recovery.has_session = false;
+        if self.tasks.forget_later() {
+            self.write_ended(self.recovery.n_begun);
+        }
         let place = Arc::clone(&self.recovery.place);
         self.tasks.write("removing kept work", move || {
             let session = place.lock().unwrap_or_else(PoisonError::into_inner).take();
@@ -389,6 +383,41 @@ mod tests {
         window.wait("it is opened", |app| app.state.notices.shown.len() > 1);
         assert_eq!(window.app().state.document.key(), Some(key));
         assert!(!window.app().state.document.is_unsaved());
+    }
+
+    /// Of a covered or minimized window many systems want no frames, however often it asks.
+    #[test]
+    fn work_is_kept_in_time_though_no_frame_follows_the_edit() {
+        use egui::{Key, Modifiers};
+        let interval = Duration::from_millis(200);
+        let mut window = Window::keeping_within(interval);
+        window.harness.run_steps(3);
+        window.harness.key_press_modifiers(Modifiers::COMMAND, Key::A);
+        window.harness.run_steps(2);
+        assert!(!window.app().state.document.is_unsaved());
+        // In one frame: the harness would give each press and release one of its own.
+        let delete = egui::Event::Key {
+            key: Key::Delete,
+            physical_key: None,
+            pressed: true,
+            repeat: false,
+            modifiers: Modifiers::NONE,
+        };
+        window.harness.input_mut().events.push(delete);
+        window.harness.step();
+        assert!(window.app().state.document.is_unsaved());
+        let edited = Instant::now();
+        let project = || {
+            let folders = std::fs::read_dir(root(&window)).into_iter().flatten();
+            let paths = folders.map(|folder| folder.unwrap().path().join("project.etude"));
+            paths.filter(|path| path.exists()).count()
+        };
+        while project() == 0 {
+            assert!(edited.elapsed() < Duration::from_secs(20), "it waits for a frame");
+            window.wait_for_knock();
+        }
+        assert!(edited.elapsed() >= interval / 4, "it is not written at every edit");
+        assert!(kept(&window).score.notes().is_empty());
     }
 
     #[test]

@@ -25,6 +25,11 @@ pub struct Window {
 
 impl Window {
     pub fn open() -> Self {
+        Self::keeping_within(Duration::from_secs(600))
+    }
+
+    /// Unsaved work is kept within this time.
+    pub fn keeping_within(interval: Duration) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let (sender, knocks) = unbounded();
         let wake: Arc<dyn Fn() + Send + Sync> = Arc::new(move || {
@@ -40,7 +45,7 @@ impl Window {
                 clock: || UNIX_EPOCH + Duration::from_secs(1_795_363_512),
                 dialogs: DialogKind::OwnPicker,
                 preferences: Preferences::default(),
-                recovery_after: Duration::from_secs(600),
+                recovery_after: interval,
                 file: None,
             };
             App::new(&creation.egui_ctx, setup)
@@ -91,6 +96,11 @@ impl Window {
             Answer::Written { done: String::new(), result: Ok(()) }
         });
         go_on
+    }
+
+    /// Waits a moment for a worker, without a frame.
+    pub fn wait_for_knock(&self) {
+        let _ = self.knocks.recv_timeout(Duration::from_millis(20));
     }
 
     pub fn wait(&mut self, what: &str, is_so: impl Fn(&App) -> bool) {

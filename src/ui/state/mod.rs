@@ -85,6 +85,8 @@ pub enum Question {
     Restore(WorkId),
     /// Work that was not saved before the program ended was found at the start.
     Recover,
+    /// Work of this name, found at the start, is to be thrown away.
+    Discard(String),
     /// NVIDIA's libraries are to be fetched from the network.
     FetchNvidia,
 }
