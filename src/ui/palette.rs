@@ -108,4 +108,15 @@ mod tests {
         assert_eq!(found("picture"), [Command::ExportCurvesPng]);
         assert!(found("zzz").is_empty());
     }
+
+    #[test]
+    fn it_says_when_nothing_is_found() {
+        let mut window = crate::ui::app::tests::Window::open();
+        window.act(AppAction::Run(Command::CommandPalette));
+        window.harness.run_steps(3);
+        assert!(!window.sees("Nothing found"));
+        window.harness.event(egui::Event::Text("zzz".to_owned()));
+        window.harness.run_steps(3);
+        assert!(window.sees("Nothing found"));
+    }
 }

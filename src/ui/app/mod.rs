@@ -401,4 +401,4 @@ impl eframe::App for App {
 }
 
 #[cfg(test)]
-mod tests;
+pub(in crate::ui) mod tests;
