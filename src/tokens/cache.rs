@@ -137,6 +137,7 @@ impl Cache {
             // It begins anew, with what is needed now.
             file.set_len(0)?;
         }
+        crate::files::check_size(file.metadata()?.len() + fresh.len() as u64)?;
         file.write_all(&fresh)
     }
 }
