@@ -513,7 +513,7 @@ fn a_place_that_cant_be_written_leaves_the_work_unsaved() {
     std::fs::remove_dir(&inside).unwrap();
     std::fs::write(&inside, "").unwrap();
     window.press("Save here");
-    assert!(window.sees("doesn't exist — choose another"));
+    until(&mut window, "it is refused", |window| window.sees("doesn't exist — choose another"));
     window.press("Cancel");
 
     std::fs::remove_file(&inside).unwrap();
