@@ -129,15 +129,22 @@ impl Cache {
         if let Some(folder) = self.path.parent() {
             std::fs::create_dir_all(folder)?;
         }
-        let mut file = OpenOptions::new().create(true).append(true).open(&self.path)?;
-        let length = file.metadata()?.len();
-        if self.n_whole < self.bytes.len() && length == self.bytes.len() as u64 {
-            file.set_len(self.n_whole as u64)?;
+        let mut length = std::fs::metadata(&self.path).map_or(0, |metadata| metadata.len());
+        let kept = if self.n_whole < self.bytes.len() && length == self.bytes.len() as u64 {
+            self.n_whole as u64
         } else if length + fresh.len() as u64 > MAX_BYTES {
             // It begins anew, with what is needed now.
-            file.set_len(0)?;
+            0
+        } else {
+            length
+        };
+        if kept < length {
+            // A file that is open for appending can't be cut on every system.
+            OpenOptions::new().write(true).open(&self.path)?.set_len(kept)?;
+            length = kept;
         }
-        crate::files::check_size(file.metadata()?.len() + fresh.len() as u64)?;
+        crate::files::check_size(length + fresh.len() as u64)?;
+        let mut file = OpenOptions::new().create(true).append(true).open(&self.path)?;
         file.write_all(&fresh)
     }
 }
