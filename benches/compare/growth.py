@@ -32,6 +32,8 @@ def main():
     args = parser.parse_args()
     args.only = None
     bench = compare.Bench(args)
+    if bench.peers_python is None:
+        sys.exit(bench.why_no_peers)
     print(compare.machine())
     args.out.mkdir(parents=True, exist_ok=True)
 
@@ -54,9 +56,9 @@ def main():
     names = ["Etude", "PyTorch", "Etude, adaptive softmax"]
     draw(args.out, "vocabulary", "Microseconds a frame by vocabulary", "chords", names, vocabulary)
     hidden = {n: step(hidden=n) for n in (128, 256, 512, 1_024)}
-    draw(args.out, "hidden", "Microseconds a frame by units a layer", "units", names, hidden)
+    draw(args.out, "hidden", "Microseconds a frame by units a layer", "units", names[:2], hidden)
     sequence = {n: step(sequence=n) for n in (25, 50, 100, 200, 400)}
-    draw(args.out, "sequence", "Microseconds a frame by sequence", "frames a sequence", names, sequence)
+    draw(args.out, "sequence", "Microseconds a frame by sequence", "frames a sequence", names[:2], sequence)
     files = reading(bench)
     if files:
         names = ["Etude", "pretty_midi"]

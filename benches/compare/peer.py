@@ -74,7 +74,7 @@ def train(cell, hidden, vocabulary, batch, sequence, device="cpu"):
         torch.backends.cudnn.allow_tf32 = True
     vocabulary = int(vocabulary)
     model = tied_model(cell, vocabulary, int(hidden)).to(device)
-    adam = torch.optim.Adam(model.parameters(), lr=0.002, weight_decay=0.0005)
+    adam = torch.optim.Adam(model.parameters(), lr=0.002, weight_decay=0.0005, fused=True)
     tokens = torch.randint(vocabulary, (int(batch), int(sequence) + 1), device=device)
     state = None
 
@@ -192,7 +192,7 @@ def original(tokens_path):
     learned, held_out = tokens[:-n_valid], tokens[-n_valid:]
     batch, sequence = 256, 100
     columns = learned[: len(learned) // batch * batch].view(batch, -1)
-    model = tied_model("lstm", len(data["vocabulary"]), 512, dropout=0.65)
+    model = tied_model("lstm", len(data["vocabulary"]), 512)
     adam = torch.optim.Adam(model.parameters(), lr=0.002, weight_decay=0.0005)
     began = time.perf_counter()
     for epoch in range(1, 51):
