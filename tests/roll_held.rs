@@ -281,6 +281,23 @@ fn a_velocity_that_was_written_is_for_the_notes_that_were_chosen() {
 }
 
 #[test]
+fn the_first_notes_own_velocity_can_be_written_for_all() {
+    let before = [note(0, 480, "C4"), of_velocity(note(480, 480, "E4"), 30)];
+    let mut roll = Roll::open(&before);
+    roll.choose(&before);
+    for (text, expected) in [("", [80, 30]), ("80", [80, 80])] {
+        roll.0.get_by_label("Velocity").click();
+        roll.0.run_steps(2);
+        if !text.is_empty() {
+            roll.key(Modifiers::COMMAND, Key::A);
+            roll.0.event(Event::Text(text.to_owned()));
+        }
+        roll.key(Modifiers::NONE, Key::Enter);
+        assert_eq!(roll.velocities(), expected, "{text}");
+    }
+}
+
+#[test]
 fn a_slow_touchpad_changes_a_velocity_too() {
     let mut roll = Roll::open(&[note(0, 480, "C4")]);
     let pos = roll.velocity_at(0, 60) + vec2(2.0, 0.0);
@@ -393,6 +410,20 @@ fn escape_gives_up_a_dragged_flag_and_keeps_the_chosen_notes() {
     roll.release(to);
     assert!(roll.labels().is_empty(), "{:?}", roll.labels());
     assert_eq!(roll.0.state().selection.len(), 1);
+}
+
+#[test]
+fn a_dragged_flag_that_the_view_leaves_is_let_go_all_the_same() {
+    let mut roll = Roll::open_score(with_meters(&[note(0, 480, "C4"), note(400_000, 480, "C4")]));
+    let from = roll.0.get_by_label("Tempo 100 bpm at 2:1:000").rect().center();
+    roll.point(from);
+    roll.press(from);
+    let to = roll.move_by(from, vec2(200.0, 0.0));
+    roll.0.state_mut().roll.go_to(Tick(400_000));
+    roll.0.run_steps(2);
+    roll.release(to);
+    assert!(!roll.0.state().roll.is_dragging());
+    assert_eq!(roll.labels().len(), 1);
 }
 
 #[test]

@@ -525,7 +525,7 @@ fn notes(job: &Job<'_>, chosen: &Chosen) -> Vec<String> {
     if job.config.clusters.is_some() && n_chords < adaptive::USEFUL_FROM {
         notes.push(format!(
             "The adaptive softmax is for vocabularies from about {} thousand chords on; with {} a \
-             full one (--softmax full) takes hardly longer",
+             full one (--softmax full) takes little longer",
             adaptive::USEFUL_FROM / 1_000,
             counted(n_chords, "chord")
         ));

@@ -188,7 +188,7 @@ impl FilePicker {
     /// The way up and home, and the path itself. Returns whether Enter was pressed in it.
     fn path_ui(&mut self, ui: &mut Ui) -> bool {
         let label = if self.is_saving() { "Folder" } else { "Path" };
-        let mut goes_to = None;
+        let (mut goes_to, mut before) = (None, String::new());
         let edit = ui.horizontal(|ui| {
             if ui.button("Up").on_hover_text("The folder around this one (Alt+Up)").clicked() {
                 goes_to = self.folder.parent().map(Path::to_owned);
@@ -197,6 +197,7 @@ impl FilePicker {
                 goes_to = std::env::home_dir();
             }
             let name = ui.label(label);
+            before.clone_from(&self.path);
             let edit = TextEdit::singleline(&mut self.path)
                 .hint_text(hint(self.purpose.form()))
                 .desired_width(f32::INFINITY);
@@ -214,6 +215,7 @@ impl FilePicker {
         }
         if edit.changed() {
             self.begin = None;
+            self.path = begun_anew(&before, &self.path).to_owned();
             self.follow_path();
         }
         self.field_changed(&edit);
@@ -360,7 +362,12 @@ impl FilePicker {
         self.withdraw();
         let text = path.to_string_lossy().into_owned();
         match self.purpose.form() {
-            Form::Save => self.name = entry.name.to_string(),
+            Form::Save => {
+                self.name = entry.name.to_string();
+                // The list may be of another folder than the one whose name is half written.
+                self.path = as_folder(&self.folder);
+                self.name_part.clear();
+            }
             Form::OpenFiles if adds && !self.path.ends_with(std::path::MAIN_SEPARATOR) => {
                 self.path += &format!("; {text}");
             }
@@ -389,6 +396,8 @@ impl FilePicker {
         if let Some((idx, entry)) = self.chosen_row.and_then(|idx| Some((idx, rows.get(idx)?))) {
             self.pressed(idx, entry, false);
             self.is_fresh = true;
+            // The next Enter acts on what is written now.
+            self.chosen_row = None;
             let is_done = entry.is_folder || self.is_saving();
             return (!is_done).then(|| self.check_of(None));
         }
@@ -539,7 +548,8 @@ impl Check {
         let begin = self.begin.as_ref().map(|begin| begin.folder(self.purpose));
         // A whole path may stand in the name, too.
         let folder = begin.unwrap_or_else(|| from_home(&self.path));
-        let path = self.purpose.with_extension(folder.join(from_home(&self.name)));
+        let name = without_second_ending(&self.name, self.purpose.extensions().1);
+        let path = self.purpose.with_extension(folder.join(from_home(name)));
         if path.is_dir() {
             let words = "is a folder — write the name of a file";
             return Found::refused(format!("“{}” {words}", path.display()));
@@ -592,6 +602,27 @@ fn written_place(form: Form, text: &str) -> (&str, &str) {
     let path = path.trim_start();
     let end = path.rfind(std::path::is_separator).map_or(0, |at| at + 1);
     path.split_at(end)
+}
+
+/// A whole path that is written behind a folder takes its place, as where shells complete paths.
+/// What is changed within a path stays within it.
+fn begun_anew<'a>(before: &str, after: &'a str) -> &'a str {
+    match after.strip_prefix(before) {
+        Some(added)
+            if before.ends_with(std::path::is_separator) && added.starts_with(['/', '~']) =>
+        {
+            added
+        }
+        _ => after,
+    }
+}
+
+/// The name, where it was written with the ending in front of the ending that stood there.
+fn without_second_ending<'a>(name: &'a str, extensions: &[&str]) -> &'a str {
+    match has_extension(stem(name), extensions) && has_extension(name, extensions) {
+        true => stem(name),
+        false => name,
+    }
 }
 
 fn is_entered(ui: &Ui, edit: &Response) -> bool {
@@ -760,6 +791,18 @@ mod tests {
     }
 
     #[test]
+    fn a_whole_path_behind_another_takes_its_place() {
+        assert_eq!(begun_anew("/a/b/", "/a/b//"), "/");
+        assert_eq!(begun_anew("/a/b/", "/a/b//c/d.mid"), "/c/d.mid");
+        assert_eq!(begun_anew("/a/b/", "/a/b/~/d"), "~/d");
+        // A letter taken away or put between, and a name that goes on.
+        assert_eq!(begun_anew("/a/b/c.mid", "/a//c.mid"), "/a//c.mid");
+        assert_eq!(begun_anew("/a/b/", "/a/b/c"), "/a/b/c");
+        assert_eq!(begun_anew("/a.mid; ", "/a.mid; /b"), "/a.mid; /b");
+        assert_eq!(begun_anew("", "/a"), "/a");
+    }
+
+    #[test]
     fn several_paths_stand_in_a_line_and_a_name_may_have_a_semicolon() {
         let is_file = |path: &str| ["/a.mid", "/b; c.mid", "/d;"].contains(&path);
         let split = |line| split_paths(line, is_file);
@@ -809,6 +852,19 @@ mod tests {
                 _ => assert!(picker.error.as_ref().unwrap().contains(words), "{:?}", picker.error),
             }
         }
+    }
+
+    #[test]
+    fn an_ending_that_is_written_too_stands_once() {
+        let folder = folder();
+        let mut picker = picker(Purpose::SaveProject, folder.path(), "Untitled.etude");
+        picker.path = folder.path().display().to_string();
+        for name in ["waltz.etude.etude", "waltz.etude", "waltz"] {
+            picker.name = name.to_owned();
+            assert_eq!(check(&mut picker), Some(vec![folder.path().join("waltz.etude")]), "{name}");
+        }
+        picker.name = "waltz.mid.etude".to_owned();
+        assert_eq!(check(&mut picker), Some(vec![folder.path().join("waltz.mid.etude")]));
     }
 
     #[test]

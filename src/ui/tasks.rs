@@ -157,6 +157,8 @@ pub struct Saving {
 
 /// What a WAV file is to hold.
 pub struct WavExport {
+    /// Which it is among all that were asked for.
+    pub number: u64,
     pub score: Arc<Score>,
     pub out: PathBuf,
 }

@@ -55,7 +55,7 @@ impl App {
     /// more. The number goes with the reading and comes back with its answer.
     pub(super) fn expect_score(&mut self) -> u64 {
         self.n_expected += 1;
-        self.replaced = Some(Arc::clone(self.state.document.history.score()));
+        self.replaced = Some(self.state.document.piece());
         self.n_expected
     }
 
@@ -67,8 +67,8 @@ impl App {
     /// Whether there are new edits since another score was asked for: what was answered before
     /// they were made doesn't count for them.
     pub(super) fn has_edited_meanwhile(&self) -> bool {
-        let score = self.state.document.history.score();
-        let is_as_before = self.replaced.as_ref().is_some_and(|it| Arc::ptr_eq(it, score));
+        let piece = self.state.document.piece();
+        let is_as_before = self.replaced.as_ref().is_some_and(|before| before.is(&piece));
         self.state.document.is_unsaved() && !is_as_before
     }
 
@@ -133,8 +133,8 @@ impl App {
         ask_again: impl FnOnce() -> Question,
     ) -> Option<Opened> {
         match result {
+            _ if !self.is_expected(number) => {}
             Err(error) => self.alert(error),
-            Ok(_) if !self.is_expected(number) => {}
             Ok(_) if self.has_edited_meanwhile() => self.state.question = Some(ask_again()),
             Ok(opened) => return Some(opened),
         }
@@ -171,7 +171,8 @@ impl App {
         }
         let ask_again = || Question::Open(path.clone());
         let Some(mut opened) = self.wanted_score(number, result, ask_again) else { return };
-        if opened.score.title.is_empty() {
+        // A project goes by the name of its file.
+        if opened.score.title.is_empty() && !opened.is_project {
             let stem = path.file_stem().unwrap_or_default();
             opened.score.title = stem.to_string_lossy().into_owned();
         }
@@ -224,6 +225,8 @@ impl App {
         self.expect_score();
         self.state.document = Document::new(score, path);
         self.n_documents += 1;
+        // It was to follow the saving of another piece.
+        self.after_saving = None;
         self.state.shown = Shown::Score;
         // It was the key of another piece.
         self.state.key = None;

@@ -143,7 +143,7 @@ impl App {
         match answer {
             Answer::Picked(picked) => {
                 if let Some((purpose, paths)) = self.dialogs.take_in(picked) {
-                    self.chosen_outside = Some((purpose, paths));
+                    self.chosen_outside(purpose, paths);
                 }
             }
             Answer::Opened { number, path, is_missing, result } => {

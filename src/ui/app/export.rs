@@ -15,11 +15,23 @@ use crate::studio::Request;
 use crate::ui::action::DocumentAction;
 use crate::ui::curves;
 use crate::ui::dialogs::{Form, Purpose, Suggestion};
-use crate::ui::state::{PrimeKind, TakeId};
+use crate::ui::state::{PrimeKind, Shown, TakeId};
 use crate::ui::tasks::{Answer, WavExport};
 use crate::ui::widgets::duration;
 
 impl App {
+    /// The system's dialog doesn't hold up the window: another piece may have come since it was
+    /// asked for, and isn't the one to be written there.
+    pub(super) fn chosen_outside(&mut self, purpose: Purpose, paths: Vec<PathBuf>) {
+        let is_of_the_piece =
+            matches!(purpose, Purpose::SaveProject | Purpose::ExportMidi | Purpose::ExportWav);
+        if is_of_the_piece && self.asked_by != self.n_documents {
+            let words = "Nothing was written: another piece came while its place was chosen";
+            return self.state.notices.note(words);
+        }
+        self.chosen_outside = Some((purpose, paths));
+    }
+
     pub(super) fn paths_chosen(
         &mut self,
         ctx: &egui::Context,
@@ -87,14 +99,20 @@ impl App {
             "" => "Untitled".to_owned(),
             title => title.replace(['/', '\\', ':', '\0'], "-"),
         };
+        let document = &self.state.document;
+        let file = document.path.as_ref();
+        let shown = || match (self.state.shown, file.and_then(|path| path.file_stem())) {
+            (Shown::Score, Some(stem)) => stem.to_string_lossy().into_owned(),
+            _ => title(self.state.shown_score()),
+        };
         let take = |id| self.take_score(id).map(|score| title(&score)).unwrap_or_default();
         match purpose {
-            Purpose::SaveProject => match self.state.document.path.as_ref() {
+            Purpose::SaveProject => match file {
                 Some(path) => crate::ui::widgets::file_name(path),
-                None => title(self.state.document.history.score()) + ".etude",
+                None => title(document.history.score()) + ".etude",
             },
-            Purpose::ExportMidi => title(self.state.shown_score()) + ".mid",
-            Purpose::ExportWav => title(self.state.shown_score()) + ".wav",
+            Purpose::ExportMidi => shown() + ".mid",
+            Purpose::ExportWav => shown() + ".wav",
             Purpose::ExportTakeMidi(id) => take(id) + ".mid",
             Purpose::ExportTakeWav(id) => take(id) + ".wav",
             Purpose::CurvesCsv => "curves.csv".to_owned(),
@@ -111,7 +129,8 @@ impl App {
 
     fn export_wav(&mut self, score: Arc<Score>, out: PathBuf) {
         self.state.export = Some(0.0);
-        self.risk(Risk::WriteSound(WavExport { score, out }));
+        self.n_exports += 1;
+        self.risk(Risk::WriteSound(WavExport { number: self.n_exports, score, out }));
     }
 
     /// The piano is loaded first, on another thread; the studio renders.
@@ -132,10 +151,10 @@ impl App {
     pub(super) fn font_loaded(&mut self, result: Result<Font, String>, then: WavExport) {
         match result {
             // It was stopped before it had begun.
-            _ if self.state.export.is_none() || self.render_job.is_some() => {}
+            _ if then.number != self.n_exports => {}
             Ok(font) => {
                 self.export_font = Some(font.clone());
-                let WavExport { score, out } = then;
+                let WavExport { score, out, .. } = then;
                 let settings = RenderSettings::default();
                 let request = Request::Render { score, font, settings, out };
                 self.render_job = Some(self.studio.submit(request));
@@ -171,6 +190,7 @@ impl App {
     }
 
     pub(super) fn sound_not_written(&mut self) {
+        self.n_exports += 1;
         self.state.export = None;
         self.render_job = None;
         self.state.notices.note("The sound file was not written");
@@ -264,6 +284,7 @@ mod tests {
     use crate::music::{Note, Pitch, TempoMap, Tick, Velocity};
     use crate::ui::action::AppAction;
     use crate::ui::command::Command;
+    use crate::ui::state::Question;
 
     #[test]
     fn percussion_alone_can_be_exported() {
@@ -286,6 +307,52 @@ mod tests {
         assert_eq!(smf::read_file(&out).unwrap().score.drums, drums);
         window.app().set_document(Score::default(), None);
         assert!(Command::ExportMidi.enabled(&window.app().state).is_err());
+    }
+
+    #[test]
+    fn a_sound_file_that_was_stopped_is_not_taken_for_the_next_one() {
+        let mut window = Window::with_unsaved_work();
+        let app = window.app();
+        let score = Arc::clone(app.state.document.history.score());
+        let export = |number, name: &str| WavExport {
+            number,
+            score: Arc::clone(&score),
+            out: PathBuf::from(name),
+        };
+        app.state.export = Some(0.0);
+        app.n_exports = 1;
+        app.cancel_export();
+        app.state.export = Some(0.0);
+        app.n_exports += 1;
+        let second = app.n_exports;
+        app.font_loaded(Err("it is damaged".to_owned()), export(1, "a.wav"));
+        assert!(app.state.export.is_some() && app.state.alert.is_none(), "the second goes on");
+        app.font_loaded(Err("it is damaged".to_owned()), export(second, "b.wav"));
+        assert!(app.state.export.is_none() && app.state.alert.is_some());
+    }
+
+    #[test]
+    fn a_place_chosen_for_one_piece_is_not_for_another() {
+        let mut window = Window::with_unsaved_work();
+        let out = window.folder.path().join("a.etude");
+        let app = window.app();
+        app.after_saving = Some(Question::New);
+        app.asked_by = app.n_documents;
+        app.set_document(Score::default(), None);
+        app.chosen_outside(Purpose::SaveProject, vec![out.clone()]);
+        assert!(app.chosen_outside.is_none() && app.after_saving.is_none());
+        app.asked_by = app.n_documents;
+        app.chosen_outside(Purpose::SaveProject, vec![out]);
+        assert!(app.chosen_outside.is_some());
+    }
+
+    #[test]
+    fn an_export_is_named_after_the_file_of_the_piece() {
+        let mut window = Window::with_unsaved_work();
+        let path = window.folder.path().join("waltz.etude");
+        window.act(AppAction::PathsChosen(Purpose::SaveProject, vec![path]));
+        window.wait("it is saved", |app| !app.state.document.is_unsaved());
+        assert_eq!(window.app().suggestion(Purpose::ExportMidi).name, "waltz.mid");
     }
 
     #[test]

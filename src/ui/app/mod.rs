@@ -28,7 +28,7 @@ use super::edit_dialogs::EditDialog;
 use super::info::Info;
 use super::palette::Palette;
 use super::piano_roll::{PianoRollEditor, Tool};
-use super::state::{ModelChoice, Preferences, State};
+use super::state::{ModelChoice, Piece, Preferences, State};
 use super::tasks::{Answer, Tasks};
 use super::theme::Theme;
 use crate::assets;
@@ -98,8 +98,12 @@ pub struct App {
     after_saving: Option<super::state::Question>,
     /// How many documents this window has had before the one that is there.
     n_documents: u64,
+    /// The number of the document for which the system's dialog was asked last.
+    asked_by: u64,
+    /// How often a sound file was asked for or given up.
+    n_exports: u64,
     /// The score that was there when another was asked for last.
-    replaced: Option<Arc<Score>>,
+    replaced: Option<Piece>,
     /// How often another score was asked for.
     n_expected: u64,
     /// How often a training was asked for, and the one whose folder is being made.
@@ -153,6 +157,8 @@ impl App {
             is_closing: false,
             after_saving: None,
             n_documents: 0,
+            asked_by: 0,
+            n_exports: 0,
             replaced: None,
             n_expected: 0,
             n_starts: 0,
@@ -338,6 +344,7 @@ impl App {
 
     fn ask(&mut self, purpose: super::dialogs::Purpose) {
         let suggestion = self.suggestion(purpose);
+        self.asked_by = self.n_documents;
         self.dialogs.ask(purpose, suggestion, &self.tasks);
     }
 

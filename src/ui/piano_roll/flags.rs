@@ -272,6 +272,12 @@ impl PianoRollEditor {
         let tempos = tempos[from..to].iter().copied().map(Flag::Tempo);
         let mut flags: Vec<Flag> =
             meters.filter(|flag| (first..=last).contains(&flag.tick().0)).chain(tempos).collect();
+        // The one that is dragged is there until it is let go, wherever the view has gone.
+        if let Some((dragged, _)) = self.flags.drag
+            && !flags.contains(&dragged)
+        {
+            flags.push(dragged);
+        }
         flags.sort_by_key(|flag| (flag.tick(), matches!(flag, Flag::Tempo(_))));
         let mut placed: Vec<Placed> = Vec::new();
         let mut free = f32::NEG_INFINITY;

@@ -130,7 +130,8 @@ impl Notices {
         self.shown.push(notice);
         let passes = |notice: &Notice| notice.until.is_some();
         while self.shown.len() > Self::MOST
-            && let Some(oldest) = self.shown.iter().position(passes)
+            && let Some((_, earlier)) = self.shown.split_last()
+            && let Some(oldest) = earlier.iter().position(passes)
         {
             self.shown.remove(oldest);
         }
@@ -181,6 +182,8 @@ mod tests {
             notices.error(idx.to_string());
         }
         assert_eq!(texts(&notices)[1..], ["0", "1", "2", "3"], "no error is lost");
+        notices.note("new");
+        assert_eq!(texts(&notices).last(), Some(&"new"), "errors don't hide what is new");
     }
 
     #[test]

@@ -6,7 +6,9 @@
 
 use std::collections::BTreeMap;
 
-use egui::{Align2, CursorIcon, DragValue, Pos2, Rect, Role, Stroke, Ui, WidgetInfo, pos2, vec2};
+use egui::{
+    Align2, CursorIcon, DragValue, Event, Pos2, Rect, Role, Stroke, Ui, WidgetInfo, pos2, vec2,
+};
 
 use super::lane_title;
 use crate::editor::{NoteKey, Selection, operations};
@@ -71,6 +73,8 @@ pub struct VelocityNumber {
     number: u8,
     /// The notes it is meant for: those that were selected when it was begun.
     selection: Selection,
+    /// Something was typed, be it the number that the first of them has anyway.
+    is_typed: bool,
 }
 
 /// The velocity at a tick on the line between two places; `at` where the line has no length.
@@ -214,9 +218,16 @@ impl PianoRollEditor {
             let color = theme.without_outline(theme.velocity_color(velocity));
             match is_selected || selection.is_empty() {
                 true if selection.is_empty() && changed.is_none() => quads.add(bar, color),
+                // What an open dialog proposes stands in its place.
+                true if self.proposed.is_some() => quads.add(bar, Theme::faint(color)),
                 true => on_top.push((bar, color)),
                 false => quads.add(bar, Theme::faint(color)),
             }
+        }
+        let is_seen = |note: &&Note| (first..=last).contains(&note.start.0);
+        for note in self.proposed.iter().flatten().filter(is_seen) {
+            let color = theme.without_outline(theme.velocity_color(note.velocity));
+            on_top.push((self.bar(quads, rect, note, note.velocity), color));
         }
         for (bar, color) in on_top {
             quads.add(bar, color);
@@ -351,9 +362,13 @@ impl PianoRollEditor {
         let response = ui.put(rect, field);
         response.widget_info(|| WidgetInfo::slider(true, f64::from(number), "Velocity"));
         self.lanes.field = Some(response.id);
+        let types = ui.input(|input| input.events.iter().any(|it| matches!(it, Event::Text(_))));
+        let kept = self.lanes.number.take();
+        let was_typed = kept.as_ref().is_some_and(|kept| kept.is_typed);
         if response.dragged() || response.has_focus() {
-            self.lanes.number = Some(VelocityNumber { number, selection: meant });
-        } else if self.lanes.number.take().is_some() && number != first.velocity.number() {
+            let is_typed = was_typed || (types && response.has_focus());
+            self.lanes.number = Some(VelocityNumber { number, selection: meant, is_typed });
+        } else if kept.is_some() && (was_typed || number != first.velocity.number()) {
             let velocity = Velocity::saturating(i32::from(number));
             if let Some(change) = operations::set_velocity(score, &meant, velocity) {
                 // Something else may have been selected meanwhile.
