@@ -102,7 +102,12 @@ def draw(out, name, title, axis, names, points):
     width, height, left, right, top, bottom = 640, 360, 64, 24, 44, 48
     xs = [math.log10(x) for x in points]
     all_ys = [math.log10(y) for ys in points.values() for y in ys]
-    low, high = math.floor(min(all_ys) * 3) / 3, math.ceil(max(all_ys) * 3) / 3
+    # 1, 2 and 5 of each power of ten, as far as they are needed.
+    marks = [lead * 10.0**power for power in range(-4, 7) for lead in (1, 2, 5)]
+    first = max(mark for mark in marks if math.log10(mark) <= min(all_ys))
+    last = min(mark for mark in marks if math.log10(mark) >= max(all_ys))
+    marks = [mark for mark in marks if first <= mark <= last]
+    low, high = math.log10(first), math.log10(last)
 
     def place(x, y):
         along = (math.log10(x) - xs[0]) / (xs[-1] - xs[0])
@@ -120,12 +125,11 @@ def draw(out, name, title, axis, names, points):
         at, _ = place(x, 10**low)
         parts.append(f'<line class="grid" x1="{at:.1f}" x2="{at:.1f}" y1="{top}" y2="{height - bottom}"/>')
         parts.append(f'<text x="{at:.1f}" y="{height - 28}" text-anchor="middle">{x:,}</text>')
-    for third in range(round(low * 3), round(high * 3) + 1):
-        # 1, 2.2 and 4.6 of each power of ten: evenly spaced.
-        y = 10 ** (third / 3)
+    for y in marks:
         _, at = place(next(iter(points)), y)
         parts.append(f'<line class="grid" x1="{left}" x2="{width - right}" y1="{at:.1f}" y2="{at:.1f}"/>')
-        parts.append(f'<text x="{left - 6}" y="{at + 4:.1f}" text-anchor="end">{y:.2g}</text>')
+        text = f"{y:,.0f}" if y >= 1 else f"{y:g}"
+        parts.append(f'<text x="{left - 6}" y="{at + 4:.1f}" text-anchor="end">{text}</text>')
     parts.append(f'<text x="{width / 2}" y="{height - 8}" text-anchor="middle">{axis}</text>')
     for idx, label in enumerate(names):
         line = [place(x, ys[idx]) for x, ys in points.items() if len(ys) > idx]
