@@ -1,8 +1,8 @@
 //! Kernels for cards, written in CubeCL: CUDA, and Vulkan in builds that have it.
 //!
 //! CubeCL compiles them at run time for the device it finds, so that building needs no toolkit.
-//! [`steps`] are the kernels, [`sequence`] launches them for a whole sequence; [`card`] is what
-//! the rest of the program sees.
+//! [`steps`] are the kernels of a recurrent layer, [`sequence`] launches them for a whole sequence;
+//! [`update`] is Adam. [`Card`] is what the rest of the program sees.
 //!
 //! The backends here are burn's without its fusion of operations. Under fusion a tensor is a
 //! promise whose memory exists only once a stream of operations has been looked through; every
@@ -12,14 +12,17 @@
 
 mod sequence;
 mod steps;
+mod update;
 
 use std::any::Any;
 
+use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use burn_cubecl::tensor::CubeTensor;
 use burn_cubecl::{CubeBackend, CubeRuntime, cubecl};
 
 pub use sequence::{Gradients, Layer, Read, Reading, Remembered};
+pub use update::Factors;
 
 /// NVIDIA's cards.
 pub type Cuda = CubeBackend<cubecl::cuda::CudaRuntime, f32, i32, u8>;
@@ -36,6 +39,15 @@ pub trait Card<B: Backend>: Send {
         reading: Reading<B>,
         is_cancelled: &dyn Fn() -> bool,
     ) -> Option<Read<B>>;
+
+    /// Moves weights, Adam's first and second moments and, where there is one, the weights' mean,
+    /// each in the order of the gradients.
+    fn adam(
+        &self,
+        factors: &Factors,
+        moved: [Vec<&mut Tensor<B, 2>>; 4],
+        gradients: &[Tensor<B, 2>],
+    );
 }
 
 /// [`Card`] on the runtime `R`.
@@ -53,6 +65,15 @@ where
         is_cancelled: &dyn Fn() -> bool,
     ) -> Option<Read<B>> {
         sequence::Memory::forward(layer, reading, is_cancelled)
+    }
+
+    fn adam(
+        &self,
+        factors: &Factors,
+        moved: [Vec<&mut Tensor<B, 2>>; 4],
+        gradients: &[Tensor<B, 2>],
+    ) {
+        update::adam(factors, moved, gradients);
     }
 }
 

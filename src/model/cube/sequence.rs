@@ -265,7 +265,7 @@ fn apart<B: Backend>(columns: Tensor<B, 2>, is_whole: bool, zeros: Zeros) -> Ten
 }
 
 /// A tensor's memory, row after row without gaps.
-fn raw<B, R>(tensor: Tensor<B, 2>) -> CubeTensor<R>
+pub fn raw<B, R>(tensor: Tensor<B, 2>) -> CubeTensor<R>
 where
     R: CubeRuntime,
     B: Backend<FloatTensorPrimitive = CubeTensor<R>>,
@@ -273,7 +273,7 @@ where
     into_contiguous(tensor.into_primitive().tensor())
 }
 
-fn tensor<B, R>(raw: CubeTensor<R>) -> Tensor<B, 2>
+pub fn tensor<B, R>(raw: CubeTensor<R>) -> Tensor<B, 2>
 where
     R: CubeRuntime,
     B: Backend<FloatTensorPrimitive = CubeTensor<R>>,
@@ -281,7 +281,7 @@ where
     Tensor::from_primitive(TensorPrimitive::Float(raw))
 }
 
-fn array<R: CubeRuntime>(tensor: &CubeTensor<R>) -> ArrayArg<R> {
+pub fn array<R: CubeRuntime>(tensor: &CubeTensor<R>) -> ArrayArg<R> {
     let n_numbers = tensor.meta.num_elements();
     // SAFETY: the tensor lies in one piece (`raw`), so that its memory holds all its numbers.
     unsafe { ArrayArg::from_raw_parts(tensor.handle.clone(), n_numbers) }
