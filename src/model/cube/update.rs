@@ -44,7 +44,7 @@ pub struct Factors {
 
 /// The sums of a tensor's squares, one for each cube, from place `first` on.
 #[cube(launch_unchecked)]
-fn sum_squares(values: &Array<f32>, sums: &mut Array<f32>, first: u32, n: u32) {
+pub fn sum_squares(values: &Array<f32>, sums: &mut Array<f32>, first: u32, n: u32) {
     let mut shared = SharedMemory::<f32>::new(CUBE);
     let position = UNIT_POS as usize;
     let cube = CUBE_POS_X as usize;
@@ -64,7 +64,7 @@ fn sum_squares(values: &Array<f32>, sums: &mut Array<f32>, first: u32, n: u32) {
 
 /// By how much all gradients are scaled down so that their norm is at most `largest`.
 #[cube(launch_unchecked)]
-fn clip_factor(sums: &Array<f32>, factor: &mut Array<f32>, largest: f32, n: u32) {
+pub fn clip_factor(sums: &Array<f32>, factor: &mut Array<f32>, largest: f32, n: u32) {
     let mut shared = SharedMemory::<f32>::new(CUBE);
     let position = UNIT_POS as usize;
     let n = n as usize;
@@ -87,7 +87,7 @@ fn clip_factor(sums: &Array<f32>, factor: &mut Array<f32>, largest: f32, n: u32)
 /// One step of a tensor, in place.
 #[cube(launch_unchecked)]
 #[expect(clippy::too_many_arguments, reason = "the arguments of a kernel can't be a struct")]
-fn move_weights(
+pub fn move_weights(
     weights: &mut Array<f32>,
     first: &mut Array<f32>,
     second: &mut Array<f32>,
