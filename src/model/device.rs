@@ -140,12 +140,10 @@ pub fn probe(choice: DeviceChoice) -> Result<(), String> {
         }
         DeviceChoice::Cuda(index) => {
             cuda_probe::ready()?;
-            small_product::<burn::backend::Cuda>(&burn::backend::cuda::CudaDevice::new(index))
+            small_product::<super::cube::Cuda>(&burn::backend::cuda::CudaDevice::new(index))
         }
         #[cfg(feature = "vulkan")]
-        DeviceChoice::Vulkan(index) => {
-            small_product::<burn::backend::Vulkan>(&vulkan_device(index))
-        }
+        DeviceChoice::Vulkan(index) => small_product::<super::cube::Vulkan>(&vulkan_device(index)),
         #[cfg(not(feature = "vulkan"))]
         DeviceChoice::Vulkan(_) => Err(NO_VULKAN.to_owned()),
     }

@@ -1,5 +1,5 @@
 //! Which code computes a network: burn's operations, on any device, or on the CPU the kernels of
-//! [`super::fused`].
+//! [`super::fused`], and for a card's recurrent layers those of [`super::cube`].
 //!
 //! This is the one place that looks under a tensor. Everything else is generic in the backend;
 //! here it is asked at run time whether the backend is Flex, whose tensors are slices of this
@@ -16,6 +16,7 @@ use burn::tensor::{Tensor, TensorData, TensorPrimitive};
 use burn_flex::FlexTensor;
 
 use super::ModelKind;
+use super::cube::{self, Card};
 use super::decode::Decoded;
 use super::fused::adam;
 use super::fused::adaptive::AdaptiveDecoder;
@@ -51,6 +52,8 @@ pub enum KernelChoice {
 pub struct Kernels<B: Backend> {
     /// Only where `B` is Flex.
     fused: Option<Fused>,
+    /// Only where `B` is a card's.
+    card: Option<Box<dyn Card<B>>>,
     backend: PhantomData<B>,
 }
 
@@ -87,20 +90,15 @@ impl<B: Backend> Kernels<B> {
             KernelChoice::Fused => true,
             KernelChoice::Burn => false,
         };
-        match wants_fused && is_flex::<B>() {
-            true => Self { fused: Some(Fused::new()), backend: PhantomData },
-            false => Self::of_burn(),
-        }
-    }
-
-    /// Burn's operations.
-    fn of_burn() -> Self {
-        Self { fused: None, backend: PhantomData }
+        // Those of a card are compiled at run time, optimized in every build.
+        let card = if choice == KernelChoice::Burn { None } else { cube::card::<B>() };
+        let fused = (wants_fused && is_flex::<B>()).then(Fused::new);
+        Self { fused, card, backend: PhantomData }
     }
 
     #[cfg(test)]
     pub fn of_burn_for_tests() -> Self {
-        Self::of_burn()
+        Self::chosen(KernelChoice::Burn)
     }
 
     /// The fused kernels even in builds without optimization, for tests.
@@ -109,7 +107,7 @@ impl<B: Backend> Kernels<B> {
     /// If `B` isn't Flex.
     pub fn fused_for_tests() -> Self {
         assert!(is_flex::<B>());
-        Self { fused: Some(Fused::new()), backend: PhantomData }
+        Self { fused: Some(Fused::new()), card: None, backend: PhantomData }
     }
 
     /// The network packed for reading step by step, its weights in a format; none where that is
@@ -134,6 +132,10 @@ impl<B: Backend> Kernels<B> {
 
     pub fn fused(&mut self) -> Option<&mut Fused> {
         self.fused.as_mut()
+    }
+
+    pub fn card(&self) -> Option<&dyn Card<B>> {
+        self.card.as_deref()
     }
 }
 

@@ -8,6 +8,7 @@ mod baselines;
 mod batches;
 mod checkpoint;
 mod compose;
+mod cube;
 mod cuda_probe;
 mod decode;
 mod device;

@@ -17,6 +17,7 @@
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
+use super::cube;
 use super::fused::adam;
 use super::kernels::Kernels;
 use super::network::{Network, NetworkConfig};
@@ -66,6 +67,23 @@ impl AdamStep {
             Optimizer::AdamW => self.learning_rate * self.weight_decay,
         }
     }
+
+    /// As a card's kernels take step `time`.
+    fn factors(&self, time: u64) -> cube::Factors {
+        // Beyond 2³¹ steps both corrections have long been 1.
+        let time = i32::try_from(time).unwrap_or(i32::MAX);
+        cube::Factors {
+            largest_norm: self.clip.unwrap_or(f64::INFINITY) as f32,
+            penalty: self.penalty() as f32,
+            keep: (1.0 - self.shrink()) as f32,
+            spread: (1.0 - BETA_2.powi(time)).sqrt().recip() as f32,
+            rate: (self.learning_rate / (1.0 - BETA_1.powi(time))) as f32,
+            mean_moves: (1.0 - self.mean_stays) as f32,
+            first_moves: (1.0 - BETA_1) as f32,
+            second_moves: (1.0 - BETA_2) as f32,
+            epsilon: EPSILON as f32,
+        }
+    }
 }
 
 impl<B: Backend> Adam<B> {
@@ -90,6 +108,12 @@ impl<B: Backend> Adam<B> {
         self.time += 1;
         let weights = network.parameters_mut();
         let mean = mean.map(Network::parameters_mut).unwrap_or_default();
+        if let Some(card) = kernels.card() {
+            let factors = step.factors(self.time);
+            let (first, second) =
+                (self.first.iter_mut().collect(), self.second.iter_mut().collect());
+            return card.adam(&factors, [weights, first, second, mean], &gradients);
+        }
         let Some(fused) = kernels.fused() else {
             return self.step_by_burn(step, weights, mean, gradients);
         };

@@ -2,8 +2,9 @@
 //!
 //! This is the seam behind which the layer is made faster: whoever calls it knows only
 //! [`RecurrentLayer::forward`], [`RecurrentLayer::remember`] and [`RecurrentLayer::backward`], and
-//! hands the [`Kernels`] on. On the CPU these are the ones of `fused`, which hold the same
-//! formulas; what is here computes them with burn's operations, on every device.
+//! hands the [`Kernels`] on. On the CPU these are the ones of `fused`, on cards those of `cube`,
+//! which hold the same formulas; what is here computes them with burn's operations, on every
+//! device.
 //!
 //! The gradient is written by hand instead of being recorded by burn's autodiff. Recording makes
 //! eight small products a time step, fills a full-size buffer for every slice, and keeps every
@@ -35,7 +36,7 @@ use burn::tensor::activation::sigmoid;
 use burn::tensor::backend::Backend;
 
 use super::kernels::Kernels;
-use super::{ModelKind, fused};
+use super::{ModelKind, cube, fused};
 use crate::cancel::CancelToken;
 
 /// The weights of one layer. `G` below is the number of gates: 4 for an LSTM (i, f, o, g), 3 for
@@ -72,6 +73,7 @@ pub struct Memory<B: Backend> {
 enum Kept<B: Backend> {
     Burn(Steps<B>),
     Fused(fused::recurrent::Memory),
+    Card(Box<dyn cube::Remembered<B>>),
 }
 
 /// By time step.
@@ -136,6 +138,12 @@ impl<B: Backend> RecurrentLayer<B> {
             fused.take_back(kept);
             return (outputs, state);
         }
+        if let Some(card) = kernels.card() {
+            let reading = cube::Reading { x, hidden: state.hidden, cell: state.cell };
+            let read = card.read(&self.on_card(), reading, &|| false);
+            let cube::Read { outputs, hidden, cell, .. } = read.expect("nobody cancels it");
+            return (outputs, LayerState { hidden, cell });
+        }
         let n_rows = state.hidden.dims()[0];
         let n_steps = x.dims()[0] / n_rows.max(1);
         let projected = self.project(x);
@@ -162,6 +170,13 @@ impl<B: Backend> RecurrentLayer<B> {
         if let Some(fused) = kernels.fused() {
             let (outputs, state, kept) = fused.remember(self, &x, state, cancel)?;
             return Some((outputs, state, Memory { input: x, kept: Kept::Fused(kept) }));
+        }
+        if let Some(card) = kernels.card() {
+            let reading = cube::Reading { x: x.clone(), hidden: state.hidden, cell: state.cell };
+            let read = card.read(&self.on_card(), reading, &|| cancel.is_cancelled())?;
+            let cube::Read { outputs, hidden, cell, memory } = read;
+            let memory = Memory { input: x, kept: Kept::Card(memory) };
+            return Some((outputs, LayerState { hidden, cell }, memory));
         }
         let n_rows = state.hidden.dims()[0];
         let n_steps = x.dims()[0] / n_rows.max(1);
@@ -200,12 +215,29 @@ impl<B: Backend> RecurrentLayer<B> {
                 let fused = kernels.fused().expect("they made the memory");
                 fused.backward(self, &input, kept, &output_gradient, cancel)
             }
+            (Kept::Card(kept), _) => {
+                let gradients = kept.backward(input, output_gradient, &|| cancel.is_cancelled())?;
+                let cube::Gradients { x, input, recurrent, bias } = gradients;
+                let gradients =
+                    LayerGradients { input_weights: input, recurrent_weights: recurrent, bias };
+                Some((x, gradients))
+            }
             (Kept::Burn(steps), ModelKind::Lstm) => {
                 self.backward_lstm(input, steps, output_gradient, cancel)
             }
             (Kept::Burn(steps), ModelKind::Gru) => {
                 self.backward_gru(input, steps, output_gradient, cancel)
             }
+        }
+    }
+
+    /// As a card's kernels take it.
+    fn on_card(&self) -> cube::Layer<'_, B> {
+        cube::Layer {
+            is_lstm: self.kind == ModelKind::Lstm,
+            input: &self.input_weights,
+            recurrent: &self.recurrent_weights,
+            bias: &self.bias,
         }
     }
 

@@ -77,7 +77,7 @@ fn values(tensor: &Tensor<Flex, 2>) -> Vec<f32> {
 }
 
 fn check(case: &Case) {
-    let burn = case.computed(Kernels::of_burn());
+    let burn = case.computed(Kernels::of_burn_for_tests());
     assert_agree(case, &case.computed(Kernels::fused_for_tests()), &burn);
 }
 

@@ -47,7 +47,7 @@ use super::train::{TrainingState, counted};
 use super::weights::{TensorMap, WeightsError};
 use super::{
     CheckpointError, DeviceKind, EpochPoint, Initialization, Outcome, TrainError, TrainEvent,
-    TrainSummary, TrainingSettings, baselines, memory,
+    TrainSummary, TrainingSettings, baselines, cube, memory,
 };
 
 /// Between two points of the curve: at most 20 a second.
@@ -66,12 +66,12 @@ pub fn run_on(
         DeviceKind::Cpu => run::<Flex>(job, Default::default(), on_event),
         DeviceKind::Cuda => {
             let device = burn::backend::cuda::CudaDevice::new(chosen.index);
-            run::<burn::backend::Cuda>(job, device, on_event)
+            run::<cube::Cuda>(job, device, on_event)
         }
         #[cfg(feature = "vulkan")]
         DeviceKind::Vulkan => {
             let device = super::device::vulkan_device(chosen.index);
-            run::<burn::backend::Vulkan>(job, device, on_event)
+            run::<cube::Vulkan>(job, device, on_event)
         }
         #[cfg(not(feature = "vulkan"))]
         DeviceKind::Vulkan => Err(TrainError::Device("this build has no Vulkan".to_owned())),
