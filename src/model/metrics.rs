@@ -85,7 +85,7 @@ pub fn measure<B: Backend>(
             }
             let reading: Vec<&Stretch> =
                 group.iter().copied().take_while(|stretch| stretch.n_frames() > first).collect();
-            state = keep_rows(state, reading.len());
+            state = state.into_iter().map(|layer| keep_rows(layer, reading.len())).collect();
             let frames = first..first + n_steps;
             let block = Block { stretches: &reading, frames };
             state = measure_block(network, yardstick, block, state, kernels, &mut measured);
@@ -173,16 +173,13 @@ fn measure_chunk<B: Backend>(
     }
 }
 
-/// The first rows of a state.
-fn keep_rows<B: Backend>(state: Vec<LayerState<B>>, n_rows: usize) -> Vec<LayerState<B>> {
+/// The first rows of a layer's state.
+pub fn keep_rows<B: Backend>(state: LayerState<B>, n_rows: usize) -> LayerState<B> {
     let keep = |tensor: Tensor<B, 2>| {
         let [rows, columns] = tensor.dims();
         if rows == n_rows { tensor } else { tensor.slice([0..n_rows, 0..columns]) }
     };
-    state
-        .into_iter()
-        .map(|layer| LayerState { hidden: keep(layer.hidden), cell: keep(layer.cell) })
-        .collect()
+    LayerState { hidden: keep(state.hidden), cell: keep(state.cell) }
 }
 
 #[cfg(test)]

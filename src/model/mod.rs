@@ -15,6 +15,7 @@ mod device;
 mod evaluate;
 mod fused;
 mod kernels;
+mod keys;
 mod loss;
 mod material;
 mod memory;

@@ -1,0 +1,118 @@
+//! What decides every shape of a network of the second family.
+
+use serde::{Deserialize, Serialize};
+
+use super::features;
+
+/// Keys of a piano, A0 (21) to C8 (108).
+pub const KEYS: usize = 88;
+/// Pitch classes of an octave.
+pub const CLASSES: usize = 12;
+/// MIDI number of the lowest key.
+pub const LOWEST: usize = 21;
+
+/// What is said of a key in a frame.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Alphabet {
+    /// Whether it sounds: what benchmarks and the models with a vocabulary count.
+    #[default]
+    OffOn,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct KeyConfig {
+    /// Stacked recurrent layers of each tower.
+    pub layers: usize,
+    /// Units of the tower that stands over each pitch class.
+    pub hidden: usize,
+    /// Units of the tower that stands over each key; 0 leaves it out.
+    pub key_hidden: usize,
+    /// Units of the speller's two hidden layers.
+    pub spell_hidden: usize,
+    pub alphabet: Alphabet,
+}
+
+/// Recurrent layers that stand over every pitch class, or over every key, with the same weights.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Tower {
+    /// How many times it stands side by side: [`CLASSES`] or [`KEYS`].
+    pub places: usize,
+    /// What it reads of a frame at each place.
+    pub inputs: usize,
+    pub hidden: usize,
+    pub layers: usize,
+}
+
+impl KeyConfig {
+    /// The tower over the pitch classes, and that over the keys if there is one.
+    pub fn towers(&self) -> Vec<Tower> {
+        let of_classes = Tower {
+            places: CLASSES,
+            inputs: features::CLASS_WIDTH,
+            hidden: self.hidden,
+            layers: self.layers,
+        };
+        let of_keys = Tower {
+            places: KEYS,
+            inputs: features::KEY_WIDTH,
+            hidden: self.key_hidden,
+            layers: self.layers,
+        };
+        [of_classes, of_keys].into_iter().filter(|tower| tower.hidden > 0).collect()
+    }
+
+    /// Names and shapes of what is learned, in the one order that everything here keeps.
+    pub fn parameter_shapes(&self) -> Vec<(String, [usize; 2])> {
+        let mut shapes = Vec::new();
+        for tower in self.towers() {
+            for layer in 0..tower.layers {
+                let inputs = if layer == 0 { tower.inputs } else { tower.hidden };
+                let name = |what: &str| format!("{}.{layer}.{what}", tower.name());
+                shapes.push((name("input_weights"), [inputs, 4 * tower.hidden]));
+                shapes.push((name("recurrent_weights"), [tower.hidden, 4 * tower.hidden]));
+                shapes.push((name("bias"), [1, 4 * tower.hidden]));
+            }
+        }
+        let spell = self.spell_hidden;
+        let mut add = |name: &str, shape| shapes.push((format!("speller.{name}"), shape));
+        for tower in self.towers() {
+            add(tower.name(), [tower.hidden, spell]);
+        }
+        add("before", [features::KEY_WIDTH, spell]);
+        add("lower", [features::LOWER_WIDTH, spell]);
+        add("bias", [1, spell]);
+        add("middle", [spell, spell]);
+        add("middle_bias", [1, spell]);
+        add("out", [spell, 1]);
+        add("out_bias", [1, 1]);
+        shapes
+    }
+
+    /// Numbers that are learned.
+    pub fn n_parameters(&self) -> usize {
+        self.parameter_shapes().iter().map(|(_, [rows, columns])| rows * columns).sum()
+    }
+
+    /// Shape of the state of every recurrent layer for `n_rows` sequences, in the order of the
+    /// towers and their layers.
+    pub fn state_shapes(&self, n_rows: usize) -> Vec<[usize; 2]> {
+        let shape = |tower: Tower| [n_rows * tower.places, tower.hidden];
+        let layers = |tower: Tower| std::iter::repeat_n(shape(tower), tower.layers);
+        self.towers().into_iter().flat_map(layers).collect()
+    }
+
+    /// Shapes of the dropout's masks for `n_rows` sequences: one for the outputs of every recurrent
+    /// layer, then one for each of the speller's hidden layers.
+    pub fn mask_shapes(&self, n_rows: usize) -> Vec<[usize; 2]> {
+        let mut shapes = self.state_shapes(n_rows);
+        shapes.extend([[n_rows, self.spell_hidden]; 2]);
+        shapes
+    }
+}
+
+impl Tower {
+    pub fn name(&self) -> &'static str {
+        if self.places == CLASSES { "classes" } else { "keys" }
+    }
+}

@@ -1,0 +1,23 @@
+//! The second family: each frame spelled key by key, with no vocabulary.
+//!
+//! ```text
+//! config     what decides every shape
+//! features   a frame by intervals: what keys and pitch classes hear
+//! network    the weights: towers that listen, a speller that writes
+//! loss       forward and backward through all of it
+//! measure    held-out music, every frame counted
+//! ```
+
+mod config;
+mod features;
+mod loss;
+mod measure;
+mod network;
+
+pub use config::{Alphabet, KeyConfig};
+pub use loss::{KeyBatch, gradients};
+pub use measure::measure;
+pub use network::KeyNetwork;
+
+#[cfg(test)]
+mod tests;

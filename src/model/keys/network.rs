@@ -1,0 +1,165 @@
+//! The network of the second family: towers of recurrent layers that listen, and a speller.
+//!
+//! ```text
+//! h_c  = LSTM(what pitch class c hears of the frame before)        12 times, the same weights
+//! h_k  = LSTM(what key k hears of the frame before)                88 times, the same weights
+//! z_k  = h_c(k) W_c + h_k W_k + before_k W_b + lower_k W_l + b     lower: this frame's keys below k
+//! P(k sounds | the past, the lower keys) = σ(relu(relu(z_k) M + m) · w + v)
+//! ```
+//!
+//! A frame is spelled from the lowest key to the highest, and the probability of a chord is the
+//! product over its keys. That is the factorization of NADE (Larochelle & Murray 2011) and of the
+//! RNN-NADE of Boulanger-Lewandowski et al. (2012); tying the weights along the keyboard follows
+//! the parallel networks of Johnson (2017).
+
+use burn::tensor::backend::Backend;
+use burn::tensor::{Tensor, TensorData};
+use rand::RngExt as _;
+use rand_chacha::ChaCha8Rng;
+
+use super::config::{KeyConfig, Tower};
+use super::features::{KEY_WIDTH, LOWER_WIDTH};
+use crate::model::ModelKind;
+use crate::model::random::{self, Purpose};
+use crate::model::recurrent::{LayerState, RecurrentLayer};
+
+/// Log-odds of sounding that a fresh network gives every key: three or four of 88 sound.
+const FIRST_LOG_ODDS: f32 = -3.0;
+
+/// A network on a device. Cloning is cheap: tensors are shared.
+#[derive(Clone, Debug)]
+pub struct KeyNetwork<B: Backend> {
+    pub config: KeyConfig,
+    /// The layers of every tower, in the order of [`KeyConfig::towers`].
+    pub towers: Vec<Vec<RecurrentLayer<B>>>,
+    pub speller: SpellerWeights<B>,
+}
+
+/// S below is the width of the speller.
+#[derive(Clone, Debug)]
+pub struct SpellerWeights<B: Backend> {
+    /// `[H, S]` for each tower.
+    pub towers: Vec<Tensor<B, 2>>,
+    /// `[KEY_WIDTH, S]`
+    pub before: Tensor<B, 2>,
+    /// `[LOWER_WIDTH, S]`
+    pub lower: Tensor<B, 2>,
+    /// `[1, S]`
+    pub bias: Tensor<B, 2>,
+    /// `[S, S]`
+    pub middle: Tensor<B, 2>,
+    /// `[1, S]`
+    pub middle_bias: Tensor<B, 2>,
+    /// `[S, 1]`
+    pub out: Tensor<B, 2>,
+    /// `[1, 1]`
+    pub out_bias: Tensor<B, 2>,
+}
+
+impl<B: Backend> KeyNetwork<B> {
+    /// Fresh weights; the same seed gives the same ones on every device.
+    pub fn new(config: KeyConfig, seed: u64, device: &B::Device) -> Self {
+        let mut rng = random::stream(seed, Purpose::Weights, 0);
+        let parameters = config.parameter_shapes().into_iter().map(|(name, shape)| {
+            let values = initial_values(&config, &name, shape, &mut rng);
+            Tensor::from_data(TensorData::new(values, shape), device)
+        });
+        Self::from_parameters(config, parameters.collect())
+    }
+
+    /// Puts tensors in the order of [`KeyConfig::parameter_shapes`] into their places.
+    pub fn from_parameters(config: KeyConfig, parameters: Vec<Tensor<B, 2>>) -> Self {
+        let mut parameters = parameters.into_iter();
+        let mut next = || parameters.next().expect("one tensor for each of parameter_shapes");
+        let mut layer = |_| RecurrentLayer {
+            kind: ModelKind::Lstm,
+            input_weights: next(),
+            recurrent_weights: next(),
+            bias: next(),
+        };
+        let towers = config.towers();
+        let layers = |tower: &Tower| (0..tower.layers).map(&mut layer).collect();
+        let layers = towers.iter().map(layers).collect();
+        let speller = SpellerWeights {
+            towers: towers.iter().map(|_| next()).collect(),
+            before: next(),
+            lower: next(),
+            bias: next(),
+            middle: next(),
+            middle_bias: next(),
+            out: next(),
+            out_bias: next(),
+        };
+        Self { config, towers: layers, speller }
+    }
+
+    /// In the order of [`KeyConfig::parameter_shapes`].
+    pub fn parameters(&self) -> Vec<Tensor<B, 2>> {
+        let mut copy = self.clone();
+        copy.parameters_mut().into_iter().map(|tensor| tensor.clone()).collect()
+    }
+
+    /// In the same order, for changing them.
+    pub fn parameters_mut(&mut self) -> Vec<&mut Tensor<B, 2>> {
+        let mut parameters = Vec::new();
+        for layer in self.towers.iter_mut().flatten() {
+            parameters.push(&mut layer.input_weights);
+            parameters.push(&mut layer.recurrent_weights);
+            parameters.push(&mut layer.bias);
+        }
+        let speller = &mut self.speller;
+        parameters.extend(&mut speller.towers);
+        parameters.extend([
+            &mut speller.before,
+            &mut speller.lower,
+            &mut speller.bias,
+            &mut speller.middle,
+            &mut speller.middle_bias,
+            &mut speller.out,
+            &mut speller.out_bias,
+        ]);
+        parameters
+    }
+
+    pub fn device(&self) -> B::Device {
+        self.speller.bias.device()
+    }
+
+    /// A state for `n_rows` sequences that have read nothing.
+    pub fn zero_state(&self, n_rows: usize) -> Vec<LayerState<B>> {
+        let device = self.device();
+        let zero = |[rows, hidden]: [usize; 2]| LayerState::zero(rows, hidden, &device);
+        self.config.state_shapes(n_rows).into_iter().map(zero).collect()
+    }
+}
+
+fn initial_values(
+    config: &KeyConfig,
+    name: &str,
+    [rows, columns]: [usize; 2],
+    rng: &mut ChaCha8Rng,
+) -> Vec<f32> {
+    let n = rows * columns;
+    match name {
+        "speller.out_bias" => vec![FIRST_LOG_ODDS; n],
+        _ if name.ends_with("bias") && name.starts_with("speller") => vec![0.0; n],
+        // An LSTM that begins by remembering learns long spans sooner (Jozefowicz et al. 2015).
+        _ if name.ends_with("bias") => {
+            let hidden = columns / 4;
+            (0..n).map(|idx| if idx / hidden == 1 { 1.0 } else { 0.0 }).collect()
+        }
+        _ => {
+            let inputs = match name {
+                "speller.middle" | "speller.out" => rows,
+                "speller.lower" => LOWER_WIDTH,
+                // What is added up counts together.
+                _ if name.starts_with("speller") => {
+                    KEY_WIDTH + config.towers().iter().map(|tower| tower.hidden).sum::<usize>()
+                }
+                _ => columns / 4,
+            };
+            let width = (inputs as f32).sqrt().recip();
+            (0..n).map(|_| rng.random_range(-width..=width)).collect()
+        }
+    }
+}
