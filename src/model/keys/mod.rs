@@ -6,6 +6,7 @@
 //! network    the weights: towers that listen, a speller that writes
 //! loss       forward and backward through all of it
 //! measure    held-out music, every frame counted
+//! speller    one frame after the other, for composing
 //! ```
 
 mod config;
@@ -13,11 +14,13 @@ mod features;
 mod loss;
 mod measure;
 mod network;
+mod speller;
 
 pub use config::{Alphabet, KeyConfig};
 pub use loss::{KeyBatch, gradients};
 pub use measure::measure;
 pub use network::KeyNetwork;
+pub use speller::{Decision, Spelled, Speller};
 
 #[cfg(test)]
 mod tests;

@@ -3,7 +3,7 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::loss::{KeyBatch, Masks, gradients, hear, read, spell, surprise};
 use super::measure::measure;
-use super::{Alphabet, KeyConfig, KeyNetwork};
+use super::{Alphabet, KeyConfig, KeyNetwork, Speller};
 use crate::cancel::CancelToken;
 use crate::model::kernels::Kernels;
 use crate::model::random::{self, Purpose};
@@ -217,4 +217,79 @@ fn what_is_measured_is_the_loss_that_is_learned() {
     }
     assert_eq!(measured.n_frames, 349);
     assert!((measured.nll / nll - 1.0).abs() < 1e-5, "{} for {nll}", measured.nll);
+}
+
+/// A speller that has read the rest that starts every piece, and some frames.
+fn after(network: &KeyNetwork<Flex>, past: &[Chord]) -> Speller {
+    let mut speller = Speller::new(network);
+    speller.read(&[Chord::REST]);
+    past.iter().for_each(|&frame| speller.read(&[frame]));
+    speller
+}
+
+#[test]
+fn what_is_spelled_has_the_probability_that_is_measured() {
+    for config in [config(1, 4), config(2, 0)] {
+        let network = network(config);
+        let past = piece(5);
+        let speller = after(&network, &past);
+        let frame = chord(&[21, 40, 52, 53, 108]);
+        let expected = log_odds(&network, &past, frame);
+        let spelled = speller.spell(0, &mut |decision| {
+            let expected = expected[decision.key];
+            assert!((decision.log_odds - expected).abs() < 1e-4, "{decision:?}, {expected}");
+            frame.bits() >> (decision.key + 21) & 1 == 1
+        });
+        assert_eq!(spelled.chord, frame);
+        let of_piece = |n: usize| {
+            let frames: Vec<Chord> = past.iter().copied().chain([frame]).take(n).collect();
+            let (mut kernels, cancel) = (Kernels::of_burn_for_tests(), CancelToken::new());
+            measure(&network, &[&frames], &mut kernels, &cancel).unwrap().nll
+        };
+        let measured = of_piece(6) - of_piece(5);
+        assert!((spelled.log_probability + measured).abs() < 1e-3);
+    }
+}
+
+#[test]
+fn candidates_are_the_likeliest_frames() {
+    let network = network(config(1, 4));
+    let speller = after(&network, &piece(5));
+    let found = speller.candidates(0, 12);
+    assert_eq!(found.len(), 12);
+    assert!(found.windows(2).all(|pair| pair[0].log_probability >= pair[1].log_probability));
+    let greedy = speller.spell(0, &mut |decision| decision.log_odds > 0.0);
+    assert!(found[0].log_probability >= greedy.log_probability - 1e-9);
+    for candidate in &found {
+        let again = speller
+            .spell(0, &mut |decision| candidate.chord.bits() >> (decision.key + 21) & 1 == 1);
+        assert!((again.log_probability - candidate.log_probability).abs() < 1e-6);
+    }
+    let mut chords: Vec<Chord> = found.iter().map(|candidate| candidate.chord).collect();
+    chords.dedup();
+    assert_eq!(chords.len(), 12);
+}
+
+#[test]
+fn a_hypothesis_is_the_same_alone_and_among_others() {
+    let network = network(config(1, 4));
+    let mut together = Speller::new(&network);
+    together.start(2);
+    together.read(&[Chord::REST; 2]);
+    together.read(&[chord(&[60]), chord(&[61])]);
+    together.select(&[1, 0, 1]);
+    assert_eq!(together.len(), 3);
+    together.read(&[chord(&[62]); 3]);
+    let odds = |speller: &Speller, row: usize| {
+        let mut odds = Vec::new();
+        speller.spell(row, &mut |decision| {
+            odds.push(decision.log_odds);
+            decision.key % 9 == 0
+        });
+        odds
+    };
+    let alone = |first: u32| odds(&after(&network, &[chord(&[first]), chord(&[62])]), 0);
+    assert_eq!(odds(&together, 0), alone(61));
+    assert_eq!(odds(&together, 1), alone(60));
+    assert_eq!(odds(&together, 2), alone(61));
 }
