@@ -23,7 +23,7 @@ fn trained(folder: &Path) -> (Model, std::path::PathBuf) {
 
 /// Log-scores after reading a few chords.
 fn scores(model: &Model) -> Vec<f32> {
-    let mut network = model.next_chord();
+    let mut network = model.next_chord().unwrap();
     network.start(1);
     network.read(&[0]);
     network.step(&[3]).to_vec()
@@ -113,7 +113,7 @@ fn flipped_bytes_never_panic() {
         let mut damaged = bytes.clone();
         damaged[at] ^= 0x5a;
         if let Ok(model) = Model::from_bytes(&damaged) {
-            assert_eq!(scores(&model).len(), model.card().vocabulary.len());
+            assert_eq!(scores(&model).len(), model.card().chords().unwrap().vocabulary.len());
         }
     }
 }
@@ -197,8 +197,8 @@ fn hypotheses_don_t_hear_each_other() {
 }
 
 fn check_hypotheses(model: &Model) {
-    let n_chords = model.card().vocabulary.len();
-    let mut network = model.next_chord();
+    let n_chords = model.card().chords().unwrap().vocabulary.len();
+    let mut network = model.next_chord().unwrap();
     let mut alone = |tokens: &[u32]| {
         network.start(1);
         let (&last, before) = tokens.split_last().unwrap();
@@ -209,7 +209,7 @@ fn check_hypotheses(model: &Model) {
         (0..11).map(|row| (0..6).map(|t| (row * 5 + t * 3) % 7).collect()).collect();
     let expected: Vec<Vec<f32>> = histories.iter().map(|history| alone(history)).collect();
     for n in [1, 2, 3, 4, 8, 11] {
-        let mut network = model.next_chord();
+        let mut network = model.next_chord().unwrap();
         network.start(n);
         let mut last = Vec::new();
         for t in 0..6 {
@@ -222,7 +222,7 @@ fn check_hypotheses(model: &Model) {
         }
     }
     // After selecting, a row goes on as its parent would.
-    let mut network = model.next_chord();
+    let mut network = model.next_chord().unwrap();
     network.start(2);
     network.step(&[1, 2]);
     network.select(&[1, 1, 0]);

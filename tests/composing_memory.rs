@@ -49,7 +49,7 @@ fn the_allocator_counts() {
 fn a_step_of_the_network_asks_for_no_memory() {
     let model = Model::starter().unwrap();
     for weights in [WeightFormat::F32, WeightFormat::F16, WeightFormat::Int8] {
-        let mut network = model.next_chord_of_kernels(weights);
+        let mut network = model.next_chord_of_kernels(weights).unwrap();
         for n_rows in [1, 3] {
             network.start(1);
             network.select(&vec![0; n_rows]);
@@ -68,7 +68,7 @@ fn a_step_of_the_network_asks_for_no_memory() {
 #[test]
 fn a_frame_of_sample_asks_for_no_memory() {
     let model = Model::starter().unwrap();
-    let vocabulary = &model.card().vocabulary;
+    let vocabulary = &model.card().chords().unwrap().vocabulary;
     let strategies = [
         Strategy::Sample { temperature: 0.9, top_k: None, top_p: None },
         Strategy::Sample { temperature: 2.0, top_k: Some(500), top_p: Some(0.99) },
@@ -77,7 +77,7 @@ fn a_frame_of_sample_asks_for_no_memory() {
         let prime = Prime::from_pitch(Pitch::MIDDLE_C);
         let settings =
             ComposeSettings { strategy, prime, frames: 16, takes: 2, ..Default::default() };
-        let mut network = model.next_chord_of_kernels(WeightFormat::F32);
+        let mut network = model.next_chord_of_kernels(WeightFormat::F32).unwrap();
         let (mut after_the_first, mut in_the_end) = (0, 0);
         let takes =
             compose_with(&mut *network, vocabulary, &settings, &CancelToken::new(), &mut |event| {

@@ -117,14 +117,18 @@ fn an_adaptive_softmax_learns_and_is_measured_as_what_it_predicts() {
     assert!(adaptive.best_valid_perplexity < 1.5 * full.best_valid_perplexity);
     // Older versions would take it for a full softmax, and read every other checkpoint.
     assert_eq!((full_model.card().format_version, model.card().format_version), (1, 2));
-    assert!(full_model.card().clusters.is_none() && model.card().clusters.is_some());
+    assert!(
+        full_model.card().chords().unwrap().clusters.is_none()
+            && model.card().chords().unwrap().clusters.is_some()
+    );
 
     // What measures asks for the probability of the chord that came; what composes is told those
     // of all chords. Reading every piece through the latter must give the former.
     let corpus = wide_loops();
     let measured = evaluate(&model, &corpus, &CancelToken::new()).unwrap();
     assert_eq!((measured.frames, measured.unseen_frames), (600, 0));
-    let (mut network, vocabulary) = (model.next_chord(), &model.card().vocabulary);
+    let (mut network, vocabulary) =
+        (model.next_chord().unwrap(), &model.card().chords().unwrap().vocabulary);
     let mut total = 0.0;
     for piece in &corpus.pieces {
         network.start(1);

@@ -1,7 +1,7 @@
 //! Made-up music that the benchmarks share: the same in every run, nothing from outside.
 #![allow(dead_code, reason = "each benchmark uses its own part of this module")]
 
-use etude::model::{Model, ModelCard, ModelKind};
+use etude::model::{ChordCard, FamilyCard, Model, ModelCard};
 use etude::music::{Note, Pitch, Score, TempoMap, Tick, Velocity};
 use etude::tokens::{BackOff, Chord, ChordVocabulary, Corpus, FramingPlan, Piece};
 
@@ -82,13 +82,14 @@ pub fn untrained(vocabulary: usize) -> Model {
     let backoff = BackOff::fit(chords.iter().map(|&chord| (chord, 1)));
     let card = ModelCard {
         format_version: ModelCard::FORMAT_VERSION,
-        model: ModelKind::Lstm,
+        family: FamilyCard::Lstm(ChordCard {
+            clusters: None,
+            vocabulary: ChordVocabulary::new(chords, counts).expect("the chords differ"),
+            backoff,
+        }),
         layers: 2,
         hidden: 512,
-        clusters: None,
         plan: FramingPlan::default(),
-        vocabulary: ChordVocabulary::new(chords, counts).expect("the chords differ"),
-        backoff,
         epoch: 0,
         valid_perplexity: None,
         about: String::new(),

@@ -12,10 +12,12 @@ use burn::backend::Flex;
 use serde::{Deserialize, Serialize};
 
 use super::adaptive::Clusters;
+use super::chords::{ChordConfig, ChordNetwork, Predictor, Start};
 use super::kernels::Kernels;
-use super::network::{Network, NetworkConfig, Start};
-use super::predictor::Predictor;
-use super::settings::{MAX_HIDDEN, MAX_LAYERS, MAX_VOCABULARY};
+use super::keys::{Alphabet, KeyConfig, KeyNetwork};
+use super::network::{Network, NetworkConfig};
+use super::recurrent::CellKind;
+use super::settings::{MAX_HIDDEN, MAX_KEY_HIDDEN, MAX_LAYERS, MAX_VOCABULARY};
 use super::train::TrainingState;
 use super::weights::{self, NamedTensor, Precision, TensorMap, WeightFormat, WeightsError};
 use super::{ModelKind, NextChord, run};
@@ -26,52 +28,118 @@ use crate::tokens::{BackOff, ChordVocabulary, FramingPlan};
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct ModelCard {
     pub format_version: u32,
-    pub model: ModelKind,
+    /// Its family, with what only that has.
+    #[serde(flatten)]
+    pub family: FamilyCard,
     pub layers: usize,
     pub hidden: usize,
-    /// How the outputs of an adaptive softmax are divided; none for one softmax over all.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub clusters: Option<Clusters>,
     pub plan: FramingPlan,
-    pub vocabulary: ChordVocabulary,
-    pub backoff: BackOff,
     pub epoch: usize,
     pub valid_perplexity: Option<f64>,
     /// What it was trained on, in words, with credits.
     pub about: String,
 }
 
+/// What the card of one family says that the other's doesn't; the field `model` of the manifest
+/// tells which it is.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+#[serde(tag = "model", rename_all = "kebab-case")]
+pub enum FamilyCard {
+    Lstm(ChordCard),
+    Gru(ChordCard),
+    Keys(KeyCard),
+}
+
+/// The first family: chords of a vocabulary.
+#[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
+pub struct ChordCard {
+    /// How the outputs of an adaptive softmax are divided; none for one softmax over all.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub clusters: Option<Clusters>,
+    pub vocabulary: ChordVocabulary,
+    pub backoff: BackOff,
+}
+
+/// The second family: frames spelled key by key.
+#[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
+pub struct KeyCard {
+    pub key_hidden: usize,
+    pub spell_hidden: usize,
+    pub alphabet: Alphabet,
+}
+
 impl ModelCard {
     /// The newest format that this program writes. It reads this and everything older.
     ///
-    /// 2 is 1 with an adaptive softmax, which older versions would take for a full one.
-    pub const FORMAT_VERSION: u32 = 2;
+    /// 2 is 1 with an adaptive softmax, which older versions would take for a full one; 3 is the
+    /// second family.
+    pub const FORMAT_VERSION: u32 = 3;
 
-    /// The oldest format that can say what a model with these clusters is.
-    pub(super) fn format_version_for(clusters: Option<Clusters>) -> u32 {
-        if clusters.is_some() { Self::FORMAT_VERSION } else { 1 }
+    /// The kind of its network.
+    pub fn kind(&self) -> ModelKind {
+        match self.family {
+            FamilyCard::Lstm(_) => ModelKind::Lstm,
+            FamilyCard::Gru(_) => ModelKind::Gru,
+            FamilyCard::Keys(_) => ModelKind::Keys,
+        }
+    }
+
+    /// What it knows of chords, where it has a vocabulary.
+    pub fn chords(&self) -> Option<&ChordCard> {
+        match &self.family {
+            FamilyCard::Lstm(card) | FamilyCard::Gru(card) => Some(card),
+            FamilyCard::Keys(_) => None,
+        }
     }
 
     pub(super) fn network_config(&self) -> NetworkConfig {
-        NetworkConfig {
-            kind: self.model,
-            layers: self.layers,
-            hidden: self.hidden,
-            vocabulary: self.vocabulary.len(),
-            clusters: self.clusters,
+        let (layers, hidden) = (self.layers, self.hidden);
+        let chords = |card: &ChordCard, kind| {
+            let (vocabulary, clusters) = (card.vocabulary.len(), card.clusters);
+            NetworkConfig::Chords(ChordConfig { kind, layers, hidden, vocabulary, clusters })
+        };
+        match &self.family {
+            FamilyCard::Lstm(card) => chords(card, CellKind::Lstm),
+            FamilyCard::Gru(card) => chords(card, CellKind::Gru),
+            FamilyCard::Keys(card) => {
+                let KeyCard { key_hidden, spell_hidden, alphabet } = *card;
+                let config = KeyConfig { layers, hidden, key_hidden, spell_hidden, alphabet };
+                NetworkConfig::Keys(config)
+            }
         }
     }
 
     /// Refuses sizes that no training of this program makes, before anything is allocated.
     fn check(&self) -> Result<(), WeightsError> {
+        let is_sane_family = match &self.family {
+            FamilyCard::Lstm(card) | FamilyCard::Gru(card) => {
+                let n_chords = card.vocabulary.len();
+                (1..=MAX_VOCABULARY).contains(&n_chords)
+                    && card.clusters.is_none_or(|clusters| clusters.fits(n_chords))
+            }
+            FamilyCard::Keys(card) => {
+                card.key_hidden <= MAX_KEY_HIDDEN && (1..=MAX_HIDDEN).contains(&card.spell_hidden)
+            }
+        };
         let sane = (1..=MAX_LAYERS).contains(&self.layers)
             && (1..=MAX_HIDDEN).contains(&self.hidden)
-            && (1..=MAX_VOCABULARY).contains(&self.vocabulary.len())
-            && self.clusters.is_none_or(|clusters| clusters.fits(self.vocabulary.len()));
+            && is_sane_family;
         if sane {
             Ok(())
         } else {
             Err(WeightsError::Damaged("its manifest names impossible sizes".to_owned()))
+        }
+    }
+}
+
+impl FamilyCard {
+    /// The oldest format that can say what a model of this family is.
+    pub(super) fn format_version(&self) -> u32 {
+        match self {
+            Self::Lstm(ChordCard { clusters: None, .. })
+            | Self::Gru(ChordCard { clusters: None, .. }) => 1,
+            Self::Lstm(_) | Self::Gru(_) => 2,
+            Self::Keys(_) => 3,
         }
     }
 }
@@ -98,7 +166,7 @@ impl Model {
 
     /// Numbers that were learned.
     pub fn n_parameters(&self) -> usize {
-        self.network.config.n_parameters()
+        self.network.config().n_parameters()
     }
 
     /// As [`Model::load_noting`], with the note in the log.
@@ -152,7 +220,13 @@ impl Model {
     pub fn untrained(card: ModelCard, seed: u64) -> Result<Self, CheckpointError> {
         let path = PathBuf::from("<memory>");
         card.check().map_err(|source| CheckpointError::Unusable { path, source })?;
-        let network = Network::new(card.network_config(), Start::Plain, seed, &Default::default());
+        let device = Default::default();
+        let network = match card.network_config() {
+            NetworkConfig::Chords(config) => {
+                Network::Chords(ChordNetwork::new(config, Start::Plain, seed, &device))
+            }
+            NetworkConfig::Keys(config) => Network::Keys(KeyNetwork::new(config, seed, &device)),
+        };
         Ok(Self { card: Arc::new(card), network: Arc::new(network) })
     }
 
@@ -175,22 +249,35 @@ impl Model {
         Self { card: Arc::new(card), network: self.network.clone() }
     }
 
-    /// What the strategies of composing ask: a reader of its own state, on the CPU.
-    pub fn next_chord(&self) -> Box<dyn NextChord> {
+    /// What the strategies of composing ask of a model with a vocabulary: a reader of its own state,
+    /// on the CPU. None for a model without one.
+    pub fn next_chord(&self) -> Option<Box<dyn NextChord>> {
         self.next_chord_with(WeightFormat::F32)
     }
 
     /// The same with its weights kept in another format.
-    pub fn next_chord_with(&self, weights: WeightFormat) -> Box<dyn NextChord> {
-        Box::new(Predictor::new(Network::clone(&self.network), weights))
+    pub fn next_chord_with(&self, weights: WeightFormat) -> Option<Box<dyn NextChord>> {
+        self.predictor(weights, &Kernels::new())
     }
 
     /// The same read by the fused kernels even in a build without optimization, which leaves the
     /// reading to burn otherwise: for tests of what the kernels ask of memory.
     #[doc(hidden)]
-    pub fn next_chord_of_kernels(&self, weights: WeightFormat) -> Box<dyn NextChord> {
-        let network = Network::clone(&self.network);
-        Box::new(Predictor::with_kernels(network, weights, &Kernels::fused_for_tests()))
+    pub fn next_chord_of_kernels(&self, weights: WeightFormat) -> Option<Box<dyn NextChord>> {
+        self.predictor(weights, &Kernels::fused_for_tests())
+    }
+
+    fn predictor(
+        &self,
+        weights: WeightFormat,
+        kernels: &Kernels<Flex>,
+    ) -> Option<Box<dyn NextChord>> {
+        match &*self.network {
+            Network::Chords(network) => {
+                Some(Box::new(Predictor::with_kernels(network.clone(), weights, kernels)))
+            }
+            Network::Keys(_) => None,
+        }
     }
 
     pub(super) fn new(card: ModelCard, network: Network<Flex>) -> Self {
@@ -206,7 +293,7 @@ impl Model {
 
 impl std::fmt::Debug for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Model").field("config", &self.network.config).finish_non_exhaustive()
+        f.debug_struct("Model").field("config", &self.network.config()).finish_non_exhaustive()
     }
 }
 

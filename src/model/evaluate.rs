@@ -3,8 +3,10 @@
 use serde::Serialize;
 
 use super::Model;
+use super::checkpoint::ChordCard;
+use super::chords::ChordYardstick;
 use super::kernels::Kernels;
-use super::metrics::{Yardstick, measure};
+use super::measured::{Yardstick, measure};
 use crate::cancel::CancelToken;
 use crate::tokens::{Corpus, Encoding, Stretch};
 
@@ -16,7 +18,7 @@ pub struct Evaluation {
     /// 0–1.
     pub accuracy: f64,
     pub frames: usize,
-    /// Frames whose chord the vocabulary doesn't have.
+    /// Frames whose chord the vocabulary doesn't have; none where there is no vocabulary.
     pub unseen_frames: usize,
 }
 
@@ -35,12 +37,18 @@ pub fn evaluate(
     corpus: &Corpus,
     cancel: &CancelToken,
 ) -> Result<Evaluation, EvaluateError> {
-    let encoding = Encoding::with_vocabulary(corpus, model.card().vocabulary.clone());
     let whole = |(idx, piece): (usize, &crate::tokens::Piece)| Stretch {
         parts: vec![(idx, 0..piece.chords.len())],
     };
     let stretches: Vec<Stretch> = corpus.pieces.iter().enumerate().map(whole).collect();
-    let yardstick = Yardstick { corpus, encoding: &encoding, backoff: &model.card().backoff };
+    let encoding;
+    let yardstick = match model.card().chords() {
+        Some(ChordCard { vocabulary, backoff, .. }) => {
+            encoding = Encoding::with_vocabulary(corpus, vocabulary.clone());
+            Yardstick::Chords(ChordYardstick { corpus, encoding: &encoding, backoff })
+        }
+        None => Yardstick::Keys(corpus),
+    };
     let kernels = &mut Kernels::new();
     let measured = measure(&model.network, yardstick, &stretches, kernels, cancel)
         .ok_or(EvaluateError::Cancelled)?;

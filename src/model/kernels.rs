@@ -15,9 +15,10 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData, TensorPrimitive};
 use burn_flex::FlexTensor;
 
-use super::ModelKind;
+use super::chords::decode::Decoded;
+use super::chords::loss::ChordBatch;
+use super::chords::network::{ChordConfig, ChordNetwork};
 use super::cube::{self, Card};
-use super::decode::Decoded;
 use super::fused::adam;
 use super::fused::adaptive::AdaptiveDecoder;
 use super::fused::decoder::{self, Decoder, Frames};
@@ -25,9 +26,7 @@ use super::fused::reader::{ClusterRows, Reader};
 use super::fused::recurrent::{self, Shape, State, Weights, Workspace};
 use super::fused::simd::Level;
 use super::fused::threads::{Threads, split_rows};
-use super::loss::Batch;
-use super::network::{Network, NetworkConfig};
-use super::recurrent::{LayerGradients, LayerState, RecurrentLayer};
+use super::recurrent::{CellKind, LayerGradients, LayerState, RecurrentLayer};
 use super::weights::WeightFormat;
 use crate::cancel::CancelToken;
 
@@ -112,12 +111,12 @@ impl<B: Backend> Kernels<B> {
 
     /// The network packed for reading step by step, its weights in a format; none where that is
     /// left to burn.
-    pub fn reader(&self, network: &Network<B>, weights: WeightFormat) -> Option<Reader> {
+    pub fn reader(&self, network: &ChordNetwork<B>, weights: WeightFormat) -> Option<Reader> {
         self.fused.as_ref()?;
         let layers: Vec<_> = network.layers.iter().map(LayerNumbers::of).collect();
         let layers: Vec<_> = layers.iter().map(LayerNumbers::borrow).collect();
         // Composing never asks for the escape, which is the last output.
-        let NetworkConfig { kind, hidden, vocabulary, .. } = network.config;
+        let ChordConfig { kind, hidden, vocabulary, .. } = network.config;
         let embedding = Numbers::of(&network.embedding);
         let bias = Numbers::of(&network.output_bias());
         let n_outputs = network.config.n_outputs();
@@ -168,7 +167,7 @@ impl Fused {
         let ([n_frames, n_inputs], [n_rows, n_units]) = (x.dims(), state.hidden.dims());
         let shape = Shape { n_steps: n_frames / n_rows.max(1), n_rows, n_inputs, n_units };
         let (hidden, cell) = (Numbers::of(&state.hidden), Numbers::of(&state.cell));
-        let cell: &[f32] = if layer.kind == ModelKind::Gru { &[] } else { &cell };
+        let cell: &[f32] = if layer.kind == CellKind::Gru { &[] } else { &cell };
         let before = State { hidden: &hidden, cell };
         let kept = self.memories.pop().filter(|kept| kept.kind() == layer.kind);
         let mut kept = kept.unwrap_or_else(|| recurrent::Memory::new(layer.kind));
@@ -223,9 +222,9 @@ impl Fused {
     /// Loss and gradients of the output layer, as `decode` describes them.
     pub fn decode<B: Backend>(
         &mut self,
-        network: &Network<B>,
+        network: &ChordNetwork<B>,
         hidden: &Tensor<B, 2>,
-        batch: &Batch,
+        batch: &ChordBatch,
         n_frames: usize,
         cancel: &CancelToken,
     ) -> Option<Decoded<B>> {

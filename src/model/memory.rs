@@ -2,6 +2,7 @@
 
 use super::DeviceKind;
 use super::batches::Layout;
+use super::chords::ChordConfig;
 use super::fused::decoder;
 use super::network::NetworkConfig;
 use super::train::TrainError;
@@ -12,6 +13,13 @@ const N_SCORE_TENSORS: u64 = 4;
 /// Frames whose scores the fused kernels hold at once, in one tensor (see `fused::decoder`).
 const FUSED_SCORE_FRAMES: u64 = decoder::CHUNK as u64;
 
+/// Tensors as wide as a layer that are kept for each: input, h before, three gates, candidate,
+/// cell before, its tanh, and the output; one less fused, which computes the tanh again.
+pub const KEPT: u64 = 9;
+/// Those that pass: the projection and the gates' gradients, which exist once in parts and once
+/// joined.
+pub const PASSING: u64 = 14;
+
 /// Bytes of [`values_a_frame`] that a processor holds at a time, about: the usual network takes 64
 /// sequences of 100 frames together, enough to keep the products of single time steps large.
 /// Stopping doesn't wait for the end of a part.
@@ -21,32 +29,42 @@ const MAX_PART_FRAMES: usize = 1 << 14;
 
 /// Bytes that training needs with `batch` sequences of `sequence` frames at a time.
 ///
-/// Counted are weights, their mean, gradient, both moments and two passing copies; for each layer
-/// and frame the values that the backward pass needs; the largest passing tensors of one layer and
-/// of the loss; and the weights that the fused kernels have packed at one time. Where burn's
-/// operations and the fused kernels differ, the larger number counts. What allocators keep beyond
-/// that is not counted.
+/// Counted are weights, their mean, gradient, both moments and two passing copies, and what the
+/// network's family holds besides. What allocators keep beyond that is not counted.
 pub fn estimate(config: &NetworkConfig, batch: usize, sequence: usize) -> u64 {
     let frames = batch as u64 * sequence as u64;
-    let hidden = config.hidden as u64;
     let weights = 7 * config.n_parameters() as u64;
+    let besides = match config {
+        NetworkConfig::Chords(config) => scored_and_packed(config, frames),
+        NetworkConfig::Keys(_) => 0,
+    };
+    4 * (weights + frames * values_a_frame(config) + besides)
+}
+
+/// Numbers that a network of the first family holds for the loss, and that the fused kernels have
+/// packed at one time. Where burn's operations and the fused kernels differ, the larger number
+/// counts.
+fn scored_and_packed(config: &ChordConfig, frames: u64) -> u64 {
+    let hidden = config.hidden as u64;
     // Scored and packed together; beside it the copies of an adaptive softmax' head are small.
     let outputs = config.widest_softmax() as u64;
     let scores = N_SCORE_TENSORS * (frames * outputs).min(N_SCORES);
     let scores = scores.max(frames.min(FUSED_SCORE_FRAMES) * outputs);
     // Both matrices of a layer, the recurrent one also transposed; the embedding, both ways.
     let packed = 12 * hidden * hidden + 2 * outputs * hidden;
-    4 * (weights + frames * values_a_frame(config) + scores + packed)
+    scores + packed
 }
 
-/// Numbers that are held for each frame, beside its scores.
+/// Numbers that are held for each frame, beside its scores: for each layer the values that the
+/// backward pass needs, and the largest passing tensors.
 fn values_a_frame(config: &NetworkConfig) -> u64 {
-    // Input, h before, three gates, candidate, cell before, its tanh, and the output; one less
-    // fused, which computes the tanh again.
-    let kept = 9 * config.layers as u64;
-    // The projection and the gates' gradients, which exist once in parts and once joined.
-    let passing = 14;
-    (kept + passing) * config.hidden as u64
+    match config {
+        NetworkConfig::Chords(config) => {
+            let [kept, passing] = [KEPT * config.layers as u64, PASSING];
+            (kept + passing) * config.hidden as u64
+        }
+        NetworkConfig::Keys(config) => config.values_a_frame(),
+    }
 }
 
 /// Rows of a batch that are computed at a time, with gradients gathered over the parts.
@@ -97,11 +115,12 @@ fn available_bytes() -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ModelKind;
     use crate::model::adaptive::Clusters;
+    use crate::model::recurrent::CellKind;
 
     fn config(hidden: usize, layers: usize, vocabulary: usize) -> NetworkConfig {
-        NetworkConfig { kind: ModelKind::Lstm, layers, hidden, vocabulary, clusters: None }
+        let (kind, clusters) = (CellKind::Lstm, None);
+        NetworkConfig::Chords(ChordConfig { kind, layers, hidden, vocabulary, clusters })
     }
 
     #[test]
@@ -144,7 +163,9 @@ mod tests {
         assert!(estimate(&config(1024, 2, 1_000), 64, 100) > 2 * base);
         // An adaptive softmax holds fewer scores and packs less.
         let full = config(512, 2, 40_000);
-        let adaptive = NetworkConfig { clusters: Some(Clusters::for_vocabulary(40_000)), ..full };
+        let NetworkConfig::Chords(chords) = full else { panic!("another family") };
+        let clusters = Some(Clusters::for_vocabulary(40_000));
+        let adaptive = NetworkConfig::Chords(ChordConfig { clusters, ..chords });
         assert!(estimate(&adaptive, 64, 100) + (150 << 20) < estimate(&full, 64, 100));
     }
 }

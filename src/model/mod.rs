@@ -7,10 +7,10 @@ mod adaptive;
 mod baselines;
 mod batches;
 mod checkpoint;
+mod chords;
 mod compose;
 mod cube;
 mod cuda_probe;
-mod decode;
 mod device;
 mod evaluate;
 mod fused;
@@ -18,11 +18,10 @@ mod kernels;
 mod keys;
 mod loss;
 mod material;
+mod measured;
 mod memory;
-mod metrics;
 mod network;
 mod optimizer;
-mod predictor;
 mod random;
 mod recurrent;
 mod run;
@@ -34,7 +33,7 @@ mod trainer;
 mod weights;
 
 pub use adaptive::Clusters;
-pub use checkpoint::{CheckpointError, Model, ModelCard};
+pub use checkpoint::{CheckpointError, ChordCard, FamilyCard, KeyCard, Model, ModelCard};
 pub use compose::{
     ComposeError, ComposeEvent, ComposeRequest, ComposeSettings, Guard, NextChord, Prime,
     RollStatistics, Strategy, Take, compose, compose_with, roll_statistics,
@@ -43,6 +42,7 @@ pub use cuda_probe::announce_own_cuda;
 pub use device::{DeviceChoice, DeviceKind, DeviceReport, compute_devices, probe};
 pub use evaluate::{EvaluateError, Evaluation, evaluate};
 pub use kernels::KernelChoice;
+pub use keys::Alphabet;
 pub use run::{CorpusSummary, EpochPoint, FileSummary, Run, RunError, RunSummary};
 pub use settings::{
     Batching, Initialization, ModelKind, Optimizer, Preset, Schedule, SettingsError, Softmax,

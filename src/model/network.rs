@@ -1,310 +1,211 @@
-//! The network of the first family: embedding, stacked recurrent layers, and a linear decoder that
-//! shares the embedding's weights.
+//! A network of either family, as training, measuring and checkpoints see it: named parameters, a
+//! state, and the shapes of both.
 //!
-//! ```text
-//! e_t = E[x_t]                      embedding, [V+1, H]
-//! h_t = layer_L(… layer_1(e_t))     each H units wide
-//! s_t = h_t Eᵀ + b + p              scores of V chords and the escape
-//! ```
+//! What a network reads and predicts is its family's own matter (`chords`, `keys`). Here stands
+//! what is asked of both, so that nothing else in this room asks which family it is.
 //!
-//! `p` is fixed: the logarithm of how often each chord was seen in the learning pieces (add-one),
-//! or zero. With it a network that has learned nothing is the unigram model, and weight decay
-//! pulls towards that instead of towards "every chord is as likely as any other", which matters
-//! a great deal when there is little music to learn from. Sharing the weights follows Press &
-//! Wolf (2017).
-//!
-//! With an adaptive softmax the decoder has one row more for each cluster, after the escape's.
+//! A state and a dropout mask have the same number of rows for each sequence of a batch, and those
+//! of one sequence lie together: one row in the first family, one for each key or pitch class in
+//! the second.
 
-use burn::tensor::activation::log_softmax;
+use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
-use burn::tensor::{Int, Tensor, TensorData};
-use rand::RngExt as _;
-use rand_chacha::ChaCha8Rng;
 
-use super::adaptive::Clusters;
-use super::kernels::Kernels;
-use super::random::{self, Purpose};
-use super::recurrent::{LayerState, RecurrentLayer};
+use super::TrainingSettings;
+use super::chords::{ChordConfig, ChordNetwork, EMBEDDING};
+use super::keys::{KEYS, KeyConfig, KeyNetwork};
+use super::recurrent::{CellKind, LayerState};
+use super::settings::ModelKind;
 use super::weights::{NamedTensor, TensorMap, WeightsError};
-use super::{ModelKind, Softmax, TrainingSettings};
 
-/// The name of the fixed part of the scores in a checkpoint.
-pub const PRIOR: &str = "prior";
+/// A tensor that every network of the second family has.
+const SPELLER_BIAS: &str = "speller.bias";
+/// Units of each of the speller's hidden layers in a new network of the second family.
+const SPELL_HIDDEN: usize = 128;
+
+/// Names and shapes of tensors, in an order that everything keeps.
+pub type Shapes = Vec<(String, [usize; 2])>;
 
 /// What decides every shape of a network.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub struct NetworkConfig {
-    pub kind: ModelKind,
-    pub layers: usize,
-    pub hidden: usize,
-    /// Chords without the escape.
-    pub vocabulary: usize,
-    /// How the outputs of an adaptive softmax are divided; none for one softmax over all.
-    pub clusters: Option<Clusters>,
+pub enum NetworkConfig {
+    Chords(ChordConfig),
+    Keys(KeyConfig),
 }
 
 /// A network on a device. Cloning is cheap: tensors are shared.
 #[derive(Clone, Debug)]
-pub struct Network<B: Backend> {
-    pub config: NetworkConfig,
-    /// `[V+1, H]`, also the decoder's weights; with C clusters `[V+1+C, H]`.
-    pub embedding: Tensor<B, 2>,
-    pub layers: Vec<RecurrentLayer<B>>,
-    /// `[1, V+1]`, or `[1, V+1+C]`
-    pub decoder_bias: Tensor<B, 2>,
-    /// As wide as the bias; never learned.
-    pub prior: Tensor<B, 2>,
-}
-
-/// How the weights begin.
-#[derive(Clone, Copy, PartialEq, Debug)]
-pub enum Start<'a> {
-    /// Small embedding, forget gates open, and the logarithm of each output's share as the prior.
-    Informed(&'a [f32]),
-    /// As PyTorch begins an `nn.Embedding` and an `nn.LSTM`, which is what the original did.
-    Plain,
+pub enum Network<B: Backend> {
+    Chords(ChordNetwork<B>),
+    Keys(KeyNetwork<B>),
 }
 
 impl NetworkConfig {
+    /// The network of these settings; `vocabulary` counts its chords where it has a vocabulary.
     pub fn new(settings: &TrainingSettings, vocabulary: usize) -> Self {
-        Self {
-            kind: settings.model,
-            layers: settings.layers,
-            hidden: settings.hidden,
-            vocabulary,
-            clusters: match settings.softmax {
-                Softmax::Full => None,
-                Softmax::Adaptive => Some(Clusters::for_vocabulary(vocabulary)),
-            },
+        match settings.model {
+            ModelKind::Lstm => Self::Chords(ChordConfig::new(settings, CellKind::Lstm, vocabulary)),
+            ModelKind::Gru => Self::Chords(ChordConfig::new(settings, CellKind::Gru, vocabulary)),
+            ModelKind::Keys => Self::Keys(KeyConfig {
+                layers: settings.layers,
+                hidden: settings.hidden,
+                key_hidden: settings.key_hidden,
+                spell_hidden: SPELL_HIDDEN,
+                alphabet: settings.alphabet,
+            }),
         }
     }
 
-    /// Chords and the escape.
-    pub fn n_outputs(&self) -> usize {
-        self.vocabulary + 1
-    }
-
-    /// Rows of the decoder: the outputs, and what stands for the clusters.
-    pub fn n_decoder_rows(&self) -> usize {
-        self.n_outputs() + self.clusters.map_or(0, Clusters::len)
-    }
-
-    /// Outputs that one softmax chooses among, at most.
-    pub fn widest_softmax(&self) -> usize {
-        let of_clusters = |clusters: Clusters| clusters.head_width().max(clusters.size);
-        self.clusters.map_or(self.n_outputs(), of_clusters)
-    }
-
-    /// Names and shapes of what is learned, in the one order that everything here keeps.
-    pub fn parameter_shapes(&self) -> Vec<(String, [usize; 2])> {
-        let gates = self.kind.n_gates() * self.hidden;
-        let mut shapes = vec![("embedding".to_owned(), [self.n_decoder_rows(), self.hidden])];
-        for layer in 0..self.layers {
-            shapes.push((format!("layers.{layer}.input_weights"), [self.hidden, gates]));
-            shapes.push((format!("layers.{layer}.recurrent_weights"), [self.hidden, gates]));
-            shapes.push((format!("layers.{layer}.bias"), [1, 4 * self.hidden]));
+    /// Names and shapes of what is learned.
+    pub fn parameter_shapes(&self) -> Shapes {
+        match self {
+            Self::Chords(config) => config.parameter_shapes(),
+            Self::Keys(config) => config.parameter_shapes(),
         }
-        shapes.push(("decoder_bias".to_owned(), [1, self.n_decoder_rows()]));
-        shapes
     }
 
     /// Numbers that are learned.
     pub fn n_parameters(&self) -> usize {
-        self.parameter_shapes().iter().map(|(_, [rows, columns])| rows * columns).sum()
+        match self {
+            Self::Chords(config) => config.n_parameters(),
+            Self::Keys(config) => config.n_parameters(),
+        }
+    }
+
+    /// Shapes of what each layer carries for `n_rows` sequences: the hidden units, and an LSTM's
+    /// cells alike.
+    pub fn state_shapes(&self, n_rows: usize) -> Vec<[usize; 2]> {
+        match self {
+            Self::Chords(config) => config.state_shapes(n_rows),
+            Self::Keys(config) => config.state_shapes(n_rows),
+        }
+    }
+
+    /// Shapes of the dropout masks for `n_rows` sequences.
+    pub fn mask_shapes(&self, n_rows: usize) -> Vec<[usize; 2]> {
+        match self {
+            Self::Chords(config) => config.mask_shapes(n_rows),
+            Self::Keys(config) => config.mask_shapes(n_rows),
+        }
+    }
+
+    /// Whether the weights are those of a network of the other family.
+    fn is_of_other_family(&self, tensors: &TensorMap) -> bool {
+        let is_keys = tensors.has(SPELLER_BIAS);
+        match self {
+            Self::Chords(_) => is_keys,
+            Self::Keys(_) => !is_keys && tensors.has(EMBEDDING),
+        }
+    }
+
+    /// How many answers there are when nothing is known: the perplexity of choosing blindly.
+    pub fn blind_perplexity(&self) -> f64 {
+        match self {
+            Self::Chords(config) => config.n_outputs() as f64,
+            Self::Keys(_) => (KEYS as f64).exp2(),
+        }
+    }
+
+    /// Chords of the vocabulary; 0 where there is none.
+    pub fn vocabulary(&self) -> usize {
+        match self {
+            Self::Chords(config) => config.vocabulary,
+            Self::Keys(_) => 0,
+        }
     }
 }
 
 impl<B: Backend> Network<B> {
-    /// Fresh weights; the same seed gives the same ones on every device.
-    pub fn new(config: NetworkConfig, start: Start<'_>, seed: u64, device: &B::Device) -> Self {
-        let mut rng = random::stream(seed, Purpose::Weights, 0);
-        let parameters = config
-            .parameter_shapes()
-            .iter()
-            .map(|(name, shape)| {
-                let values = initial_values(&config, start, name, *shape, &mut rng);
-                Tensor::from_data(TensorData::new(values, *shape), device)
-            })
-            .collect();
-        let prior = match start {
-            Start::Informed(prior) => prior.to_vec(),
-            Start::Plain => vec![0.0; config.n_outputs()],
-        };
-        let prior = match config.clusters {
-            None => prior,
-            Some(clusters) => clusters.with_clusters(prior),
-        };
-        let prior = Tensor::from_data(TensorData::new(prior, [1, config.n_decoder_rows()]), device);
-        Self::from_parameters(config, parameters, prior)
-    }
-
-    /// Puts tensors in the order of [`NetworkConfig::parameter_shapes`] into their places.
-    pub fn from_parameters(
-        config: NetworkConfig,
-        parameters: Vec<Tensor<B, 2>>,
-        prior: Tensor<B, 2>,
-    ) -> Self {
-        let mut parameters = parameters.into_iter();
-        let mut next = || parameters.next().expect("one tensor for each of parameter_shapes");
-        let embedding = next();
-        let layers = (0..config.layers)
-            .map(|_| RecurrentLayer {
-                kind: config.kind,
-                input_weights: next(),
-                recurrent_weights: next(),
-                bias: next(),
-            })
-            .collect();
-        Self { config, embedding, layers, decoder_bias: next(), prior }
+    pub fn config(&self) -> NetworkConfig {
+        match self {
+            Self::Chords(network) => NetworkConfig::Chords(network.config),
+            Self::Keys(network) => NetworkConfig::Keys(network.config),
+        }
     }
 
     /// In the order of [`NetworkConfig::parameter_shapes`].
     pub fn parameters(&self) -> Vec<Tensor<B, 2>> {
-        let mut parameters = vec![self.embedding.clone()];
-        for layer in &self.layers {
-            parameters.push(layer.input_weights.clone());
-            parameters.push(layer.recurrent_weights.clone());
-            parameters.push(layer.bias.clone());
+        match self {
+            Self::Chords(network) => network.parameters(),
+            Self::Keys(network) => network.parameters(),
         }
-        parameters.push(self.decoder_bias.clone());
-        parameters
     }
 
     /// In the same order, for changing them.
     pub fn parameters_mut(&mut self) -> Vec<&mut Tensor<B, 2>> {
-        let mut parameters = vec![&mut self.embedding];
-        for layer in &mut self.layers {
-            parameters.push(&mut layer.input_weights);
-            parameters.push(&mut layer.recurrent_weights);
-            parameters.push(&mut layer.bias);
+        match self {
+            Self::Chords(network) => network.parameters_mut(),
+            Self::Keys(network) => network.parameters_mut(),
         }
-        parameters.push(&mut self.decoder_bias);
-        parameters
     }
 
     pub fn device(&self) -> B::Device {
-        self.embedding.device()
+        match self {
+            Self::Chords(network) => network.device(),
+            Self::Keys(network) => network.device(),
+        }
     }
 
     /// A state for `n_rows` sequences that have read nothing.
     pub fn zero_state(&self, n_rows: usize) -> Vec<LayerState<B>> {
-        let device = self.device();
-        self.layers.iter().map(|_| LayerState::zero(n_rows, self.config.hidden, &device)).collect()
-    }
-
-    /// Reads tokens (`[T·B]`, time-major) from `state` on: the top layer's outputs, `[T·B, H]`.
-    pub fn read(
-        &self,
-        tokens: Tensor<B, 1, Int>,
-        state: Vec<LayerState<B>>,
-        kernels: &mut Kernels<B>,
-    ) -> (Tensor<B, 2>, Vec<LayerState<B>>) {
-        let mut x = self.embedding.clone().select(0, tokens);
-        let mut after = Vec::with_capacity(self.layers.len());
-        for (layer, state) in self.layers.iter().zip(state) {
-            let (y, state) = layer.forward(x, state, kernels);
-            after.push(state);
-            x = y;
-        }
-        (x, after)
-    }
-
-    /// Scores of every chord and the escape: `[N, H]` → `[N, V+1]`. Their softmax is what the
-    /// network predicts, whichever softmax it has.
-    pub fn scores(&self, hidden: Tensor<B, 2>) -> Tensor<B, 2> {
-        let scores = hidden.matmul(self.embedding.clone().transpose()) + self.output_bias();
-        match self.config.clusters {
-            None => scores,
-            Some(clusters) => joined_scores(clusters, scores),
+        match self {
+            Self::Chords(network) => network.zero_state(n_rows),
+            Self::Keys(network) => network.zero_state(n_rows),
         }
     }
 
-    /// What is added to the score of every row of the decoder, learned and fixed.
-    pub fn output_bias(&self) -> Tensor<B, 2> {
-        self.decoder_bias.clone() + self.prior.clone()
+    /// What is learned as plain numbers.
+    pub fn parameter_tensors(&self) -> Vec<NamedTensor> {
+        let names = self.config().parameter_shapes().into_iter().map(|(name, _)| name);
+        names.zip(self.parameters()).map(|(name, tensor)| NamedTensor::read(name, tensor)).collect()
     }
 
-    /// The weights as plain numbers, the prior included.
+    /// Everything the network is made of as plain numbers, with what is never learned.
     pub fn to_tensors(&self) -> Vec<NamedTensor> {
-        let names = self.config.parameter_shapes().into_iter().map(|(name, _)| name);
-        let mut tensors: Vec<_> = names
-            .zip(self.parameters())
-            .map(|(name, tensor)| NamedTensor::read(name, tensor))
-            .collect();
-        tensors.push(NamedTensor::read(PRIOR.to_owned(), self.prior.clone()));
+        let mut tensors = self.parameter_tensors();
+        if let Self::Chords(network) = self {
+            tensors.push(network.fixed_tensor());
+        }
         tensors
     }
 
     /// The same network with the parameters named `prefix` + name.
     pub fn with_parameters(&self, tensors: &TensorMap, prefix: &str) -> Result<Self, WeightsError> {
-        let device = self.device();
-        let parameters = self
-            .config
-            .parameter_shapes()
-            .iter()
-            .map(|(name, shape)| tensors.tensor(prefix, name, *shape, &device))
-            .collect::<Result<_, _>>()?;
-        Ok(Self::from_parameters(self.config, parameters, self.prior.clone()))
+        let parameters = tensors.all(prefix, &self.config().parameter_shapes(), &self.device())?;
+        Ok(match self {
+            Self::Chords(network) => Self::Chords(ChordNetwork::from_parameters(
+                network.config,
+                parameters,
+                network.prior.clone(),
+            )),
+            Self::Keys(network) => {
+                Self::Keys(KeyNetwork::from_parameters(network.config, parameters))
+            }
+        })
     }
 
     /// Takes the weights out of `tensors`, sizes checked.
+    ///
+    /// # Errors
+    /// A tensor that is missing or has another shape, and weights of the other family.
     pub fn from_tensors(
         config: NetworkConfig,
         tensors: &TensorMap,
         device: &B::Device,
     ) -> Result<Self, WeightsError> {
-        let parameters = config
-            .parameter_shapes()
-            .iter()
-            .map(|(name, shape)| tensors.tensor("", name, *shape, device))
-            .collect::<Result<_, _>>()?;
-        let prior = tensors.tensor("", PRIOR, [1, config.n_decoder_rows()], device)?;
-        Ok(Self::from_parameters(config, parameters, prior))
-    }
-}
-
-/// From the scores of all rows of the decoder to scores whose one softmax is what the clusters'
-/// and the head's say together: `log P(chord | cluster)` and the cluster's score in the head are
-/// added. `[N, V+1+C]` → `[N, V+1]`.
-fn joined_scores<B: Backend>(clusters: Clusters, scores: Tensor<B, 2>) -> Tensor<B, 2> {
-    let n = scores.dims()[0];
-    let columns = |columns| scores.clone().slice([0..n, columns]);
-    let escape = clusters.n_chords;
-    let mut joined = vec![columns(0..clusters.head)];
-    for (cluster, chords) in clusters.ranges().enumerate() {
-        let of_cluster = columns(escape + 1 + cluster..escape + 2 + cluster);
-        joined.push(log_softmax(columns(chords), 1) + of_cluster);
-    }
-    joined.push(columns(escape..escape + 1));
-    Tensor::cat(joined, 1)
-}
-
-/// Initial values of one tensor.
-fn initial_values(
-    config: &NetworkConfig,
-    start: Start<'_>,
-    name: &str,
-    [rows, columns]: [usize; 2],
-    rng: &mut ChaCha8Rng,
-) -> Vec<f32> {
-    let n = rows * columns;
-    let width = (config.hidden as f32).sqrt().recip();
-    let plain = start == Start::Plain;
-    match name {
-        "embedding" if plain => random::normal(rng, n, 1.0),
-        "embedding" => random::normal(rng, n, width),
-        "decoder_bias" if plain => uniform(rng, n, width),
-        "decoder_bias" => vec![0.0; n],
-        _ if name.ends_with("bias") && plain => uniform(rng, n, width),
-        // An LSTM that begins by remembering learns long spans sooner (Jozefowicz et al. 2015).
-        _ if name.ends_with("bias") && config.kind == ModelKind::Lstm => {
-            (0..n).map(|idx| if idx / config.hidden == 1 { 1.0 } else { 0.0 }).collect()
+        let shapes = config.parameter_shapes();
+        if config.is_of_other_family(tensors) {
+            return Err(WeightsError::OtherFamily);
         }
-        _ if name.ends_with("bias") => vec![0.0; n],
-        _ => uniform(rng, n, width),
+        let parameters = tensors.all("", &shapes, device)?;
+        Ok(match config {
+            NetworkConfig::Chords(config) => {
+                let prior = config.prior_from(tensors, device)?;
+                Self::Chords(ChordNetwork::from_parameters(config, parameters, prior))
+            }
+            NetworkConfig::Keys(config) => {
+                Self::Keys(KeyNetwork::from_parameters(config, parameters))
+            }
+        })
     }
-}
-
-fn uniform(rng: &mut ChaCha8Rng, n: usize, width: f32) -> Vec<f32> {
-    (0..n).map(|_| rng.random_range(-width..=width)).collect()
 }

@@ -20,7 +20,6 @@ use burn::tensor::backend::Backend;
 use super::cube;
 use super::fused::adam;
 use super::kernels::Kernels;
-use super::network::{Network, NetworkConfig};
 use super::settings::Optimizer;
 use super::weights::{NamedTensor, TensorMap, WeightsError};
 
@@ -87,27 +86,23 @@ impl AdamStep {
 }
 
 impl<B: Backend> Adam<B> {
-    pub fn new(config: &NetworkConfig, device: &B::Device) -> Self {
-        let zeros = || {
-            let shapes = config.parameter_shapes();
-            shapes.into_iter().map(|(_, shape)| Tensor::zeros(shape, device)).collect()
-        };
+    /// For parameters of these shapes, before the first step.
+    pub fn new(shapes: &[(String, [usize; 2])], device: &B::Device) -> Self {
+        let zeros = || shapes.iter().map(|(_, shape)| Tensor::zeros(*shape, device)).collect();
         Self { time: 0, first: zeros(), second: zeros() }
     }
 
     /// One step: clips the gradients, which come in the order of the parameters, moves the weights
-    /// of `network` and then their mean towards them.
+    /// and then their mean towards them, where there is one; else `mean` is empty.
     pub fn step(
         &mut self,
         step: &AdamStep,
-        network: &mut Network<B>,
-        mean: Option<&mut Network<B>>,
+        weights: Vec<&mut Tensor<B, 2>>,
+        mean: Vec<&mut Tensor<B, 2>>,
         gradients: Vec<Tensor<B, 2>>,
         kernels: &mut Kernels<B>,
     ) {
         self.time += 1;
-        let weights = network.parameters_mut();
-        let mean = mean.map(Network::parameters_mut).unwrap_or_default();
         if let Some(card) = kernels.card() {
             let factors = step.factors(self.time);
             let (first, second) =
@@ -167,12 +162,13 @@ impl<B: Backend> Adam<B> {
     }
 
     /// Both moments as plain numbers.
-    pub fn to_tensors(&self, config: &NetworkConfig) -> Vec<NamedTensor> {
-        let names = || config.parameter_shapes().into_iter().map(|(name, _)| name);
+    pub fn to_tensors(&self, shapes: &[(String, [usize; 2])]) -> Vec<NamedTensor> {
         let read = |prefix: &str, moments: &[Tensor<B, 2>]| -> Vec<NamedTensor> {
-            names()
-                .zip(moments)
-                .map(|(name, tensor)| NamedTensor::read(format!("{prefix}{name}"), tensor.clone()))
+            let named = shapes.iter().zip(moments);
+            named
+                .map(|((name, _), tensor)| {
+                    NamedTensor::read(format!("{prefix}{name}"), tensor.clone())
+                })
                 .collect()
         };
         let mut tensors = read(FIRST, &self.first);
@@ -181,18 +177,12 @@ impl<B: Backend> Adam<B> {
     }
 
     pub fn from_tensors(
-        config: &NetworkConfig,
+        shapes: &[(String, [usize; 2])],
         tensors: &TensorMap,
         time: u64,
         device: &B::Device,
     ) -> Result<Self, WeightsError> {
-        let read = |prefix: &str| {
-            let shapes = config.parameter_shapes();
-            shapes
-                .iter()
-                .map(|(name, shape)| tensors.tensor(prefix, name, *shape, device))
-                .collect::<Result<Vec<_>, _>>()
-        };
+        let read = |prefix| tensors.all(prefix, shapes, device);
         Ok(Self { time, first: read(FIRST)?, second: read(SECOND)? })
     }
 }
@@ -214,8 +204,9 @@ mod tests {
     use burn::backend::Flex;
     use burn::tensor::TensorData;
 
-    use super::super::ModelKind;
-    use super::super::network::Start;
+    use super::super::chords::{ChordConfig, ChordNetwork, Start};
+    use super::super::network::Network;
+    use super::super::recurrent::CellKind;
     use super::super::weights::numbers;
     use super::*;
 
@@ -251,10 +242,10 @@ mod tests {
     };
 
     /// A network of two embeddings and two biases alone.
-    fn network(values: [f32; 2]) -> Network<Flex> {
-        let (kind, clusters) = (ModelKind::Gru, None);
-        let config = NetworkConfig { kind, layers: 0, hidden: 1, vocabulary: 1, clusters };
-        Network::from_parameters(config, shaped(values), tensor(&[0.0; 2]))
+    fn network(values: [f32; 2]) -> ChordNetwork<Flex> {
+        let (kind, clusters) = (CellKind::Gru, None);
+        let config = ChordConfig { kind, layers: 0, hidden: 1, vocabulary: 1, clusters };
+        ChordNetwork::from_parameters(config, shaped(values), tensor(&[0.0; 2]))
     }
 
     fn shaped(values: [f32; 2]) -> Vec<Tensor<Flex, 2>> {
@@ -262,7 +253,7 @@ mod tests {
         vec![tensor.clone().reshape([2, 1]), tensor]
     }
 
-    fn values(network: &Network<Flex>) -> [Vec<f32>; 2] {
+    fn values(network: &ChordNetwork<Flex>) -> [Vec<f32>; 2] {
         [&network.embedding, &network.decoder_bias].map(|tensor| numbers(tensor.to_data()))
     }
 
@@ -277,10 +268,10 @@ mod tests {
             // square, so each step moves by the learning rate against the gradient's sign.
             let mut network = network([1.0, -1.0]);
             let mut mean = network.clone();
-            let mut adam = Adam::new(&network.config, &Default::default());
+            let mut adam = Adam::new(&network.config.parameter_shapes(), &Default::default());
             for _ in 0..3 {
-                let mean = Some(&mut mean);
-                adam.step(&STEP, &mut network, mean, shaped([0.5, -2.0]), &mut kernels);
+                let mean = mean.parameters_mut();
+                adam.step(&STEP, network.parameters_mut(), mean, shaped([0.5, -2.0]), &mut kernels);
             }
             for found in values(&network) {
                 let is_moved = (found[0] - 0.97).abs() < 1e-5 && (found[1] + 0.97).abs() < 1e-5;
@@ -296,9 +287,9 @@ mod tests {
         for mut kernels in both() {
             // Without a gradient the weight still shrinks.
             let mut network = network([1.0, 1.0]);
-            let mut adam = Adam::new(&network.config, &Default::default());
+            let mut adam = Adam::new(&network.config.parameter_shapes(), &Default::default());
             let step = AdamStep { weight_decay: 0.1, ..STEP };
-            adam.step(&step, &mut network, None, shaped([0.0, 0.0]), &mut kernels);
+            adam.step(&step, network.parameters_mut(), vec![], shaped([0.0, 0.0]), &mut kernels);
             assert!((values(&network)[0][0] - 0.99).abs() < 1e-5);
         }
     }
@@ -307,11 +298,17 @@ mod tests {
     fn decoupled_decay_is_no_part_of_the_gradient() {
         for mut kernels in both() {
             let mut network = network([1.0, -2.0]);
-            let mut adam = Adam::new(&network.config, &Default::default());
+            let mut adam = Adam::new(&network.config.parameter_shapes(), &Default::default());
             let step = AdamStep { weight_decay: 0.1, optimizer: Optimizer::AdamW, ..STEP };
             // Without a gradient each step takes off η λ of every weight …
             for _ in 0..2 {
-                adam.step(&step, &mut network, None, shaped([0.0, 0.0]), &mut kernels);
+                adam.step(
+                    &step,
+                    network.parameters_mut(),
+                    vec![],
+                    shaped([0.0, 0.0]),
+                    &mut kernels,
+                );
             }
             let kept = 0.999f32 * 0.999;
             for found in values(&network) {
@@ -320,8 +317,8 @@ mod tests {
                 assert!(is_shrunk, "{found:?}");
             }
             // … and with one it moves as far as it would without any decay.
-            let mut adam = Adam::new(&network.config, &Default::default());
-            adam.step(&step, &mut network, None, shaped([0.5, 0.5]), &mut kernels);
+            let mut adam = Adam::new(&network.config.parameter_shapes(), &Default::default());
+            adam.step(&step, network.parameters_mut(), vec![], shaped([0.5, 0.5]), &mut kernels);
             let moved = 0.999 * kept - 0.01;
             assert!((values(&network)[0][0] - moved).abs() < 1e-5);
         }
@@ -332,8 +329,8 @@ mod tests {
         for mut kernels in both() {
             let mut network = network([1.0, -1.0]);
             let shared = network.clone();
-            let mut adam = Adam::new(&network.config, &Default::default());
-            adam.step(&STEP, &mut network, None, shaped([0.5, -2.0]), &mut kernels);
+            let mut adam = Adam::new(&network.config.parameter_shapes(), &Default::default());
+            adam.step(&STEP, network.parameters_mut(), vec![], shaped([0.5, -2.0]), &mut kernels);
             assert_eq!(values(&shared), [[1.0, -1.0], [1.0, -1.0]]);
             assert_ne!(values(&network)[1], [1.0, -1.0]);
         }
@@ -341,21 +338,23 @@ mod tests {
 
     #[test]
     fn fused_steps_are_those_of_burn() {
-        let (kind, clusters) = (ModelKind::Lstm, None);
-        let config = NetworkConfig { kind, layers: 1, hidden: 9, vocabulary: 20, clusters };
+        let (kind, clusters) = (CellKind::Lstm, None);
+        let config = ChordConfig { kind, layers: 1, hidden: 9, vocabulary: 20, clusters };
         let device = Default::default();
-        let gradients = |seed| Network::new(config, Start::Plain, seed, &device).parameters();
+        let gradients = |seed| ChordNetwork::new(config, Start::Plain, seed, &device).parameters();
         for optimizer in [Optimizer::Adam, Optimizer::AdamW] {
             let moved = both().map(|mut kernels| {
-                let mut network = Network::<Flex>::new(config, Start::Plain, 1, &device);
-                let (mut mean, mut adam) = (network.clone(), Adam::new(&config, &device));
+                let mut network = ChordNetwork::<Flex>::new(config, Start::Plain, 1, &device);
+                let (mut mean, mut adam) =
+                    (network.clone(), Adam::new(&config.parameter_shapes(), &device));
                 for seed in 2..6 {
                     let step = AdamStep { weight_decay: 1e-2, clip: Some(0.5), optimizer, ..STEP };
-                    let mean = Some(&mut mean);
-                    adam.step(&step, &mut network, mean, gradients(seed), &mut kernels);
+                    let mean = mean.parameters_mut();
+                    adam.step(&step, network.parameters_mut(), mean, gradients(seed), &mut kernels);
                 }
-                let mut tensors = adam.to_tensors(&config);
-                tensors.extend(network.to_tensors().into_iter().chain(mean.to_tensors()));
+                let mut tensors = adam.to_tensors(&config.parameter_shapes());
+                let networks = [network, mean].map(Network::Chords);
+                tensors.extend(networks.iter().flat_map(Network::to_tensors));
                 tensors
             });
             for (burn, fused) in moved[0].iter().zip(&moved[1]) {

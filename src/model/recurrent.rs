@@ -36,14 +36,21 @@ use burn::tensor::activation::sigmoid;
 use burn::tensor::backend::Backend;
 
 use super::kernels::Kernels;
-use super::{ModelKind, cube, fused};
+use super::{cube, fused};
 use crate::cancel::CancelToken;
+
+/// The kind of a layer's units.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum CellKind {
+    Lstm,
+    Gru,
+}
 
 /// The weights of one layer. `G` below is the number of gates: 4 for an LSTM (i, f, o, g), 3 for
 /// a GRU (r, z, n).
 #[derive(Clone, Debug)]
 pub struct RecurrentLayer<B: Backend> {
-    pub kind: ModelKind,
+    pub kind: CellKind,
     /// `[I, G·H]`
     pub input_weights: Tensor<B, 2>,
     /// `[H, G·H]`
@@ -109,7 +116,7 @@ pub struct LayerGradients<B: Backend> {
     pub bias: Tensor<B, 2>,
 }
 
-impl ModelKind {
+impl CellKind {
     /// How many blocks of H columns the weights have.
     pub(super) fn n_gates(self) -> usize {
         match self {
@@ -222,10 +229,10 @@ impl<B: Backend> RecurrentLayer<B> {
                     LayerGradients { input_weights: input, recurrent_weights: recurrent, bias };
                 Some((x, gradients))
             }
-            (Kept::Burn(steps), ModelKind::Lstm) => {
+            (Kept::Burn(steps), CellKind::Lstm) => {
                 self.backward_lstm(input, steps, output_gradient, cancel)
             }
-            (Kept::Burn(steps), ModelKind::Gru) => {
+            (Kept::Burn(steps), CellKind::Gru) => {
                 self.backward_gru(input, steps, output_gradient, cancel)
             }
         }
@@ -234,7 +241,7 @@ impl<B: Backend> RecurrentLayer<B> {
     /// As a card's kernels take it.
     fn on_card(&self) -> cube::Layer<'_, B> {
         cube::Layer {
-            is_lstm: self.kind == ModelKind::Lstm,
+            is_lstm: self.kind == CellKind::Lstm,
             input: &self.input_weights,
             recurrent: &self.recurrent_weights,
             bias: &self.bias,
@@ -251,8 +258,8 @@ impl<B: Backend> RecurrentLayer<B> {
     fn step(&self, input: Tensor<B, 2>, state: LayerState<B>) -> (LayerState<B>, StepMemory<B>) {
         let recurrent = state.hidden.clone().matmul(self.recurrent_weights.clone());
         match self.kind {
-            ModelKind::Lstm => self.step_lstm(input + recurrent, state),
-            ModelKind::Gru => self.step_gru(input, recurrent, state),
+            CellKind::Lstm => self.step_lstm(input + recurrent, state),
+            CellKind::Gru => self.step_gru(input, recurrent, state),
         }
     }
 

@@ -61,11 +61,11 @@ pub struct EpochPoint {
 
 impl EpochPoint {
     /// Whether the steps were too large, so that the weights went astray: the music that is learned
-    /// from is then predicted worse than by choosing blindly among all chords, and what is held out
+    /// from is then predicted worse than by choosing blindly, whose perplexity is `blind`, and what is held out
     /// far worse than by counting. A network that merely learns too much by heart is good at the
     /// former; one that hasn't learned yet is no worse than blind.
-    pub(super) fn ran_away(&self, vocabulary: usize, baselines: &Baselines) -> bool {
-        let blind = 2.0 * (vocabulary + 1) as f64;
+    pub(super) fn ran_away(&self, blind: f64, baselines: &Baselines) -> bool {
+        let blind = 2.0 * blind;
         // A perplexity beyond all numbers is infinite, which JSON doesn't know.
         let exceeds = |perplexity: f64, bound: f64| perplexity.is_nan() || perplexity > bound;
         exceeds(self.train_perplexity, blind)
@@ -397,7 +397,7 @@ mod tests {
                 frames_per_second: 1.0,
                 seconds: 1.0,
             };
-            point.ran_away(1_000, &baselines)
+            point.ran_away(1_001.0, &baselines)
         };
         assert!(!ran_away(50.0, 70.0), "it learns");
         assert!(!ran_away(2.0, 1e9), "by heart");

@@ -2,14 +2,36 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::keys::Alphabet;
 use crate::tokens::{FrameRate, Framing, FramingPlan, Pedalling, SplitKind, VocabularyLimits};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ModelKind {
+    /// Chords of a vocabulary, read by an LSTM.
     #[default]
     Lstm,
+    /// The same, read by gated recurrent units.
     Gru,
+    /// Every frame spelled key by key, without a vocabulary.
+    Keys,
+}
+
+impl ModelKind {
+    /// Whether its chords come from a vocabulary, with what belongs to one: limits of its size, a
+    /// softmax over it, a beginning as the unigram model.
+    pub fn has_vocabulary(self) -> bool {
+        self != Self::Keys
+    }
+
+    /// Its name in words.
+    pub fn label(self) -> &'static str {
+        match self {
+            Self::Lstm => "LSTM",
+            Self::Gru => "GRU",
+            Self::Keys => "Keys",
+        }
+    }
 }
 
 /// How the learning rate moves over a run.
@@ -86,8 +108,13 @@ pub struct TrainingSettings {
     pub model: ModelKind,
     /// Stacked recurrent layers, 1–8.
     pub layers: usize,
-    /// Units a layer, 1–4,096; the width of the embedding too, since the decoder shares it.
+    /// Units a layer, 1–4,096. With a vocabulary the width of the embedding too, since the decoder
+    /// shares it; without one the units that listen over each pitch class.
     pub hidden: usize,
+    /// Units that listen over each key, 0–1,024; 0 for none. Only without a vocabulary.
+    pub key_hidden: usize,
+    /// What is said of each key. Only without a vocabulary.
+    pub alphabet: Alphabet,
     pub softmax: Softmax,
     pub epochs: usize,
     /// Sequences a step.
@@ -132,11 +159,31 @@ pub struct TrainingSettings {
 }
 
 impl TrainingSettings {
+    /// The default settings of the first family.
     pub fn preset(preset: Preset) -> Self {
-        let default = Self {
-            model: ModelKind::Lstm,
+        Self::for_model(ModelKind::Lstm, preset)
+    }
+
+    /// A preset for a kind of model: its family decides how large and how careful the steps are,
+    /// the preset how the music is framed, cut and held out.
+    pub fn for_model(model: ModelKind, preset: Preset) -> Self {
+        let default = match model {
+            ModelKind::Lstm | ModelKind::Gru => Self::of_chords(model),
+            ModelKind::Keys => Self::of_keys(),
+        };
+        match preset {
+            Preset::Default => default,
+            Preset::Original => default.as_original(),
+        }
+    }
+
+    fn of_chords(model: ModelKind) -> Self {
+        Self {
+            model,
             layers: 2,
             hidden: 512,
+            key_hidden: 64,
+            alphabet: Alphabet::OffOn,
             softmax: Softmax::Full,
             epochs: 50,
             batch: 256,
@@ -163,25 +210,45 @@ impl TrainingSettings {
             min_count: 1,
             save_every: 0,
             seed: 0,
-        };
-        match preset {
-            Preset::Default => default,
-            Preset::Original => Self {
-                dropout: 0.0,
-                clip: None,
-                averaging: 0.0,
-                schedule: Schedule::Constant,
-                warm_up: 0,
-                early_stop: None,
-                shuffle: false,
-                carry_state: true,
-                batching: Batching::Columns,
-                initialization: Initialization::Plain,
-                framing: Framing::Original,
-                split: SplitKind::Tail,
-                max_vocabulary: None,
-                ..default
-            },
+        }
+    }
+
+    /// A network with tied weights is small, learns from every key at once and wants few sequences
+    /// in many steps. What it doesn't concern stays as it is for the first family.
+    fn of_keys() -> Self {
+        Self {
+            model: ModelKind::Keys,
+            layers: 1,
+            hidden: 128,
+            batch: 16,
+            sequence: 64,
+            learning_rate: 0.003,
+            optimizer: Optimizer::AdamW,
+            weight_decay: 0.01,
+            dropout: 0.3,
+            averaging: 0.99,
+            transpose: 6,
+            ..Self::of_chords(ModelKind::Lstm)
+        }
+    }
+
+    fn as_original(self) -> Self {
+        Self {
+            dropout: 0.0,
+            clip: None,
+            averaging: 0.0,
+            schedule: Schedule::Constant,
+            warm_up: 0,
+            early_stop: None,
+            shuffle: false,
+            transpose: 0,
+            carry_state: true,
+            batching: Batching::Columns,
+            initialization: Initialization::Plain,
+            framing: Framing::Original,
+            split: SplitKind::Tail,
+            max_vocabulary: None,
+            ..self
         }
     }
 
@@ -197,6 +264,11 @@ impl TrainingSettings {
     pub fn validate(&self) -> Result<(), SettingsError> {
         whole("--layers", self.layers, 1, MAX_LAYERS)?;
         whole("--hidden", self.hidden, 1, MAX_HIDDEN)?;
+        whole("--key-hidden", self.key_hidden, 0, MAX_KEY_HIDDEN)?;
+        if self.softmax != Softmax::Full && !self.model.has_vocabulary() {
+            let rule = "a model without a vocabulary has none; leave it out, or train lstm or gru";
+            return Err(refusal("--softmax", "adaptive", rule));
+        }
         whole("--epochs", self.epochs, 1, MAX_EPOCHS)?;
         whole("--batch", self.batch, 1, MAX_BATCH)?;
         whole("--sequence", self.sequence, 1, MAX_SEQUENCE)?;
@@ -233,6 +305,7 @@ impl TrainingSettings {
 /// The limits: beyond them a value is a slip of the hand, not a wish.
 pub(super) const MAX_LAYERS: usize = 8;
 pub(super) const MAX_HIDDEN: usize = 4_096;
+pub(super) const MAX_KEY_HIDDEN: usize = 1_024;
 const MAX_EPOCHS: usize = 1_000_000;
 const MAX_BATCH: usize = 65_536;
 const MAX_SEQUENCE: usize = 65_536;

@@ -14,14 +14,14 @@ use super::batches::Layout;
 use super::checkpoint::CheckpointError;
 use super::device::{self, Chosen};
 use super::kernels::KernelChoice;
-use super::material::Material;
+use super::material::{Material, Reading, beyond_the_piano};
 use super::network::NetworkConfig;
 use super::run::{CorpusSummary, FileSummary, Run, RunFolder, RunSummary};
 use super::run_lock::RunLock;
 use super::trainer::{self, Job, newest_checkpoint};
 use super::{
-    DeviceChoice, DeviceKind, EpochPoint, Model, RunError, SettingsError, TrainingSettings,
-    adaptive, baselines, memory,
+    DeviceChoice, DeviceKind, EpochPoint, Model, RunError, SettingsError, Softmax,
+    TrainingSettings, adaptive, baselines, memory,
 };
 use crate::cancel::CancelToken;
 use crate::files::plain_reason;
@@ -138,7 +138,7 @@ pub struct TrainingState {
     pub steps_into_epoch: usize,
     /// Optimizer steps since the run began; the place in the streams of random numbers.
     pub step: u64,
-    /// Rows of the carried state (`state.…`); 0 without one.
+    /// Sequences whose state is carried (`state.…`); 0 without one.
     pub state_rows: usize,
     /// Sums over the epoch that isn't whole yet.
     pub epoch_loss: f64,
@@ -428,7 +428,7 @@ pub(super) fn prepare<'a>(
     cancel: &'a CancelToken,
 ) -> Result<Job<'a>, TrainError> {
     let settings = &request.settings;
-    let config = NetworkConfig::new(settings, material.encoding.vocabulary.len());
+    let config = NetworkConfig::new(settings, material.vocabulary());
     let layout = Layout::fit(settings, &material.train_lengths());
     let n_frames = |stretches: &[Stretch]| stretches.iter().map(Stretch::n_frames).sum();
     let split = &material.split;
@@ -448,7 +448,7 @@ pub(super) fn prepare<'a>(
         device_kind: chosen.kind,
         batch: layout.batch,
         parameters: config.n_parameters(),
-        vocabulary: config.vocabulary,
+        vocabulary: config.vocabulary(),
         corpus,
         baselines: baselines::baselines(&material, &backoff, &split.valid),
         ending: None,
@@ -521,13 +521,24 @@ fn notes(job: &Job<'_>, chosen: &Chosen) -> Vec<String> {
             counted(job.layout.n_steps, "step")
         ));
     }
-    let n_chords = job.config.vocabulary;
-    if job.config.clusters.is_some() && n_chords < adaptive::USEFUL_FROM {
+    let n_chords = job.config.vocabulary();
+    if job.settings.softmax == Softmax::Adaptive && n_chords < adaptive::USEFUL_FROM {
         notes.push(format!(
             "The adaptive softmax is for vocabularies from about {} thousand chords on; with {} a \
              full one (--softmax full) takes little longer",
             adaptive::USEFUL_FROM / 1_000,
             counted(n_chords, "chord")
+        ));
+    }
+    let n_beyond = match &job.material.reading {
+        Reading::Chords(_) => 0,
+        Reading::Keys(_) => beyond_the_piano(&job.material.corpus),
+    };
+    if n_beyond > 0 {
+        notes.push(format!(
+            "{} of the music {} a pitch that no piano has, which is neither learned nor measured",
+            counted(n_beyond, "frame"),
+            if n_beyond == 1 { "has" } else { "have" }
         ));
     }
     if job.micro_batch < memory::rows_at_a_time(&job.config, &job.layout, chosen.kind) {

@@ -57,6 +57,8 @@ pub enum WeightsError {
     Damaged(String),
     #[error("“{name}” is missing in it")]
     Missing { name: String },
+    #[error("its weights are those of a model of the other family than its manifest says")]
+    OtherFamily,
     #[error("“{name}” has the shape {found:?} where its manifest needs {expected:?}")]
     Shape { name: String, found: Vec<usize>, expected: [usize; 2] },
 }
@@ -95,6 +97,24 @@ impl TensorMap {
         }
         let data = TensorData::new(tensor.values.clone(), expected);
         Ok(Tensor::from_data(data, device))
+    }
+}
+
+impl TensorMap {
+    pub fn has(&self, name: &str) -> bool {
+        self.0.contains_key(name)
+    }
+
+    /// The tensors `prefix` + name of a list of shapes, in its order.
+    pub fn all<B: Backend>(
+        &self,
+        prefix: &str,
+        shapes: &[(String, [usize; 2])],
+        device: &B::Device,
+    ) -> Result<Vec<Tensor<B, 2>>, WeightsError> {
+        let tensor =
+            |(name, shape): &(String, [usize; 2])| self.tensor(prefix, name, *shape, device);
+        shapes.iter().map(tensor).collect()
     }
 }
 

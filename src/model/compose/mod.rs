@@ -112,10 +112,15 @@ pub fn compose(
     cancel: &CancelToken,
     on_event: &mut dyn FnMut(ComposeEvent<'_>),
 ) -> Result<Vec<Take>, ComposeError> {
-    request.settings.validate()?;
-    let mut network = request.model.next_chord_with(request.settings.weights);
-    let vocabulary = &request.model.card().vocabulary;
-    compose_with(&mut *network, vocabulary, &request.settings, cancel, on_event)
+    let ComposeRequest { model, settings } = request;
+    settings.validate()?;
+    let (network, chords) = (model.next_chord_with(settings.weights), model.card().chords());
+    match (network, chords) {
+        (Some(mut network), Some(chords)) => {
+            compose_with(&mut *network, &chords.vocabulary, settings, cancel, on_event)
+        }
+        _ => Err(ComposeError::Shape { given: 0, expected: 1 }),
+    }
 }
 
 /// [`compose`] with anything that can say what comes next.

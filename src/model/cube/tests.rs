@@ -4,11 +4,11 @@
 use burn::backend::Flex;
 
 use super::super::adaptive::Clusters;
-use super::super::loss::{Batch, DropoutMasks, gradients};
-use super::super::network::{Network, NetworkConfig, Start};
+use super::super::chords::{ChordBatch, ChordConfig, ChordNetwork, Start, gradients};
 use super::super::optimizer::{Adam, AdamStep};
+use super::super::recurrent::CellKind;
 use super::super::weights::numbers;
-use super::super::{DeviceChoice, KernelChoice, ModelKind, Optimizer, probe};
+use super::super::{DeviceChoice, KernelChoice, Optimizer, probe};
 use super::*;
 use crate::cancel::CancelToken;
 use crate::model::kernels::Kernels;
@@ -44,9 +44,9 @@ fn a_card_computes_what_the_cpu_computes() {
 
 fn check<B: Backend>(device: &B::Device, tolerance: f32) {
     let clusters = Some(Clusters { n_chords: 50, head: 20, size: 17 });
-    for kind in [ModelKind::Lstm, ModelKind::Gru] {
+    for kind in [CellKind::Lstm, CellKind::Gru] {
         for (hidden, clusters) in [(40, None), (64, clusters)] {
-            let config = NetworkConfig { kind, layers: 2, hidden, vocabulary: 50, clusters };
+            let config = ChordConfig { kind, layers: 2, hidden, vocabulary: 50, clusters };
             let right = computed::<Flex>(config, &Default::default(), KernelChoice::Burn);
             let found = computed::<B>(config, device, KernelChoice::Fused);
             assert_close(&found, &right, tolerance);
@@ -58,12 +58,12 @@ fn check<B: Backend>(device: &B::Device, tolerance: f32) {
 
 /// Totals, gradients and states of two batches, the second with the state of the first.
 fn computed<B: Backend>(
-    config: NetworkConfig,
+    config: ChordConfig,
     device: &B::Device,
     choice: KernelChoice,
 ) -> Vec<Vec<f32>> {
     let n = N_ROWS * N_STEPS;
-    let batch = Batch {
+    let batch = ChordBatch {
         n_rows: N_ROWS,
         n_steps: N_STEPS,
         inputs: (0..n).map(|idx| (idx * 7 % 50) as i32).collect(),
@@ -71,13 +71,13 @@ fn computed<B: Backend>(
         weights: (0..n).map(|idx| f32::from(u8::from(idx % 5 != 0))).collect(),
         continues: vec![true; N_ROWS],
     };
-    let network = Network::<B>::new(config, Start::Plain, 7, device);
+    let network = ChordNetwork::<B>::new(config, Start::Plain, 7, device);
     let (mut kernels, cancel) = (Kernels::chosen(choice), CancelToken::new());
-    let (mut state, masks) = (network.zero_state(N_ROWS), DropoutMasks(Vec::new()));
+    let mut state = network.zero_state(N_ROWS);
     let mut found = Vec::new();
     for _ in 0..2 {
         let n_frames = batch.n_frames();
-        let part = gradients(&network, &batch, state, &masks, n_frames, &mut kernels, &cancel);
+        let part = gradients(&network, &batch, state, &[], n_frames, &mut kernels, &cancel);
         let part = part.expect("nobody cancels it");
         found.push(part.totals);
         found.extend(part.gradients);
@@ -90,7 +90,7 @@ fn computed<B: Backend>(
 
 /// Weights, their mean and what they were before, after some steps of Adam.
 fn moved<B: Backend>(
-    config: NetworkConfig,
+    config: ChordConfig,
     device: &B::Device,
     choice: KernelChoice,
 ) -> Vec<Vec<f32>> {
@@ -101,12 +101,14 @@ fn moved<B: Backend>(
         clip: Some(0.5),
         mean_stays: 0.5,
     };
-    let (mut kernels, mut adam) = (Kernels::chosen(choice), Adam::new(&config, device));
-    let mut network = Network::<B>::new(config, Start::Plain, 1, device);
+    let mut kernels = Kernels::chosen(choice);
+    let mut adam = Adam::new(&config.parameter_shapes(), device);
+    let mut network = ChordNetwork::<B>::new(config, Start::Plain, 1, device);
     let (shared, mut mean) = (network.clone(), network.clone());
     for seed in 2..6 {
-        let gradients = Network::new(config, Start::Plain, seed, device).parameters();
-        adam.step(&step, &mut network, Some(&mut mean), gradients, &mut kernels);
+        let gradients = ChordNetwork::new(config, Start::Plain, seed, device).parameters();
+        let (weights, mean) = (network.parameters_mut(), mean.parameters_mut());
+        adam.step(&step, weights, mean, gradients, &mut kernels);
     }
     let all = [network, mean, shared].map(|network| network.parameters()).into_iter().flatten();
     all.map(|tensor| numbers(tensor.into_data())).collect()

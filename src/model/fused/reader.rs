@@ -15,8 +15,9 @@ use super::compact::PackedWeights;
 use super::product::{PackedLeft, View};
 use super::recurrent::Weights;
 use super::simd::{Level, Store};
+use crate::model::WeightFormat;
 use crate::model::adaptive::Clusters;
-use crate::model::{ModelKind, WeightFormat};
+use crate::model::recurrent::CellKind;
 
 /// A network's packed weights and the states of the rows that read.
 pub struct Reader {
@@ -60,7 +61,7 @@ struct ReadClusters {
 }
 
 struct Layer {
-    kind: ModelKind,
+    kind: CellKind,
     bias: Vec<f32>,
     input: PackedWeights,
     /// `U`: of an LSTM all gates, of a GRU r and z.
@@ -82,7 +83,7 @@ impl Reader {
     /// # Panics
     /// If a slice hasn't the length the others ask for.
     pub fn new(
-        kind: ModelKind,
+        kind: CellKind,
         n_units: usize,
         layers: &[Weights<'_>],
         embedding: &[f32],
@@ -192,7 +193,7 @@ impl Reader {
         left.pack(level, View::new(hidden, n_rows, n));
         recurrent.multiply(left, 0..recurrent.columns(), gates, width, Store::Add);
         match kind {
-            ModelKind::Lstm => level.run(LstmForward {
+            CellKind::Lstm => level.run(LstmForward {
                 gates,
                 bias,
                 cell_before: cell,
@@ -201,7 +202,7 @@ impl Reader {
                 n_units: n,
                 units: 0..n,
             }),
-            ModelKind::Gru => {
+            CellKind::Gru => {
                 inner.multiply(left, 0..n, &mut self.inner, n, Store::Overwrite);
                 level.run(GruForward {
                     gates,
@@ -215,7 +216,7 @@ impl Reader {
             }
         }
         std::mem::swap(hidden, &mut self.hidden);
-        if *kind == ModelKind::Lstm {
+        if *kind == CellKind::Lstm {
             std::mem::swap(cell, &mut self.cell);
         }
     }
@@ -258,7 +259,7 @@ impl ReadClusters {
 impl Layer {
     fn new(
         pack: impl Fn(View<'_>) -> PackedWeights,
-        kind: ModelKind,
+        kind: CellKind,
         n: usize,
         weights: Weights<'_>,
     ) -> Self {
@@ -266,8 +267,8 @@ impl Layer {
         assert_eq!(weights.bias.len(), 4 * n);
         let recurrent = View::new(weights.recurrent, n, width);
         let at_once = match kind {
-            ModelKind::Lstm => width,
-            ModelKind::Gru => 2 * n,
+            CellKind::Lstm => width,
+            CellKind::Gru => 2 * n,
         };
         Self {
             kind,

@@ -27,7 +27,7 @@ use super::product::{
 use super::simd::{Level, Store};
 use super::threads::Threads;
 use crate::cancel::CancelToken;
-use crate::model::ModelKind;
+use crate::model::recurrent::CellKind;
 
 /// Most rows that one thread takes through the sequence together.
 const ROWS: usize = 128;
@@ -73,7 +73,7 @@ pub struct State<'a> {
 /// What the forward pass leaves for the backward pass, which uses it up.
 #[derive(Clone, Debug)]
 pub struct Memory {
-    kind: ModelKind,
+    kind: CellKind,
     shape: Shape,
     /// `[T·B, G·H]`: gates, and after the backward pass the gradients of the sums inside them.
     gates: Vec<f32>,
@@ -116,7 +116,7 @@ impl Shape {
 }
 
 impl Memory {
-    pub fn new(kind: ModelKind) -> Self {
+    pub fn new(kind: CellKind) -> Self {
         let shape = Shape { n_steps: 0, n_rows: 0, n_inputs: 0, n_units: 0 };
         let nothing = Vec::new;
         Self {
@@ -129,7 +129,7 @@ impl Memory {
         }
     }
 
-    pub fn kind(&self) -> ModelKind {
+    pub fn kind(&self) -> CellKind {
         self.kind
     }
 
@@ -152,11 +152,11 @@ impl Memory {
         self.hidden.resize(states, 0.0);
         self.hidden[..state.hidden.len()].copy_from_slice(state.hidden);
         match self.kind {
-            ModelKind::Lstm => {
+            CellKind::Lstm => {
                 self.cells.resize(states, 0.0);
                 self.cells[..state.cell.len()].copy_from_slice(state.cell);
             }
-            ModelKind::Gru => self.inner.resize(n * shape.n_units, 0.0),
+            CellKind::Gru => self.inner.resize(n * shape.n_units, 0.0),
         }
     }
 }
@@ -192,7 +192,7 @@ impl Workspace {
         check(memory.kind, shape, x, weights);
         let n_states = shape.n_rows * shape.n_units;
         assert_eq!(state.hidden.len(), n_states);
-        assert!(memory.kind == ModelKind::Gru || state.cell.len() == n_states);
+        assert!(memory.kind == CellKind::Gru || state.cell.len() == n_states);
         memory.begin(shape, state);
         let (n, width) = (shape.n_units, memory.kind.n_gates() * shape.n_units);
         let threads = self.scratch.threads;
@@ -216,8 +216,8 @@ impl Workspace {
         threads.share_with(&mut self.lanes, parts.into_iter(), |lane, part| {
             let ((mut gates, mut inner), (mut hidden, mut cells)) = part;
             match memory.kind {
-                ModelKind::Lstm => step.lstm(lane, &mut gates, &mut hidden, &mut cells),
-                ModelKind::Gru => step.gru(lane, &mut gates, &mut inner, &mut hidden),
+                CellKind::Lstm => step.lstm(lane, &mut gates, &mut hidden, &mut cells),
+                CellKind::Gru => step.gru(lane, &mut gates, &mut inner, &mut hidden),
             }
         });
         whole(cancel)
@@ -262,8 +262,8 @@ impl Workspace {
         let threads = self.scratch.threads;
         let recurrent = View::new(weights.recurrent, n, width);
         match kind {
-            ModelKind::Lstm => self.transposed[0].pack(threads, recurrent.transposed()),
-            ModelKind::Gru => {
+            CellKind::Lstm => self.transposed[0].pack(threads, recurrent.transposed()),
+            CellKind::Gru => {
                 self.transposed[0].pack(threads, recurrent.columns(0..2 * n).transposed());
                 self.transposed[1].pack(threads, recurrent.columns(2 * n..3 * n).transposed());
             }
@@ -283,8 +283,8 @@ impl Workspace {
         };
         threads.share_with(&mut self.lanes, parts.into_iter(), |lane, ((gates, inner), rows)| {
             match kind {
-                ModelKind::Lstm => back.lstm(lane, gates, rows),
-                ModelKind::Gru => back.gru(lane, gates, inner, rows),
+                CellKind::Lstm => back.lstm(lane, gates, rows),
+                CellKind::Gru => back.gru(lane, gates, inner, rows),
             }
         });
     }
@@ -314,10 +314,10 @@ impl Workspace {
             packed.pack_and_sum(threads, dz.rows(frames.clone()), outer_bias);
             multiply(scratch, x, packed, gradients.input, width, Store::Add);
             match kind {
-                ModelKind::Lstm => {
+                CellKind::Lstm => {
                     multiply(scratch, hidden, packed, gradients.recurrent, width, Store::Add);
                 }
-                ModelKind::Gru => {
+                CellKind::Gru => {
                     let result = &mut *gradients.recurrent;
                     multiply_columns(scratch, hidden, packed, 0..2 * n, result, width, Store::Add);
                     let inner = View::new(&memory.inner, n_frames, n).rows(frames);
@@ -531,7 +531,7 @@ fn whole(cancel: &CancelToken) -> Option<()> {
     (!cancel.is_cancelled()).then_some(())
 }
 
-fn check(kind: ModelKind, shape: Shape, x: &[f32], weights: Weights<'_>) {
+fn check(kind: CellKind, shape: Shape, x: &[f32], weights: Weights<'_>) {
     let width = kind.n_gates() * shape.n_units;
     assert_eq!(x.len(), shape.n_frames() * shape.n_inputs);
     assert_eq!(weights.input.len(), shape.n_inputs * width);

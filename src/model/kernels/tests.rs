@@ -6,7 +6,7 @@ use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 use rand_chacha::rand_core::SeedableRng as _;
 
-use super::super::network::Start;
+use super::super::chords::network::Start;
 use super::super::weights::numbers;
 use super::*;
 
@@ -20,7 +20,7 @@ struct Case {
 impl Case {
     fn new(
         rng: &mut ChaCha8Rng,
-        kind: ModelKind,
+        kind: CellKind,
         [n_steps, n_rows, n_inputs, n]: [usize; 4],
     ) -> Self {
         let mut random = |rows: usize, columns: usize, to: f32| {
@@ -42,7 +42,7 @@ impl Case {
     }
 
     /// Lengths 1–300 and batches 1–256, but not the largest of both; carried state always.
-    fn of_any_shape(rng: &mut ChaCha8Rng, kind: ModelKind) -> Self {
+    fn of_any_shape(rng: &mut ChaCha8Rng, kind: CellKind) -> Self {
         const MOST_FRAMES: usize = 600;
         let mut n_steps = rng.random_range(1..=300);
         let mut n_rows = rng.random_range(1..=256);
@@ -97,7 +97,7 @@ fn assert_agree(case: &Case, fused: &[Vec<f32>; 7], burn: &[Vec<f32>; 7]) {
 #[test]
 fn fused_layers_are_those_of_burn() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    for kind in [ModelKind::Lstm, ModelKind::Gru] {
+    for kind in [CellKind::Lstm, CellKind::Gru] {
         for dims in [[1, 1, 1, 1], [300, 1, 7, 6], [2, 256, 9, 10], [7, 3, 33, 100]] {
             check(&Case::new(&mut rng, kind, dims));
         }
@@ -110,7 +110,7 @@ fn fused_layers_are_those_of_burn() {
 #[test]
 fn numbers_that_are_only_a_view_are_read_right() {
     let mut rng = ChaCha8Rng::seed_from_u64(2);
-    let mut case = Case::new(&mut rng, ModelKind::Lstm, [5, 4, 20, 6]);
+    let mut case = Case::new(&mut rng, CellKind::Lstm, [5, 4, 20, 6]);
     // Neither from the beginning of their storage nor in one piece.
     case.x = case.x.transpose();
     case.output_gradient = case.output_gradient.slice([4..20, 0..6]);
@@ -125,7 +125,7 @@ fn rows_are_added_in_place_and_in_order() {
     let to = || tensor::<Flex>((0..12).map(|x| x as f32).collect(), [6, 2], &device);
     let rows = tensor::<Flex>(vec![1e8, 1.0, 2.0, 3.0, -1e8, 0.5, 0.25, 0.0], [4, 2], &device);
     let places = [5, 0, 5, 5];
-    let indices = crate::model::loss::token_tensor::<Flex>(&places, &device);
+    let indices = crate::model::chords::loss::token_tensor::<Flex>(&places, &device);
     let expected =
         to().select_assign(0, indices, rows.clone(), burn::tensor::IndexingUpdateOp::Add);
     for n_threads in [1, 2, 5, 9] {
@@ -141,7 +141,7 @@ fn rows_are_added_in_place_and_in_order() {
 #[test]
 fn memory_of_sequences_is_used_again() {
     let mut rng = ChaCha8Rng::seed_from_u64(4);
-    let case = Case::new(&mut rng, ModelKind::Gru, [5, 3, 6, 6]);
+    let case = Case::new(&mut rng, CellKind::Gru, [5, 3, 6, 6]);
     let (layer, cancel) = (&case.layer, CancelToken::new());
     let kernels = &mut Kernels::fused_for_tests();
     for _ in 0..3 {
@@ -161,7 +161,7 @@ fn a_cancelled_token_ends_every_pass() {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     let (cancelled, device) = (CancelToken::new(), Default::default());
     cancelled.cancel();
-    for kind in [ModelKind::Lstm, ModelKind::Gru] {
+    for kind in [CellKind::Lstm, CellKind::Gru] {
         let Case { layer, x, state, output_gradient } = Case::new(&mut rng, kind, [5, 3, 4, 6]);
         let kernels = &mut Kernels::fused_for_tests();
         let going = CancelToken::new();
@@ -169,9 +169,10 @@ fn a_cancelled_token_ends_every_pass() {
         let (y, _, memory) = layer.remember(x, state, kernels, &going).unwrap();
         assert!(layer.backward(memory, output_gradient, kernels, &cancelled).is_none());
 
-        let config = NetworkConfig { kind, layers: 0, hidden: 6, vocabulary: 3, clusters: None };
-        let network = Network::new(config, Start::Plain, 1, &device);
-        let batch = Batch { targets: vec![1; 15], weights: vec![1.0; 15], ..Batch::default() };
+        let config = ChordConfig { kind, layers: 0, hidden: 6, vocabulary: 3, clusters: None };
+        let network = ChordNetwork::new(config, Start::Plain, 1, &device);
+        let batch =
+            ChordBatch { targets: vec![1; 15], weights: vec![1.0; 15], ..ChordBatch::default() };
         let fused = kernels.fused().unwrap();
         assert!(fused.decode(&network, &y, &batch, 15, &cancelled).is_none());
         assert!(fused.decode(&network, &y, &batch, 15, &going).is_some());

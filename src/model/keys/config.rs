@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::features;
+use crate::model::memory;
 
 /// Keys of a piano, A0 (21) to C8 (108).
 pub const KEYS: usize = 88;
@@ -10,6 +11,10 @@ pub const KEYS: usize = 88;
 pub const CLASSES: usize = 12;
 /// MIDI number of the lowest key.
 pub const LOWEST: usize = 21;
+
+/// Tensors as wide as the speller that are held at once for every key: both layers before and
+/// after the rectifier, what they are added up from, and the gradients on the way back.
+const SPELLER_TENSORS: usize = 10;
 
 /// What is said of a key in a frame.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -108,6 +113,22 @@ impl KeyConfig {
         let mut shapes = self.state_shapes(n_rows);
         shapes.extend([[n_rows, self.spell_hidden]; 2]);
         shapes
+    }
+}
+
+impl KeyConfig {
+    /// Numbers that training holds for each frame of a sequence: in the towers what a recurrent
+    /// layer keeps and passes, and over every key what the speller hears, its layers and their
+    /// gradients.
+    pub fn values_a_frame(&self) -> u64 {
+        let of_tower = |tower: Tower| {
+            let per_unit = memory::KEPT * tower.layers as u64 + memory::PASSING;
+            (tower.places * (tower.inputs + tower.hidden)) as u64
+                + per_unit * (tower.places * tower.hidden) as u64
+        };
+        let of_towers: u64 = self.towers().into_iter().map(of_tower).sum();
+        let heard = features::KEY_WIDTH + features::LOWER_WIDTH;
+        of_towers + (KEYS * (heard + SPELLER_TENSORS * self.spell_hidden)) as u64
     }
 }
 

@@ -1,6 +1,6 @@
 //! Measuring a network of the second family, every frame counted.
 //!
-//! As in [`crate::model::metrics`]: each piece is read from its first frame to its last with the
+//! As in [`crate::model::measured`]: each piece is read from its first frame to its last with the
 //! state carried, the first frame predicted from a rest.
 
 use burn::tensor::backend::Backend;
@@ -9,7 +9,7 @@ use super::loss::{KeyBatch, Masks, hear, read, right, spell, surprise};
 use super::network::KeyNetwork;
 use crate::cancel::CancelToken;
 use crate::model::kernels::Kernels;
-use crate::model::metrics::{Measured, keep_rows};
+use crate::model::measured::{Measured, keep_rows};
 use crate::model::recurrent::LayerState;
 use crate::model::weights::numbers;
 use crate::tokens::Chord;

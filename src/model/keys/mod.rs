@@ -16,7 +16,7 @@ mod measure;
 mod network;
 mod speller;
 
-pub use config::{Alphabet, KeyConfig};
+pub use config::{Alphabet, KEYS, KeyConfig};
 pub use loss::{KeyBatch, gradients};
 pub use measure::measure;
 pub use network::KeyNetwork;

@@ -19,9 +19,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::config::{KeyConfig, Tower};
 use super::features::{KEY_WIDTH, LOWER_WIDTH};
-use crate::model::ModelKind;
 use crate::model::random::{self, Purpose};
-use crate::model::recurrent::{LayerState, RecurrentLayer};
+use crate::model::recurrent::{CellKind, LayerState, RecurrentLayer};
 
 /// Log-odds of sounding that a fresh network gives every key: three or four of 88 sound.
 const FIRST_LOG_ODDS: f32 = -3.0;
@@ -72,7 +71,7 @@ impl<B: Backend> KeyNetwork<B> {
         let mut parameters = parameters.into_iter();
         let mut next = || parameters.next().expect("one tensor for each of parameter_shapes");
         let mut layer = |_| RecurrentLayer {
-            kind: ModelKind::Lstm,
+            kind: CellKind::Lstm,
             input_weights: next(),
             recurrent_weights: next(),
             bias: next(),

@@ -6,7 +6,7 @@ use super::{EpochEnd, Trainer, is_lost, is_out_of_memory};
 use burn::tensor::backend::Backend;
 
 use super::super::batches::EpochPlan;
-use super::super::metrics::{Measured, measure};
+use super::super::measured::{Measured, measure};
 use super::super::schedule::{PLATEAU_PATIENCE, learning_rate};
 use super::super::train::BestEpoch;
 use super::super::{
@@ -179,8 +179,9 @@ impl<B: Backend> Trainer<'_, B> {
             vocabulary: summary.vocabulary,
             test_perplexity: tested.map(|measured| measured.perplexity()),
             baselines: summary.baselines,
-            ran_away: last
-                .is_some_and(|last| last.ran_away(summary.vocabulary, &summary.baselines)),
+            ran_away: last.is_some_and(|last| {
+                last.ran_away(job.config.blind_perplexity(), &summary.baselines)
+            }),
         })
     }
 }

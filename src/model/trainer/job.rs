@@ -3,7 +3,7 @@
 use super::super::batches::Layout;
 use super::super::kernels::KernelChoice;
 use super::super::material::Material;
-use super::super::metrics::Yardstick;
+use super::super::measured::Yardstick;
 use super::super::network::NetworkConfig;
 use super::super::run::{RunFolder, RunSummary};
 use super::super::train::TrainingState;
@@ -20,7 +20,8 @@ pub struct Job<'a> {
     pub micro_batch: usize,
     pub material: Material,
     pub backoff: BackOff,
-    /// Nats per frame that the back-off adds to the loss of the music to learn from.
+    /// Nats per frame that the back-off adds to the loss of the music to learn from; 0 where there
+    /// is no vocabulary.
     pub escape_price: f64,
     pub folder: RunFolder,
     pub summary: RunSummary,
@@ -43,23 +44,21 @@ impl Job<'_> {
     }
 
     pub(super) fn yardstick(&self) -> Yardstick<'_> {
-        let Material { corpus, encoding, .. } = &self.material;
-        Yardstick { corpus, encoding, backoff: &self.backoff }
+        self.material.yardstick(&self.backoff)
     }
 
     /// What is known before the first step of a run that goes on from `state`, if from any.
     pub(super) fn prepared(&self, state: Option<&TrainingState>) -> Prepared {
         let corpus = &self.summary.corpus;
-        let Material { corpus: music, encoding, split, .. } = &self.material;
         Prepared {
             device: self.summary.device.clone(),
             device_reason: self.device_reason.clone(),
             parameters: self.summary.parameters,
-            vocabulary: self.config.vocabulary,
+            vocabulary: self.config.vocabulary(),
             train_frames: corpus.train_frames,
             valid_frames: corpus.valid_frames,
             test_frames: corpus.test_frames,
-            coverage: encoding.held_out_coverage(music, split),
+            coverage: self.material.coverage(),
             batch: self.layout.batch,
             steps_per_epoch: self.layout.n_steps,
             memory_bytes: memory::estimate(&self.config, self.micro_batch, self.layout.sequence),

@@ -4,8 +4,10 @@ use super::{LEARNING, Trainer};
 use burn::backend::Flex;
 use burn::tensor::backend::Backend;
 
-use super::super::checkpoint::{Manifest, checkpoint_bytes};
-use super::super::network::{Network, PRIOR};
+use super::super::checkpoint::{ChordCard, FamilyCard, KeyCard, Manifest, checkpoint_bytes};
+use super::super::material::Reading;
+use super::super::network::{Network, NetworkConfig};
+use super::super::recurrent::CellKind;
 use super::super::train::counted;
 use super::super::weights::{NamedTensor, Precision, TensorMap};
 use super::super::{Model, ModelCard, TrainError};
@@ -24,15 +26,13 @@ impl<B: Backend> Trainer<'_, B> {
     pub(super) fn card(&self, epoch: usize, valid_perplexity: Option<f64>) -> ModelCard {
         let job = self.job;
         let corpus = &job.summary.corpus;
+        let family = self.family_card();
         ModelCard {
-            format_version: ModelCard::format_version_for(job.config.clusters),
-            model: job.settings.model,
+            format_version: family.format_version(),
+            family,
             layers: job.settings.layers,
             hidden: job.settings.hidden,
-            clusters: job.config.clusters,
             plan: job.material.corpus.plan,
-            vocabulary: job.material.encoding.vocabulary.clone(),
-            backoff: job.backoff.clone(),
             epoch,
             valid_perplexity,
             about: format!(
@@ -41,6 +41,29 @@ impl<B: Backend> Trainer<'_, B> {
                 counted(corpus.train_frames, "frame"),
                 counted(epoch, "epoch")
             ),
+        }
+    }
+
+    fn family_card(&self) -> FamilyCard {
+        let job = self.job;
+        match (job.config, &job.material.reading) {
+            (NetworkConfig::Chords(config), Reading::Chords(reading)) => {
+                let card = ChordCard {
+                    clusters: config.clusters,
+                    vocabulary: reading.encoding.vocabulary.clone(),
+                    backoff: job.backoff.clone(),
+                };
+                match config.kind {
+                    CellKind::Lstm => FamilyCard::Lstm(card),
+                    CellKind::Gru => FamilyCard::Gru(card),
+                }
+            }
+            (NetworkConfig::Keys(config), Reading::Keys(_)) => FamilyCard::Keys(KeyCard {
+                key_hidden: config.key_hidden,
+                spell_hidden: config.spell_hidden,
+                alphabet: config.alphabet,
+            }),
+            _ => unreachable!("a run's material and its network are made of the same settings"),
         }
     }
 
@@ -59,16 +82,16 @@ impl<B: Backend> Trainer<'_, B> {
     pub(super) fn checkpoint(&mut self) -> Result<Vec<u8>, TrainError> {
         let mut tensors = self.shown().to_tensors();
         if self.mean.is_some() {
-            let learning = self.network.to_tensors().into_iter();
-            tensors.extend(learning.filter(|tensor| tensor.name != PRIOR).map(|mut tensor| {
+            let learning = self.network.parameter_tensors().into_iter();
+            tensors.extend(learning.map(|mut tensor| {
                 tensor.name.insert_str(0, LEARNING);
                 tensor
             }));
         }
-        tensors.extend(self.adam.to_tensors(&self.job.config));
-        self.state.state_rows = 0;
-        for (idx, layer) in self.carried.iter().flatten().enumerate() {
-            self.state.state_rows = layer.hidden.dims()[0];
+        tensors.extend(self.adam.to_tensors(&self.job.config.parameter_shapes()));
+        self.state.state_rows = self.carried.as_ref().map_or(0, |carried| carried.n_rows);
+        let layers = self.carried.iter().flat_map(|carried| &carried.layers);
+        for (idx, layer) in layers.enumerate() {
             let parts = [("hidden", &layer.hidden), ("cell", &layer.cell)];
             tensors.extend(parts.map(|(part, tensor)| {
                 NamedTensor::read(format!("state.{idx}.{part}"), tensor.clone())

@@ -10,6 +10,7 @@ use super::super::TrainingSettings;
 use super::super::batches::EpochPlan;
 use super::super::loss::Batch;
 use super::super::material::{Material, Window};
+use super::super::network::NetworkConfig;
 use super::super::random::{self, Purpose};
 
 /// Loads that wait beside the one that is being made: more would only hold memory.
@@ -20,7 +21,7 @@ pub struct Load {
     pub batch: Batch,
     /// Frames that count.
     pub n_frames: usize,
-    /// Factors of the dropout, `[B, H]`, for each layer's input and the decoder's; empty without.
+    /// Factors of the dropout, by `NetworkConfig::mask_shapes`; empty without.
     pub masks: Vec<Vec<f32>>,
 }
 
@@ -29,6 +30,7 @@ pub struct Load {
 pub struct Source<'a> {
     pub material: &'a Material,
     pub settings: &'a TrainingSettings,
+    pub config: NetworkConfig,
     pub plan: &'a EpochPlan,
 }
 
@@ -37,13 +39,14 @@ impl<'a> Source<'a> {
     pub fn load(self, idx: usize, step: u64) -> Load {
         let windows: &[Option<Window>] = &self.plan[idx];
         let batch = self.material.batch(windows);
-        let TrainingSettings { seed, hidden, layers, dropout, .. } = *self.settings;
+        let TrainingSettings { seed, dropout, .. } = *self.settings;
         let masks = if dropout == 0.0 {
             Vec::new()
         } else {
             let mut rng = random::stream(seed, Purpose::Dropout, step);
-            let n = batch.n_rows * hidden;
-            (0..=layers).map(|_| random::dropout_mask(&mut rng, n, dropout)).collect()
+            let shapes = self.config.mask_shapes(batch.n_rows()).into_iter();
+            let numbers = shapes.map(|[rows, width]| rows * width);
+            numbers.map(|n| random::dropout_mask(&mut rng, n, dropout)).collect()
         };
         Load { n_frames: batch.n_frames(), batch, masks }
     }

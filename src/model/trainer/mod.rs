@@ -36,11 +36,13 @@ use burn::tensor::backend::Backend;
 
 use super::batches::{EpochPlan, plan_epoch};
 use super::checkpoint::read_checkpoint;
+use super::chords::{ChordNetwork, Start};
 use super::device::Chosen;
 use super::kernels::Kernels;
-use super::material::Material;
-use super::metrics::measure;
-use super::network::{Network, Start};
+use super::keys::KeyNetwork;
+use super::material::Reading;
+use super::measured::measure;
+use super::network::{Network, NetworkConfig};
 use super::optimizer::Adam;
 use super::recurrent::LayerState;
 use super::train::{TrainingState, counted};
@@ -180,7 +182,7 @@ struct Trainer<'a, B: Backend> {
     adam: Adam<B>,
     kernels: Kernels<B>,
     /// What carried rows go on from.
-    carried: Option<Vec<LayerState<B>>>,
+    carried: Option<Carried<B>>,
     best: Option<Network<B>>,
     state: TrainingState,
     metrics: Vec<EpochPoint>,
@@ -195,6 +197,13 @@ struct Trainer<'a, B: Backend> {
     /// Frames and time since this process began to train, for the speed.
     frames_here: usize,
     steps_here: usize,
+}
+
+/// The state that sequences left behind.
+struct Carried<B: Backend> {
+    /// Sequences.
+    n_rows: usize,
+    layers: Vec<LayerState<B>>,
 }
 
 /// How an epoch went.
@@ -219,16 +228,17 @@ impl<'a, B: Backend> Trainer<'a, B> {
 
     fn fresh(job: &'a Job<'a>, device: B::Device) -> Self {
         let seed = job.settings.seed;
-        let network = match job.settings.initialization {
-            Initialization::Plain => Network::new(job.config, Start::Plain, seed, &device),
-            Initialization::Unigram => {
-                let prior = log_shares(&job.material);
-                Network::new(job.config, Start::Informed(&prior), seed, &device)
+        let network = match job.config {
+            NetworkConfig::Keys(config) => Network::Keys(KeyNetwork::new(config, seed, &device)),
+            NetworkConfig::Chords(config) => {
+                let prior = prior(job);
+                let start = prior.as_deref().map_or(Start::Plain, Start::Informed);
+                Network::Chords(ChordNetwork::new(config, start, seed, &device))
             }
         };
         Self {
             job,
-            adam: Adam::new(&job.config, &device),
+            adam: Adam::new(&job.config.parameter_shapes(), &device),
             kernels: Kernels::chosen(job.kernels),
             mean: (job.settings.averaging > 0.0).then(|| network.clone()),
             network,
@@ -259,26 +269,18 @@ impl<'a, B: Backend> Trainer<'a, B> {
             None => shown.clone(),
         };
         self.mean = self.mean.take().map(|_| shown);
-        self.adam = Adam::from_tensors(config, tensors, state.step, &self.device)?;
+        self.adam =
+            Adam::from_tensors(&config.parameter_shapes(), tensors, state.step, &self.device)?;
         if state.state_rows > 0 {
-            let shape = [state.state_rows, config.hidden];
-            let layers = (0..config.layers).map(|layer| {
-                Ok(LayerState {
-                    hidden: tensors.tensor(
-                        "state.",
-                        &format!("{layer}.hidden"),
-                        shape,
-                        &self.device,
-                    )?,
-                    cell: tensors.tensor(
-                        "state.",
-                        &format!("{layer}.cell"),
-                        shape,
-                        &self.device,
-                    )?,
-                })
+            let shapes = config.state_shapes(state.state_rows).into_iter().enumerate();
+            let layers = shapes.map(|(layer, shape)| {
+                let part = |name| {
+                    tensors.tensor("state.", &format!("{layer}.{name}"), shape, &self.device)
+                };
+                Ok(LayerState { hidden: part("hidden")?, cell: part("cell")? })
             });
-            self.carried = Some(layers.collect::<Result<_, WeightsError>>()?);
+            let layers = layers.collect::<Result<_, WeightsError>>()?;
+            self.carried = Some(Carried { n_rows: state.state_rows, layers });
         }
         self.metrics = self.job.folder.read_metrics();
         self.metrics.retain(|point| point.epoch <= state.epochs_done);
@@ -383,7 +385,8 @@ impl<'a, B: Backend> Trainer<'a, B> {
         on_event: &mut dyn FnMut(TrainEvent),
     ) -> Result<EpochEnd, TrainError> {
         let job = self.job;
-        let source = Source { material: &job.material, settings: job.settings, plan };
+        let source =
+            Source { material: &job.material, settings: job.settings, config: job.config, plan };
         std::thread::scope(|scope| {
             for load in source.ahead(scope, self.state.steps_into_epoch, self.state.step) {
                 if job.cancel.is_cancelled() || !self.step(plan, load) {
@@ -418,8 +421,14 @@ impl TrainingState {
     }
 }
 
-/// The logarithm of each output's share of the music to learn from: what the network begins as.
-fn log_shares(material: &Material) -> Vec<f32> {
-    let counts = material.target_counts();
-    baselines::unigram(&counts, false).into_iter().map(|share| share.ln() as f32).collect()
+/// The logarithm of each output's share of the music to learn from, where that is what the network
+/// begins as.
+fn prior(job: &Job<'_>) -> Option<Vec<f32>> {
+    let Reading::Chords(reading) = &job.material.reading else { return None };
+    if job.settings.initialization == Initialization::Plain {
+        return None;
+    }
+    let counts = baselines::target_counts(&job.material, reading);
+    let shares = baselines::unigram(&counts, false).into_iter();
+    Some(shares.map(|share| share.ln() as f32).collect())
 }

@@ -1,13 +1,15 @@
 //! One step: gradients, perhaps in parts, then clipping and Adam.
 
-use super::Trainer;
+use std::ops::Range;
+
 use super::loading::Load;
+use super::{Carried, Trainer};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 
 use super::super::TrainError;
 use super::super::batches::EpochPlan;
-use super::super::loss::{Batch, DropoutMasks, gradients};
+use super::super::loss::{Batch, gradients};
 use super::super::network::Network;
 use super::super::optimizer::AdamStep;
 use super::super::recurrent::LayerState;
@@ -22,7 +24,7 @@ impl<B: Backend> Trainer<'_, B> {
         let Load { batch, n_frames, masks } = load;
         let progress = self.progress(plan);
         let rate = learning_rate(settings, self.state.step, progress, self.state.halvings);
-        let masks = self.masks(masks, batch.n_rows);
+        let masks = self.masks(masks, batch.n_rows());
         let Some((totals, gradients)) = self.gather(&batch, &masks, n_frames) else {
             return false;
         };
@@ -33,8 +35,9 @@ impl<B: Backend> Trainer<'_, B> {
             clip: settings.clip,
             mean_stays: self.mean_stays(),
         };
-        let (network, mean) = (&mut self.network, self.mean.as_mut());
-        self.adam.step(&step, network, mean, gradients, &mut self.kernels);
+        let weights = self.network.parameters_mut();
+        let mean = self.mean.as_mut().map(Network::parameters_mut).unwrap_or_default();
+        self.adam.step(&step, weights, mean, gradients, &mut self.kernels);
         self.pending.push(totals);
         self.pending_frames += n_frames;
         self.frames_here += n_frames;
@@ -61,25 +64,32 @@ impl<B: Backend> Trainer<'_, B> {
     pub(super) fn gather(
         &mut self,
         batch: &Batch,
-        masks: &DropoutMasks<B>,
+        masks: &[Tensor<B, 2>],
         n_frames: usize,
     ) -> Option<(Tensor<B, 2>, Vec<Tensor<B, 2>>)> {
         let before = self.state_before(batch);
         let (network, kernels, cancel) = (&self.network, &mut self.kernels, self.job.cancel);
+        let n_rows = batch.n_rows();
         let mut after: Vec<Vec<LayerState<B>>> = Vec::new();
         let mut sum: Option<(Tensor<B, 2>, Vec<Tensor<B, 2>>)> = None;
         let micro = self.job.micro_batch.max(1);
-        for first in (0..batch.n_rows).step_by(micro) {
-            let n = micro.min(batch.n_rows - first);
+        for first in (0..n_rows).step_by(micro) {
+            let n = micro.min(n_rows - first);
             #[cfg(test)]
             if self.job.fails_above.is_some_and(|rows| n > rows) {
                 std::panic::panic_any("the device answered: out of memory");
             }
-            let part = if n == batch.n_rows {
+            let part = if n == n_rows {
                 gradients(network, batch, before.clone(), masks, n_frames, kernels, cancel)?
             } else {
-                let state = rows_of_state(&before, first, n);
-                let (batch, masks) = (batch.rows(first, n), masks.rows(first, n));
+                let rows = |tensor: &Tensor<B, 2>| rows_of(tensor, n_rows, first..first + n);
+                let state = before.iter().map(|layer| LayerState {
+                    hidden: rows(&layer.hidden),
+                    cell: rows(&layer.cell),
+                });
+                let (state, masks): (_, Vec<_>) =
+                    (state.collect(), masks.iter().map(rows).collect());
+                let batch = batch.rows(first, n);
                 gradients(network, &batch, state, &masks, n_frames, kernels, cancel)?
             };
             after.push(part.state);
@@ -91,32 +101,37 @@ impl<B: Backend> Trainer<'_, B> {
                 }
             });
         }
-        self.carried = self.job.settings.carry_state.then(|| joined_state(after));
+        let carries = self.job.settings.carry_state;
+        self.carried = carries.then(|| Carried { n_rows, layers: joined_state(after) });
         Some(sum.expect("a step has at least one row"))
     }
 
     /// The state that each row begins with: carried, or zero.
     pub(super) fn state_before(&self, batch: &Batch) -> Vec<LayerState<B>> {
-        let zero = self.network.zero_state(batch.n_rows);
-        if batch.continues.iter().all(|continues| !continues) {
+        let zero = self.network.zero_state(batch.n_rows());
+        if batch.continues().iter().all(|continues| !continues) {
             return zero;
         }
         let Some(carried) = &self.carried else { return zero };
-        let kept = batch.continues.iter().map(|&continues| f32::from(u8::from(continues)));
-        let kept = TensorData::new(kept.collect::<Vec<f32>>(), [batch.n_rows, 1]);
-        let kept: Tensor<B, 2> = Tensor::from_data(kept, &self.device);
-        let keep = |tensor: &Tensor<B, 2>| tensor.clone() * kept.clone();
-        let layers = carried.iter();
+        let keep = |tensor: &Tensor<B, 2>| {
+            let n_rows = tensor.dims()[0];
+            let each = n_rows / batch.n_rows();
+            let kept = batch.continues().iter().map(|&continues| f32::from(u8::from(continues)));
+            let kept = kept.flat_map(|kept| std::iter::repeat_n(kept, each)).collect();
+            tensor.clone()
+                * Tensor::from_data(TensorData::new::<f32, _>(kept, [n_rows, 1]), &self.device)
+        };
+        let layers = carried.layers.iter();
         layers
             .map(|layer| LayerState { hidden: keep(&layer.hidden), cell: keep(&layer.cell) })
             .collect()
     }
 
-    fn masks(&self, masks: Vec<Vec<f32>>, n_rows: usize) -> DropoutMasks<B> {
-        let shape = [1, n_rows, self.job.settings.hidden];
-        let masks = masks.into_iter();
-        let masks = masks.map(|mask| Tensor::from_data(TensorData::new(mask, shape), &self.device));
-        DropoutMasks(masks.collect())
+    fn masks(&self, masks: Vec<Vec<f32>>, n_rows: usize) -> Vec<Tensor<B, 2>> {
+        let shapes = self.job.config.mask_shapes(n_rows);
+        let masks = masks.into_iter().zip(shapes);
+        let tensor = |(mask, shape)| Tensor::from_data(TensorData::new(mask, shape), &self.device);
+        masks.map(tensor).collect()
     }
 
     /// Share of the whole run that is done, 0–1.
@@ -149,19 +164,15 @@ impl<B: Backend> Trainer<'_, B> {
     }
 }
 
-fn rows_of_state<B: Backend>(
-    state: &[LayerState<B>],
-    first: usize,
-    n: usize,
-) -> Vec<LayerState<B>> {
-    let rows = |tensor: &Tensor<B, 2>| {
-        let n_units = tensor.dims()[1];
-        tensor.clone().slice([first..first + n, 0..n_units])
-    };
-    let layers = state.iter();
-    layers
-        .map(|layer| LayerState { hidden: rows(&layer.hidden), cell: rows(&layer.cell) })
-        .collect()
+/// The rows of some of `n_rows` sequences; each has as many, which lie together.
+fn rows_of<B: Backend>(
+    tensor: &Tensor<B, 2>,
+    n_rows: usize,
+    sequences: Range<usize>,
+) -> Tensor<B, 2> {
+    let [n, width] = tensor.dims();
+    let each = n / n_rows;
+    tensor.clone().slice([sequences.start * each..sequences.end * each, 0..width])
 }
 
 /// The states of the parts of a batch as one.

@@ -12,6 +12,7 @@ use crate::model::batches::{Layout, plan_epoch};
 use crate::model::device;
 use crate::model::kernels::Kernels;
 use crate::model::material::Material;
+use crate::model::network::NetworkConfig;
 use crate::model::run::RunFolder;
 use crate::model::train::prepare;
 use crate::model::weights::NamedTensor;
@@ -206,7 +207,9 @@ fn what_is_loaded_ahead_is_what_each_step_would_load() {
     let lengths = material.train_lengths();
     let layout = Layout::fit(&request.settings, &lengths);
     let plan = plan_epoch(&request.settings, &layout, &lengths, material.n_shifts(), 3);
-    let source = Source { material: &material, settings: &request.settings, plan: &plan };
+    let config = NetworkConfig::new(&request.settings, material.vocabulary());
+    let settings = &request.settings;
+    let source = Source { material: &material, settings, config, plan: &plan };
     // In the middle of an epoch that is not the first.
     let (idx, step) = (2, 21);
     let parts = |load: Load| (load.batch, load.n_frames, load.masks);
@@ -236,7 +239,8 @@ fn a_step_that_is_cancelled_within_leaves_everything_as_it_was() {
         let plan = plan_epoch(job.settings, &job.layout, &lengths, job.material.n_shifts(), 0);
         let mut trainer = Trainer::<Flex>::begin(&job, Default::default()).unwrap();
         trainer.kernels = kernels;
-        let source = Source { material: &job.material, settings: job.settings, plan: &plan };
+        let (material, settings, config) = (&job.material, job.settings, job.config);
+        let source = Source { material, settings, config, plan: &plan };
         assert!(trainer.step(&plan, source.load(0, 0)));
         let before = trainer.checkpoint().unwrap();
         cancel.cancel();

@@ -6,7 +6,7 @@ use std::time::Instant;
 
 use super::App;
 use super::risk::Risk;
-use crate::model::{ComposeEvent, ComposeRequest, ComposeSettings, Model, ModelKind, Prime, Take};
+use crate::model::{ComposeEvent, ComposeRequest, ComposeSettings, Model, Prime, Take};
 use crate::music::{Pitch, Score};
 use crate::studio::{JobId, Request};
 use crate::tokens::{FramingPlan, PianoRoll, Playback, roll_from_score, score_from_roll};
@@ -198,10 +198,7 @@ impl App {
             ModelChoice::Run(path) => Some(path.clone()),
         };
         let card = model.card();
-        let kind = match card.model {
-            ModelKind::Lstm => "LSTM",
-            ModelKind::Gru => "GRU",
-        };
+        let kind = card.kind().label();
         let name = run.as_deref().map_or_else(|| "Starter".to_owned(), file_name);
         let provenance = Provenance {
             model: model_in_words(&name, kind, card.layers, card.hidden),

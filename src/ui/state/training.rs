@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::LiveCurve;
 use crate::model::{
-    Baselines, EpochPoint, Model, ModelKind, Prepared, Run, StepPoint, TrainEvent, TrainSummary,
+    Baselines, EpochPoint, Model, Prepared, Run, StepPoint, TrainEvent, TrainSummary,
     TrainingSettings,
 };
 use crate::studio::JobId;
@@ -176,10 +176,7 @@ pub fn run_name(now: SystemTime, settings: &TrainingSettings) -> String {
     let secs = now.duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO).as_secs();
     let (year, month, day) = civil_from_days(secs / 86_400);
     let (hour, minute, second) = clock_from_secs(secs);
-    let kind = match settings.model {
-        ModelKind::Lstm => "LSTM",
-        ModelKind::Gru => "GRU",
-    };
+    let kind = settings.model.label();
     let (layers, hidden) = (settings.layers, settings.hidden);
     format!(
         "{year:04}-{month:02}-{day:02} {hour:02}-{minute:02}-{second:02} {kind} {layers}x{hidden}"
@@ -216,7 +213,7 @@ fn civil_from_days(days: u64) -> (u64, u64, u64) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::ModelCard;
+    use crate::model::{ChordCard, FamilyCard, ModelCard};
     use crate::music::Pitch;
     use crate::tokens::{BackOff, Chord, ChordVocabulary};
 
@@ -235,13 +232,14 @@ mod tests {
         let chord: Chord = [Pitch::MIDDLE_C].into_iter().collect();
         let card = ModelCard {
             format_version: ModelCard::FORMAT_VERSION,
-            model: settings.model,
+            family: FamilyCard::Lstm(ChordCard {
+                clusters: None,
+                vocabulary: ChordVocabulary::new(vec![Chord::REST, chord], vec![1, 1]).unwrap(),
+                backoff: BackOff::fit([(chord, 1)]),
+            }),
             layers: settings.layers,
             hidden: settings.hidden,
-            clusters: None,
             plan: settings.framing_plan(),
-            vocabulary: ChordVocabulary::new(vec![Chord::REST, chord], vec![1, 1]).unwrap(),
-            backoff: BackOff::fit([(chord, 1)]),
             epoch: 1,
             valid_perplexity: None,
             about: String::new(),

@@ -8,7 +8,7 @@ use super::*;
 
 /// A layer with everything that goes in, and what comes out of it.
 struct Case {
-    kind: ModelKind,
+    kind: CellKind,
     shape: Shape,
     x: Vec<f32>,
     input: Vec<f32>,
@@ -25,14 +25,14 @@ type Results<T> = [Vec<T>; 7];
 const NAMES: [&str; 7] = ["outputs", "hidden", "cell", "dx", "dW", "dU", "db"];
 
 impl Case {
-    fn new(rng: &mut ChaCha8Rng, kind: ModelKind, shape: Shape) -> Self {
+    fn new(rng: &mut ChaCha8Rng, kind: CellKind, shape: Shape) -> Self {
         let Shape { n_steps, n_rows, n_inputs, n_units } = shape;
         let width = kind.n_gates() * n_units;
         let mut random = |n: usize, to: f32| -> Vec<f32> {
             (0..n).map(|_| rng.random_range(-to..=to)).collect()
         };
         let scale = 1.0 / (n_units as f32).sqrt();
-        let has_cell = usize::from(kind == ModelKind::Lstm);
+        let has_cell = usize::from(kind == CellKind::Lstm);
         Self {
             kind,
             shape,
@@ -64,7 +64,7 @@ impl Case {
         let gradients = Gradients { x: &mut dx, input: &mut dw, recurrent: &mut du, bias: &mut db };
         let dy = &self.output_gradient;
         workspace.backward(&self.x, self.weights(), memory, dy, gradients, &cancel).unwrap();
-        if self.kind == ModelKind::Lstm {
+        if self.kind == CellKind::Lstm {
             assert_eq!(db.len(), 4 * self.shape.n_units);
         }
         [outputs, hidden, cell, dx, dw, du, db]
@@ -107,7 +107,7 @@ impl Case {
                     };
                     let z = &mut z[row * width..][..width];
                     match self.kind {
-                        ModelKind::Lstm => {
+                        CellKind::Lstm => {
                             let (i, f, o) = (sigmoid(gate(0)), sigmoid(gate(1)), sigmoid(gate(2)));
                             let g = gate(3).tanh();
                             cell_after[at] = f * cell_before[at] + i * g;
@@ -116,7 +116,7 @@ impl Case {
                                 z[gate * n + unit] = value;
                             }
                         }
-                        ModelKind::Gru => {
+                        CellKind::Gru => {
                             let (r, update) = (sigmoid(gate(0)), sigmoid(gate(1)));
                             q[at] = sum(2 * n + unit, false) + b[3 * n + unit];
                             let outer = sum(2 * n + unit, true) + b[2 * n + unit];
@@ -154,7 +154,7 @@ impl Case {
                     from_hidden[row * width + gate * n + unit] = hidden;
                 };
                 match self.kind {
-                    ModelKind::Lstm => {
+                    CellKind::Lstm => {
                         let (i, f, o, g) = (gate(0), gate(1), gate(2), gate(3));
                         let squashed = cells[t + 1][at].tanh();
                         let dc = dc_next[at] + dh * o * (1.0 - squashed * squashed);
@@ -167,7 +167,7 @@ impl Case {
                         }
                         dc_next[at] = dc * f;
                     }
-                    ModelKind::Gru => {
+                    CellKind::Gru => {
                         let (r, update, new) = (gate(0), gate(1), gate(2));
                         let dn = dh * (1.0 - update) * (1.0 - new * new);
                         let dz = dh * (before[at] - new) * update * (1.0 - update);
@@ -198,7 +198,7 @@ impl Case {
                 }
             }
         }
-        let cell = if self.kind == ModelKind::Lstm { cells[n_steps].clone() } else { Vec::new() };
+        let cell = if self.kind == CellKind::Lstm { cells[n_steps].clone() } else { Vec::new() };
         [outputs, hidden[n_steps].clone(), cell, dx, dw, du, db]
     }
 
@@ -249,7 +249,7 @@ fn shape([n_steps, n_rows, n_inputs, n_units]: [usize; 4]) -> Shape {
 #[test]
 fn random_layers_are_those_of_the_definition() {
     let mut rng = ChaCha8Rng::seed_from_u64(1);
-    for kind in [ModelKind::Lstm, ModelKind::Gru] {
+    for kind in [CellKind::Lstm, CellKind::Gru] {
         for level in Level::all() {
             for dims in [[1, 1, 1, 1], [2, 1, 3, 5], [3, 17, 33, 32], [2, 30, 7, 40]] {
                 check_case(&Case::new(&mut rng, kind, shape(dims)), level);
@@ -266,7 +266,7 @@ fn random_layers_are_those_of_the_definition() {
 #[test]
 fn long_and_wide_layers_are_those_of_the_definition() {
     let mut rng = ChaCha8Rng::seed_from_u64(2);
-    for kind in [ModelKind::Lstm, ModelKind::Gru] {
+    for kind in [CellKind::Lstm, CellKind::Gru] {
         for dims in [[300, 2, 5, 8], [2, 256, 8, 10], [2, 2, 3, 530], [2, 2, 1030, 10]] {
             check_case(&Case::new(&mut rng, kind, shape(dims)), Level::detect());
         }
@@ -276,7 +276,7 @@ fn long_and_wide_layers_are_those_of_the_definition() {
 #[test]
 fn gradients_are_finite_differences() {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
-    for kind in [ModelKind::Lstm, ModelKind::Gru] {
+    for kind in [CellKind::Lstm, CellKind::Gru] {
         let mut case = Case::new(&mut rng, kind, shape([5, 3, 4, 6]));
         let mut workspace = Workspace::new(Threads::ONE, Level::detect());
         let [_, _, _, dx, dw, du, db] = case.computed(&mut workspace, &mut Memory::new(kind));
@@ -316,7 +316,7 @@ fn gradients_are_finite_differences() {
 #[test]
 fn a_sequence_in_two_parts_is_the_whole() {
     let mut rng = ChaCha8Rng::seed_from_u64(4);
-    for kind in [ModelKind::Lstm, ModelKind::Gru] {
+    for kind in [CellKind::Lstm, CellKind::Gru] {
         let case = Case::new(&mut rng, kind, shape([9, 7, 5, 33]));
         let mut workspace = Workspace::new(Threads::new(2), Level::detect());
         let mut memory = Memory::new(kind);

@@ -26,7 +26,7 @@ impl Gate {
             let rows = tensor.dims()[0];
             tensor.clone().slice([0..rows, idx * n..(idx + 1) * n])
         };
-        let is_candidate = layer.kind == ModelKind::Gru && idx == 2;
+        let is_candidate = layer.kind == CellKind::Gru && idx == 2;
         Self {
             input: block(&layer.input_weights, idx),
             recurrent: block(&layer.recurrent_weights, idx),
@@ -71,7 +71,7 @@ fn recorded(case: &Case) -> [Vec<f32>; 7] {
     let cell = Tensor::<Recorded, 2>::from_inner(case.state.cell.clone());
     let dy = batch_first(&case.output_gradient, n_rows);
     let (y, hidden, cell, gates) = match case.layer.kind {
-        ModelKind::Lstm => {
+        CellKind::Lstm => {
             let mut lstm = LstmConfig::new(n_inputs, n, true).init::<Recorded>(&device);
             let gates = [
                 &mut lstm.input_gate,
@@ -86,7 +86,7 @@ fn recorded(case: &Case) -> [Vec<f32>; 7] {
             let gates = vec![lstm.input_gate, lstm.forget_gate, lstm.output_gate, lstm.cell_gate];
             (y, after.hidden, after.cell, gates)
         }
-        ModelKind::Gru => {
+        CellKind::Gru => {
             let mut gru = GruConfig::new(n_inputs, n, true).init::<Recorded>(&device);
             let gates = [&mut gru.reset_gate, &mut gru.update_gate, &mut gru.new_gate];
             for (idx, gate) in gates.into_iter().enumerate() {
@@ -109,7 +109,7 @@ fn recorded(case: &Case) -> [Vec<f32>; 7] {
         each.collect::<Vec<_>>()
     };
     let mut outer = bias(|gate| &gate.input_transform.bias).concat();
-    if case.layer.kind == ModelKind::Gru {
+    if case.layer.kind == CellKind::Gru {
         outer.extend(&bias(|gate| &gate.hidden_transform.bias)[2]);
     }
     [
@@ -126,7 +126,7 @@ fn recorded(case: &Case) -> [Vec<f32>; 7] {
 #[test]
 fn both_kernels_agree_with_the_layers_of_burn() {
     let mut rng = ChaCha8Rng::seed_from_u64(6);
-    for kind in [ModelKind::Lstm, ModelKind::Gru] {
+    for kind in [CellKind::Lstm, CellKind::Gru] {
         for dims in [[1, 1, 1, 1], [300, 2, 5, 6], [2, 256, 7, 8]] {
             let case = Case::new(&mut rng, kind, dims);
             let theirs = recorded(&case);

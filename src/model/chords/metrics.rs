@@ -10,13 +10,14 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
 use super::decode::negative_log_likelihood;
-use super::kernels::Kernels;
 use super::loss::token_tensor;
-use super::material::chords;
-use super::network::Network;
-use super::recurrent::LayerState;
-use super::weights::numbers;
+use super::network::ChordNetwork;
 use crate::cancel::CancelToken;
+use crate::model::kernels::Kernels;
+use crate::model::material::chords;
+use crate::model::measured::{Measured, keep_rows};
+use crate::model::recurrent::LayerState;
+use crate::model::weights::numbers;
 use crate::tokens::{BackOff, ChordId, Corpus, Encoding, Stretch};
 
 /// Stretches read side by side.
@@ -29,44 +30,18 @@ const MAX_PRODUCTS: usize = 1 << 31;
 /// Most scores held at once.
 const MAX_SCORES: usize = 1 << 22;
 
-/// Sums over frames.
-#[derive(Clone, Copy, PartialEq, Debug, Default)]
-pub struct Measured {
-    /// Summed negative log-likelihood in nats.
-    pub nll: f64,
-    pub n_right: usize,
-    pub n_frames: usize,
-    /// Frames whose chord the vocabulary doesn't have.
-    pub n_unseen: usize,
-}
-
 /// What is measured, and with which tokens.
 #[derive(Clone, Copy)]
-pub struct Yardstick<'a> {
+pub struct ChordYardstick<'a> {
     pub corpus: &'a Corpus,
     pub encoding: &'a Encoding,
     pub backoff: &'a BackOff,
 }
 
-impl Measured {
-    /// Mean loss in nats per frame.
-    pub fn loss(&self) -> f64 {
-        self.nll / self.n_frames.max(1) as f64
-    }
-
-    pub fn perplexity(&self) -> f64 {
-        self.loss().exp()
-    }
-
-    pub fn accuracy(&self) -> f64 {
-        self.n_right as f64 / self.n_frames.max(1) as f64
-    }
-}
-
 /// `None` if it was cancelled.
 pub fn measure<B: Backend>(
-    network: &Network<B>,
-    yardstick: Yardstick<'_>,
+    network: &ChordNetwork<B>,
+    yardstick: ChordYardstick<'_>,
     stretches: &[Stretch],
     kernels: &mut Kernels<B>,
     cancel: &CancelToken,
@@ -102,8 +77,8 @@ struct Block<'a> {
 
 /// Reads a block, as far as its stretches go, and adds what its frames cost.
 fn measure_block<B: Backend>(
-    network: &Network<B>,
-    yardstick: Yardstick<'_>,
+    network: &ChordNetwork<B>,
+    yardstick: ChordYardstick<'_>,
     Block { stretches, frames }: Block<'_>,
     state: Vec<LayerState<B>>,
     kernels: &mut Kernels<B>,
@@ -137,8 +112,8 @@ fn measure_block<B: Backend>(
 }
 
 fn measure_chunk<B: Backend>(
-    network: &Network<B>,
-    yardstick: Yardstick<'_>,
+    network: &ChordNetwork<B>,
+    yardstick: ChordYardstick<'_>,
     hidden: Tensor<B, 2>,
     targets: &[Option<ChordId>],
     measured: &mut Measured,
@@ -173,23 +148,14 @@ fn measure_chunk<B: Backend>(
     }
 }
 
-/// The first rows of a layer's state.
-pub fn keep_rows<B: Backend>(state: LayerState<B>, n_rows: usize) -> LayerState<B> {
-    let keep = |tensor: Tensor<B, 2>| {
-        let [rows, columns] = tensor.dims();
-        if rows == n_rows { tensor } else { tensor.slice([0..n_rows, 0..columns]) }
-    };
-    LayerState { hidden: keep(state.hidden), cell: keep(state.cell) }
-}
-
 #[cfg(test)]
 mod tests {
     use burn::backend::Flex;
     use burn::tensor::TensorData;
 
-    use super::super::ModelKind;
-    use super::super::network::{NetworkConfig, Start};
     use super::*;
+    use crate::model::chords::network::{ChordConfig, Start};
+    use crate::model::recurrent::CellKind;
     use crate::tokens::{Chord, ChordVocabulary, FramingPlan, Piece};
 
     /// Two pieces over four chords, of which a vocabulary of three knows all but the last.
@@ -227,20 +193,20 @@ mod tests {
     }
 
     /// A network whose scores are the same whatever it reads.
-    fn constant(scores: &[f32]) -> Network<Flex> {
-        let kind = ModelKind::Lstm;
+    fn constant(scores: &[f32]) -> ChordNetwork<Flex> {
+        let kind = CellKind::Lstm;
         let vocabulary = scores.len() - 1;
-        let config = NetworkConfig { kind, layers: 1, hidden: 2, vocabulary, clusters: None };
+        let config = ChordConfig { kind, layers: 1, hidden: 2, vocabulary, clusters: None };
         let device = Default::default();
         let zeros = config.parameter_shapes().into_iter();
         let zeros = zeros.map(|(_, shape)| Tensor::zeros(shape, &device)).collect();
         let scores = TensorData::new(scores.to_vec(), [1, scores.len()]);
-        Network::from_parameters(config, zeros, Tensor::from_data(scores, &device))
+        ChordNetwork::from_parameters(config, zeros, Tensor::from_data(scores, &device))
     }
 
-    fn measured(network: &Network<Flex>, corpus: &Corpus) -> Measured {
+    fn measured(network: &ChordNetwork<Flex>, corpus: &Corpus) -> Measured {
         let (encoding, backoff) = (encoding(corpus), backoff());
-        let yardstick = Yardstick { corpus, encoding: &encoding, backoff: &backoff };
+        let yardstick = ChordYardstick { corpus, encoding: &encoding, backoff: &backoff };
         let (kernels, cancel) = (&mut Kernels::new(), CancelToken::new());
         measure(network, yardstick, &whole_pieces(corpus), kernels, &cancel).unwrap()
     }
@@ -275,11 +241,11 @@ mod tests {
         let piece = |n: u32| (0..n).map(|t| (t * t + n) % 4).collect::<Vec<_>>();
         corpus.pieces[0].chords = piece(150);
         corpus.pieces[1].chords = piece(65);
-        let (kind, clusters) = (ModelKind::Gru, None);
-        let config = NetworkConfig { kind, layers: 2, hidden: 8, vocabulary: 3, clusters };
-        let network = Network::<Flex>::new(config, Start::Plain, 3, &Default::default());
+        let (kind, clusters) = (CellKind::Gru, None);
+        let config = ChordConfig { kind, layers: 2, hidden: 8, vocabulary: 3, clusters };
+        let network = ChordNetwork::<Flex>::new(config, Start::Plain, 3, &Default::default());
         let (encoding, backoff) = (encoding(&corpus), backoff());
-        let yardstick = Yardstick { corpus: &corpus, encoding: &encoding, backoff: &backoff };
+        let yardstick = ChordYardstick { corpus: &corpus, encoding: &encoding, backoff: &backoff };
         let cancel = CancelToken::new();
         let stretches = whole_pieces(&corpus);
         let measure = |stretches: &[Stretch]| {

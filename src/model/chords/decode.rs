@@ -14,10 +14,10 @@ use std::ops::Range;
 use burn::tensor::backend::Backend;
 use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
 
-use super::adaptive::{Clusters, Place};
-use super::loss::{Batch, token_tensor};
-use super::network::Network;
+use super::loss::{ChordBatch, token_tensor};
+use super::network::ChordNetwork;
 use crate::cancel::CancelToken;
+use crate::model::adaptive::{Clusters, Place};
 
 /// Most scores held at once.
 const MAX_SCORES: usize = 1 << 22;
@@ -62,9 +62,9 @@ struct Chosen<B: Backend> {
 
 /// Loss and gradients of the decoder, chunk by chunk; `None` if it was cancelled.
 pub fn decode<B: Backend>(
-    network: &Network<B>,
+    network: &ChordNetwork<B>,
     hidden: Tensor<B, 2>,
-    batch: &Batch,
+    batch: &ChordBatch,
     n_frames: usize,
     cancel: &CancelToken,
 ) -> Option<Decoded<B>> {
@@ -102,7 +102,7 @@ pub fn decode<B: Backend>(
 
 /// One softmax over everything.
 fn decode_chunk<B: Backend>(
-    network: &Network<B>,
+    network: &ChordNetwork<B>,
     hidden: Tensor<B, 2>,
     frames: Targets<'_>,
 ) -> Decoded<B> {
@@ -126,7 +126,7 @@ fn decode_chunk<B: Backend>(
 /// both steps are: the likeliest chord of all, which is what counts where held-out music is
 /// measured, may rarely be another one.
 fn decode_clusters<B: Backend>(
-    network: &Network<B>,
+    network: &ChordNetwork<B>,
     clusters: Clusters,
     hidden: Tensor<B, 2>,
     frames: Targets<'_>,
@@ -189,7 +189,7 @@ fn decode_clusters<B: Backend>(
 
 impl<B: Backend> Outputs<B> {
     /// Some rows of the decoder.
-    fn of(network: &Network<B>, rows: &[Range<usize>]) -> Self {
+    fn of(network: &ChordNetwork<B>, rows: &[Range<usize>]) -> Self {
         let (bias, n_units) = (network.output_bias(), network.config.hidden);
         let weights = |rows: &Range<usize>| {
             let embedding = network.embedding.clone();
@@ -253,8 +253,8 @@ mod tests {
     use burn::backend::Flex;
     use burn::tensor::Transaction;
 
-    use super::super::weights::numbers;
     use super::*;
+    use crate::model::weights::numbers;
 
     #[test]
     fn huge_scores_neither_overflow_nor_vanish() {

@@ -4,19 +4,19 @@
 use burn::backend::Flex;
 use burn::tensor::{Tensor, TensorData};
 
-use super::NextChord;
-use super::fused::compact::round_column;
-use super::fused::reader::Reader;
-use super::kernels::{Kernels, Numbers};
 use super::loss::token_tensor;
-use super::network::{Network, NetworkConfig};
-use super::recurrent::LayerState;
-use super::weights::{WeightFormat, numbers};
+use super::network::{ChordConfig, ChordNetwork};
+use crate::model::NextChord;
+use crate::model::fused::compact::round_column;
+use crate::model::fused::reader::Reader;
+use crate::model::kernels::{Kernels, Numbers};
+use crate::model::recurrent::LayerState;
+use crate::model::weights::{WeightFormat, numbers};
 use crate::tokens::Token;
 
-/// Reads chords and scores what may come next. Made by [`super::Model::next_chord`].
+/// Reads chords and scores what may come next. Made by [`crate::model::Model::next_chord`].
 pub struct Predictor {
-    config: NetworkConfig,
+    config: ChordConfig,
     reading: Reading,
 }
 
@@ -34,21 +34,17 @@ enum Reading {
 /// than those of one, and a last bit may decide a draw. What is read this way is small, or waited
 /// for in a build without optimization.
 struct OneByOne {
-    network: Network<Flex>,
+    network: ChordNetwork<Flex>,
     /// The same with the weights that scores are made with.
-    decoder: Network<Flex>,
+    decoder: ChordNetwork<Flex>,
     /// Of each hypothesis that of each layer.
     states: Vec<Vec<LayerState<Flex>>>,
     scores: Vec<f32>,
 }
 
 impl Predictor {
-    pub(super) fn new(network: Network<Flex>, weights: WeightFormat) -> Self {
-        Self::with_kernels(network, weights, &Kernels::new())
-    }
-
-    pub(super) fn with_kernels(
-        network: Network<Flex>,
+    pub fn with_kernels(
+        network: ChordNetwork<Flex>,
         weights: WeightFormat,
         kernels: &Kernels<Flex>,
     ) -> Self {
@@ -65,7 +61,7 @@ impl Predictor {
 }
 
 impl OneByOne {
-    fn new(network: Network<Flex>, weights: WeightFormat) -> Self {
+    fn new(network: ChordNetwork<Flex>, weights: WeightFormat) -> Self {
         let network = with_rounded_layers(network, weights);
         let decoder = with_rounded_decoder(network.clone(), weights);
         Self { states: vec![network.zero_state(1)], network, decoder, scores: Vec::new() }
@@ -113,7 +109,7 @@ impl NextChord for Predictor {
 
     fn read(&mut self, tokens: &[Token]) {
         // One beyond the vocabulary is read as the escape, the last row of the embedding.
-        let NetworkConfig { vocabulary, hidden: n, .. } = self.config;
+        let ChordConfig { vocabulary, hidden: n, .. } = self.config;
         let rows = tokens.iter().map(|&token| (token as usize).min(vocabulary));
         match &mut self.reading {
             Reading::Packed { reader, embedding } => {
@@ -135,7 +131,10 @@ impl NextChord for Predictor {
 }
 
 /// The network with the weights of its layers as they are in a format.
-fn with_rounded_layers(mut network: Network<Flex>, format: WeightFormat) -> Network<Flex> {
+fn with_rounded_layers(
+    mut network: ChordNetwork<Flex>,
+    format: WeightFormat,
+) -> ChordNetwork<Flex> {
     for layer in &mut network.layers {
         for weights in [&mut layer.input_weights, &mut layer.recurrent_weights] {
             // A column of the product is one of the matrix.
@@ -148,8 +147,8 @@ fn with_rounded_layers(mut network: Network<Flex>, format: WeightFormat) -> Netw
 
 /// The network with the embedding as the decoder reads it in a format: a column of that product is
 /// a chord's row.
-fn with_rounded_decoder(network: Network<Flex>, format: WeightFormat) -> Network<Flex> {
-    Network { embedding: rounded_rows(network.embedding.clone(), format), ..network }
+fn with_rounded_decoder(network: ChordNetwork<Flex>, format: WeightFormat) -> ChordNetwork<Flex> {
+    ChordNetwork { embedding: rounded_rows(network.embedding.clone(), format), ..network }
 }
 
 fn rounded_rows(tensor: Tensor<Flex, 2>, format: WeightFormat) -> Tensor<Flex, 2> {
@@ -164,23 +163,25 @@ fn rounded_rows(tensor: Tensor<Flex, 2>, format: WeightFormat) -> Tensor<Flex, 2
 
 #[cfg(test)]
 mod tests {
-    use super::super::adaptive::Clusters;
-    use super::super::network::Start;
-    use super::super::{Model, ModelKind, evaluate};
     use super::*;
     use crate::assets::pieces;
     use crate::cancel::CancelToken;
+    use crate::model::adaptive::Clusters;
+    use crate::model::chords::network::Start;
+    use crate::model::network::Network;
+    use crate::model::recurrent::CellKind;
+    use crate::model::{Model, evaluate};
     use crate::tokens::read_sources;
 
     const FORMATS: [WeightFormat; 3] = [WeightFormat::F32, WeightFormat::F16, WeightFormat::Int8];
 
     /// What of a network decides how it is read.
-    type Case = (ModelKind, Option<Clusters>);
+    type Case = (CellKind, Option<Clusters>);
 
     fn predictor(kernels: &Kernels<Flex>, case: Case, weights: WeightFormat) -> Predictor {
         let (kind, clusters) = case;
-        let config = NetworkConfig { kind, layers: 2, hidden: 21, vocabulary: 70, clusters };
-        let network = Network::new(config, Start::Plain, 5, &Default::default());
+        let config = ChordConfig { kind, layers: 2, hidden: 21, vocabulary: 70, clusters };
+        let network = ChordNetwork::new(config, Start::Plain, 5, &Default::default());
         Predictor::with_kernels(network, weights, kernels)
     }
 
@@ -202,7 +203,7 @@ mod tests {
     fn packed_networks_score_as_those_of_burn() {
         let (burn, packed) = (Kernels::of_burn_for_tests(), Kernels::fused_for_tests());
         let clusters = Some(Clusters { n_chords: 70, head: 7, size: 9 });
-        for case in [(ModelKind::Lstm, None), (ModelKind::Gru, None), (ModelKind::Lstm, clusters)] {
+        for case in [(CellKind::Lstm, None), (CellKind::Gru, None), (CellKind::Lstm, clusters)] {
             let exact = read_by(predictor(&burn, case, WeightFormat::F32));
             for weights in FORMATS {
                 let burn = read_by(predictor(&burn, case, weights));
@@ -223,8 +224,7 @@ mod tests {
     fn a_hypothesis_scores_the_same_alone_and_among_others() {
         let paths = [[0, 4, 9], [7, 7, 70], [69, 1, 2], [3, 3, 3], [0, 4, 8]];
         for kernels in [Kernels::of_burn_for_tests(), Kernels::fused_for_tests()] {
-            let cases =
-                [(ModelKind::Lstm, WeightFormat::F32), (ModelKind::Gru, WeightFormat::Int8)];
+            let cases = [(CellKind::Lstm, WeightFormat::F32), (CellKind::Gru, WeightFormat::Int8)];
             for (kind, weights) in cases {
                 let mut together = predictor(&kernels, (kind, None), weights);
                 together.start(paths.len());
@@ -243,11 +243,14 @@ mod tests {
     fn fewer_bits_hardly_surprise_the_starter() {
         let model = Model::starter().unwrap();
         let corpus = read_sources(pieces(), &model.card().plan).unwrap();
-        let loss = |network: Network<Flex>| {
-            let model = Model::new(model.card().clone(), network);
+        let loss = |network: ChordNetwork<Flex>| {
+            let model = Model::new(model.card().clone(), Network::Chords(network));
             evaluate(&model, &corpus, &CancelToken::new()).unwrap().loss
         };
-        let network = || Network::clone(&model.network);
+        let network = || match &*model.network {
+            Network::Chords(network) => network.clone(),
+            Network::Keys(_) => panic!("the starter has a vocabulary"),
+        };
         let exact = loss(network());
         for weights in [WeightFormat::F16, WeightFormat::Int8] {
             let rounded = with_rounded_decoder(with_rounded_layers(network(), weights), weights);

@@ -1,0 +1,186 @@
+//! What a training learns from and is measured on: corpus and split, read as windows of frames by
+//! either family in its own way. The frames themselves stay where they are, once, in the corpus.
+
+mod chords;
+mod keys;
+
+use std::ops::Range;
+use std::sync::Arc;
+
+pub use chords::ChordMaterial;
+pub use keys::{KeyMaterial, beyond_the_piano, key_frames};
+
+use super::TrainingSettings;
+use super::chords::ChordYardstick;
+use super::loss::Batch;
+use super::measured::Yardstick;
+use super::settings::Batching;
+use super::train::TrainError;
+use crate::tokens::{BackOff, ChordId, Corpus, Split, SplitKind, Stretch};
+
+/// A stretch of frames that one row of a batch reads.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Window {
+    /// Index into the stretches to learn from.
+    pub stretch: usize,
+    /// First frame to predict; what is read is one frame earlier.
+    pub start: usize,
+    pub len: usize,
+    /// Whether the row goes on from where it stopped in the step before.
+    pub continues: bool,
+    /// Index into [`Material::semitones`].
+    pub shift: usize,
+}
+
+pub struct Material {
+    pub corpus: Arc<Corpus>,
+    pub split: Split,
+    pub reading: Reading,
+    /// By index of a transposition: 0 semitones first, then -1, 1, -2, 2, ….
+    semitones: Vec<i32>,
+}
+
+/// What a family makes of the music.
+pub enum Reading {
+    Chords(ChordMaterial),
+    Keys(KeyMaterial),
+}
+
+impl Material {
+    /// Splits a corpus as the settings say, and lets the family of their model read it.
+    pub fn new(corpus: &Arc<Corpus>, settings: &TrainingSettings) -> Result<Self, TrainError> {
+        check_lone_piece(corpus, settings)?;
+        let mut split = Split::new(corpus, settings.split, settings.seed)?;
+        let learned_from: Vec<usize> = match settings.split {
+            SplitKind::Pieces => split.train_pieces(),
+            // The vocabulary comes from everything, as the original's did.
+            SplitKind::Tail => (0..corpus.pieces.len()).collect(),
+        };
+        if settings.batching == Batching::Columns {
+            let parts = split.train.drain(..).flat_map(|stretch| stretch.parts).collect();
+            split.train = vec![Stretch { parts }];
+        }
+        let reach = i32::from(settings.transpose);
+        let semitones = std::iter::once(0).chain((1..=reach).flat_map(|n| [-n, n]));
+        let semitones: Vec<i32> = semitones.collect();
+        let reading = if settings.model.has_vocabulary() {
+            Reading::Chords(ChordMaterial::new(corpus, &learned_from, &semitones, settings)?)
+        } else {
+            Reading::Keys(KeyMaterial::new(corpus, &split.train, settings))
+        };
+        let material = Self { corpus: corpus.clone(), split, reading, semitones };
+        material.check_length(settings)?;
+        Ok(material)
+    }
+
+    pub fn n_shifts(&self) -> usize {
+        self.semitones.len()
+    }
+
+    pub fn train_lengths(&self) -> Vec<usize> {
+        self.split.train.iter().map(Stretch::n_frames).collect()
+    }
+
+    /// Chords of the vocabulary; 0 where there is none.
+    pub fn vocabulary(&self) -> usize {
+        match &self.reading {
+            Reading::Chords(material) => material.encoding.vocabulary.len(),
+            Reading::Keys(_) => 0,
+        }
+    }
+
+    /// Share of the held-out frames that can be predicted without an escape, 0–1.
+    pub fn coverage(&self) -> f64 {
+        match &self.reading {
+            Reading::Chords(material) => {
+                material.encoding.held_out_coverage(&self.corpus, &self.split)
+            }
+            Reading::Keys(_) => 1.0,
+        }
+    }
+
+    /// Nats per frame that the back-off adds to the loss of the music to learn from, where there
+    /// is one.
+    pub fn escape_price(&self, backoff: &BackOff) -> f64 {
+        match &self.reading {
+            Reading::Chords(material) => {
+                material.escape_price(&self.corpus, &self.split.train, backoff)
+            }
+            Reading::Keys(_) => 0.0,
+        }
+    }
+
+    /// What networks of this family are measured with.
+    pub fn yardstick<'a>(&'a self, backoff: &'a BackOff) -> Yardstick<'a> {
+        let corpus = &self.corpus;
+        match &self.reading {
+            Reading::Chords(ChordMaterial { encoding, .. }) => {
+                Yardstick::Chords(ChordYardstick { corpus, encoding, backoff })
+            }
+            Reading::Keys(_) => Yardstick::Keys(corpus),
+        }
+    }
+
+    /// One step's windows as numbers.
+    pub fn batch(&self, windows: &[Option<Window>]) -> Batch {
+        let (corpus, stretches) = (&self.corpus, &self.split.train);
+        match &self.reading {
+            Reading::Chords(material) => Batch::Chords(material.batch(corpus, stretches, windows)),
+            Reading::Keys(material) => {
+                Batch::Keys(material.batch(corpus, stretches, &self.semitones, windows))
+            }
+        }
+    }
+
+    fn check_length(&self, settings: &TrainingSettings) -> Result<(), TrainError> {
+        let n_frames: usize = self.train_lengths().iter().sum();
+        // The original's layout shortens its sequences by itself; it only needs one prediction.
+        let needed = match settings.batching {
+            Batching::Fitted => settings.sequence,
+            Batching::Columns => 2,
+        };
+        if n_frames < needed { Err(too_short(n_frames, needed, "")) } else { Ok(()) }
+    }
+}
+
+/// A lone piece can only have its tail held out; one that is too short even for that hears of both
+/// at once.
+fn check_lone_piece(corpus: &Corpus, settings: &TrainingSettings) -> Result<(), TrainError> {
+    let n_frames = corpus.n_frames() * 4 / 5;
+    let is_refused_later = corpus.pieces.len() > 1
+        || settings.split == SplitKind::Tail
+        || settings.batching != Batching::Fitted;
+    if is_refused_later || n_frames >= settings.sequence {
+        return Ok(());
+    }
+    Err(too_short(n_frames, settings.sequence, " and hold out the tail (--split tail)"))
+}
+
+fn too_short(n_frames: usize, needed: usize, besides: &str) -> TrainError {
+    let advice = match n_frames {
+        0 | 1 => "add more pieces".to_owned(),
+        _ => format!(
+            "add more pieces, or shorten the sequences (--sequence {n_frames} or less){besides}"
+        ),
+    };
+    TrainError::TooShort { n_frames, needed, advice }
+}
+
+/// The chords of some frames of a stretch.
+pub fn chords(corpus: &Corpus, stretch: &Stretch, frames: Range<usize>) -> Vec<ChordId> {
+    let mut found = Vec::with_capacity(frames.len());
+    let mut offset = 0;
+    for (piece, part) in &stretch.parts {
+        if offset >= frames.end {
+            break;
+        }
+        let first = frames.start.max(offset);
+        let last = frames.end.min(offset + part.len());
+        if first < last {
+            let in_piece = part.start + first - offset..part.start + last - offset;
+            found.extend_from_slice(&corpus.pieces[*piece].chords[in_piece]);
+        }
+        offset += part.len();
+    }
+    found
+}

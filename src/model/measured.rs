@@ -1,0 +1,81 @@
+//! Measuring a network of either family on stretches of music, every frame counted.
+
+use burn::tensor::Tensor;
+use burn::tensor::backend::Backend;
+
+use super::chords::{self, ChordYardstick};
+use super::kernels::Kernels;
+use super::keys;
+use super::material::key_frames;
+use super::network::Network;
+use super::recurrent::LayerState;
+use crate::cancel::CancelToken;
+use crate::tokens::{Chord, Corpus, Stretch};
+
+/// Sums over frames.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Measured {
+    /// Summed negative log-likelihood in nats.
+    pub nll: f64,
+    pub n_right: usize,
+    pub n_frames: usize,
+    /// Frames whose chord the vocabulary doesn't have.
+    pub n_unseen: usize,
+}
+
+/// What a network of a family is measured with.
+#[derive(Clone, Copy)]
+pub enum Yardstick<'a> {
+    Chords(ChordYardstick<'a>),
+    Keys(&'a Corpus),
+}
+
+impl Measured {
+    /// Mean loss in nats per frame.
+    pub fn loss(&self) -> f64 {
+        self.nll / self.n_frames.max(1) as f64
+    }
+
+    pub fn perplexity(&self) -> f64 {
+        self.loss().exp()
+    }
+
+    pub fn accuracy(&self) -> f64 {
+        self.n_right as f64 / self.n_frames.max(1) as f64
+    }
+}
+
+/// Each stretch is read from its first frame to its last with the state carried, the first frame
+/// predicted from a rest. `None` if it was cancelled.
+///
+/// # Panics
+/// If the yardstick is that of another family than the network's.
+pub fn measure<B: Backend>(
+    network: &Network<B>,
+    yardstick: Yardstick<'_>,
+    stretches: &[Stretch],
+    kernels: &mut Kernels<B>,
+    cancel: &CancelToken,
+) -> Option<Measured> {
+    match (network, yardstick) {
+        (Network::Chords(network), Yardstick::Chords(yardstick)) => {
+            chords::measure(network, yardstick, stretches, kernels, cancel)
+        }
+        (Network::Keys(network), Yardstick::Keys(corpus)) => {
+            let all = |stretch: &Stretch| key_frames(corpus, stretch, 0..stretch.n_frames());
+            let pieces: Vec<Vec<Chord>> = stretches.iter().map(all).collect();
+            let pieces: Vec<&[Chord]> = pieces.iter().map(Vec::as_slice).collect();
+            keys::measure(network, &pieces, kernels, cancel)
+        }
+        _ => unreachable!("whoever measures makes the yardstick for the network's family"),
+    }
+}
+
+/// The first rows of a layer's state.
+pub fn keep_rows<B: Backend>(state: LayerState<B>, n_rows: usize) -> LayerState<B> {
+    let keep = |tensor: Tensor<B, 2>| {
+        let [rows, columns] = tensor.dims();
+        if rows == n_rows { tensor } else { tensor.slice([0..n_rows, 0..columns]) }
+    };
+    LayerState { hidden: keep(state.hidden), cell: keep(state.cell) }
+}
