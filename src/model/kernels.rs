@@ -133,6 +133,11 @@ impl<B: Backend> Kernels<B> {
         self.fused.as_mut()
     }
 
+    /// Whether tensors are memory of this process.
+    pub fn is_on_cpu(&self) -> bool {
+        is_flex::<B>()
+    }
+
     pub fn card(&self) -> Option<&dyn Card<B>> {
         self.card.as_deref()
     }

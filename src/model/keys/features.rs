@@ -19,7 +19,7 @@ const REACH: usize = 24;
 const CLASS_COUNTS: usize = CLASSES;
 const REGISTER: usize = 4;
 /// Periods of the clock, in frames.
-const PERIODS: [u32; 5] = [2, 4, 8, 16, 32];
+const PERIODS: [u32; 9] = [2, 3, 4, 6, 8, 12, 16, 24, 32];
 const CLOCK: usize = 2 * PERIODS.len();
 /// Semitones that a pitch class hears: enough for every key from every class.
 const SPAN: usize = KEYS + CLASSES - 1;

@@ -9,12 +9,15 @@
 //! The loss of a frame is the sum over its keys: the negative logarithm of the probability of
 //! exactly this chord.
 
+use std::ops::Range;
+
 use burn::tensor::activation::{relu, sigmoid};
 use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
+use rayon::prelude::*;
 
-use super::config::{CLASSES, KEYS};
-use super::features::{self, CLASS_WIDTH, KEY_WIDTH, Keys, LOWER_WIDTH};
+use super::config::{CLASSES, KEYS, Tower};
+use super::features::{self, KEY_WIDTH, Keys, LOWER_WIDTH};
 use super::network::KeyNetwork;
 use crate::cancel::CancelToken;
 use crate::model::kernels::Kernels;
@@ -25,6 +28,10 @@ use crate::tokens::Chord;
 /// Keys of all octaves that the classes are laid out over: the 88 and those that fill the last
 /// octave up.
 const LAID_OUT: usize = KEYS.div_ceil(CLASSES) * CLASSES;
+
+/// Frames that the speller takes at a time: what it holds of them is a megabyte or so.
+const FRAMES_ON_CPU: usize = 16;
+const FRAMES_ON_CARD: usize = 1024;
 
 /// A batch of sequences, time-major.
 #[derive(Clone, PartialEq, Debug, Default)]
@@ -41,10 +48,8 @@ pub struct KeyBatch {
     pub continues: Vec<bool>,
 }
 
-/// What a network hears and is asked, as tensors; `N` frames are `n_steps · n_rows`.
-pub(super) struct Heard<B: Backend> {
-    /// For each tower, `[N · places, inputs]`.
-    pub towers: Vec<Tensor<B, 2>>,
+/// What the speller is told and asked of some frames as tensors; `N` is their number.
+pub(super) struct Asked<B: Backend> {
     /// `[N · KEYS, KEY_WIDTH]`
     pub before: Tensor<B, 2>,
     /// `[N · KEYS, LOWER_WIDTH]`
@@ -59,6 +64,16 @@ pub(super) struct Spelled<B: Backend> {
     pub second: Tensor<B, 2>,
     /// `[N, KEYS]`
     pub log_odds: Tensor<B, 2>,
+}
+
+/// Gradients that the speller gives back for some frames.
+struct SpellerGradients<B: Backend> {
+    /// `[1, 2]`: the summed loss of the frames, and how many were right.
+    totals: Tensor<B, 2>,
+    /// Of each tower's top, `[N · places, H]`.
+    tops: Vec<Tensor<B, 2>>,
+    /// Of the weights, in the order of `KeyConfig::parameter_shapes`.
+    weights: Vec<Tensor<B, 2>>,
 }
 
 impl KeyBatch {
@@ -90,57 +105,98 @@ impl KeyBatch {
     }
 }
 
-/// Lays a batch out for a network.
-pub(super) fn hear<B: Backend>(network: &KeyNetwork<B>, batch: &KeyBatch) -> Heard<B> {
+/// What the towers hear of a batch: for each, `[n_steps · n_rows · places, inputs]`.
+pub(super) fn hear<B: Backend>(network: &KeyNetwork<B>, batch: &KeyBatch) -> Vec<Tensor<B, 2>> {
     let device = network.device();
     let n = batch.n_steps * batch.n_rows;
-    let tensor = |values: Vec<f32>, width: usize| {
-        let rows = values.len() / width;
-        Tensor::<B, 2>::from_data(TensorData::new(values, [rows, width]), &device)
+    let of_tower = |tower: &Tower| {
+        let values = features::write_all(n, tower.places * tower.inputs, |idx, rows| {
+            let (before, _, clock) = batch.frame(idx);
+            match tower.places {
+                CLASSES => features::write_classes(before, clock, rows),
+                _ => features::write_keys(before, clock, rows),
+            }
+        });
+        rows_of_tensor(values, tower.inputs, &device)
     };
-    let before = features::write_all(n, KEYS * KEY_WIDTH, |idx, rows| {
-        let (before, _, clock) = batch.frame(idx);
-        features::write_keys(before, clock, rows);
-    });
-    let classes = features::write_all(n, CLASSES * CLASS_WIDTH, |idx, rows| {
-        let (before, _, clock) = batch.frame(idx);
-        features::write_classes(before, clock, rows);
-    });
-    let lower = features::write_all(n, KEYS * LOWER_WIDTH, |idx, rows| {
-        features::write_lower(batch.frame(idx).1, rows);
-    });
-    let truth = features::write_all(n, KEYS, |idx, row| {
-        batch.frame(idx).1.iter().for_each(|key| row[key] = 1.0);
-    });
-    let before = tensor(before, KEY_WIDTH);
-    let classes = tensor(classes, CLASS_WIDTH);
-    let towers = network.config.towers();
-    let heard = |tower: &super::config::Tower| {
-        if tower.places == CLASSES { classes.clone() } else { before.clone() }
-    };
-    Heard {
-        towers: towers.iter().map(heard).collect(),
-        before,
-        lower: tensor(lower, LOWER_WIDTH),
-        truth: tensor(truth, KEYS),
+    network.config.towers().iter().map(of_tower).collect()
+}
+
+/// What the speller is told and asked of the frames of some time steps.
+pub(super) fn ask<B: Backend>(
+    batch: &KeyBatch,
+    steps: Range<usize>,
+    device: &B::Device,
+) -> Asked<B> {
+    let (first, n) = (steps.start * batch.n_rows, steps.len() * batch.n_rows);
+    let mut before = vec![0.0; n * KEYS * KEY_WIDTH];
+    let mut lower = vec![0.0; n * KEYS * LOWER_WIDTH];
+    let mut truth = vec![0.0; n * KEYS];
+    let rows = before
+        .chunks_exact_mut(KEYS * KEY_WIDTH)
+        .zip(lower.chunks_exact_mut(KEYS * LOWER_WIDTH))
+        .zip(truth.chunks_exact_mut(KEYS));
+    for (idx, ((before, lower), truth)) in (first..).zip(rows) {
+        let (frame_before, frame, clock) = batch.frame(idx);
+        features::write_keys(frame_before, clock, before);
+        features::write_lower(frame, lower);
+        frame.iter().for_each(|key| truth[key] = 1.0);
+    }
+    Asked {
+        before: rows_of_tensor(before, KEY_WIDTH, device),
+        lower: rows_of_tensor(lower, LOWER_WIDTH, device),
+        truth: rows_of_tensor(truth, KEYS, device),
+    }
+}
+
+fn rows_of_tensor<B: Backend>(values: Vec<f32>, width: usize, device: &B::Device) -> Tensor<B, 2> {
+    let n = values.len() / width;
+    Tensor::from_data(TensorData::new(values, [n, width]), device)
+}
+
+/// The rows of some time steps of what a tower gave.
+pub(super) fn rows_of_steps<B: Backend>(
+    top: &Tensor<B, 2>,
+    batch: &KeyBatch,
+    steps: Range<usize>,
+) -> Tensor<B, 2> {
+    let [n, width] = top.dims();
+    let each = n / batch.n_steps;
+    top.clone().slice([steps.start * each..steps.end * each, 0..width])
+}
+
+/// The time steps of a batch in blocks, each of which is computed by itself: on the CPU so small
+/// that what the speller holds of one stays in the cache, and side by side. The blocks don't depend
+/// on the number of cores, so that sums over them never do.
+pub(super) fn blocks<B: Backend>(batch: &KeyBatch, kernels: &Kernels<B>) -> Vec<Range<usize>> {
+    let n_frames = if kernels.is_on_cpu() { FRAMES_ON_CPU } else { FRAMES_ON_CARD };
+    let n_steps = (n_frames / batch.n_rows.max(1)).max(1);
+    let firsts = (0..batch.n_steps).step_by(n_steps);
+    firsts.map(|first| first..(first + n_steps).min(batch.n_steps)).collect()
+}
+
+/// `work` of each block in order, on the CPU by all cores.
+pub(super) fn of_blocks<B: Backend, T: Send>(
+    blocks: &[Range<usize>],
+    kernels: &Kernels<B>,
+    work: impl Fn(Range<usize>) -> T + Sync,
+) -> Vec<T> {
+    match kernels.is_on_cpu() {
+        true => blocks.par_iter().cloned().map(&work).collect(),
+        false => blocks.iter().cloned().map(work).collect(),
     }
 }
 
 /// From the towers' tops (`[N · places, H]`) to the log-odds of every key.
 pub(super) fn spell<B: Backend>(
     network: &KeyNetwork<B>,
-    heard: &Heard<B>,
+    asked: &Asked<B>,
     tops: &[Tensor<B, 2>],
     masks: &Masks<'_, B>,
 ) -> Spelled<B> {
     let weights = &network.speller;
-    let mut z = heard.before.clone().matmul(weights.before.clone())
-        + heard.lower.clone().matmul(weights.lower.clone())
-        + weights.bias.clone();
-    for ((tower, top), weights) in network.config.towers().iter().zip(tops).zip(&weights.towers) {
-        let heard = top.clone().matmul(weights.clone());
-        z = z + if tower.places == CLASSES { laid_out_over_keys(heard) } else { heard };
-    }
+    let told = asked.lower.clone().matmul(weights.lower.clone());
+    let z = told + tell(network, asked.before.clone(), tops);
     let [first, second] = masks.of_speller();
     let first = dropped(relu(z), KEYS, first);
     let z = first.clone().matmul(weights.middle.clone()) + weights.middle_bias.clone();
@@ -148,6 +204,21 @@ pub(super) fn spell<B: Backend>(
     let log_odds = second.clone().matmul(weights.out.clone()) + weights.out_bias.clone();
     let n_frames = log_odds.dims()[0] / KEYS;
     Spelled { first, second, log_odds: log_odds.reshape([n_frames, KEYS]) }
+}
+
+/// What the speller is told of every key but for the lower keys of its frame: `[N · KEYS, S]`.
+pub(super) fn tell<B: Backend>(
+    network: &KeyNetwork<B>,
+    before: Tensor<B, 2>,
+    tops: &[Tensor<B, 2>],
+) -> Tensor<B, 2> {
+    let weights = &network.speller;
+    let mut told = before.matmul(weights.before.clone()) + weights.bias.clone();
+    for ((tower, top), weights) in network.config.towers().iter().zip(tops).zip(&weights.towers) {
+        let heard = top.clone().matmul(weights.clone());
+        told = told + if tower.places == CLASSES { laid_out_over_keys(heard) } else { heard };
+    }
+    told
 }
 
 /// Negative log-likelihood of each key's truth, `[N, KEYS]`.
@@ -193,7 +264,7 @@ fn dropped<B: Backend>(x: Tensor<B, 2>, each: usize, mask: Option<&Tensor<B, 2>>
 }
 
 /// A row for each class becomes one for each key of it: `[N · CLASSES, W]` → `[N · KEYS, W]`.
-pub(super) fn laid_out_over_keys<B: Backend>(of_classes: Tensor<B, 2>) -> Tensor<B, 2> {
+fn laid_out_over_keys<B: Backend>(of_classes: Tensor<B, 2>) -> Tensor<B, 2> {
     let [rows, width] = of_classes.dims();
     let n = rows / CLASSES;
     let octave = of_classes.reshape([n, CLASSES, width]);
@@ -223,65 +294,102 @@ pub fn gradients<B: Backend>(
     kernels: &mut Kernels<B>,
     cancel: &CancelToken,
 ) -> Option<BatchGradients<B>> {
-    let device = network.device();
     let masks = Masks(masks);
     let heard = hear(network, batch);
-    let (tops, memories, state) = listen(network, &heard, state, &masks, kernels, cancel)?;
-    let Spelled { first, second, log_odds } = spell(network, &heard, &tops, &masks);
+    let Listened { tops, memories, state } =
+        listen(network, heard, state, &masks, kernels, cancel)?;
+    let learn = |steps: Range<usize>| {
+        (!cancel.is_cancelled())
+            .then(|| speller_gradients(network, batch, steps, &tops, &masks, n_frames))
+    };
+    let blocks = blocks(batch, kernels);
+    let parts: Option<Vec<_>> = of_blocks(&blocks, kernels, learn).into_iter().collect();
+    let SpellerGradients { totals, tops: d_tops, weights } = joined(parts?);
 
-    let n = batch.weights.len();
-    let weights = Tensor::from_data(TensorData::new(batch.weights.clone(), [n, 1]), &device);
-    let loss = surprise(log_odds.clone(), heard.truth.clone()).sum_dim(1) * weights.clone();
-    let n_right = right(log_odds.clone(), heard.truth.clone()) * weights.clone();
-    let totals = Tensor::cat(vec![loss.sum_dim(0), n_right.sum_dim(0)], 1);
-
-    let scale = weights.div_scalar(n_frames.max(1) as f32);
-    let d_odds = (sigmoid(log_odds) - heard.truth.clone()) * scale;
-    let d_odds = d_odds.reshape([n * KEYS, 1]);
-    let speller = &network.speller;
-    let [first_mask, second_mask] = masks.of_speller();
-    let d_out = second.clone().transpose().matmul(d_odds.clone());
-    let d_out_bias = d_odds.clone().sum_dim(0);
-    let d_second = d_odds.matmul(speller.out.clone().transpose());
-    let d_z = through_relu(d_second, &second, second_mask);
-    let d_middle = first.clone().transpose().matmul(d_z.clone());
-    let d_middle_bias = d_z.clone().sum_dim(0);
-    let d_first = d_z.matmul(speller.middle.clone().transpose());
-    let d_z = through_relu(d_first, &first, first_mask);
-    let d_bias = d_z.clone().sum_dim(0);
-    let d_before = heard.before.clone().transpose().matmul(d_z.clone());
-    let d_lower = heard.lower.clone().transpose().matmul(d_z.clone());
-    if cancel.is_cancelled() {
-        return None;
-    }
-
-    let mut of_layers = Vec::new();
-    let mut d_towers = Vec::new();
-    let towers = network.config.towers();
+    let mut gradients = Vec::new();
     let mut memories = memories.into_iter();
-    let mut mask = 0;
-    for (((tower, layers), top), weights) in
-        towers.iter().zip(&network.towers).zip(&tops).zip(&speller.towers)
-    {
-        let d_heard =
-            if tower.places == CLASSES { gathered_by_class(d_z.clone()) } else { d_z.clone() };
-        d_towers.push(top.clone().transpose().matmul(d_heard.clone()));
-        let mut d_x = d_heard.matmul(weights.clone().transpose());
+    let mut n_below = 0;
+    for (layers, mut d_x) in network.towers.iter().zip(d_tops) {
         let memories: Vec<_> = memories.by_ref().take(layers.len()).collect();
         let mut of_tower = Vec::new();
         for (idx, (layer, memory)) in layers.iter().zip(memories).enumerate().rev() {
-            d_x = dropped(d_x, 1, masks.of_layer(mask + idx));
+            d_x = dropped(d_x, 1, masks.of_layer(n_below + idx));
             let (below, gradients) = layer.backward(memory, d_x, kernels, cancel)?;
             of_tower.push([gradients.input_weights, gradients.recurrent_weights, gradients.bias]);
             d_x = below;
         }
-        of_layers.extend(of_tower.into_iter().rev().flatten());
-        mask += layers.len();
+        gradients.extend(of_tower.into_iter().rev().flatten());
+        n_below += layers.len();
     }
-    let mut gradients = of_layers;
-    gradients.extend(d_towers);
-    gradients.extend([d_before, d_lower, d_bias, d_middle, d_middle_bias, d_out, d_out_bias]);
+    gradients.extend(weights);
     Some(BatchGradients { totals, gradients, state })
+}
+
+/// Loss and gradients of the speller over some time steps.
+fn speller_gradients<B: Backend>(
+    network: &KeyNetwork<B>,
+    batch: &KeyBatch,
+    steps: Range<usize>,
+    tops: &[Tensor<B, 2>],
+    masks: &Masks<'_, B>,
+    n_frames: usize,
+) -> SpellerGradients<B> {
+    let device = network.device();
+    let asked = ask(batch, steps.clone(), &device);
+    let tops: Vec<_> = tops.iter().map(|top| rows_of_steps(top, batch, steps.clone())).collect();
+    let Spelled { first, second, log_odds } = spell(network, &asked, &tops, masks);
+    let Asked { before, lower, truth } = asked;
+
+    let weights = batch.weights[steps.start * batch.n_rows..steps.end * batch.n_rows].to_vec();
+    let n = weights.len();
+    let weights: Tensor<B, 2> = rows_of_tensor(weights, 1, &device);
+    let loss = surprise(log_odds.clone(), truth.clone()).sum_dim(1) * weights.clone();
+    let n_right = right(log_odds.clone(), truth.clone()) * weights.clone();
+    let totals = Tensor::cat(vec![loss.sum_dim(0), n_right.sum_dim(0)], 1);
+
+    let speller = &network.speller;
+    let [first_mask, second_mask] = masks.of_speller();
+    let scale = weights.div_scalar(n_frames.max(1) as f32);
+    let d_odds = ((sigmoid(log_odds) - truth) * scale).reshape([n * KEYS, 1]);
+    let d_out = second.clone().transpose().matmul(d_odds.clone());
+    let d_out_bias = d_odds.clone().sum_dim(0);
+    let d_z = through_relu(d_odds.matmul(speller.out.clone().transpose()), &second, second_mask);
+    let d_middle = first.clone().transpose().matmul(d_z.clone());
+    let d_middle_bias = d_z.clone().sum_dim(0);
+    let d_z = through_relu(d_z.matmul(speller.middle.clone().transpose()), &first, first_mask);
+    let d_bias = d_z.clone().sum_dim(0);
+    let d_before = before.transpose().matmul(d_z.clone());
+    let d_lower = lower.transpose().matmul(d_z.clone());
+
+    let (mut d_tops, mut d_weights) = (Vec::new(), Vec::new());
+    for ((tower, top), weights) in network.config.towers().iter().zip(tops).zip(&speller.towers) {
+        let d_heard =
+            if tower.places == CLASSES { gathered_by_class(d_z.clone()) } else { d_z.clone() };
+        d_weights.push(top.transpose().matmul(d_heard.clone()));
+        d_tops.push(d_heard.matmul(weights.clone().transpose()));
+    }
+    d_weights.extend([d_before, d_lower, d_bias, d_middle, d_middle_bias, d_out, d_out_bias]);
+    SpellerGradients { totals, tops: d_tops, weights: d_weights }
+}
+
+/// The gradients of all blocks together, summed in order.
+fn joined<B: Backend>(parts: Vec<SpellerGradients<B>>) -> SpellerGradients<B> {
+    let mut tops: Vec<Vec<Tensor<B, 2>>> = Vec::new();
+    let mut sum: Option<(Tensor<B, 2>, Vec<Tensor<B, 2>>)> = None;
+    for part in parts {
+        tops.resize_with(part.tops.len(), Vec::new);
+        tops.iter_mut().zip(part.tops).for_each(|(tops, top)| tops.push(top));
+        sum = Some(match sum {
+            None => (part.totals, part.weights),
+            Some((totals, weights)) => {
+                let weights = weights.into_iter().zip(part.weights);
+                (totals + part.totals, weights.map(|(sum, part)| sum + part).collect())
+            }
+        });
+    }
+    let (totals, weights) = sum.expect("a batch has at least one step");
+    let tops = tops.into_iter().map(|blocks| Tensor::cat(blocks, 0)).collect();
+    SpellerGradients { totals, tops, weights }
 }
 
 /// The gradient before a rectifier and its dropout, given that of what came out of both.
@@ -294,20 +402,28 @@ fn through_relu<B: Backend>(
     dropped(passed, KEYS, mask)
 }
 
-/// What the towers' tops say of every frame, after dropout, with what the way back needs.
-#[expect(clippy::type_complexity, reason = "tops, memories and states, each by tower and layer")]
+/// What the towers said of a batch.
+struct Listened<B: Backend> {
+    /// Of each tower, `[n_steps · n_rows · places, H]`, after dropout.
+    tops: Vec<Tensor<B, 2>>,
+    /// What the way back needs, by tower and layer.
+    memories: Vec<Memory<B>>,
+    /// Where the layers stopped.
+    state: Vec<LayerState<B>>,
+}
+
+/// `None` if it was cancelled.
 fn listen<B: Backend>(
     network: &KeyNetwork<B>,
-    heard: &Heard<B>,
+    heard: Vec<Tensor<B, 2>>,
     state: Vec<LayerState<B>>,
     masks: &Masks<'_, B>,
     kernels: &mut Kernels<B>,
     cancel: &CancelToken,
-) -> Option<(Vec<Tensor<B, 2>>, Vec<Memory<B>>, Vec<LayerState<B>>)> {
+) -> Option<Listened<B>> {
     let (mut tops, mut memories, mut after) = (Vec::new(), Vec::new(), Vec::new());
     let mut state = state.into_iter();
-    for (layers, heard) in network.towers.iter().zip(&heard.towers) {
-        let mut x = heard.clone();
+    for (layers, mut x) in network.towers.iter().zip(heard) {
         for layer in layers {
             let before = state.next().expect("a state for every layer");
             let (y, next, memory) = layer.remember(x, before, kernels, cancel)?;
@@ -317,20 +433,19 @@ fn listen<B: Backend>(
         }
         tops.push(x);
     }
-    Some((tops, memories, after))
+    Some(Listened { tops, memories, state: after })
 }
 
 /// The same without going back.
 pub(super) fn read<B: Backend>(
     network: &KeyNetwork<B>,
-    heard: &[Tensor<B, 2>],
+    heard: Vec<Tensor<B, 2>>,
     state: Vec<LayerState<B>>,
     kernels: &mut Kernels<B>,
 ) -> (Vec<Tensor<B, 2>>, Vec<LayerState<B>>) {
     let (mut tops, mut after) = (Vec::new(), Vec::new());
     let mut state = state.into_iter();
-    for (layers, heard) in network.towers.iter().zip(heard) {
-        let mut x = heard.clone();
+    for (layers, mut x) in network.towers.iter().zip(heard) {
         for layer in layers {
             let before = state.next().expect("a state for every layer");
             let (y, next) = layer.forward(x, before, kernels);

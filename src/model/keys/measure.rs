@@ -5,7 +5,9 @@
 
 use burn::tensor::backend::Backend;
 
-use super::loss::{KeyBatch, Masks, hear, read, right, spell, surprise};
+use super::loss::{
+    KeyBatch, Masks, ask, blocks, hear, of_blocks, read, right, rows_of_steps, spell, surprise,
+};
 use super::network::KeyNetwork;
 use crate::cancel::CancelToken;
 use crate::model::kernels::Kernels;
@@ -78,13 +80,18 @@ fn measure_block<B: Backend>(
     kernels: &mut Kernels<B>,
     measured: &mut Measured,
 ) -> Vec<LayerState<B>> {
-    let heard = hear(network, batch);
-    let (tops, state) = read(network, &heard.towers, state, kernels);
-    let log_odds = spell(network, &heard, &tops, &Masks(&[])).log_odds;
-    let n_right = right(log_odds.clone(), heard.truth.clone());
-    let nll = surprise(log_odds, heard.truth).sum_dim(1);
-    let (nll, n_right) = (numbers(nll.into_data()), numbers(n_right.into_data()));
-    for ((nll, right), &weight) in nll.into_iter().zip(n_right).zip(&batch.weights) {
+    let (tops, state) = read(network, hear(network, batch), state, kernels);
+    let found = of_blocks(&blocks(batch, kernels), kernels, |steps| {
+        let asked = ask(batch, steps.clone(), &network.device());
+        let tops: Vec<_> =
+            tops.iter().map(|top| rows_of_steps(top, batch, steps.clone())).collect();
+        let log_odds = spell(network, &asked, &tops, &Masks(&[])).log_odds;
+        let n_right = right(log_odds.clone(), asked.truth.clone());
+        let nll = surprise(log_odds, asked.truth).sum_dim(1);
+        (numbers(nll.into_data()), numbers(n_right.into_data()))
+    });
+    let found = found.into_iter().flat_map(|(nll, right)| nll.into_iter().zip(right));
+    for ((nll, right), &weight) in found.zip(&batch.weights) {
         if weight > 0.0 {
             measured.n_frames += 1;
             measured.nll += f64::from(nll);

@@ -8,7 +8,7 @@ use burn::tensor::{Tensor, TensorData};
 
 use super::config::{CLASSES, KEYS};
 use super::features::{self, CLASS_WIDTH, KEY_WIDTH, Keys};
-use super::loss::{laid_out_over_keys, read};
+use super::loss::{read, tell};
 use super::network::KeyNetwork;
 use crate::model::kernels::Kernels;
 use crate::model::recurrent::LayerState;
@@ -213,18 +213,11 @@ fn told(
         |values, shape| Tensor::<Flex, 2>::from_data(TensorData::new(values, shape), &device);
     let before = tensor(of_keys, [KEYS, KEY_WIDTH]);
     let classes = tensor(of_classes, [CLASSES, CLASS_WIDTH]);
-    let towers = network.config.towers();
-    let heard: Vec<_> = towers
-        .iter()
-        .map(|tower| if tower.places == CLASSES { classes.clone() } else { before.clone() })
-        .collect();
-    let (tops, state) = read(network, &heard, state, kernels);
-    let weights = &network.speller;
-    let mut told = before.matmul(weights.before.clone()) + weights.bias.clone();
-    for ((tower, top), weights) in towers.iter().zip(tops).zip(&weights.towers) {
-        let heard = top.matmul(weights.clone());
-        told = told + if tower.places == CLASSES { laid_out_over_keys(heard) } else { heard };
-    }
+    let towers = network.config.towers().into_iter();
+    let heard =
+        towers.map(|tower| if tower.places == CLASSES { classes.clone() } else { before.clone() });
+    let (tops, state) = read(network, heard.collect(), state, kernels);
+    let told = tell(network, before, &tops);
     (numbers(told.into_data()), state)
 }
 

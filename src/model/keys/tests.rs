@@ -1,7 +1,7 @@
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Tensor, TensorData};
 
-use super::loss::{KeyBatch, Masks, gradients, hear, read, spell, surprise};
+use super::loss::{KeyBatch, Masks, ask, gradients, hear, read, spell, surprise};
 use super::measure::measure;
 use super::{Alphabet, KeyConfig, KeyNetwork, Speller};
 use crate::cancel::CancelToken;
@@ -13,7 +13,8 @@ use crate::tokens::Chord;
 type Recorded = Autodiff<Flex>;
 
 const N_ROWS: usize = 2;
-const N_STEPS: usize = 3;
+/// More than one block.
+const N_STEPS: usize = 11;
 
 fn config(layers: usize, key_hidden: usize) -> KeyConfig {
     KeyConfig { layers, hidden: 6, key_hidden, spell_hidden: 7, alphabet: Alphabet::OffOn }
@@ -70,12 +71,10 @@ fn recorded_gradients(config: KeyConfig) -> Vec<Vec<f32>> {
     let network = KeyNetwork::from_parameters(config, parameters.clone());
     let masks = tensors::<Recorded>(&masks(&config), &config.mask_shapes(N_ROWS));
     let batch = batch();
-    let heard = hear(&network, &batch);
     let mut tops = Vec::new();
     let mut states = network.zero_state(N_ROWS).into_iter();
     let mut idx = 0;
-    for (layers, heard) in network.towers.iter().zip(&heard.towers) {
-        let mut x = heard.clone();
+    for (layers, mut x) in network.towers.iter().zip(hear(&network, &batch)) {
         for layer in layers {
             let y = layer.forward(x, states.next().unwrap(), &mut Kernels::new()).0;
             let mask = &masks[idx];
@@ -86,10 +85,11 @@ fn recorded_gradients(config: KeyConfig) -> Vec<Vec<f32>> {
         }
         tops.push(x);
     }
-    let log_odds = spell(&network, &heard, &tops, &Masks(&masks)).log_odds;
+    let asked = ask(&batch, 0..N_STEPS, &Default::default());
+    let log_odds = spell(&network, &asked, &tops, &Masks(&masks)).log_odds;
     let weights = TensorData::new(batch.weights.clone(), [batch.weights.len(), 1]);
     let weights = Tensor::<Recorded, 2>::from_data(weights, &Default::default());
-    let loss = (surprise(log_odds, heard.truth).sum_dim(1) * weights).sum();
+    let loss = (surprise(log_odds, asked.truth).sum_dim(1) * weights).sum();
     let recorded = loss.div_scalar(batch.n_frames() as f32).backward();
     let gradient = |parameter: &Tensor<Recorded, 2>| {
         numbers(parameter.grad(&recorded).expect("every parameter takes part").into_data())
@@ -156,10 +156,11 @@ fn log_odds(network: &KeyNetwork<Flex>, past: &[Chord], frame: Chord) -> Vec<f32
         first: vec![0],
         continues: vec![false],
     };
-    let heard = hear(network, &batch);
     let state = network.zero_state(1);
-    let (tops, _) = read(network, &heard.towers, state, &mut Kernels::of_burn_for_tests());
-    let all = numbers(spell(network, &heard, &tops, &Masks(&[])).log_odds.into_data());
+    let mut kernels = Kernels::of_burn_for_tests();
+    let (tops, _) = read(network, hear(network, &batch), state, &mut kernels);
+    let asked = ask(&batch, 0..batch.n_steps, &Default::default());
+    let all = numbers(spell(network, &asked, &tops, &Masks(&[])).log_odds.into_data());
     all[all.len() - 88..].to_vec()
 }
 
