@@ -211,6 +211,11 @@ pub enum TrainError {
     OutOfMemory { needed_mib: u64 },
     #[error("{0} stopped working: {1} — try again, or use another device (--device cpu)")]
     DeviceFailed(String, String),
+    #[error(
+        "a batch of the music can't be made: {0} — that is a mistake in Etude, please report it. What \
+         was kept of the run can be gone on with (--resume)"
+    )]
+    Loading(String),
 }
 
 /// Refuses what can be refused without the music, so that nobody waits for hours of reading to

@@ -386,7 +386,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
         let source = Source { material: &job.material, settings: job.settings, plan };
         std::thread::scope(|scope| {
             for load in source.ahead(scope, self.state.steps_into_epoch, self.state.step) {
-                if job.cancel.is_cancelled() || !self.step(plan, load) {
+                if job.cancel.is_cancelled() || !self.step(plan, load?) {
                     return Ok(EpochEnd::Cancelled);
                 }
                 if self.last_point.is_none_or(|sent| sent.elapsed() >= POINT_INTERVAL) {
