@@ -17,6 +17,9 @@ use super::panic_text;
 /// Loads that wait beside the one that is being made: more would only hold memory.
 const WAITING: usize = 1;
 
+/// Loads that are held at once: beside those that wait, the one in use and the one in the making.
+pub const MOST_HELD: usize = WAITING + 2;
+
 /// One step's music and random numbers.
 pub struct Load {
     pub batch: Batch,
