@@ -21,7 +21,7 @@ use super::chords::network::{ChordConfig, ChordNetwork};
 use super::cube::{self, Card};
 use super::fused::adam;
 use super::fused::adaptive::AdaptiveDecoder;
-use super::fused::decoder::{self, Decoder, Frames};
+use super::fused::decoder::{self, Decoder, Frames, Judged, Outputs};
 use super::fused::reader::{ClusterRows, Reader};
 use super::fused::recurrent::{self, Shape, State, Weights, Workspace};
 use super::fused::simd::Level;
@@ -259,6 +259,21 @@ impl Fused {
             embedding: tensor(embedding, shapes[1], &device),
             bias: tensor(bias, shapes[2], &device),
         })
+    }
+
+    /// How surprised the network is by every frame of `hidden` (`[N, H]`).
+    pub fn judge<B: Backend>(
+        &mut self,
+        network: &ChordNetwork<B>,
+        hidden: &Tensor<B, 2>,
+        targets: &[i32],
+    ) -> Vec<Judged> {
+        let ChordConfig { vocabulary, clusters, .. } = network.config;
+        let embedding = Numbers::of(&network.embedding);
+        let bias = Numbers::of(&network.output_bias());
+        let (n_chords, embedding, bias) = (vocabulary, &embedding[..], &bias[..]);
+        let outputs = Outputs { embedding, bias, n_chords, clusters };
+        self.decoder.judge(&Numbers::of(hidden), targets, outputs)
     }
 
     /// `to` with row `idx` of `rows` added to its row `places[idx]`, in place: burn's operation would

@@ -6,6 +6,7 @@ use super::chords::ChordConfig;
 use super::fused::decoder;
 use super::network::NetworkConfig;
 use super::train::TrainError;
+use super::trainer::MOST_HELD;
 
 /// Scores that the loss holds at once (see `loss`), and how many tensors of that size.
 const N_SCORES: u64 = 1 << 22;
@@ -27,18 +28,34 @@ const MAX_PART_BYTES: usize = 512 << 20;
 /// Most frames that a processor computes at a time, however small the network.
 const MAX_PART_FRAMES: usize = 1 << 14;
 
-/// Bytes that training needs with `batch` sequences of `sequence` frames at a time.
+/// Bytes that training needs with `n_rows` sequences of the batch at a time.
 ///
-/// Counted are weights, their mean, gradient, both moments and two passing copies, and what the
-/// network's family holds besides. What allocators keep beyond that is not counted.
-pub fn estimate(config: &NetworkConfig, batch: usize, sequence: usize) -> u64 {
-    let frames = batch as u64 * sequence as u64;
+/// Counted are weights, their mean, gradient, both moments and two passing copies; what the
+/// network's family holds besides; and the batches that are made ahead. What allocators keep beyond
+/// that is not counted.
+pub fn estimate(config: &NetworkConfig, layout: &Layout, n_rows: usize, dropout: f64) -> u64 {
+    let frames = n_rows as u64 * layout.sequence as u64;
     let weights = 7 * config.n_parameters() as u64;
     let besides = match config {
         NetworkConfig::Chords(config) => scored_and_packed(config, frames),
         NetworkConfig::Keys(_) => 0,
     };
-    4 * (weights + frames * values_a_frame(config) + besides)
+    4 * (weights + frames * values_a_frame(config) + besides) + loads(config, layout, dropout)
+}
+
+/// Bytes of the batches that are held at once, made ahead and whole however few of their rows are
+/// computed at a time.
+fn loads(config: &NetworkConfig, layout: &Layout, dropout: f64) -> u64 {
+    let a_frame = match config {
+        // Input, target and weight.
+        NetworkConfig::Chords(_) => 12,
+        // A chord and a weight.
+        NetworkConfig::Keys(_) => 20,
+    };
+    let masks = config.mask_shapes(layout.batch).into_iter();
+    let masks: usize = masks.map(|[rows, width]| 4 * rows * width).sum();
+    let masks = if dropout > 0.0 { masks as u64 } else { 0 };
+    MOST_HELD as u64 * (layout.batch as u64 * layout.sequence as u64 * a_frame + masks)
 }
 
 /// Numbers that a network of the first family holds for the loss, and that the fused kernels have
@@ -89,15 +106,16 @@ pub fn fitting_batch(
     config: &NetworkConfig,
     layout: &Layout,
     kind: DeviceKind,
+    dropout: f64,
 ) -> Result<usize, TrainError> {
     let mut batch = rows_at_a_time(config, layout, kind);
     let Some(available) = (kind == DeviceKind::Cpu).then(available_bytes).flatten() else {
         return Ok(batch);
     };
-    while batch > 1 && estimate(config, batch, layout.sequence) > available {
+    while batch > 1 && estimate(config, layout, batch, dropout) > available {
         batch = batch.div_ceil(2);
     }
-    let needed = estimate(config, batch, layout.sequence);
+    let needed = estimate(config, layout, batch, dropout);
     if needed > available {
         return Err(TrainError::OutOfMemory { needed_mib: needed >> 20 });
     }
@@ -154,18 +172,37 @@ mod tests {
 
     #[test]
     fn the_estimate_grows_with_what_costs_memory() {
-        let base = estimate(&config(512, 2, 1_000), 64, 100);
+        let estimate = |config: &NetworkConfig, batch| {
+            let layout = Layout { batch, sequence: 100, n_steps: 8 };
+            super::estimate(config, &layout, batch, 0.5)
+        };
+        let base = estimate(&config(512, 2, 1_000), 64);
         // 5.3 million weights six times and some 200 MiB of activations.
         assert!((200 << 20..1 << 30).contains(&base), "{base}");
-        assert!(estimate(&config(512, 2, 1_000), 128, 100) > base);
-        assert!(estimate(&config(512, 3, 1_000), 64, 100) > base);
-        assert!(estimate(&config(512, 2, 8_000), 64, 100) > base);
-        assert!(estimate(&config(1024, 2, 1_000), 64, 100) > 2 * base);
+        assert!(estimate(&config(512, 2, 1_000), 128) > base);
+        assert!(estimate(&config(512, 3, 1_000), 64) > base);
+        assert!(estimate(&config(512, 2, 8_000), 64) > base);
+        assert!(estimate(&config(1024, 2, 1_000), 64) > 2 * base);
         // An adaptive softmax holds fewer scores and packs less.
         let full = config(512, 2, 40_000);
         let NetworkConfig::Chords(chords) = full else { panic!("another family") };
         let clusters = Some(Clusters::for_vocabulary(40_000));
         let adaptive = NetworkConfig::Chords(ChordConfig { clusters, ..chords });
-        assert!(estimate(&adaptive, 64, 100) + (150 << 20) < estimate(&full, 64, 100));
+        assert!(estimate(&adaptive, 64) + (150 << 20) < estimate(&full, 64));
+    }
+
+    #[test]
+    fn batches_made_ahead_are_counted_whole_however_few_rows_are_computed_at_a_time() {
+        let (batch, hidden) = (4_096, 4_096);
+        let config = config(hidden, 2, 1_000);
+        let layout = Layout { batch, sequence: 10, n_steps: 8 };
+        let masks = (3 * 3 * batch * hidden * 4) as u64;
+        for n_rows in [1, 512, batch] {
+            let bytes = |dropout| estimate(&config, &layout, n_rows, dropout);
+            assert_eq!(bytes(0.5) - bytes(0.0), masks, "three loads of three masks");
+        }
+        let smaller = Layout { batch: batch / 2, ..layout };
+        let bytes = |layout| estimate(&config, layout, 1, 0.0);
+        assert_eq!(bytes(&layout) - bytes(&smaller), (3 * batch / 2 * 10 * 3 * 4) as u64);
     }
 }

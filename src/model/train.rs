@@ -211,6 +211,11 @@ pub enum TrainError {
     OutOfMemory { needed_mib: u64 },
     #[error("{0} stopped working: {1} — try again, or use another device (--device cpu)")]
     DeviceFailed(String, String),
+    #[error(
+        "a batch of the music can't be made: {0} — that is a mistake in Etude, please report it. What \
+         was kept of the run can be gone on with (--resume)"
+    )]
+    Loading(String),
 }
 
 /// Refuses what can be refused without the music, so that nobody waits for hours of reading to
@@ -308,7 +313,7 @@ pub fn estimate_memory(
     let config = NetworkConfig::new(settings, vocabulary);
     let layout = Layout::fit(settings, train_lengths);
     let n_rows = memory::rows_at_a_time(&config, &layout, kind);
-    memory::estimate(&config, n_rows, layout.sequence)
+    memory::estimate(&config, &layout, n_rows, settings.dropout)
 }
 
 /// The run to go on with, checked against what was asked; none when a new one begins.
@@ -440,7 +445,7 @@ pub(super) fn prepare<'a>(
         test_frames: n_frames(&split.test),
         files: file_summaries(&material),
     };
-    let micro_batch = memory::fitting_batch(&config, &layout, chosen.kind)?;
+    let micro_batch = memory::fitting_batch(&config, &layout, chosen.kind, settings.dropout)?;
     let summary = RunSummary {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         settings: settings.clone(),

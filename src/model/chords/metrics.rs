@@ -13,6 +13,7 @@ use super::decode::negative_log_likelihood;
 use super::loss::token_tensor;
 use super::network::ChordNetwork;
 use crate::cancel::CancelToken;
+use crate::model::fused::decoder::Judged;
 use crate::model::kernels::Kernels;
 use crate::model::material::chords;
 use crate::model::measured::{Measured, keep_rows};
@@ -102,50 +103,50 @@ fn measure_block<B: Backend>(
         }
     }
     let (hidden, state) = network.read(token_tensor(&inputs, &device), state, kernels);
-    let chunk = (MAX_SCORES / network.config.n_outputs()).max(1);
-    for (idx, targets) in targets.chunks(chunk).enumerate() {
-        let first = idx * chunk;
-        let hidden = hidden.clone().slice([first..first + targets.len(), 0..network.config.hidden]);
-        measure_chunk(network, yardstick, hidden, targets, measured);
+    let token = |id: &Option<ChordId>| id.map_or(0, |id| yardstick.encoding.measured[id as usize]);
+    let tokens: Vec<i32> = targets.iter().map(|id| token(id) as i32).collect();
+    let judged = match kernels.fused() {
+        Some(fused) => fused.judge(network, &hidden, &tokens),
+        None => judge(network, hidden, &tokens),
+    };
+    for ((id, token), judged) in targets.iter().zip(tokens).zip(judged) {
+        let Some(id) = id else { continue };
+        measured.n_frames += 1;
+        measured.nll += f64::from(judged.nll);
+        measured.n_right += usize::from(judged.is_right);
+        if token as usize == network.config.vocabulary {
+            let chord = yardstick.corpus.chords[*id as usize];
+            measured.nll -= yardstick.backoff.log_probability(chord);
+            measured.n_unseen += 1;
+        }
     }
     state
 }
 
-fn measure_chunk<B: Backend>(
+/// How surprised the network is by every frame of `hidden` (`[N, H]`), by burn's operations.
+fn judge<B: Backend>(
     network: &ChordNetwork<B>,
-    yardstick: ChordYardstick<'_>,
     hidden: Tensor<B, 2>,
-    targets: &[Option<ChordId>],
-    measured: &mut Measured,
-) {
-    let n = targets.len();
+    targets: &[i32],
+) -> Vec<Judged> {
     let n_chords = network.config.vocabulary;
-    let tokens: Vec<i32> = targets
-        .iter()
-        .map(|id| id.map_or(0, |id| yardstick.encoding.measured[id as usize] as i32))
-        .collect();
-    let scores = network.scores(hidden);
-    // The likeliest chord: the escape is none.
-    let likeliest = scores.clone().slice([0..n, 0..n_chords]).argmax(1);
-    let target = token_tensor::<B>(&tokens, &network.device()).reshape([n, 1]);
-    let (nll, _, _) = negative_log_likelihood(scores, target);
-    let likeliest = likeliest.into_data();
-    for ((id, (nll, token)), likeliest) in targets
-        .iter()
-        .zip(numbers(nll.into_data()).into_iter().zip(tokens))
-        .zip(likeliest.iter::<i64>())
-    {
-        let Some(id) = id else { continue };
-        measured.n_frames += 1;
-        measured.nll += f64::from(nll);
-        if token as usize == n_chords {
-            let chord = yardstick.corpus.chords[*id as usize];
-            measured.nll -= yardstick.backoff.log_probability(chord);
-            measured.n_unseen += 1;
-        } else if likeliest == i64::from(token) {
-            measured.n_right += 1;
-        }
+    let chunk = (MAX_SCORES / network.config.n_outputs()).max(1);
+    let mut judged = Vec::with_capacity(targets.len());
+    for (idx, targets) in targets.chunks(chunk).enumerate() {
+        let (first, n) = (idx * chunk, targets.len());
+        let hidden = hidden.clone().slice([first..first + n, 0..network.config.hidden]);
+        let scores = network.scores(hidden);
+        // The likeliest chord: the escape is none.
+        let likeliest = scores.clone().slice([0..n, 0..n_chords]).argmax(1).into_data();
+        let target = token_tensor::<B>(targets, &network.device()).reshape([n, 1]);
+        let (nll, _, _) = negative_log_likelihood(scores, target);
+        let each = numbers(nll.into_data()).into_iter().zip(likeliest.iter::<i64>());
+        judged.extend(each.zip(targets).map(|((nll, likeliest), &target)| Judged {
+            nll,
+            is_right: likeliest == i64::from(target),
+        }));
     }
+    judged
 }
 
 #[cfg(test)]
@@ -154,6 +155,7 @@ mod tests {
     use burn::tensor::TensorData;
 
     use super::*;
+    use crate::model::adaptive::Clusters;
     use crate::model::chords::network::{ChordConfig, Start};
     use crate::model::recurrent::CellKind;
     use crate::tokens::{Chord, ChordVocabulary, FramingPlan, Piece};
@@ -232,6 +234,35 @@ mod tests {
         assert!((measured.nll - expected).abs() < 1e-5, "{} for {expected}", measured.nll);
         // Chord 1 is the likeliest always; the unseen frame counts and is never right.
         assert_eq!((measured.n_right, measured.n_frames, measured.n_unseen), (3, 7, 1));
+    }
+
+    #[test]
+    fn fused_kernels_measure_what_burn_does() {
+        let mut corpus = corpus();
+        let piece = |n: u32| (0..n).map(|t| (t * t + n) % 4).collect::<Vec<_>>();
+        corpus.pieces[0].chords = piece(150);
+        corpus.pieces[1].chords = piece(65);
+        let (encoding, backoff) = (encoding(&corpus), backoff());
+        let yardstick = ChordYardstick { corpus: &corpus, encoding: &encoding, backoff: &backoff };
+        let in_clusters = Some(Clusters { n_chords: 3, head: 1, size: 1 });
+        let prior = [0.1f32, 0.4, 0.3, 0.2].map(f32::ln);
+        let start = Start::Informed(&prior);
+        for (kind, clusters) in [(CellKind::Lstm, None), (CellKind::Gru, in_clusters)] {
+            let config = ChordConfig { kind, layers: 2, hidden: 8, vocabulary: 3, clusters };
+            let network = ChordNetwork::<Flex>::new(config, start, 5, &Default::default());
+            let stretches = whole_pieces(&corpus);
+            let [burn, fused] =
+                [Kernels::of_burn_for_tests(), Kernels::fused_for_tests()].map(|mut kernels| {
+                    let cancel = CancelToken::new();
+                    measure(&network, yardstick, &stretches, &mut kernels, &cancel).unwrap()
+                });
+            assert!((fused.nll - burn.nll).abs() < 1e-5 * burn.nll, "{fused:?} for {burn:?}");
+            assert!(burn.n_right > 0 && burn.n_unseen > 0, "{burn:?}");
+            assert_eq!(
+                (fused.n_right, fused.n_frames, fused.n_unseen),
+                (burn.n_right, burn.n_frames, burn.n_unseen)
+            );
+        }
     }
 
     #[test]

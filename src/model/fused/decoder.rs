@@ -11,6 +11,10 @@
 //! and the sum of exponentials are gathered tile by tile, while a tile is in the cache, and the
 //! sum is corrected when a larger score turns up (Milakov & Gimelshein 2018).
 
+mod judge;
+
+pub use judge::{Judged, Outputs};
+
 use std::ops::Range;
 
 use super::functions::exp;

@@ -61,7 +61,12 @@ impl Job<'_> {
             coverage: self.material.coverage(),
             batch: self.layout.batch,
             steps_per_epoch: self.layout.n_steps,
-            memory_bytes: memory::estimate(&self.config, self.micro_batch, self.layout.sequence),
+            memory_bytes: memory::estimate(
+                &self.config,
+                &self.layout,
+                self.micro_batch,
+                self.settings.dropout,
+            ),
             baselines: self.summary.baselines,
             first_epoch: state.map_or(1, |state| state.epochs_done + 1),
         }

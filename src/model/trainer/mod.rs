@@ -23,6 +23,7 @@ mod steps;
 mod tests;
 
 pub use job::Job;
+pub use loading::MOST_HELD;
 pub use resuming::{Newest, newest_checkpoint};
 
 use loading::Source;
@@ -139,7 +140,7 @@ fn run_to_end<B: Backend>(
             return Err(TrainError::DeviceFailed(job.summary.device.clone(), panic));
         }
         if job.micro_batch == 1 {
-            let needed = memory::estimate(&job.config, 1, job.layout.sequence);
+            let needed = memory::estimate(&job.config, &job.layout, 1, job.settings.dropout);
             return Err(TrainError::OutOfMemory { needed_mib: needed >> 20 });
         }
         job.micro_batch = job.micro_batch.div_ceil(2);
@@ -389,7 +390,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
             Source { material: &job.material, settings: job.settings, config: job.config, plan };
         std::thread::scope(|scope| {
             for load in source.ahead(scope, self.state.steps_into_epoch, self.state.step) {
-                if job.cancel.is_cancelled() || !self.step(plan, load) {
+                if job.cancel.is_cancelled() || !self.step(plan, load?) {
                     return Ok(EpochEnd::Cancelled);
                 }
                 if self.last_point.is_none_or(|sent| sent.elapsed() >= POINT_INTERVAL) {

@@ -213,8 +213,9 @@ fn what_is_loaded_ahead_is_what_each_step_would_load() {
     // In the middle of an epoch that is not the first.
     let (idx, step) = (2, 21);
     let parts = |load: Load| (load.batch, load.n_frames, load.masks);
+    let ahead = |load: Result<Load, TrainError>| parts(load.unwrap());
     let loaded: Vec<_> =
-        std::thread::scope(|scope| source.ahead(scope, idx, step).map(parts).collect());
+        std::thread::scope(|scope| source.ahead(scope, idx, step).map(ahead).collect());
     assert_eq!(loaded.len(), plan.len() - idx);
     for (ahead, (idx, step)) in loaded.into_iter().zip((idx..).zip(step..)) {
         assert!(ahead == parts(source.load(idx, step)), "step {step}");
@@ -222,6 +223,27 @@ fn what_is_loaded_ahead_is_what_each_step_would_load() {
     }
     // Who stops early leaves no thread that waits for ever: the scope would not end.
     std::thread::scope(|scope| drop(source.ahead(scope, 0, 0).next()));
+}
+
+#[test]
+fn a_batch_that_cannot_be_made_is_not_the_device_s_failure() {
+    let folder = tempfile::tempdir().unwrap();
+    let request = request(&folder.path().join("run"));
+    let material = Material::new(&request.corpus, &request.settings).unwrap();
+    let chosen = device::choose(DeviceChoice::Cpu).unwrap();
+    let folder = RunFolder::new(&request.run_dir);
+    let cancel = CancelToken::new();
+    let job = prepare(&request, material, folder, &chosen, None, &cancel).unwrap();
+    let lengths = job.material.train_lengths();
+    let mut plan = plan_epoch(job.settings, &job.layout, &lengths, job.material.n_shifts(), 0);
+    // Music that isn't there.
+    plan[2][0].as_mut().unwrap().stretch = 99;
+    let mut trainer = Trainer::<Flex>::begin(&job, Default::default()).unwrap();
+    let error = trainer.steps(&plan, &mut |_| {}).err().unwrap();
+    assert_eq!(trainer.state.steps_into_epoch, 2, "those before it were made");
+    let words = error.to_string();
+    assert!(matches!(error, TrainError::Loading(_)), "{words}");
+    assert!(words.contains("99") && !words.contains("device"), "{words}");
 }
 
 #[test]
