@@ -23,6 +23,8 @@ struct Report {
     /// Frames in a second of music: the model's own, which perplexities are comparable at only.
     fps: f64,
     unseen_frames: usize,
+    /// Whether the model has a vocabulary, which alone can lack a chord.
+    has_vocabulary: bool,
     files: usize,
     /// Of those, pieces the model learned from, and pieces its epoch was chosen by; null when the
     /// model lies in no run, since only a run says what it was made from.
@@ -50,6 +52,7 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<(), Failure> {
         frames: measured.frames,
         fps: corpus.plan.rate.per_second(),
         unseen_frames: measured.unseen_frames,
+        has_vocabulary: model.card().chords().is_some(),
         files: corpus.pieces.len(),
         learned_from: known("train"),
         chosen_by: known("valid"),
@@ -73,14 +76,20 @@ fn n_pieces_used_as(part: &str, run: &RunSummary, corpus: &Corpus) -> usize {
 
 fn words(report: &Report) -> String {
     let mut text = format!(
-        "{}, {} at {} a second ({} with a chord the model never learned)\n\
+        "{}, {} at {} a second{}\n\
          loss        {:.4} nats a frame\n\
          perplexity  {}: as unsure as if choosing among that many chords\n\
          accuracy    {:.1} %: how often the likeliest chord was right",
         count(report.files, "piece"),
         count(report.frames, "frame"),
         report.fps,
-        thousands(report.unseen_frames as u64),
+        match report.has_vocabulary {
+            true => format!(
+                " ({} with a chord the model never learned)",
+                thousands(report.unseen_frames as u64)
+            ),
+            false => String::new(),
+        },
         report.loss,
         perplexity(report.perplexity),
         100.0 * report.accuracy

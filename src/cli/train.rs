@@ -45,6 +45,9 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<(), Failure> {
     // A run that goes on keeps its settings and its music, unless words say otherwise.
     let base = resumed.as_ref().map_or_else(|| args.preset(), |run| run.summary.settings.clone());
     let settings = args.settings(base);
+    if let Some(refusal) = args.misplaced(settings.model) {
+        return Err(Failure::words(refusal));
+    }
     settings.validate().map_err(|error| Failure::words(error.to_string()))?;
     check_before_reading(&settings, &args.out, args.resume, args.device)?;
     let has_begun = Arc::new(AtomicBool::new(false));
@@ -270,13 +273,19 @@ impl Watch {
 fn prepared_words(prepared: &Prepared) -> String {
     let base = &prepared.baselines;
     format!(
-        "computing on {}; {} weights, {} ({:.1} % of the held-out frames), about {} MB of memory\n\
+        "computing on {}; {} weights, {}, about {} MB of memory\n\
          learning from {}, {} held out{}; {} of {} an epoch\n\
          to beat: perplexity {} by counting chords, {} with some repeating; repeating is right {:.1} % of the time",
         prepared.device,
         thousands(prepared.parameters as u64),
-        count(prepared.vocabulary, "chord"),
-        100.0 * prepared.coverage,
+        match prepared.vocabulary {
+            0 => "no vocabulary".to_owned(),
+            n_chords => format!(
+                "{} ({:.1} % of the held-out frames)",
+                count(n_chords, "chord"),
+                100.0 * prepared.coverage
+            ),
+        },
         thousands(prepared.memory_bytes.div_ceil(1_000_000)),
         count(prepared.train_frames, "frame"),
         thousands(prepared.valid_frames as u64),

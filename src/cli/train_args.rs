@@ -6,11 +6,11 @@ use clap::{Args, ValueEnum};
 
 use super::args::FramingWord;
 use super::values::{
-    averaging, clip, device, dropout, frame_rate, from_zero, learning_rate, seed, semitones, times,
-    up_to, vocabulary_size_or_off, weight_decay,
+    averaging, clip, device, dropout, frame_rate, from_zero, from_zero_to, learning_rate, seed,
+    semitones, times, up_to, vocabulary_size_or_off, weight_decay,
 };
 use crate::model::{
-    DeviceChoice, ModelKind, Optimizer, Preset, Schedule, Softmax, TrainingSettings,
+    Alphabet, DeviceChoice, ModelKind, Optimizer, Preset, Schedule, Softmax, TrainingSettings,
 };
 use crate::tokens::{FrameRate, Pedalling, SplitKind};
 
@@ -19,6 +19,7 @@ use crate::tokens::{FrameRate, Pedalling, SplitKind};
 #[command(after_help = "Examples:
   etude train music/ --out runs/first
   etude train music/ --out runs/small --hidden 128 --epochs 20 --transpose 5
+  etude train music/ --out runs/spelled --model keys           spelled key by key
   etude train music/ --out runs/first --resume                 go on where it ended
   etude train music/ --out runs/again --preset original        as the original experiment did
 
@@ -54,21 +55,30 @@ pub struct TrainArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "The network")]
 pub struct NetworkArgs {
-    /// The kind of recurrent layer: lstm, or gru, which has fewer weights [default: lstm]
+    /// The kind of network: lstm or gru (also chord-lstm, chord-gru), which know the chords of a
+    /// vocabulary; keys, which spells every chord key by key and knows no unknown one. What is left
+    /// out is chosen for the kind: defaults of keys stand beside the others [default: lstm]
     #[arg(long, value_enum, value_name = "KIND", hide_possible_values = true)]
     pub model: Option<ModelWord>,
-    /// Stacked layers, 1–8 [default: 2]
+    /// Stacked layers, 1–8 [default: 2; keys: 1]
     #[arg(long, value_name = "N", value_parser = up_to::<8>, allow_negative_numbers = true)]
     pub layers: Option<usize>,
-    /// Units in a layer, 1–4,096 [default: 512]
+    /// Units in a layer, 1–4,096; of keys those that listen over each pitch class [default: 512;
+    /// keys: 128]
     #[arg(long, value_name = "N", value_parser = up_to::<4_096>, allow_negative_numbers = true)]
     pub hidden: Option<usize>,
-    /// How one chord is chosen: full, among all at once; adaptive, in two steps, which takes a
+    /// Units that listen over each key of the piano, 0–1,024; 0 for none; for keys alone [default: 64]
+    #[arg(long, value_name = "N", value_parser = from_zero_to::<1_024>, allow_negative_numbers = true)]
+    pub key_hidden: Option<usize>,
+    /// What is said of each key: off-on, whether it sounds; for keys alone [default: off-on]
+    #[arg(long, value_enum, value_name = "WHAT", hide_possible_values = true)]
+    pub alphabet: Option<AlphabetWord>,
+    /// How one chord is chosen, not for keys: full, among all at once; adaptive, in two steps, which takes a
     /// half of the time with 16,000 chords and a quarter with 40,000 [default: full]
     #[arg(long, value_enum, value_name = "HOW", hide_possible_values = true)]
     pub softmax: Option<SoftmaxWord>,
     /// Share of activations left out between layers while learning, 0–0.95 [default: 0.65;
-    /// original: 0]
+    /// keys: 0.3; original: 0]
     #[arg(long, value_name = "SHARE", value_parser = dropout, allow_negative_numbers = true)]
     pub dropout: Option<f64>,
 }
@@ -79,28 +89,29 @@ pub struct LearningArgs {
     /// Passes over the music, 1–100,000 [default: 50]
     #[arg(long, value_name = "N", value_parser = up_to::<100_000>, allow_negative_numbers = true)]
     pub epochs: Option<usize>,
-    /// Sequences in a step, 1–65,536; shrinks until an epoch has at least eight steps [default: 256]
+    /// Sequences in a step, 1–65,536; shrinks until an epoch has at least eight steps [default: 256;
+    /// keys: 16]
     #[arg(long, value_name = "N", value_parser = up_to::<65_536>, allow_negative_numbers = true)]
     pub batch: Option<usize>,
-    /// Frames in a sequence, 1–10,000 [default: 100]
+    /// Frames in a sequence, 1–10,000 [default: 100; keys: 64]
     #[arg(long, value_name = "FRAMES", value_parser = up_to::<10_000>, allow_negative_numbers = true)]
     pub sequence: Option<usize>,
-    /// How far weights move in a step, above 0 and up to 10 [default: 0.002]
+    /// How far weights move in a step, above 0 and up to 10 [default: 0.002; keys: 0.003]
     #[arg(long, value_name = "RATE", value_parser = learning_rate, allow_negative_numbers = true)]
     pub learning_rate: Option<f64>,
     /// What moves the weights: adam, whose weight decay is a penalty on large weights; adamw, whose
-    /// weight decay shrinks every weight alike [default: adam]
+    /// weight decay shrinks every weight alike [default: adam; keys: adamw]
     #[arg(long, value_enum, value_name = "NAME", hide_possible_values = true)]
     pub optimizer: Option<OptimizerWord>,
     /// How strongly weights are pulled towards 0, 0–1; with adamw some twenty times more is usual
-    /// [default: 0.0005]
+    /// [default: 0.0005; keys: 0.01]
     #[arg(long, value_name = "WEIGHT", value_parser = weight_decay, allow_negative_numbers = true)]
     pub weight_decay: Option<f64>,
     /// Largest norm of the gradients, 0–1,000,000; 0 for no limit [default: 1; original: 0]
     #[arg(long, value_name = "NORM", value_parser = clip, allow_negative_numbers = true)]
     pub clip: Option<f64>,
     /// How much of the running mean of weights stays at each step, 0–0.9999; 0 for no mean [default:
-    /// 0.98; original: 0]
+    /// 0.98; keys: 0.99; original: 0]
     #[arg(long, value_name = "SHARE", value_parser = averaging, allow_negative_numbers = true)]
     pub averaging: Option<f64>,
     /// How the learning rate moves: constant; cosine, which falls along half a cosine; plateau, which
@@ -118,7 +129,8 @@ pub struct LearningArgs {
     /// off]
     #[arg(long, value_enum, value_name = "SWITCH", hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
     pub shuffle: Option<Switch>,
-    /// Shift each sequence by up to this many semitones, up or down, 0–24 [default: 0]
+    /// Shift each sequence by up to this many semitones, up or down, 0–24 [default: 0; keys: 6;
+    /// original: 0]
     #[arg(long, value_name = "SEMITONES", value_parser = semitones, allow_negative_numbers = true)]
     pub transpose: Option<u8>,
     /// Keep the hidden state from one sequence to the next, =on or =off; alone it is on [default: off;
@@ -151,17 +163,46 @@ pub struct MusicArgs {
     /// pieces; original: tail]
     #[arg(long, value_enum, value_name = "HOW", hide_possible_values = true)]
     pub split: Option<SplitWord>,
-    /// Most chords in the vocabulary, 2 or more; 0 for no limit [default: 4,000; original framing: 0]
+    /// Most chords in the vocabulary, not for keys, 2 or more; 0 for no limit [default: 4,000; original framing: 0]
     #[arg(long, value_name = "CHORDS", value_parser = vocabulary_size_or_off, allow_negative_numbers = true)]
     pub max_vocabulary: Option<usize>,
-    /// Chords seen fewer times stay outside the vocabulary, 1 or more [default: 1]
+    /// Chords seen fewer times stay outside the vocabulary, not for keys, 1 or more [default: 1]
     #[arg(long, value_name = "TIMES", value_parser = times, allow_negative_numbers = true)]
     pub min_count: Option<u64>,
 }
 
 impl TrainArgs {
     pub fn preset(&self) -> TrainingSettings {
-        TrainingSettings::preset(self.preset.into())
+        let model = self.network.model.map_or_else(ModelKind::default, Into::into);
+        TrainingSettings::for_model(model, self.preset.into())
+    }
+
+    /// The first flag given that means nothing to this kind of model, with what to do.
+    pub fn misplaced(&self, model: ModelKind) -> Option<String> {
+        let (network, music) = (&self.network, &self.music);
+        let of_chords = [
+            ("--softmax", network.softmax.is_some()),
+            ("--max-vocabulary", music.max_vocabulary.is_some()),
+            ("--min-count", music.min_count.is_some()),
+        ];
+        let of_keys = [
+            ("--key-hidden", network.key_hidden.is_some()),
+            ("--alphabet", network.alphabet.is_some()),
+        ];
+        let given = |flags: &[(&'static str, bool)]| {
+            flags.iter().find(|(_, is_given)| *is_given).map(|(flag, _)| *flag)
+        };
+        if model.has_vocabulary() {
+            let flag = given(&of_keys)?;
+            return Some(format!(
+                "{flag} is for models that spell key by key — leave it out, or give --model keys"
+            ));
+        }
+        let flag = given(&of_chords)?;
+        Some(format!(
+            "{flag} is for models with a vocabulary, which keys has none of — leave it out, or give \
+             --model lstm or gru"
+        ))
     }
 
     /// `base` with the flags laid over it.
@@ -181,6 +222,8 @@ impl TrainArgs {
             model: network.model.map_or(base.model, Into::into),
             layers: network.layers.unwrap_or(base.layers),
             hidden: network.hidden.unwrap_or(base.hidden),
+            key_hidden: network.key_hidden.unwrap_or(base.key_hidden),
+            alphabet: network.alphabet.map_or(base.alphabet, Into::into),
             softmax: network.softmax.map_or(base.softmax, Into::into),
             dropout: network.dropout.unwrap_or(base.dropout),
             epochs: learning.epochs.unwrap_or(base.epochs),
@@ -229,10 +272,14 @@ impl From<PresetWord> for Preset {
 
 #[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
 pub enum ModelWord {
-    /// Long short-term memory
+    /// Chords of a vocabulary, read by long short-term memory
+    #[value(alias = "chord-lstm")]
     Lstm,
-    /// Gated recurrent units: fewer weights
+    /// The same, read by gated recurrent units: fewer weights
+    #[value(alias = "chord-gru")]
     Gru,
+    /// Every chord spelled key by key
+    Keys,
 }
 
 impl From<ModelWord> for ModelKind {
@@ -240,6 +287,21 @@ impl From<ModelWord> for ModelKind {
         match word {
             ModelWord::Lstm => Self::Lstm,
             ModelWord::Gru => Self::Gru,
+            ModelWord::Keys => Self::Keys,
+        }
+    }
+}
+
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum AlphabetWord {
+    /// Whether a key sounds
+    OffOn,
+}
+
+impl From<AlphabetWord> for Alphabet {
+    fn from(word: AlphabetWord) -> Self {
+        match word {
+            AlphabetWord::OffOn => Self::OffOn,
         }
     }
 }
@@ -360,6 +422,30 @@ mod tests {
         assert_eq!(given, (Softmax::Adaptive, Optimizer::AdamW));
         assert_eq!(settings("--softmax full --optimizer adam"), settings(""));
         assert!(Words::try_parse_from(["train", "--out", "run", "--softmax", "half"]).is_err());
+    }
+
+    #[test]
+    fn what_is_left_out_follows_the_kind_of_model() {
+        let args = |words: &str| {
+            let words = ["train", "--out", "run"].into_iter().chain(words.split_whitespace());
+            Words::parse_from(words).args
+        };
+        let settings = |words: &str| args(words).settings(args(words).preset());
+        for name in ["lstm", "chord-lstm"] {
+            assert_eq!(settings(&format!("--model {name}")), settings(""));
+        }
+        let gru = TrainingSettings { model: ModelKind::Gru, ..settings("") };
+        assert_eq!(settings("--model chord-gru"), gru);
+        let keys = settings("--model keys --batch 5");
+        assert_eq!((keys.layers, keys.hidden, keys.key_hidden, keys.batch), (1, 128, 64, 5));
+        assert_eq!((keys.optimizer, keys.transpose), (Optimizer::AdamW, 6));
+        assert_eq!(settings("--model keys --preset original").transpose, 0);
+        let misplaced = |words: &str| args(words).misplaced(settings(words).model);
+        assert_eq!(misplaced("--model keys --key-hidden 0 --alphabet off-on"), None);
+        assert_eq!(misplaced("--model gru --softmax full --max-vocabulary 9"), None);
+        assert!(misplaced("--key-hidden 8").unwrap().starts_with("--key-hidden is for models"));
+        let refused = misplaced("--model keys --max-vocabulary 90").unwrap();
+        assert!(refused.starts_with("--max-vocabulary is for models with a vocabulary"));
     }
 
     #[test]

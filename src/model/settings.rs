@@ -177,6 +177,27 @@ impl TrainingSettings {
         }
     }
 
+    /// The same for another kind of model. One of the other family brings its own size and steps;
+    /// what is asked of the music, and how long and by which seed is learned, stays.
+    pub fn with_model(&self, model: ModelKind) -> Self {
+        if model.has_vocabulary() == self.model.has_vocabulary() {
+            return Self { model, ..self.clone() };
+        }
+        Self {
+            epochs: self.epochs,
+            early_stop: self.early_stop,
+            fps: self.fps,
+            framing: self.framing,
+            pedalling: self.pedalling,
+            split: self.split,
+            max_vocabulary: self.max_vocabulary,
+            min_count: self.min_count,
+            save_every: self.save_every,
+            seed: self.seed,
+            ..Self::for_model(model, Preset::Default)
+        }
+    }
+
     fn of_chords(model: ModelKind) -> Self {
         Self {
             model,
@@ -362,8 +383,10 @@ mod tests {
 
     #[test]
     fn both_presets_are_usable() {
-        for preset in [Preset::Default, Preset::Original] {
-            assert_eq!(TrainingSettings::preset(preset).validate(), Ok(()));
+        for model in [ModelKind::Lstm, ModelKind::Gru, ModelKind::Keys] {
+            for preset in [Preset::Default, Preset::Original] {
+                assert_eq!(TrainingSettings::for_model(model, preset).validate(), Ok(()));
+            }
         }
     }
 
@@ -388,6 +411,27 @@ mod tests {
         assert!(refused(|s| s.early_stop = Some(0)).starts_with("--early-stop"));
         assert!(refused(|s| s.transpose = 100).starts_with("--transpose"));
         assert!(refused(|s| s.max_vocabulary = Some(0)).starts_with("--max-vocabulary"));
+    }
+
+    #[test]
+    fn another_family_brings_its_own_size_and_keeps_what_is_asked_of_the_music() {
+        let chords = TrainingSettings {
+            hidden: 20,
+            softmax: Softmax::Adaptive,
+            epochs: 7,
+            split: SplitKind::Tail,
+            ..TrainingSettings::default()
+        };
+        let gru = chords.with_model(ModelKind::Gru);
+        assert_eq!(gru, TrainingSettings { model: ModelKind::Gru, ..chords.clone() });
+        let keys = chords.with_model(ModelKind::Keys);
+        let default = TrainingSettings::for_model(ModelKind::Keys, Preset::Default);
+        assert_eq!(keys, TrainingSettings { epochs: 7, split: SplitKind::Tail, ..default });
+        assert_eq!(keys.validate(), Ok(()));
+        assert!(
+            refused(|s| *s = TrainingSettings { softmax: Softmax::Adaptive, ..keys })
+                .starts_with("--softmax can't be adaptive")
+        );
     }
 
     #[test]

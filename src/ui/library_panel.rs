@@ -78,6 +78,8 @@ fn summary(ui: &mut Ui, corpus: &Corpus) {
 
 fn covered(ui: &mut Ui, coverage: Option<&Coverage>, is_counting: bool) {
     match coverage.map(|coverage| &coverage.result) {
+        // A model without a vocabulary can play every chord.
+        Some(Ok(figures)) if figures.vocabulary == 0 => {}
         Some(Ok(figures)) => {
             let text = format!(
                 "The vocabulary of {} chords covers {:.0} % of the held-out music",

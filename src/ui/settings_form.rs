@@ -13,22 +13,28 @@ use crate::tokens::{FrameRate, Framing, Pedalling, SplitKind};
 /// The settings a first run is shaped by.
 pub fn essential_ui(ui: &mut Ui, preferences: &mut Preferences) {
     let settings = &mut preferences.training;
-    row(
+    let mut model = settings.model;
+    let chosen = row(
         ui,
         "Network",
-        "The kind of network. LSTM remembers longer, GRU is a little quicker",
+        "The kind of network. LSTM remembers longer, GRU is a little quicker; both know the chords \
+         of a vocabulary. Keys spells every chord key by key, and no chord is unknown to it",
         |ui| {
             choice(
                 ui,
                 "Network",
-                &mut settings.model,
+                &mut model,
                 &[
                     (ModelKind::Lstm, "LSTM", "Long short-term memory: the original's choice"),
                     (ModelKind::Gru, "GRU", "Gated recurrent unit: fewer numbers to learn"),
+                    (ModelKind::Keys, "Keys", "Chords spelled key by key, without a vocabulary"),
                 ],
             )
         },
     );
+    if chosen.changed() {
+        *settings = settings.with_model(model);
+    }
     row(
         ui,
         "Size",
@@ -75,14 +81,14 @@ pub fn all_ui(ui: &mut Ui, preferences: &mut Preferences) {
                 .on_hover_text("Settings that learn well from little music")
                 .clicked()
             {
-                *settings = TrainingSettings::preset(Preset::Default);
+                *settings = TrainingSettings::for_model(settings.model, Preset::Default);
             }
             if ui
                 .button("As the original")
                 .on_hover_text("Every setting as in the experiment this program grew from")
                 .clicked()
             {
-                *settings = TrainingSettings::preset(Preset::Original);
+                *settings = TrainingSettings::for_model(settings.model, Preset::Original);
             }
         });
         network(ui, settings);
@@ -102,6 +108,15 @@ fn network(ui: &mut Ui, settings: &mut TrainingSettings) {
          by heart",
         |ui| ui.add(number(&mut settings.dropout, 0.0..=0.95, 0.005)),
     );
+    if !settings.model.has_vocabulary() {
+        row(
+            ui,
+            "Size by key",
+            "Units that listen over each key, besides those over each of the twelve tones; 0 for none",
+            |ui| ui.add(number(&mut settings.key_hidden, 0..=1_024, 1.0)),
+        );
+        return;
+    }
     row(ui, "Softmax", "How one chord is chosen among all that it knows", |ui| {
         choice(
             ui,
@@ -194,13 +209,7 @@ fn learning(ui: &mut Ui, settings: &mut TrainingSettings) {
     );
 }
 
-fn music(ui: &mut Ui, settings: &mut TrainingSettings) {
-    row(
-        ui,
-        "Transpose",
-        "Each sequence is shifted by up to this many semitones, so that it learns all keys",
-        |ui| ui.add(number(&mut settings.transpose, 0..=12, 0.05)),
-    );
+fn vocabulary(ui: &mut Ui, settings: &mut TrainingSettings) {
     row(
         ui,
         "Vocabulary",
@@ -210,6 +219,18 @@ fn music(ui: &mut Ui, settings: &mut TrainingSettings) {
     row(ui, "Least count", "Chords that occur less often stay outside the vocabulary", |ui| {
         ui.add(number(&mut settings.min_count, 1..=1_000, 0.05))
     });
+}
+
+fn music(ui: &mut Ui, settings: &mut TrainingSettings) {
+    row(
+        ui,
+        "Transpose",
+        "Each sequence is shifted by up to this many semitones, so that it learns all keys",
+        |ui| ui.add(number(&mut settings.transpose, 0..=12, 0.05)),
+    );
+    if settings.model.has_vocabulary() {
+        vocabulary(ui, settings);
+    }
     let framing_before = settings.framing;
     row(ui, "Framing", "How notes meet the grid of frames", |ui| {
         choice(

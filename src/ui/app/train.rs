@@ -478,14 +478,15 @@ fn free_run_dir(runs_dir: &Path, name: &str) -> PathBuf {
 /// vocabulary is taken from everything.
 fn coverage(corpus: &Corpus, key: CoverageKey) -> Result<CoverageFigures, String> {
     let split = Split::new(corpus, key.split, key.seed).map_err(|error| error.to_string())?;
+    let train_lengths = split.train.iter().map(Stretch::n_frames).collect();
+    let Some(limits) = key.limits else {
+        return Ok(CoverageFigures { vocabulary: 0, share: 1.0, train_lengths });
+    };
     let learned_from = match key.split {
         SplitKind::Tail => (0..corpus.pieces.len()).collect(),
         SplitKind::Pieces => split.train_pieces(),
     };
-    let encoding = Encoding::new(corpus, &learned_from, key.limits, key.seed);
-    Ok(CoverageFigures {
-        vocabulary: encoding.vocabulary.len(),
-        share: encoding.held_out_coverage(corpus, &split),
-        train_lengths: split.train.iter().map(Stretch::n_frames).collect(),
-    })
+    let encoding = Encoding::new(corpus, &learned_from, limits, key.seed);
+    let share = encoding.held_out_coverage(corpus, &split);
+    Ok(CoverageFigures { vocabulary: encoding.vocabulary.len(), share, train_lengths })
 }

@@ -17,7 +17,7 @@ pub struct Coverage {
 
 #[derive(Clone, PartialEq, Debug)]
 pub struct CoverageFigures {
-    /// Chords of the vocabulary.
+    /// Chords of the vocabulary; 0 for a model without one.
     pub vocabulary: usize,
     /// Share of the held-out frames whose chord is among them, 0–1.
     pub share: f64,
@@ -29,12 +29,13 @@ pub struct CoverageFigures {
 pub struct CoverageKey {
     pub split: SplitKind,
     pub seed: u64,
-    pub limits: VocabularyLimits,
+    /// None for a model without a vocabulary.
+    pub limits: Option<VocabularyLimits>,
 }
 
 impl From<&TrainingSettings> for CoverageKey {
     fn from(settings: &TrainingSettings) -> Self {
-        let limits = settings.vocabulary_limits();
+        let limits = settings.model.has_vocabulary().then(|| settings.vocabulary_limits());
         Self { split: settings.split, seed: settings.seed, limits }
     }
 }
