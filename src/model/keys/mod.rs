@@ -16,7 +16,7 @@ mod measure;
 mod network;
 mod speller;
 
-pub use config::{Alphabet, KEYS, KeyConfig};
+pub use config::{Alphabet, KEYS, KeyConfig, LOWEST, PIANO};
 pub use loss::{KeyBatch, gradients};
 pub use measure::measure;
 pub use network::KeyNetwork;
