@@ -14,7 +14,8 @@ use rand_chacha::ChaCha8Rng;
 
 use super::guard::{Lifted, Rules};
 use super::next_frame::{Answer, NextFrame, Place};
-use super::{ComposeError, PRIME_STREAM, Strategy, take_rng, uniform};
+use super::{ComposeError, ComposeSettings, PRIME_STREAM, Strategy, take_rng, uniform};
+use crate::model::WeightFormat;
 use crate::model::keys::{Decision, KEYS, LOWEST, Spelled, Speller};
 use crate::tokens::Chord;
 
@@ -46,6 +47,18 @@ struct Detour {
     log_rests: [f64; KEYS + 1],
     /// Whether what is spelled is like it so far.
     is_followed: bool,
+}
+
+/// What of the settings counts for nothing with a model that spells, in words.
+pub(super) fn idle_settings(settings: &ComposeSettings) -> Vec<&'static str> {
+    let mut notes = Vec::new();
+    if settings.weights != WeightFormat::F32 {
+        notes.push("A model that spells key by key is read with its weights as they are");
+    }
+    if matches!(settings.strategy, Strategy::Sample { top_k: Some(2..), .. }) {
+        notes.push("A key has two states, so a top-k above 1 leaves nothing out");
+    }
+    notes
 }
 
 impl Sampling {
@@ -233,4 +246,88 @@ fn checked(spelled: Spelled, frame: usize) -> Result<Answer<Chord>, ComposeError
 
 fn has_key(chord: Chord, key: usize) -> bool {
     chord.bits() >> (LOWEST + key) & 1 == 1
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Guard;
+    use crate::model::keys::{Alphabet, KeyConfig, KeyNetwork};
+    use crate::tokens::FrameRate;
+
+    /// A model that has learned nothing and has read the rest that starts every piece.
+    fn unlearned() -> ByKeys {
+        let alphabet = Alphabet::OffOn;
+        let config = KeyConfig { layers: 1, hidden: 2, key_hidden: 0, spell_hidden: 3, alphabet };
+        let network = KeyNetwork::new(config, 3, &Default::default());
+        let rules = Rules::new(&Guard::OFF, FrameRate::INPUT_DEFAULT, 0);
+        let mut model = ByKeys::new(Speller::new(&network), rules, Strategy::Max);
+        model.start(1);
+        model.step(&[Chord::REST]).unwrap();
+        model
+    }
+
+    /// What a chord is drawn with under a sampling, as exactly as it is computed.
+    fn share(model: &ByKeys, chord: Chord, sampling: Sampling) -> f64 {
+        Detour::new(&model.speller, 0, chord, sampling).log_rests[0].exp()
+    }
+
+    #[test]
+    fn what_is_forbidden_is_taken_out_and_the_rest_keeps_its_proportions() {
+        let model = unlearned();
+        // Sharpened until few chords are probable.
+        for temperature in [0.3, 0.45] {
+            let sampling = Sampling { temperature, enough: 1.0 };
+            let rng = &mut take_rng(1, 0);
+            let mut draw = |forbidden: &[Chord]| model.draw(0, forbidden, sampling, rng).chord;
+            let n = 4_000;
+            let free: Vec<Chord> = (0..n).map(|_| draw(&[])).collect();
+            let mut common = free.clone();
+            common.sort_unstable();
+            common.dedup();
+            common.sort_by_key(|chord| {
+                std::cmp::Reverse(free.iter().filter(|c| *c == chord).count())
+            });
+            let forbidden = [common[0], common[2], Chord::from_bits(1 << 100 | 1 << 30)];
+            let taken: f64 = forbidden.iter().map(|&chord| share(&model, chord, sampling)).sum();
+            assert!((0.05..0.999).contains(&taken), "{taken}");
+            let drawn: Vec<Chord> = (0..n).map(|_| draw(&forbidden)).collect();
+            assert!(!drawn.iter().any(|chord| forbidden.contains(chord)));
+            for chord in [common[1], common[3]] {
+                let expected = share(&model, chord, sampling) / (1.0 - taken);
+                let found = drawn.iter().filter(|c| **c == chord).count() as f64 / n as f64;
+                let deviation = (expected * (1.0 - expected) / n as f64).sqrt();
+                assert!((found - expected).abs() < 5.0 * deviation, "{found} for {expected}");
+            }
+        }
+    }
+
+    #[test]
+    fn where_only_what_is_forbidden_is_probable_another_chord_comes() {
+        let model = unlearned();
+        let sampling = Sampling { temperature: f64::MIN_POSITIVE, enough: 1.0 };
+        let rng = &mut take_rng(1, 0);
+        let only = model.draw(0, &[], sampling, rng).chord;
+        assert_eq!(share(&model, only, sampling), 1.0);
+        for _ in 0..10 {
+            assert_ne!(model.draw(0, &[only], sampling, rng).chord, only);
+        }
+        // The likeliest beside it is what a search finds.
+        let allowed = model.allowed(0, &[only], 3);
+        assert!(allowed.len() == 3 && allowed.iter().all(|spelled| spelled.chord != only));
+    }
+
+    #[test]
+    fn top_p_and_top_k_leave_out_the_unlikelier_state_of_a_key() {
+        let strategy = |top_k, top_p| Strategy::Sample { temperature: 1.0, top_k, top_p };
+        let share =
+            |top_k, top_p, odds: f64| Sampling::new(strategy(top_k, top_p)).share(odds.ln() as f32);
+        assert!((share(None, None, 3.0) - 0.75).abs() < 1e-6);
+        assert!((share(Some(2), Some(0.8), 3.0) - 0.75).abs() < 1e-6);
+        assert_eq!(share(None, Some(0.7), 3.0), 1.0);
+        assert_eq!(share(None, Some(0.7), 1.0 / 3.0), 0.0);
+        assert_eq!(share(Some(1), None, 1.1), 1.0);
+        let cold = Sampling { temperature: f64::MIN_POSITIVE, ..Sampling::PLAIN };
+        assert_eq!((cold.share(-0.1), cold.share(0.1)), (0.0, 1.0));
+    }
 }

@@ -40,9 +40,9 @@ pub use prime::Prime;
 pub use settings::{ComposeError, ComposeSettings, Guard, Strategy};
 pub use statistics::{RollStatistics, roll_statistics};
 
+use super::Model;
 use super::keys::Speller;
 use super::network::Network;
-use super::{Model, WeightFormat};
 use crate::cancel::CancelToken;
 use crate::tokens::{Chord, ChordVocabulary, PianoRoll};
 use by_keys::ByKeys;
@@ -124,8 +124,7 @@ pub fn compose(
     match (&*model.network, model.card().chords()) {
         (Network::Keys(network), _) => {
             settings.validate()?;
-            if settings.weights != WeightFormat::F32 {
-                let note = "A model that spells key by key is read with its weights as they are";
+            for note in by_keys::idle_settings(settings) {
                 on_event(ComposeEvent::Note(note.to_owned()));
             }
             let (prime, note) = PrimeFrames::of_piano(&settings.prime);

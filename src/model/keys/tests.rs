@@ -1,3 +1,5 @@
+//! The second family beside burn's autodiff, enumeration and itself in other batches.
+
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Tensor, TensorData};
 
