@@ -4,6 +4,7 @@ use super::DeviceKind;
 use super::batches::Layout;
 use super::chords::ChordConfig;
 use super::fused::decoder;
+use super::keys::frames_at_once;
 use super::network::NetworkConfig;
 use super::train::TrainError;
 use super::trainer::MOST_HELD;
@@ -33,12 +34,20 @@ const MAX_PART_FRAMES: usize = 1 << 14;
 /// Counted are weights, their mean, gradient, both moments and two passing copies; what the
 /// network's family holds besides; and the batches that are made ahead. What allocators keep beyond
 /// that is not counted.
-pub fn estimate(config: &NetworkConfig, layout: &Layout, n_rows: usize, dropout: f64) -> u64 {
+pub fn estimate(
+    config: &NetworkConfig,
+    layout: &Layout,
+    n_rows: usize,
+    dropout: f64,
+    kind: DeviceKind,
+) -> u64 {
     let frames = n_rows as u64 * layout.sequence as u64;
     let weights = 7 * config.n_parameters() as u64;
     let besides = match config {
         NetworkConfig::Chords(config) => scored_and_packed(config, frames),
-        NetworkConfig::Keys(_) => 0,
+        NetworkConfig::Keys(config) => {
+            frames.min(frames_at_once(kind) as u64) * config.values_a_spelled_frame()
+        }
     };
     4 * (weights + frames * values_a_frame(config) + besides) + loads(config, layout, dropout)
 }
@@ -112,10 +121,10 @@ pub fn fitting_batch(
     let Some(available) = (kind == DeviceKind::Cpu).then(available_bytes).flatten() else {
         return Ok(batch);
     };
-    while batch > 1 && estimate(config, layout, batch, dropout) > available {
+    while batch > 1 && estimate(config, layout, batch, dropout, kind) > available {
         batch = batch.div_ceil(2);
     }
-    let needed = estimate(config, layout, batch, dropout);
+    let needed = estimate(config, layout, batch, dropout, kind);
     if needed > available {
         return Err(TrainError::OutOfMemory { needed_mib: needed >> 20 });
     }
@@ -174,7 +183,7 @@ mod tests {
     fn the_estimate_grows_with_what_costs_memory() {
         let estimate = |config: &NetworkConfig, batch| {
             let layout = Layout { batch, sequence: 100, n_steps: 8 };
-            super::estimate(config, &layout, batch, 0.5)
+            super::estimate(config, &layout, batch, 0.5, DeviceKind::Cpu)
         };
         let base = estimate(&config(512, 2, 1_000), 64);
         // 5.3 million weights six times and some 200 MiB of activations.
@@ -198,11 +207,11 @@ mod tests {
         let layout = Layout { batch, sequence: 10, n_steps: 8 };
         let masks = (3 * 3 * batch * hidden * 4) as u64;
         for n_rows in [1, 512, batch] {
-            let bytes = |dropout| estimate(&config, &layout, n_rows, dropout);
+            let bytes = |dropout| estimate(&config, &layout, n_rows, dropout, DeviceKind::Cpu);
             assert_eq!(bytes(0.5) - bytes(0.0), masks, "three loads of three masks");
         }
         let smaller = Layout { batch: batch / 2, ..layout };
-        let bytes = |layout| estimate(&config, layout, 1, 0.0);
+        let bytes = |layout| estimate(&config, layout, 1, 0.0, DeviceKind::Cpu);
         assert_eq!(bytes(&layout) - bytes(&smaller), (3 * batch / 2 * 10 * 3 * 4) as u64);
     }
 }

@@ -313,7 +313,7 @@ pub fn estimate_memory(
     let config = NetworkConfig::new(settings, vocabulary);
     let layout = Layout::fit(settings, train_lengths);
     let n_rows = memory::rows_at_a_time(&config, &layout, kind);
-    memory::estimate(&config, &layout, n_rows, settings.dropout)
+    memory::estimate(&config, &layout, n_rows, settings.dropout, kind)
 }
 
 /// The run to go on with, checked against what was asked; none when a new one begins.

@@ -120,18 +120,21 @@ impl KeyConfig {
 }
 
 impl KeyConfig {
-    /// Numbers that training holds for each frame of a sequence: in the towers what a recurrent
-    /// layer keeps and passes, and over every key what the speller hears, its layers and their
-    /// gradients.
+    /// Numbers that the towers hold for each frame of a sequence in training: what they hear, what
+    /// a recurrent layer keeps and passes, and their tops with the gradients of these.
     pub fn values_a_frame(&self) -> u64 {
         let of_tower = |tower: Tower| {
             let per_unit = memory::KEPT * tower.layers as u64 + memory::PASSING;
-            (tower.places * (tower.inputs + tower.hidden)) as u64
-                + per_unit * (tower.places * tower.hidden) as u64
+            (tower.places * tower.inputs) as u64 + per_unit * (tower.places * tower.hidden) as u64
         };
-        let of_towers: u64 = self.towers().into_iter().map(of_tower).sum();
-        let heard = features::KEY_WIDTH + features::LOWER_WIDTH;
-        of_towers + (KEYS * (heard + SPELLER_TENSORS * self.spell_hidden)) as u64
+        self.towers().into_iter().map(of_tower).sum()
+    }
+
+    /// Numbers that the speller holds for each frame of the blocks that are computed at once: what
+    /// it hears of every key, its layers and the way back.
+    pub fn values_a_spelled_frame(&self) -> u64 {
+        let heard = 2 * (features::KEY_WIDTH + features::LOWER_WIDTH);
+        (KEYS * (heard + SPELLER_TENSORS * self.spell_hidden)) as u64
     }
 }
 

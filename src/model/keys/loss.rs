@@ -20,6 +20,7 @@ use super::config::{CLASSES, KEYS, Tower};
 use super::features::{self, KEY_WIDTH, Keys, LOWER_WIDTH};
 use super::network::KeyNetwork;
 use crate::cancel::CancelToken;
+use crate::model::DeviceKind;
 use crate::model::kernels::Kernels;
 use crate::model::loss::BatchGradients;
 use crate::model::recurrent::{LayerState, Memory};
@@ -173,6 +174,14 @@ pub(super) fn blocks<B: Backend>(batch: &KeyBatch, kernels: &Kernels<B>) -> Vec<
     let n_steps = (n_frames / batch.n_rows.max(1)).max(1);
     let firsts = (0..batch.n_steps).step_by(n_steps);
     firsts.map(|first| first..(first + n_steps).min(batch.n_steps)).collect()
+}
+
+/// Most frames whose blocks the speller computes at once on a device of a kind.
+pub fn frames_at_once(kind: DeviceKind) -> usize {
+    match kind {
+        DeviceKind::Cpu => FRAMES_ON_CPU * rayon::current_num_threads(),
+        DeviceKind::Cuda | DeviceKind::Vulkan => FRAMES_ON_CARD,
+    }
 }
 
 /// `work` of each block in order, on the CPU by all cores.

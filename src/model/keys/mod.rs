@@ -17,7 +17,7 @@ mod network;
 mod speller;
 
 pub use config::{Alphabet, KEYS, KeyConfig, LOWEST, PIANO};
-pub use loss::{KeyBatch, gradients};
+pub use loss::{KeyBatch, frames_at_once, gradients};
 pub use measure::measure;
 pub use network::KeyNetwork;
 pub use speller::{Decision, Spelled, Speller};

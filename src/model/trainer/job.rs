@@ -43,6 +43,12 @@ impl Job<'_> {
         write(&self.folder, self).map_err(|source| TrainError::Write { path: path(), source })
     }
 
+    /// What is needed where so many rows are computed at a time.
+    pub(super) fn memory_bytes(&self, n_rows: usize) -> u64 {
+        let (dropout, kind) = (self.settings.dropout, self.summary.device_kind);
+        memory::estimate(&self.config, &self.layout, n_rows, dropout, kind)
+    }
+
     pub(super) fn yardstick(&self) -> Yardstick<'_> {
         self.material.yardstick(&self.backoff)
     }
@@ -61,12 +67,7 @@ impl Job<'_> {
             coverage: self.material.coverage(),
             batch: self.layout.batch,
             steps_per_epoch: self.layout.n_steps,
-            memory_bytes: memory::estimate(
-                &self.config,
-                &self.layout,
-                self.micro_batch,
-                self.settings.dropout,
-            ),
+            memory_bytes: self.memory_bytes(self.micro_batch),
             baselines: self.summary.baselines,
             first_epoch: state.map_or(1, |state| state.epochs_done + 1),
         }

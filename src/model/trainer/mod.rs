@@ -50,7 +50,7 @@ use super::train::{TrainingState, counted};
 use super::weights::{TensorMap, WeightsError};
 use super::{
     CheckpointError, DeviceKind, EpochPoint, Initialization, Outcome, TrainError, TrainEvent,
-    TrainSummary, TrainingSettings, baselines, cube, memory,
+    TrainSummary, TrainingSettings, baselines, cube,
 };
 
 /// Between two points of the curve: at most 20 a second.
@@ -140,7 +140,7 @@ fn run_to_end<B: Backend>(
             return Err(TrainError::DeviceFailed(job.summary.device.clone(), panic));
         }
         if job.micro_batch == 1 {
-            let needed = memory::estimate(&job.config, &job.layout, 1, job.settings.dropout);
+            let needed = job.memory_bytes(1);
             return Err(TrainError::OutOfMemory { needed_mib: needed >> 20 });
         }
         job.micro_batch = job.micro_batch.div_ceil(2);
