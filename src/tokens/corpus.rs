@@ -322,7 +322,7 @@ pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, ImportError> {
     Ok(bytes)
 }
 
-fn sha256_hex(bytes: &[u8]) -> String {
+pub(super) fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
@@ -336,7 +336,7 @@ fn hex(bytes: &[u8]) -> String {
     hex
 }
 
-fn framed_from_bytes(bytes: &[u8], plan: &FramingPlan) -> Result<FramedPiece, String> {
+pub(super) fn framed_from_bytes(bytes: &[u8], plan: &FramingPlan) -> Result<FramedPiece, String> {
     let in_words = |error: ImportError| error.to_string();
     let (sounding, runs) = match plan.framing {
         Framing::Nearest => {
