@@ -137,15 +137,16 @@ const BATCH_LEN: usize = 64;
 
 /// Reads files, and folders recursively in sorted order, in parallel. A file named `….json` or
 /// `….json.gz` is a set of pieces that are frames already ([`BenchmarkSet`]): each of its frames is
-/// one of ours, whatever the plan says, and its split becomes the corpus's own. The result doesn't depend
-/// on the number of threads. A bad file is skipped with its reason; the same bytes twice are
-/// noticed and kept once. With `cache_dir`, what was read before is read from there.
+/// one of ours, whatever the plan says, and its split becomes the corpus's own. The result doesn't
+/// depend on the number of threads. A bad file is skipped with its reason; the same bytes twice
+/// are noticed and kept once. With `cache_dir`, what was read before is read from there.
 ///
 /// `progress` is called from several threads, once a file; `n_done` may come out of order.
 ///
 /// # Errors
-/// When a path doesn't exist or can't be listed, when no file is found or none is usable, and
-/// when it is cancelled. One bad file among good ones is no error.
+/// When a path doesn't exist or can't be listed, when no file is found or none is usable, when a
+/// set stands among files that aren't one, and when it is cancelled. One bad file among good ones
+/// is no error.
 pub fn read_corpus(
     paths: &[PathBuf],
     plan: &FramingPlan,
@@ -156,17 +157,21 @@ pub fn read_corpus(
     let found = find_files(paths, cancel)?;
     let (sets, files): (Vec<PathBuf>, Vec<PathBuf>) =
         found.files.into_iter().partition(|path| BenchmarkSet::is_named(path));
-    if let Some(set) = sets.first() {
-        return match files.into_iter().next() {
-            Some(file) => Err(CorpusError::Mixed { set: set.clone(), file }),
-            None => read_sets(&sets, Building::new(plan, found.skipped), cancel, progress),
-        };
+    let mut building = Building::new(plan, found.skipped);
+    if files.is_empty() {
+        return read_sets(&sets, building, cancel, progress);
+    }
+    // Among other files stands many a JSON file that is no set.
+    for path in sets {
+        match BenchmarkSet::read(&path) {
+            Ok(_) => return Err(CorpusError::Mixed { set: path, file: files[0].clone() }),
+            Err(error) => building.take(Source::refused(path, error.to_string())),
+        }
     }
     let cache = cache_dir.map(|folder| Cache::open(folder, plan));
     let n_files = files.len();
     progress(ReadProgress { n_done: 0, n_files });
     let n_done = AtomicUsize::new(0);
-    let mut building = Building::new(plan, found.skipped);
     let read = |path: &PathBuf| {
         if cancel.is_cancelled() {
             return None;
@@ -216,8 +221,7 @@ fn read_sets(
         let set = match BenchmarkSet::read(path) {
             Ok(set) => set,
             Err(error) => {
-                let framed = Err(error.to_string());
-                building.take(Source { path: path.clone(), sha256: String::new(), framed });
+                building.take(Source::refused(path.clone(), error.to_string()));
                 continue;
             }
         };
@@ -286,13 +290,17 @@ struct Source {
     framed: Result<FramedPiece, String>,
 }
 
+impl Source {
+    /// One that couldn't be read.
+    fn refused(path: PathBuf, reason: String) -> Self {
+        Self { path, sha256: String::new(), framed: Err(reason) }
+    }
+}
+
 fn read_source(path: &Path, plan: &FramingPlan, cache: Option<&Cache>) -> Source {
     let bytes = match read_bytes(path) {
         Ok(bytes) => bytes,
-        Err(error) => {
-            let framed = Err(error.to_string());
-            return Source { path: path.to_owned(), sha256: String::new(), framed };
-        }
+        Err(error) => return Source::refused(path.to_owned(), error.to_string()),
     };
     let sha256 = sha256_hex(&bytes);
     let framed = match cache.and_then(|cache| cache.get(&sha256)) {
@@ -322,7 +330,7 @@ pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, ImportError> {
     Ok(bytes)
 }
 
-fn sha256_hex(bytes: &[u8]) -> String {
+pub(super) fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
@@ -336,7 +344,7 @@ fn hex(bytes: &[u8]) -> String {
     hex
 }
 
-fn framed_from_bytes(bytes: &[u8], plan: &FramingPlan) -> Result<FramedPiece, String> {
+pub(super) fn framed_from_bytes(bytes: &[u8], plan: &FramingPlan) -> Result<FramedPiece, String> {
     let in_words = |error: ImportError| error.to_string();
     let (sounding, runs) = match plan.framing {
         Framing::Nearest => {

@@ -1,4 +1,4 @@
-//! A piece as numbers: frames, chords, vocabulary, corpus, split.
+//! A piece as numbers: frames, chords, vocabulary, corpus, split, and what music measures like.
 //!
 //! Frames and corpora stand apart from the vocabulary, so that a model without one can use them.
 
@@ -10,6 +10,7 @@ mod corpus;
 mod encoding;
 mod frames;
 mod hashing;
+pub mod measures;
 mod nearest;
 mod original;
 mod playback;
