@@ -80,7 +80,8 @@ pub fn run(args: &TokenizeArgs, output: &Output) -> Result<(), Failure> {
     let cancel = cancelled_by_interrupt();
     let began = Instant::now();
     let pedalling = if args.pedal { Pedalling::Sustained } else { Pedalling::Keys };
-    let plan = FramingPlan { rate: args.fps, framing: args.framing.into(), pedalling };
+    let framing = args.framing.into();
+    let plan = FramingPlan { rate: args.fps, framing, pedalling, ..FramingPlan::default() };
     let corpus = read(&args.paths, &plan, &cancel, *output)?;
     let everything: Vec<usize> = (0..corpus.pieces.len()).collect();
     let limits = VocabularyLimits { max_chords: args.max_vocabulary, min_count: args.min_count };

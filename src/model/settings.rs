@@ -2,7 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::tokens::{FrameRate, Framing, FramingPlan, Pedalling, SplitKind, VocabularyLimits};
+use crate::tokens::{
+    FrameRate, Framing, FramingPlan, Grid, Pedalling, SplitKind, VocabularyLimits,
+};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -123,6 +125,8 @@ pub struct TrainingSettings {
     pub fps: FrameRate,
     pub framing: Framing,
     pub pedalling: Pedalling,
+    /// Whether frames are counted in seconds or in notes of the bar.
+    pub grid: Grid,
     pub split: SplitKind,
     pub max_vocabulary: Option<usize>,
     pub min_count: u64,
@@ -158,6 +162,7 @@ impl TrainingSettings {
             fps: FrameRate::INPUT_DEFAULT,
             framing: Framing::Nearest,
             pedalling: Pedalling::Keys,
+            grid: Grid::Seconds,
             split: SplitKind::Pieces,
             max_vocabulary: Some(4_000),
             min_count: 1,
@@ -186,7 +191,8 @@ impl TrainingSettings {
     }
 
     pub fn framing_plan(&self) -> FramingPlan {
-        FramingPlan { rate: self.fps, framing: self.framing, pedalling: self.pedalling }
+        let Self { fps: rate, framing, pedalling, grid, .. } = *self;
+        FramingPlan { rate, framing, pedalling, grid }
     }
 
     pub fn vocabulary_limits(&self) -> VocabularyLimits {

@@ -82,7 +82,7 @@ impl Cache {
         let rate = plan.rate.per_second().to_bits();
         let path = folder
             .join(format!("frames-{FORMAT}-{}", env!("CARGO_PKG_VERSION")))
-            .join(format!("{rate:016x}-{framing}-{pedalling}"));
+            .join(format!("{rate:016x}-{framing}-{pedalling}-{}", plan.grid));
         let bytes = read_up_to(&path, MAX_BYTES).unwrap_or_default();
         let mut entries = HashMap::new();
         let mut n_whole = 0;

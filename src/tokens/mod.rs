@@ -8,9 +8,12 @@ mod chord;
 mod corpus;
 mod encoding;
 mod frames;
+mod grid;
 mod hashing;
+mod key_frame;
 mod nearest;
 mod original;
+mod performance;
 mod playback;
 mod sources;
 mod split;
@@ -27,6 +30,9 @@ pub use frames::{
     FrameRate, FrameRateError, FramesError, Framing, FramingPlan, MAX_FRAMES, Pedalling, PianoRoll,
     kept_notes, roll_from_score,
 };
+pub use grid::{Grid, ParseGridError, StepsPerQuarter};
+pub use key_frame::KeyFrame;
+pub use performance::{BarPosition, FrameBars, FrameNote, Performance, PerformancePlan, Touch};
 pub use playback::{Articulation, Playback, score_from_roll};
 pub use sources::{Found, find_files};
 pub use split::{Split, SplitError, SplitKind, Stretch};
