@@ -194,7 +194,8 @@ pub(super) fn nearest_runs(
     runs_from_spans(&nearest_spans(&Sounds::of_file(sounding), plan))
 }
 
-fn spans_from_score(score: &Score, plan: &FramingPlan) -> Vec<Span> {
+/// The spans of a score's notes, in no order.
+pub(super) fn spans_from_score(score: &Score, plan: &FramingPlan) -> Vec<Span> {
     match plan.framing {
         Framing::Nearest => nearest_spans(&Sounds::of_score(score), plan),
         Framing::Original => original::spans_from_score(score, plan.rate),

@@ -119,9 +119,9 @@ impl Performance {
         self.lead
     }
 
-    /// The same without the memory of the silence before it.
-    pub fn without_lead(self) -> Self {
-        Self { lead: 0, ..self }
+    /// The same with so many frames of silence in the score before it; bars aren't moved.
+    pub fn with_lead(self, lead: u32) -> Self {
+        Self { lead, ..self }
     }
 
     /// Where each frame is in its bar; `None` in real time.

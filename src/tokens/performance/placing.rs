@@ -8,8 +8,10 @@ use std::ops::Range;
 
 use super::{FrameBars, Open, Performance, PerformancePlan, Touch, push_note};
 use crate::music::{Note, Pitch, Score, Velocity};
-use crate::tokens::frames::{FrameClock, Pedals, Sounds, nearest, runs_from_score};
-use crate::tokens::{FramesError, Framing, Grid, MAX_FRAMES, Pedalling};
+use crate::tokens::frames::{
+    FrameClock, Pedals, Sounds, Span, nearest, runs_from_spans, spans_from_score,
+};
+use crate::tokens::{FramesError, Framing, MAX_FRAMES, Pedalling};
 
 /// Strikes of one key closer than this are one: two hands that play in unison.
 const UNISON_SECS: f64 = 0.02;
@@ -21,10 +23,35 @@ pub(super) fn from_score(
     match plan.touch {
         Touch::Kept => from_sounds(&Sounds::of_score(score), plan),
         Touch::Ignored => {
-            let runs = runs_from_score(score, &plan.frames)?;
-            Ok(Performance::from_runs(&runs))
+            plan.frames.check()?;
+            from_spans(&spans_from_score(score, &plan.frames), &Sounds::of_score(score), plan)
         }
     }
+}
+
+/// The performance whose frames are those of a piano roll.
+fn from_spans(
+    spans: &[Span],
+    sounds: &Sounds<'_>,
+    plan: &PerformancePlan,
+) -> Result<Performance, FramesError> {
+    let performance = Performance::from_runs(&runs_from_spans(spans)?);
+    let first = spans.iter().map(|span| span.start).min().unwrap_or(0);
+    Ok(placed_in_score(performance, first, sounds, plan))
+}
+
+/// A performance that knows which frame of the score its first one is.
+fn placed_in_score(
+    performance: Performance,
+    first: u64,
+    sounds: &Sounds<'_>,
+    plan: &PerformancePlan,
+) -> Performance {
+    let lead = u32::try_from(first).unwrap_or(u32::MAX);
+    let per_quarter = sounds.tempo_map.ticks_per_quarter();
+    let steps = plan.frames.grid.steps_per_quarter();
+    let bars = steps.map(|steps| FrameBars::of_meters(steps, lead, sounds.meters, per_quarter));
+    Performance { lead, bars, ..performance }
 }
 
 /// A strike and its release, in frames from the beginning of the score.
@@ -220,14 +247,8 @@ fn assembled(
         .map(|span| place(span.start)..place(span.end))
         .filter(|span| !span.is_empty())
         .collect();
-    let mut performance = Performance::new(n_frames as u32, placed, &pedal);
-    performance.lead = u32::try_from(first).unwrap_or(u32::MAX);
-    if let Grid::Beats(steps) = plan.frames.grid {
-        let per_quarter = sounds.tempo_map.ticks_per_quarter();
-        let lead = performance.lead;
-        performance.bars = Some(FrameBars::of_meters(steps, lead, sounds.meters, per_quarter));
-    }
-    Ok(performance)
+    let performance = Performance::new(n_frames as u32, placed, &pedal);
+    Ok(placed_in_score(performance, first, sounds, plan))
 }
 
 /// The frame in which the pedal is let go at the latest.
