@@ -478,6 +478,63 @@ fn takes_are_numbered_and_repeatable() {
 }
 
 #[test]
+fn a_benchmark_is_learned_from_and_measured_by_its_own_split() {
+    let shell = Shell::new();
+    let piece = |start: usize, n: usize| -> Vec<[usize; 2]> {
+        (0..n).map(|t| [48 + (start + t) % 5, 60 + (start + 2 * t) % 7]).collect()
+    };
+    let part = |n: usize| -> Vec<_> { (0..n).map(|start| piece(start, 30 + start)).collect() };
+    let set = serde_json::json!({"train": part(5), "valid": part(2), "test": part(3)});
+    fs::write(shell.path("set.json"), set.to_string()).unwrap();
+    let lines = shell.json(&format!("train set.json --out run {TINY} --model gru"));
+    let last = lines.last().unwrap();
+    assert_eq!((&last["train_frames"], &last["valid_frames"]), (&160.into(), &61.into()));
+    let (nats, perplexity) = (&last["test_loss"], &last["test_perplexity"]);
+    assert!((nats.as_f64().unwrap().exp() / perplexity.as_f64().unwrap() - 1.0).abs() < 1e-9);
+    has_fields(last, &["best_valid_loss"]);
+    // The test part unless another is asked for.
+    let measured = |words: &str| {
+        let report = shell.json(&format!("evaluate --model run set.json {words}")).remove(0);
+        let [frames, learned_from, chosen_by] =
+            ["frames", "learned_from", "chosen_by"].map(|name| report[name].as_u64().unwrap());
+        ((frames, learned_from, chosen_by), report)
+    };
+    let (numbers, report) = measured("");
+    assert_eq!((numbers, &report["part"]), ((93, 0, 0), &"test".into()));
+    assert!((report["loss"].as_f64().unwrap() - nats.as_f64().unwrap()).abs() < 1e-4);
+    assert_eq!(measured("--part test").0, (93, 0, 0));
+    assert_eq!(measured("--part train").0, (160, 5, 0));
+    assert_eq!(measured("--part valid").0, (61, 0, 2));
+    assert_eq!(measured("--part all").0, (314, 5, 2));
+    let words = shell.run("evaluate --model run set.json");
+    assert!(words.stdout.contains("the part test: 3 pieces, 93 frames, one a step"));
+    assert!(words.stdout.contains("nats a frame"), "{}", words.stdout);
+    assert!(words.stderr.contains("--fps"), "what changes nothing is said: {}", words.stderr);
+    // It goes on from the file that the run names.
+    let resumed = shell.json("train --out run --resume --epochs 3 --device cpu");
+    assert_eq!(resumed[0]["epoch"], 3);
+    let report = &shell.json("inspect set.json")[0]["files"][0];
+    assert_eq!(
+        (&report["set"][2]["part"], &report["set"][2]["frames"]),
+        (&"test".into(), &93.into())
+    );
+    assert!(shell.run("inspect set.json").stdout.contains("test     3 pieces, 93 frames"));
+    assert_eq!(shell.json("tokenize set.json")[0]["frames"], 314);
+    // What can't be is refused before anything is made.
+    shell.refuses(2, &format!("train set.json --out tail {TINY} --split tail"));
+    shell.refuses(2, &format!("train set.json --out original {TINY} --preset original"));
+    shell.refuses(1, &format!("train set.json {} --out mixed {TINY}", music()));
+    shell.refuses(1, &format!("evaluate --model run {} --part test", music()));
+    let bad = set.to_string().replacen("[48,60]", "[48,160]", 1);
+    fs::write(shell.path("bad.json"), bad).unwrap();
+    for words in ["inspect", "tokenize", &format!("train --out bad {TINY}"), "evaluate --model run"]
+    {
+        let error = shell.refuses(1, &format!("{words} bad.json"));
+        assert!(error.contains("`160`, expected a pitch from 21 to 108 in frame 1"), "{error}");
+    }
+}
+
+#[test]
 fn evaluate_counts_every_frame() {
     let shell = Shell::new();
     let report = &shell.json(&format!("evaluate --model {} {}", run_folder(), music()))[0];

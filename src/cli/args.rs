@@ -14,7 +14,7 @@ use super::values::{
 };
 use crate::model::{ComposeSettings, DeviceChoice, WeightFormat};
 use crate::music::Pitch;
-use crate::tokens::{Chord, FrameRate, Framing};
+use crate::tokens::{Chord, FrameRate, Framing, OwnPart};
 
 /// The whole command line.
 #[derive(Parser, Debug)]
@@ -76,7 +76,7 @@ pub enum Command {
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:\n  etude inspect music/ --json\n  etude inspect waltz.etude")]
 pub struct InspectArgs {
-    /// MIDI files, Etude projects, or folders of MIDI files
+    /// MIDI files, Etude projects, sets of frames (.json, .json.gz), or folders of MIDI files
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
 }
@@ -87,7 +87,7 @@ pub struct InspectArgs {
   etude tokenize music/                          count frames and chords
   etude tokenize music/ --fps 8 --out t.json     write every token")]
 pub struct TokenizeArgs {
-    /// MIDI files or folders
+    /// MIDI files or folders, or a set of frames (.json, .json.gz)
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Frames in a second of music, 0.1–200
@@ -198,14 +198,46 @@ pub struct PrimeArgs {
 
 /// Measure a model on files: loss, perplexity and accuracy, every frame counted
 #[derive(Args, Debug)]
-#[command(after_help = "Example:\n  etude evaluate --model runs/first other-music/ --json")]
+#[command(after_help = "Examples:
+  etude evaluate --model runs/first other-music/ --json
+  etude evaluate --model runs/jsb jsb-chorales.json.gz              the test part of a benchmark
+  etude evaluate --model runs/jsb jsb-chorales.json.gz --part valid")]
 pub struct EvaluateArgs {
     /// A run folder, a checkpoint in it, or `starter` for the built-in model
     #[arg(long, value_name = "RUN")]
     pub model: PathBuf,
-    /// MIDI files or folders
+    /// MIDI files or folders, or a set of frames with a split of its own (.json, .json.gz)
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
+    /// Which part of a set's own split is measured: train, valid, test, or all [default: test for a
+    /// set of frames, else all]
+    #[arg(long, value_enum, value_name = "PART", hide_possible_values = true)]
+    pub part: Option<PartWord>,
+}
+
+/// A part of a set's own split.
+#[derive(ValueEnum, Clone, Copy, PartialEq, Eq, Debug)]
+pub enum PartWord {
+    /// What is to be learned from
+    Train,
+    /// What the best epoch is to be chosen by
+    Valid,
+    /// What nothing is to be chosen by
+    Test,
+    /// Everything
+    All,
+}
+
+impl PartWord {
+    /// `None` for everything.
+    pub fn own_part(self) -> Option<OwnPart> {
+        match self {
+            Self::Train => Some(OwnPart::Train),
+            Self::Valid => Some(OwnPart::Valid),
+            Self::Test => Some(OwnPart::Test),
+            Self::All => None,
+        }
+    }
 }
 
 /// Play a piece into a WAV file

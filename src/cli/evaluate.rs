@@ -5,14 +5,14 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::args::EvaluateArgs;
+use super::args::{EvaluateArgs, PartWord};
 use super::failure::Failure;
 use super::generate::load_model;
 use super::interrupt::cancelled_by_interrupt;
 use super::output::{Output, count, perplexity, thousands};
 use super::tokenize::{SkippedReport, read};
 use crate::model::{EvaluateError, Run, RunSummary, evaluate};
-use crate::tokens::Corpus;
+use crate::tokens::{Corpus, OwnPart};
 
 #[derive(Serialize)]
 struct Report {
@@ -24,6 +24,10 @@ struct Report {
     fps: f64,
     unseen_frames: usize,
     files: usize,
+    /// What was measured of a set's own split; null where there is none or all was.
+    part: Option<&'static str>,
+    /// Whether a frame is a step of a set, and `fps` but a label.
+    steps: bool,
     /// Of those, pieces the model learned from, and pieces its epoch was chosen by; null when the
     /// model lies in no run, since only a run says what it was made from.
     learned_from: Option<usize>,
@@ -35,6 +39,11 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<(), Failure> {
     let cancel = cancelled_by_interrupt();
     let model = load_model(&args.model, *output)?;
     let corpus = read(&args.paths, &model.card().plan, &cancel, *output)?;
+    let part = part_to_measure(args.part, &corpus)?;
+    let corpus = match part {
+        Some(part) => corpus.into_part(part),
+        None => corpus,
+    };
     let measured = evaluate(&model, &corpus, &cancel).map_err(|error| {
         if matches!(error, EvaluateError::Cancelled) {
             return Failure::Interrupted("stopped before the measurement was whole".to_owned());
@@ -51,11 +60,38 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<(), Failure> {
         fps: corpus.plan.rate.per_second(),
         unseen_frames: measured.unseen_frames,
         files: corpus.pieces.len(),
+        part: part.map(OwnPart::name),
+        steps: corpus.is_of_sets(),
         learned_from: known("train"),
         chosen_by: known("valid"),
         skipped: corpus.skipped.iter().map(Into::into).collect(),
     };
     output.result(&report, || words(&report))
+}
+
+/// The part that was asked for; of a set of frames the one to test on, unless another was.
+fn part_to_measure(asked: Option<PartWord>, corpus: &Corpus) -> Result<Option<OwnPart>, Failure> {
+    let Some(parts) = &corpus.own_split else {
+        return match asked.map(PartWord::own_part) {
+            Some(Some(part)) => Err(Failure::failed(format!(
+                "these files have no part called {} — only sets with a split of their own do; leave \
+                 --part out",
+                part.name()
+            ))),
+            _ => Ok(None),
+        };
+    };
+    let part = match asked {
+        Some(asked) => asked.own_part(),
+        None => corpus.is_of_sets().then_some(OwnPart::Test),
+    };
+    match part.filter(|part| !parts.contains(part)) {
+        Some(part) => Err(Failure::failed(format!(
+            "none of these pieces is in the part {} of its set — give another --part",
+            part.name()
+        ))),
+        None => Ok(part),
+    }
 }
 
 /// The run that a model belongs to, if it lies in one.
@@ -72,14 +108,19 @@ fn n_pieces_used_as(part: &str, run: &RunSummary, corpus: &Corpus) -> usize {
 }
 
 fn words(report: &Report) -> String {
+    let part = report.part.map_or_else(String::new, |part| format!("the part {part}: "));
+    let rate = if report.steps {
+        ", one a step".to_owned()
+    } else {
+        format!(" at {} a second", report.fps)
+    };
     let mut text = format!(
-        "{}, {} at {} a second ({} with a chord the model never learned)\n\
+        "{part}{}, {}{rate} ({} with a chord the model never learned)\n\
          loss        {:.4} nats a frame\n\
          perplexity  {}: as unsure as if choosing among that many chords\n\
          accuracy    {:.1} %: how often the likeliest chord was right",
         count(report.files, "piece"),
         count(report.frames, "frame"),
-        report.fps,
         thousands(report.unseen_frames as u64),
         report.loss,
         perplexity(report.perplexity),

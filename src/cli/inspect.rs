@@ -8,12 +8,12 @@ use serde::Serialize;
 
 use super::args::InspectArgs;
 use super::failure::Failure;
-use super::output::{Output, clock, count};
+use super::output::{Output, clock, count, thousands};
 use super::paths::{has_extension, named};
 use crate::cancel::CancelToken;
 use crate::editor::Project;
-use crate::music::{Key, Score, smf};
-use crate::tokens::find_files;
+use crate::music::{Key, Pitch, Score, smf};
+use crate::tokens::{BenchmarkSet, Chord, OwnPart, find_files};
 
 #[derive(Serialize)]
 struct Report {
@@ -43,8 +43,23 @@ struct FileReport {
     /// Takes that a project keeps.
     #[serde(skip_serializing_if = "Option::is_none")]
     takes: Option<usize>,
+    /// The parts of a set of frames; such a file has none of what is said above but notes.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    set: Vec<SetPartReport>,
     warnings: Vec<String>,
     error: Option<String>,
+}
+
+#[derive(Serialize)]
+struct SetPartReport {
+    part: &'static str,
+    pieces: usize,
+    frames: usize,
+    /// Frames in which nothing sounds.
+    rests: usize,
+    notes: usize,
+    lowest: Option<u8>,
+    highest: Option<u8>,
 }
 
 #[derive(Serialize)]
@@ -84,6 +99,9 @@ fn report(path: &Path) -> FileReport {
     if has_extension(path, &["etude"]) {
         return project_report(path);
     }
+    if BenchmarkSet::is_named(path) {
+        return set_report(path);
+    }
     let shown = path.display().to_string();
     match smf::read_file(path) {
         Ok(import) => {
@@ -120,6 +138,36 @@ fn project_report(path: &Path) -> FileReport {
             }
         }
         Err(error) => refused(path, &error),
+    }
+}
+
+/// A set of frames has steps instead of seconds, and no tempo, meter or tracks.
+fn set_report(path: &Path) -> FileReport {
+    let set = match BenchmarkSet::read(path) {
+        Ok(set) => set,
+        Err(error) => return refused(path, &error),
+    };
+    let parts: Vec<SetPartReport> = OwnPart::ALL
+        .into_iter()
+        .map(|part| {
+            let frames = || set.part(part).iter().flatten();
+            let keys = frames().fold(Chord::REST, |keys, chord| keys.union(*chord));
+            SetPartReport {
+                part: part.name(),
+                pieces: set.part(part).len(),
+                frames: frames().count(),
+                rests: frames().filter(|chord| chord.is_rest()).count(),
+                notes: set.n_notes(part),
+                lowest: keys.pitches().next().map(Pitch::number),
+                highest: keys.pitches().last().map(Pitch::number),
+            }
+        })
+        .collect();
+    FileReport {
+        path: path.display().to_string(),
+        notes: parts.iter().map(|part| part.notes).sum(),
+        set: parts,
+        ..FileReport::default()
     }
 }
 
@@ -165,13 +213,11 @@ fn words(files: &[FileReport]) -> String {
         let notes: usize = files.iter().map(|file| file.notes).sum();
         let secs: f64 = files.iter().map(|file| file.seconds).sum();
         let bad = files.iter().filter(|file| file.error.is_some()).count();
-        let _ = write!(
-            text,
-            "{}, {}, {}",
-            count(files.len() - bad, "file"),
-            count(notes, "note"),
-            clock(secs)
-        );
+        let _ = write!(text, "{}, {}", count(files.len() - bad, "file"), count(notes, "note"));
+        // Sets of frames have steps instead of seconds.
+        if secs > 0.0 {
+            let _ = write!(text, ", {}", clock(secs));
+        }
         if bad > 0 {
             let _ = write!(text, "; {bad} can't be read");
         }
@@ -179,7 +225,31 @@ fn words(files: &[FileReport]) -> String {
     text.trim_end().to_owned()
 }
 
+fn set_words(parts: &[SetPartReport]) -> String {
+    let mut text = "  a set of frames with a split of its own\n".to_owned();
+    for part in parts {
+        let range = match (part.lowest, part.highest) {
+            (Some(lowest), Some(highest)) => format!("pitches {lowest}–{highest}"),
+            _ => "no note".to_owned(),
+        };
+        // Writing to a string can't fail.
+        let _ = writeln!(
+            text,
+            "  {:<9}{}, {} ({} of them empty), {}, {range}",
+            part.part,
+            count(part.pieces, "piece"),
+            count(part.frames, "frame"),
+            thousands(part.rests as u64),
+            count(part.notes, "note")
+        );
+    }
+    text
+}
+
 fn file_words(file: &FileReport) -> String {
+    if !file.set.is_empty() {
+        return set_words(&file.set);
+    }
     let mut text = String::new();
     let mut line = |name: &str, value: String| {
         let _ = writeln!(text, "  {name:<9}{value}");

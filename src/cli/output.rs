@@ -187,6 +187,15 @@ pub fn perplexity(value: f64) -> String {
     }
 }
 
+/// `4.693 nats`: a mean loss, whose exponential is the perplexity.
+pub fn nats(loss: f64) -> String {
+    match loss {
+        loss if loss.is_finite() => format!("{loss:.3} nats"),
+        loss if loss.is_nan() => "not known".to_owned(),
+        _ => "beyond all numbers".to_owned(),
+    }
+}
+
 /// `1 note`, `2 notes`.
 pub fn count(number: usize, singular: &str) -> String {
     let s = if number == 1 { "" } else { "s" };
@@ -211,6 +220,7 @@ mod tests {
             ("109.47", "12,346")
         );
         assert_eq!(perplexity(f64::NAN), "not known");
+        assert_eq!((nats(4.6934).as_str(), nats(f64::NAN).as_str()), ("4.693 nats", "not known"));
         assert_eq!((perplexity(1e9).as_str(), perplexity(1.07e226).as_str()), ("1.0e9", "1.1e226"));
         assert_eq!(perplexity(f64::INFINITY), "beyond all numbers");
     }

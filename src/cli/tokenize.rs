@@ -154,6 +154,13 @@ pub fn read(
         CorpusError::Cancelled => Failure::Interrupted("stopped; nothing was changed".to_owned()),
         error => error.into(),
     })?;
+    if corpus.is_of_sets() {
+        output.note(&format!(
+            "a frame is a step of the set: --fps, --framing and --pedal change nothing, and lengths \
+             are counted as if {} of them were a second",
+            plan.rate.per_second()
+        ));
+    }
     let skipped = corpus.skipped.iter().map(|skipped| (&skipped.path, "skipped ", &skipped.reason));
     let warned = corpus.warnings.iter().map(|(path, text)| (path, "", text));
     let notes: Vec<_> = skipped.chain(warned).collect();

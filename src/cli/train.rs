@@ -1,6 +1,6 @@
 //! `etude train`: learning from a folder of music.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::failure::Failure;
 use super::interrupt::cancelled_by_interrupt_or;
-use super::output::{Meter, Output, clock, count, perplexity, thousands};
+use super::output::{Meter, Output, clock, count, nats, perplexity, thousands};
 use super::paths::check_output_folder;
 use super::tokenize::read;
 use super::train_args::{Switch, TrainArgs};
@@ -19,7 +19,7 @@ use crate::model::{
     EpochPoint, Outcome, Prepared, Run, TrainEvent, TrainRequest, TrainSummary, TrainingSettings,
     check_before_reading, check_music, discard_unlearned, train,
 };
-use crate::tokens::{Corpus, read_sources};
+use crate::tokens::{BenchmarkSet, Corpus, SplitKind, read_sources};
 
 /// One line an epoch.
 #[derive(Serialize)]
@@ -34,6 +34,9 @@ struct EpochLine<'a> {
 struct FinishedLine<'a> {
     event: &'static str,
     run: String,
+    /// Nats a frame, beside the perplexities of the same measurements.
+    best_valid_loss: f64,
+    test_loss: Option<f64>,
     #[serde(flatten)]
     summary: &'a TrainSummary,
 }
@@ -45,6 +48,7 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<(), Failure> {
     // A run that goes on keeps its settings and its music, unless words say otherwise.
     let base = resumed.as_ref().map_or_else(|| args.preset(), |run| run.summary.settings.clone());
     let settings = args.settings(base);
+    check_split(args, &settings)?;
     settings.validate().map_err(|error| Failure::words(error.to_string()))?;
     check_before_reading(&settings, &args.out, args.resume, args.device)?;
     let has_begun = Arc::new(AtomicBool::new(false));
@@ -106,7 +110,13 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<(), Failure> {
 
 fn print_finished(summary: &TrainSummary, args: &TrainArgs, output: Output) -> Result<(), Failure> {
     let run = args.out.display().to_string();
-    let finished = FinishedLine { event: "finished", run: run.clone(), summary };
+    let finished = FinishedLine {
+        event: "finished",
+        run: run.clone(),
+        best_valid_loss: summary.best_valid_perplexity.ln(),
+        test_loss: summary.test_perplexity.map(f64::ln),
+        summary,
+    };
     output.result(&finished, || summary_words(summary, &run))
 }
 
@@ -147,10 +157,8 @@ fn nothing_left(run: &Run, settings: &TrainingSettings) -> Option<(String, Train
 
 /// The files that a run learned from, as long as they are there.
 fn music_of(run: &Run) -> Result<Vec<PathBuf>, Failure> {
-    let files = run.summary.corpus.files.iter();
-    let paths: Vec<PathBuf> = files.map(|file| PathBuf::from(&file.path)).collect();
-    let gone: Vec<&PathBuf> =
-        paths.iter().filter(|path| !is_built_in(path) && !path.exists()).collect();
+    let paths = run.summary.corpus.paths();
+    let gone: Vec<&PathBuf> = paths.iter().filter(|path| !path.exists()).collect();
     let which = match gone.as_slice() {
         [] => return Ok(paths),
         [only] => format!("{} is", only.display()),
@@ -163,11 +171,6 @@ fn music_of(run: &Run) -> Result<Vec<PathBuf>, Failure> {
         "{which} gone, and {run} learned from it — put it back, or say where the music is now (etude \
          train PATH... --out {run} --resume)"
     )))
-}
-
-/// The names of the pieces in the binary stand in angle brackets.
-fn is_built_in(path: &Path) -> bool {
-    path.to_string_lossy().starts_with('<')
 }
 
 /// `--shuffle off` is a switch and then a file called off, since a switch may stand alone.
@@ -192,6 +195,19 @@ fn check_switches(args: &TrainArgs) -> Result<(), Failure> {
     )))
 }
 
+/// The tail of a set of frames would be cut across what the set keeps for testing.
+fn check_split(args: &TrainArgs, settings: &TrainingSettings) -> Result<(), Failure> {
+    let set = args.paths.iter().find(|path| BenchmarkSet::is_named(path) && path.is_file());
+    match set {
+        Some(set) if settings.split == SplitKind::Tail => Err(Failure::words(format!(
+            "{} says itself what is held out, and --split tail would learn from what it keeps for \
+             testing — give --split pieces",
+            set.display()
+        ))),
+        _ => Ok(()),
+    }
+}
+
 /// Refused before the music is read, which may take a while.
 fn check_run_folder(args: &TrainArgs) -> Result<(), Failure> {
     if args.resume && !args.out.exists() {
@@ -211,7 +227,7 @@ fn corpus(
     output: Output,
 ) -> Result<Corpus, Failure> {
     let plan = settings.framing_plan();
-    let corpus = if paths.iter().all(|path| is_built_in(path)) {
+    let corpus = if paths.is_empty() {
         output.note("learning from the built-in pieces");
         read_sources(&piece_scores(), &plan)?
     } else {
@@ -295,10 +311,11 @@ fn prepared_words(prepared: &Prepared) -> String {
 
 fn epoch_words(point: &EpochPoint) -> String {
     format!(
-        "epoch {:>3}  train perplexity {:>8}  held out {:>8}, {:>4.1} % right  {} frames/s  {}",
+        "epoch {:>3}  train perplexity {:>8}  held out {:>8}, {} a frame, {:>4.1} % right  {} frames/s  {}",
         point.epoch,
         perplexity(point.train_perplexity),
         perplexity(point.valid_perplexity),
+        nats(point.valid_loss),
         100.0 * point.valid_accuracy,
         thousands(point.frames_per_second as u64),
         clock(point.seconds),
@@ -318,7 +335,11 @@ fn summary_words(summary: &TrainSummary, run: &str) -> String {
         return format!("{how} before an epoch was whole");
     }
     let test = summary.test_perplexity.map_or_else(String::new, |test| {
-        format!("\nperplexity on pieces that chose nothing: {}", perplexity(test))
+        format!(
+            "\nperplexity on pieces that chose nothing: {}, {} a frame",
+            perplexity(test),
+            nats(test.ln())
+        )
     });
     let remedy = if summary.ran_away {
         "\nThe steps were too large: by the last epoch the music was predicted worse than by choosing \
@@ -327,9 +348,10 @@ fn summary_words(summary: &TrainSummary, run: &str) -> String {
         ""
     };
     format!(
-        "{how}: best at epoch {}, held-out perplexity {} (the epoch was chosen by it; counting chords alone gets {}){test}{remedy}\n{run}",
+        "{how}: best at epoch {}, held-out perplexity {}, {} a frame (the epoch was chosen by it; counting chords alone gets {}){test}{remedy}\n{run}",
         summary.best_epoch,
         perplexity(summary.best_valid_perplexity),
+        nats(summary.best_valid_perplexity.ln()),
         perplexity(summary.baselines.unigram_perplexity)
     )
 }

@@ -21,13 +21,15 @@ use crate::tokens::{FrameRate, Pedalling, SplitKind};
   etude train music/ --out runs/small --hidden 128 --epochs 20 --transpose 5
   etude train music/ --out runs/first --resume                 go on where it ended
   etude train music/ --out runs/again --preset original        as the original experiment did
+  etude train jsb-chorales.json.gz --out runs/jsb              a benchmark, with its own split
 
 Every setting may be left out: the defaults learn well on little music. What the original
 experiment had instead stands beside them; flags given beside --preset count before it.
 Ctrl+C ends after the step at hand and keeps the best and the last weights; a second Ctrl+C
 ends at once.")]
 pub struct TrainArgs {
-    /// MIDI files or folders [default: the built-in pieces]
+    /// MIDI files or folders, or a set of frames with a split of its own (.json, .json.gz) [default:
+    /// the built-in pieces]
     #[arg(value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// The run folder to make; one with anything in it is refused unless --resume

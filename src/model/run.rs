@@ -22,6 +22,7 @@ use super::run_lock::{LOCK, RunLock};
 use super::train::{Baselines, TrainSummary, nan_from_null};
 use super::{DeviceKind, TrainingSettings};
 use crate::files::{read_reason, write_atomically};
+use crate::tokens::file_of_piece;
 
 /// Largest `run.json` and `metrics.jsonl` that are read.
 const MAX_JSON_BYTES: u64 = 256 << 20;
@@ -114,7 +115,11 @@ impl CorpusSummary {
         if self.files.iter().all(|file| file.path.starts_with('<')) {
             return Vec::new();
         }
-        self.files.iter().map(|file| PathBuf::from(&file.path)).collect()
+        let files = self.files.iter().map(|file| file_of_piece(Path::new(&file.path)).to_owned());
+        let mut paths: Vec<PathBuf> = files.collect();
+        // The pieces of a set follow one another.
+        paths.dedup();
+        paths
     }
 }
 

@@ -47,6 +47,11 @@ impl Chord {
         self.0 &= !(1 << pitch.number());
     }
 
+    /// The pitches either has.
+    pub const fn union(self, other: Self) -> Self {
+        Self(self.0 | other.0)
+    }
+
     /// The pitches both have.
     pub const fn intersection(self, other: Self) -> Self {
         Self(self.0 & other.0)

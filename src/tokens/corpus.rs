@@ -14,7 +14,7 @@ use super::frames::{Run, nearest_runs, runs_from_score, runs_from_spans};
 use super::hashing::ChordMap;
 use super::sources::find_files;
 use super::table::own_parts;
-use super::{Chord, FramesError, Framing, FramingPlan, original};
+use super::{BenchmarkSet, Chord, FramesError, Framing, FramingPlan, file_of_piece, original};
 use crate::cancel::CancelToken;
 use crate::files::read_reason;
 use crate::music::smf::ImportError;
@@ -23,12 +23,13 @@ use crate::music::{Score, smf};
 /// A chord's number in a [`Corpus`]; 0 is the rest.
 pub type ChordId = u32;
 
-/// One piece as chord numbers, without leading and trailing rests.
+/// One piece as chord numbers, without leading and trailing rests unless it is of a set.
 #[derive(Clone, PartialEq, Debug)]
 pub struct Piece {
-    /// Where it was read from (a name in angle brackets for a built-in piece).
+    /// Where it was read from: a file, a name in angle brackets for a built-in piece, or such a name
+    /// below the file of its set (see [`super::file_of_piece`]).
     pub path: PathBuf,
-    /// SHA-256 of the file's bytes, in hexadecimal.
+    /// SHA-256 of the file's bytes, in hexadecimal; of its place and frames for a piece of a set.
     pub sha256: String,
     pub chords: Vec<ChordId>,
     /// Notes that were read and seconds of music, for the summary.
@@ -53,7 +54,7 @@ pub struct Corpus {
     pub skipped: Vec<Skipped>,
     /// What was tolerated, by file, in words for the user.
     pub warnings: Vec<(PathBuf, String)>,
-    /// Which pieces a set's own table assigns to learning, choosing and testing, if it has one.
+    /// Which pieces a set itself assigns to learning, choosing and testing, if it does.
     pub own_split: Option<Vec<OwnPart>>,
 }
 
@@ -65,9 +66,38 @@ pub enum OwnPart {
     Test,
 }
 
+impl OwnPart {
+    pub const ALL: [Self; 3] = [Self::Train, Self::Valid, Self::Test];
+
+    /// What files and flags call it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Train => "train",
+            Self::Valid => "valid",
+            Self::Test => "test",
+        }
+    }
+}
+
 impl Corpus {
+    /// The pieces of one part of its own split alone; all of them where it has none.
+    pub fn into_part(mut self, part: OwnPart) -> Self {
+        if let Some(parts) = self.own_split.take() {
+            let mut of_piece = parts.iter();
+            self.pieces.retain(|_| of_piece.next() == Some(&part));
+            self.own_split = Some(vec![part; self.pieces.len()]);
+        }
+        self
+    }
+
     pub fn n_frames(&self) -> usize {
         self.pieces.iter().map(|piece| piece.chords.len()).sum()
+    }
+
+    /// Whether its pieces come from sets of frames: then a frame is a step of the set, and the rate
+    /// of the plan is but a label that lengths in seconds are counted by.
+    pub fn is_of_sets(&self) -> bool {
+        self.pieces.first().is_some_and(|piece| file_of_piece(&piece.path) != piece.path)
     }
 
     /// Hours of music are this over 3,600.
@@ -86,6 +116,11 @@ pub enum CorpusError {
     NoMidi(String),
     #[error("none of the {n_files} files could be used ({first}) — choose other files")]
     NothingUsable { n_files: usize, first: String },
+    #[error(
+        "“{}” is frames already, and “{}” is still to be cut into them — give the set alone",
+        .set.display(), .file.display()
+    )]
+    Mixed { set: PathBuf, file: PathBuf },
     #[error("reading was cancelled")]
     Cancelled,
 }
@@ -100,7 +135,9 @@ pub struct ReadProgress {
 /// Files that are read at once, while the frames of as many are taken into the corpus.
 const BATCH_LEN: usize = 64;
 
-/// Reads files, and folders recursively in sorted order, in parallel. The result doesn't depend
+/// Reads files, and folders recursively in sorted order, in parallel. A file named `….json` or
+/// `….json.gz` is a set of pieces that are frames already ([`BenchmarkSet`]): each of its frames is
+/// one of ours, whatever the plan says, and its split becomes the corpus's own. The result doesn't depend
 /// on the number of threads. A bad file is skipped with its reason; the same bytes twice are
 /// noticed and kept once. With `cache_dir`, what was read before is read from there.
 ///
@@ -117,8 +154,16 @@ pub fn read_corpus(
     progress: &(dyn Fn(ReadProgress) + Sync),
 ) -> Result<Corpus, CorpusError> {
     let found = find_files(paths, cancel)?;
+    let (sets, files): (Vec<PathBuf>, Vec<PathBuf>) =
+        found.files.into_iter().partition(|path| BenchmarkSet::is_named(path));
+    if let Some(set) = sets.first() {
+        return match files.into_iter().next() {
+            Some(file) => Err(CorpusError::Mixed { set: set.clone(), file }),
+            None => read_sets(&sets, Building::new(plan, found.skipped), cancel, progress),
+        };
+    }
     let cache = cache_dir.map(|folder| Cache::open(folder, plan));
-    let n_files = found.files.len();
+    let n_files = files.len();
     progress(ReadProgress { n_done: 0, n_files });
     let n_done = AtomicUsize::new(0);
     let mut building = Building::new(plan, found.skipped);
@@ -132,7 +177,7 @@ pub fn read_corpus(
         Some(source)
     };
     let mut unmerged: Vec<Source> = Vec::new();
-    for files in found.files.chunks(BATCH_LEN) {
+    for files in files.chunks(BATCH_LEN) {
         // The vocabulary is merged in order, without a lock, while others read on.
         let merge = || unmerged.into_iter().for_each(|source| building.take(source));
         let read = || files.par_iter().map(read).collect::<Option<Vec<Source>>>();
@@ -151,6 +196,50 @@ pub fn read_corpus(
         }
         corpus.own_split = Some(parts);
     }
+    Ok(corpus)
+}
+
+/// The same for sets with a split of their own.
+fn read_sets(
+    files: &[PathBuf],
+    mut building: Building,
+    cancel: &CancelToken,
+    progress: &(dyn Fn(ReadProgress) + Sync),
+) -> Result<Corpus, CorpusError> {
+    let rate = building.corpus.plan.rate.per_second();
+    let mut parts = Vec::new();
+    for (n_done, path) in files.iter().enumerate() {
+        progress(ReadProgress { n_done, n_files: files.len() });
+        if cancel.is_cancelled() {
+            return Err(CorpusError::Cancelled);
+        }
+        let set = match BenchmarkSet::read(path) {
+            Ok(set) => set,
+            Err(error) => {
+                let framed = Err(error.to_string());
+                building.take(Source { path: path.clone(), sha256: String::new(), framed });
+                continue;
+            }
+        };
+        for piece in set.pieces(path) {
+            let sounds = Sounds {
+                n_notes: piece.n_notes,
+                has_drums: false,
+                duration_secs: piece.n_frames as f64 / rate,
+                warnings: Vec::new(),
+            };
+            let framed = framed_piece(sounds, Framing::Nearest, Ok(piece.runs));
+            let n_before = building.corpus.pieces.len();
+            building.take(Source { path: piece.path, sha256: hex(&piece.sha256), framed });
+            // The same set given twice is taken once.
+            if building.corpus.pieces.len() > n_before {
+                parts.push(piece.part);
+            }
+        }
+    }
+    progress(ReadProgress { n_done: files.len(), n_files: files.len() });
+    let mut corpus = building.finish()?;
+    corpus.own_split = Some(parts);
     Ok(corpus)
 }
 
@@ -218,7 +307,7 @@ fn read_source(path: &Path, plan: &FramingPlan, cache: Option<&Cache>) -> Source
 }
 
 /// The bytes of an ordinary file of reasonable size; a pipe would be waited for endlessly.
-fn read_bytes(path: &Path) -> Result<Vec<u8>, ImportError> {
+pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, ImportError> {
     let metadata = std::fs::metadata(path).map_err(ImportError::Io)?;
     if !metadata.is_file() {
         return Err(ImportError::NotAFile);
@@ -234,9 +323,13 @@ fn read_bytes(path: &Path) -> Result<Vec<u8>, ImportError> {
 }
 
 fn sha256_hex(bytes: &[u8]) -> String {
+    hex(&Sha256::digest(bytes))
+}
+
+fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write;
-    let mut hex = String::with_capacity(64);
-    for byte in Sha256::digest(bytes) {
+    let mut hex = String::with_capacity(2 * bytes.len());
+    for byte in bytes {
         // Writing to a string can't fail.
         let _ = write!(hex, "{byte:02x}");
     }

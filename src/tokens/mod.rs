@@ -3,6 +3,7 @@
 //! Frames and corpora stand apart from the vocabulary, so that a model without one can use them.
 
 mod backoff;
+mod benchmark;
 mod cache;
 mod chord;
 mod corpus;
@@ -22,6 +23,7 @@ mod table;
 mod vocabulary;
 
 pub use backoff::BackOff;
+pub use benchmark::{BenchmarkError, BenchmarkSet, file_of_piece};
 pub use chord::Chord;
 pub use corpus::{
     ChordId, Corpus, CorpusError, OwnPart, Piece, ReadProgress, Skipped, read_corpus, read_sources,
