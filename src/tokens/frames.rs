@@ -264,7 +264,7 @@ impl<'a> FrameClock<'a> {
 }
 
 /// One span a note: both ends at the nearest boundary, at least one frame.
-fn nearest_spans(sounds: &Sounds<'_>, plan: &FramingPlan) -> Vec<Span> {
+pub(super) fn nearest_spans(sounds: &Sounds<'_>, plan: &FramingPlan) -> Vec<Span> {
     let pedals = match plan.pedalling {
         Pedalling::Keys => None,
         Pedalling::Sustained => Some(Pedals::new(sounds)),

@@ -3,6 +3,7 @@
 //! Frames and corpora stand apart from the vocabulary, so that a model without one can use them.
 
 mod backoff;
+mod beat_fit;
 mod benchmark;
 mod cache;
 mod chord;
@@ -12,10 +13,14 @@ mod frames;
 mod grid;
 mod hashing;
 mod key_frame;
+mod mapping;
 mod nearest;
 mod original;
+mod packs;
 mod performance;
+mod performances;
 mod playback;
+mod reading;
 mod recovery;
 mod sources;
 mod split;
@@ -23,6 +28,7 @@ mod table;
 mod vocabulary;
 
 pub use backoff::BackOff;
+pub use beat_fit::BeatFit;
 pub use benchmark::{BenchmarkError, BenchmarkSet, file_of_piece};
 pub use chord::Chord;
 pub use corpus::{
@@ -36,6 +42,7 @@ pub use frames::{
 pub use grid::{Grid, ParseGridError, StepsPerQuarter};
 pub use key_frame::KeyFrame;
 pub use performance::{BarPosition, FrameBars, FrameNote, Performance, PerformancePlan, Touch};
+pub use performances::{PerformanceCorpus, PerformedPiece, perform_sources, read_performances};
 pub use playback::{Articulation, Playback, score_from_roll};
 pub use recovery::{Recovery, recovery};
 pub use sources::{Found, find_files};

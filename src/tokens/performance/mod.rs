@@ -16,9 +16,12 @@ use std::ops::Range;
 use serde::{Deserialize, Serialize};
 
 use super::frames::{Run, runs_from_roll};
-use super::{Chord, FramesError, FramingPlan, KeyFrame, MAX_FRAMES, PianoRoll};
+use super::{Chord, FramesError, Framing, FramingPlan, KeyFrame, MAX_FRAMES, PianoRoll};
 use crate::music::{Pitch, Score, Velocity};
 use words::{Word, Words, span_from_word, word_from_span};
+
+pub(super) use placing::{performance_from_file, performance_from_score};
+pub(super) use words::SharedBytes;
 
 pub use bars::{BarPosition, FrameBars};
 pub use words::FrameNote;
@@ -40,6 +43,18 @@ pub enum Touch {
 pub struct PerformancePlan {
     pub frames: FramingPlan,
     pub touch: Touch,
+}
+
+impl PerformancePlan {
+    /// # Errors
+    /// Where the plan contradicts itself: the original's framing knows neither touch nor beats.
+    pub fn check(&self) -> Result<(), FramesError> {
+        self.frames.check()?;
+        match (self.frames.framing, self.touch) {
+            (Framing::Original, Touch::Kept) => Err(FramesError::OriginalTouch),
+            (Framing::Nearest | Framing::Original, _) => Ok(()),
+        }
+    }
 }
 
 /// A piece on the grid of frames, without the silence around it.
@@ -92,7 +107,7 @@ impl Performance {
     /// # Errors
     /// [`FramesError`]: when it is too long, and where the plan contradicts itself.
     pub fn from_score(score: &Score, plan: &PerformancePlan) -> Result<Self, FramesError> {
-        placing::from_score(score, plan)
+        performance_from_score(score, plan)
     }
 
     /// How long the pedal is heard after the last key was let go.
@@ -339,5 +354,46 @@ impl Performance {
             && u64::from(self.n_frames) <= MAX_FRAMES
             && self.longest <= FrameNote::MAX_LEN
             && self.bars.as_ref().is_none_or(FrameBars::holds_together)
+    }
+}
+
+/// What a file says of a performance besides its words.
+#[derive(Serialize, Deserialize)]
+pub(super) struct StoredPerformance {
+    n_frames: u32,
+    lead: u32,
+    longest: u16,
+    bars: Option<FrameBars>,
+    n_notes: u64,
+}
+
+impl Performance {
+    pub(super) fn stored(&self) -> StoredPerformance {
+        let Self { n_frames, lead, longest, .. } = *self;
+        let n_notes = self.notes.len() as u64;
+        StoredPerformance { n_frames, lead, longest, bars: self.bars.clone(), n_notes }
+    }
+
+    /// Appends the words of the notes, then those of the pedal.
+    pub(super) fn write_words(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.notes.as_flattened());
+        out.extend_from_slice(self.pedal.as_flattened());
+    }
+}
+
+impl StoredPerformance {
+    /// The performance with its words in a stretch of these bytes; `None` when they don't fit.
+    /// Whether they hold together isn't looked at.
+    pub(super) fn with_words(
+        self,
+        bytes: &SharedBytes,
+        range: Range<usize>,
+    ) -> Option<Performance> {
+        let Self { n_frames, lead, longest, bars, n_notes } = self;
+        let n_bytes = usize::try_from(n_notes).ok()?.checked_mul(size_of::<Word>())?;
+        let between = range.start.checked_add(n_bytes).filter(|end| *end <= range.end)?;
+        let notes = Words::shared(bytes, range.start..between)?;
+        let pedal = Words::shared(bytes, between..range.end)?;
+        Some(Performance { n_frames, lead, bars, longest, notes, pedal })
     }
 }

@@ -7,16 +7,17 @@
 use std::ops::Range;
 
 use super::{FrameBars, Open, Performance, PerformancePlan, Touch, push_note};
+use crate::music::smf::{FirstInstrument, Sounding};
 use crate::music::{Note, Pitch, Score, Velocity};
 use crate::tokens::frames::{
-    FrameClock, Pedals, Sounds, Span, nearest, runs_from_spans, spans_from_score,
+    FrameClock, Pedals, Sounds, Span, nearest, nearest_spans, runs_from_spans, spans_from_score,
 };
-use crate::tokens::{FramesError, Framing, MAX_FRAMES, Pedalling};
+use crate::tokens::{FramesError, Framing, MAX_FRAMES, Pedalling, original};
 
 /// Strikes of one key closer than this are one: two hands that play in unison.
 const UNISON_SECS: f64 = 0.02;
 
-pub(super) fn from_score(
+pub(in crate::tokens) fn performance_from_score(
     score: &Score,
     plan: &PerformancePlan,
 ) -> Result<Performance, FramesError> {
@@ -27,6 +28,26 @@ pub(super) fn from_score(
             from_spans(&spans_from_score(score, &plan.frames), &Sounds::of_score(score), plan)
         }
     }
+}
+
+/// The same for what sounds of a file; of one framed as the original, `first` is what that read.
+pub(in crate::tokens) fn performance_from_file(
+    sounding: &Sounding,
+    first: Option<&FirstInstrument>,
+    plan: &PerformancePlan,
+) -> Result<Performance, FramesError> {
+    let sounds = Sounds::of_file(sounding);
+    if plan.touch == Touch::Kept {
+        return from_sounds(&sounds, plan);
+    }
+    plan.frames.check()?;
+    let spans = match plan.frames.framing {
+        Framing::Nearest => nearest_spans(&sounds, &plan.frames),
+        Framing::Original => {
+            first.map(|first| original::spans(first, plan.frames.rate)).unwrap_or_default()
+        }
+    };
+    from_spans(&spans, &sounds, plan)
 }
 
 /// The performance whose frames are those of a piano roll.
@@ -71,14 +92,8 @@ struct Placed {
 }
 
 /// The performance of what sounds, with strikes, velocities and pedal.
-pub(in crate::tokens) fn from_sounds(
-    sounds: &Sounds<'_>,
-    plan: &PerformancePlan,
-) -> Result<Performance, FramesError> {
-    plan.frames.check()?;
-    if plan.frames.framing == Framing::Original {
-        return Err(FramesError::OriginalTouch);
-    }
+fn from_sounds(sounds: &Sounds<'_>, plan: &PerformancePlan) -> Result<Performance, FramesError> {
+    plan.check()?;
     let strokes = strokes_by_pitch(sounds, plan);
     let mut notes: Vec<(Pitch, Range<u64>, Velocity)> = Vec::with_capacity(sounds.notes.len());
     for (pitch, strokes) in Pitch::all().zip(strokes) {

@@ -84,6 +84,12 @@ impl Words {
         let range = 0..bytes.len();
         Self { bytes: Arc::new(bytes), range }
     }
+
+    /// `None` when the range isn't within the bytes or no whole number of words.
+    pub fn shared(bytes: &SharedBytes, range: Range<usize>) -> Option<Self> {
+        let found = (**bytes).as_ref().get(range.clone())?;
+        found.len().is_multiple_of(size_of::<Word>()).then(|| Self { bytes: bytes.clone(), range })
+    }
 }
 
 impl Deref for Words {
