@@ -46,7 +46,8 @@ fn main() -> anyhow::Result<()> {
                     by_rate.iter().map(|sum| format!("{:.2} %", 100.0 * share(sum))).collect();
                 println!("| {name} | {label} | {what} | {n} | {} |", cells.join(" | "));
             };
-            row("notes", by_rate[0].n_notes, Recovery::note_share);
+            row("pitch and times", by_rate[0].n_notes, Recovery::timed_share);
+            row("velocity too", by_rate[0].n_notes, Recovery::note_share);
             if by_rate.iter().any(|sum| sum.n_turns_back > 0) {
                 row("pedal", by_rate[0].n_turns, Recovery::pedal_share);
             }

@@ -223,6 +223,10 @@ impl TrainingSettings {
         if !(0.0..=MAX_AVERAGING).contains(&self.averaging) {
             return Err(refusal("--averaging", self.averaging, "give 0 to 0.9999"));
         }
+        if self.framing == Framing::Original && self.grid != Grid::Seconds {
+            let rule = "the original framing knows seconds only; choose them, or --framing nearest";
+            return Err(refusal("--grid", self.grid, rule));
+        }
         if self.early_stop == Some(0) {
             return Err(refusal("--early-stop", 0, "give 1 or more epochs, or none"));
         }
@@ -315,6 +319,11 @@ mod tests {
             "--clip can't be -1 — give more than 0, or none"
         );
         assert!(refused(|s| s.averaging = 1.0).starts_with("--averaging"));
+        let original_beats = |s: &mut TrainingSettings| {
+            s.framing = Framing::Original;
+            s.grid = Grid::Beats(crate::tokens::StepsPerQuarter::SIXTEENTHS);
+        };
+        assert!(refused(original_beats).starts_with("--grid can't be sixteenth — the original"));
         assert!(refused(|s| s.batch = 0).starts_with("--batch"));
         assert!(refused(|s| s.sequence = 0).starts_with("--sequence"));
         assert!(refused(|s| s.weight_decay = f64::INFINITY).starts_with("--weight-decay"));

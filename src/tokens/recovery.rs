@@ -9,6 +9,9 @@ use crate::music::{Note, PedalSpan, Score, joined_spans};
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Recovery {
     pub n_notes: usize,
+    /// Those whose pitch and times came back.
+    pub n_timed: usize,
+    /// Those whose velocity did too.
     pub n_notes_back: usize,
     /// Each time the pedal goes down or up.
     pub n_turns: usize,
@@ -16,6 +19,11 @@ pub struct Recovery {
 }
 
 impl Recovery {
+    /// Of the notes without regard to their velocity; 1 when there was none to lose.
+    pub fn timed_share(&self) -> f64 {
+        share(self.n_timed, self.n_notes)
+    }
+
     /// 1 when there was none to lose.
     pub fn note_share(&self) -> f64 {
         share(self.n_notes_back, self.n_notes)
@@ -34,6 +42,7 @@ fn share(n: usize, of: usize) -> f64 {
 impl AddAssign for Recovery {
     fn add_assign(&mut self, other: Self) {
         self.n_notes += other.n_notes;
+        self.n_timed += other.n_timed;
         self.n_notes_back += other.n_notes_back;
         self.n_turns += other.n_turns;
         self.n_turns_back += other.n_turns_back;
@@ -55,14 +64,17 @@ const ROUNDING_SECS: f64 = 1e-4;
 pub fn recovery(score: &Score, back: &Score, tolerance_secs: f64) -> Recovery {
     let tolerance = tolerance_secs + ROUNDING_SECS;
     let (sounds, found) = (sounds_by_pitch(score), sounds_by_pitch(back));
-    let n_notes_back =
-        sounds.iter().zip(&found).map(|(sounds, found)| n_found(sounds, found, tolerance)).sum();
+    let n_found = |velocity_tolerance| {
+        let tolerances = (tolerance, velocity_tolerance);
+        sounds.iter().zip(&found).map(|(all, found)| n_found(all, found, tolerances)).sum()
+    };
     let (turns, found) = (pedal_turns(score), pedal_turns(back));
     let n_turns_back =
         turns.iter().zip(&found).map(|(turns, found)| n_near(turns, found, tolerance)).sum();
     Recovery {
         n_notes: score.notes().len(),
-        n_notes_back,
+        n_timed: n_found(u8::MAX),
+        n_notes_back: n_found(VELOCITY_TOLERANCE),
         n_turns: turns.iter().map(Vec::len).sum(),
         n_turns_back,
     }
@@ -89,7 +101,8 @@ fn sounds_by_pitch(score: &Score) -> Vec<Vec<Sound>> {
     by_pitch
 }
 
-fn n_found(sounds: &[Sound], found: &[Sound], tolerance: f64) -> usize {
+fn n_found(sounds: &[Sound], found: &[Sound], tolerances: (f64, u8)) -> usize {
+    let (tolerance, velocity_tolerance) = tolerances;
     let mut is_claimed = vec![false; found.len()];
     let claims = sounds.iter().filter(|sound| {
         let first = found.partition_point(|other| other.on < sound.on - tolerance);
@@ -98,7 +111,7 @@ fn n_found(sounds: &[Sound], found: &[Sound], tolerance: f64) -> usize {
         let claimed = near.find(|(other, is_claimed)| {
             !**is_claimed
                 && (other.off - sound.off).abs() <= tolerance
-                && other.velocity.abs_diff(sound.velocity) <= VELOCITY_TOLERANCE
+                && other.velocity.abs_diff(sound.velocity) <= velocity_tolerance
         });
         claimed.is_some_and(|(_, is_claimed)| !std::mem::replace(is_claimed, true))
     });
@@ -186,6 +199,8 @@ mod tests {
         for far in [(960 + 98, 960, 80), (960, 1_060, 80), (960, 960, 85)] {
             assert_eq!(check(&note, &one(far)).0, 0, "{far:?}");
         }
+        let loud = recovery(&note, &one((960, 960, 120)), 0.1);
+        assert_eq!((loud.n_timed, loud.n_notes_back), (1, 0));
         let twice = score(&[(960, 960, 80), (970, 960, 80)], &[]);
         assert_eq!(check(&twice, &note).0, 1);
     }
