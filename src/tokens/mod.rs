@@ -1,6 +1,16 @@
 //! A piece as numbers: frames, chords, vocabulary, corpus, split.
 //!
 //! Frames and corpora stand apart from the vocabulary, so that a model without one can use them.
+//!
+//! ```text
+//! chord, frames, grid, original   a score as chords, one a frame      playback   and back
+//! key_frame, performance/         a score as keys struck and held, with velocity and pedal, and back
+//! sources, reading, table, cache  what reading many files has in common
+//! corpus, vocabulary, encoding    pieces as chord numbers
+//! performances, packs, mapping    pieces as performances in mapped files
+//! beat_fit, recovery              whether beats can be trusted; what comes back from frames
+//! split                           what is learned from and what is held out
+//! ```
 
 mod backoff;
 mod beat_fit;
