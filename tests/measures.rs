@@ -117,6 +117,7 @@ fn a_passage_is_found_at_the_rate_that_a_model_read_it_at_and_in_another_key() {
         rate: FrameRate::new(2.0).unwrap(),
         framing: Framing::Nearest,
         pedalling: Pedalling::Keys,
+        ..FramingPlan::default()
     };
     let plan = SurveyPlan { learned: Some(learned), window_secs: Some(2.0), ..plan() };
     let piece = survey_score("piece", &score(&theme, 3), &plan).unwrap();

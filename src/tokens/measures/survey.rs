@@ -3,8 +3,9 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::corpus::{framed_from_bytes, read_bytes, sha256_hex};
+use super::super::corpus::framed_from_bytes;
 use super::super::frames::{Run, runs_from_score};
+use super::super::reading::{read_bytes, sha256_hex};
 use super::super::{Chord, FrameRate, FramingPlan};
 use super::{ChordChanges, Measures, TimedNote, end_secs, grid_runs, measure, timed_notes};
 use crate::music::{Score, smf};
@@ -47,7 +48,7 @@ pub fn survey_file(path: &Path, plan: &SurveyPlan) -> Result<Surveyed, String> {
     let bytes = read_bytes(path).map_err(|error| error.to_string())?;
     let score = smf::read(&bytes).map_err(|error| error.to_string())?.score;
     let learned = plan.learned.map(|learned| framed_from_bytes(&bytes, &learned)).transpose()?;
-    let learned = learned.map(|framed| {
+    let learned = learned.map(|(_, framed)| {
         let run = |(place, n_frames): (u32, u32)| {
             let bits = framed.chords.get(place as usize).copied().unwrap_or_default();
             Run { chord: Chord::from_bits(bits), n_frames }
