@@ -355,6 +355,35 @@ fn words_that_count_for_nothing_are_named() {
 }
 
 #[test]
+fn a_beat_grid_is_for_music_that_keeps_to_its_beats() {
+    let shell = Shell::new();
+    let grid = |words: &str| format!("tokenize {} {words}", music());
+    // Every chord is a quarter: at two eighths each, twice the frames of --grid quarter.
+    let frames = |words: &str| shell.json(&grid(words))[0]["frames"].as_u64().unwrap();
+    assert_eq!(frames("--grid eighth"), 2 * frames("--grid quarter"));
+    assert_eq!(frames("--grid seconds"), frames(""));
+    assert!(shell.refuses(2, &grid("--grid 5")).contains("sixteenth"));
+    let original = grid("--grid 4 --framing original");
+    assert!(shell.refuses(1, &original).contains("real time"));
+    // A recording, whose file says nothing of its beats.
+    let recorded = (0..90u32).map(|idx| Note {
+        start: Tick(idx * 337 + idx * idx % 97),
+        length: Tick(200),
+        pitch: Pitch::MIDDLE_C,
+        velocity: Velocity::COMPOSED,
+        part: 0,
+    });
+    let score = Score::piano(TempoMap::default(), recorded.collect());
+    fs::write(shell.path("recorded.mid"), smf::write(&score)).unwrap();
+    for command in ["tokenize recorded.mid", &format!("train recorded.mid --out run {TINY}")] {
+        let words = shell.refuses(1, &format!("{command} --grid sixteenth"));
+        assert!(words.contains("--grid seconds"), "{words}");
+    }
+    assert!(!shell.path("run").exists());
+    shell.json("tokenize recorded.mid");
+}
+
+#[test]
 fn a_vocabulary_without_chords_is_refused() {
     let shell = Shell::new();
     let words = format!("tokenize {} --min-count 1000000", music());

@@ -9,12 +9,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::train_args::TrainArgs;
 use super::values::{
-    at_least_one, beam_width, device, frame_rate, from_zero_to, parse_chord, parse_pitch,
+    at_least_one, beam_width, device, frame_rate, from_zero_to, grid, parse_chord, parse_pitch,
     sample_rate, seconds_or_off, seed, temperature, times, top_p, up_to, vocabulary_size,
 };
 use crate::model::{ComposeSettings, DeviceChoice, WeightFormat};
 use crate::music::Pitch;
-use crate::tokens::{Chord, FrameRate, Framing, OwnPart};
+use crate::tokens::{Chord, FrameRate, Framing, Grid, OwnPart};
 
 /// The whole command line.
 #[derive(Parser, Debug)]
@@ -93,6 +93,10 @@ pub struct TokenizeArgs {
     /// Frames in a second of music, 0.1–200
     #[arg(long, value_name = "RATE", default_value = "2", value_parser = frame_rate, allow_negative_numbers = true)]
     pub fps: FrameRate,
+    /// What a frame is: seconds (as --fps says), or for music whose beats can be trusted a note:
+    /// quarter, eighth, eighth-triplet, sixteenth, …, or 1 to 24 frames to a quarter
+    #[arg(long, value_name = "NOTE", default_value = "seconds", value_parser = grid, allow_negative_numbers = true)]
+    pub grid: Grid,
     /// How notes meet the grid of frames: `nearest`, so that no note is lost, or `original`, as the
     /// original experiment did (first instrument only, short notes vanish)
     #[arg(long, value_enum, value_name = "HOW", default_value_t = FramingWord::Nearest, hide_possible_values = true)]
