@@ -15,8 +15,11 @@ use crate::tokens::{Chord, Corpus, Stretch};
 /// Sums over frames.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct Measured {
-    /// Summed negative log-likelihood in nats.
+    /// Summed negative log-likelihood of the frames' keys, in nats.
     pub nll: f64,
+    /// The same of the velocities of struck keys, and of the pedal: 0 for a network without touch.
+    pub nll_velocity: f64,
+    pub nll_pedal: f64,
     pub n_right: usize,
     pub n_frames: usize,
     /// Frames whose chord the vocabulary doesn't have.
