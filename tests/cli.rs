@@ -241,6 +241,38 @@ fn train_prints_a_line_an_epoch_and_the_end() {
 }
 
 #[test]
+fn a_model_that_spells_is_trained_measured_composed_with_and_exported() {
+    let shell = Shell::new();
+    let tiny =
+        "--model keys --hidden 6 --key-hidden 4 --epochs 1 --batch 4 --sequence 16 --device cpu";
+    let lines = shell.json(&format!("train {} --out run {tiny}", music()));
+    assert_eq!((lines.len(), &lines[1]["vocabulary"]), (2, &0.into()), "{lines:?}");
+    let measured = &shell.json(&format!("evaluate --model run {}", music()))[0];
+    assert_eq!(
+        (&measured["unseen_frames"], measured["frames"].as_u64() > Some(300)),
+        (&0.into(), true)
+    );
+    let words = shell.run(&format!("evaluate --model run {}", music())).stdout;
+    assert!(!words.contains("the model never learned"), "{words}");
+    for (name, how) in [("max", "max"), ("drawn", "sample"), ("phrase", "beam --beam-width 2")] {
+        let words = format!("generate --model run --strategy {how} --frames 3 --out {name}.mid");
+        assert_eq!(shell.json(&words)[0]["takes"][0]["frames"], 3, "{how}");
+    }
+    shell.json("export --model run --out alone.safetensors");
+    shell.json("generate --model alone.safetensors --frames 3 --out again.mid");
+    let bytes = |name: &str| fs::read(shell.path(name)).unwrap();
+    assert_eq!(bytes("again.mid"), bytes("drawn.mid"));
+
+    let train = |words: &str| format!("train {} --out other {words}", music());
+    let refused = shell.refuses(2, &train("--model keys --max-vocabulary 90"));
+    assert!(refused.contains("--max-vocabulary is for models with a vocabulary"), "{refused}");
+    let refused = shell.refuses(2, &train("--model chord-gru --key-hidden 4"));
+    assert!(refused.contains("--key-hidden is for models that spell key by key"), "{refused}");
+    let refused = shell.refuses(1, &format!("train {} --out run --model lstm --resume", music()));
+    assert!(refused.contains("--model differs from the run's"), "{refused}");
+}
+
+#[test]
 fn a_run_with_nothing_left_to_do_says_so_at_once() {
     let shell = Shell::new();
     shell.json(&format!("train {} --out run {TINY} --early-stop 0", music()));

@@ -125,7 +125,9 @@ pub struct TokenizeArgs {
   etude generate --model starter --prime-chord C4,E4,G4 --no-repeat 0 --longest-hold 0 --out a.mid
 
 With --takes N the files are called a-1.mid … a-N.mid. The same seed gives the same notes.
-Below a temperature of 0.75 it tends to hold one or two notes, above 1.2 it gets wild.")]
+Below a temperature of 0.75 it tends to hold one or two notes, above 1.2 it gets wild.
+A model that spells key by key (--model keys in training) chooses every key in turn: temperature
+and --top-p then act on each key's two states, and of --top-k only 1 leaves anything out.")]
 pub struct GenerateArgs {
     /// A run folder, a checkpoint in it, or `starter` for the built-in model
     #[arg(long, value_name = "RUN")]
@@ -172,7 +174,7 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "N", default_value = "8", value_parser = from_zero_to::<{ ComposeSettings::MAX_NO_REPEAT }>, allow_negative_numbers = true)]
     pub no_repeat: usize,
     /// How the weights are kept: `f32` as learned; `f16` and `int8` are smaller, so that large
-    /// models compose faster, and may give other notes
+    /// models compose faster, and may give other notes; models that spell key by key stay `f32`
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = WeightWord::F32, hide_possible_values = true)]
     pub weights: WeightWord,
     /// Strike a pitch again at every new chord instead of holding it [default: off]

@@ -259,12 +259,20 @@ fn choice_small(ui: &mut Ui, unit: &mut LengthUnit) -> egui::Response {
 fn more_ui(ui: &mut Ui, form: &mut ComposeForm) {
     egui::CollapsingHeader::new("More").id_salt("more of composing").show_unindented(ui, |ui| {
         if form.strategy == StrategyKind::Sample {
-            row(ui, "Top k", "Only the k likeliest chords may be drawn", |ui| {
-                optional(ui, &mut form.top_k, 40, 1..=100_000, 0.2, "Top k")
-            });
-            row(ui, "Top p", "Only the likeliest chords that together have this share", |ui| {
-                optional(ui, &mut form.top_p, 0.95, 0.01..=1.0, 0.005, "Top p")
-            });
+            row(
+                ui,
+                "Top k",
+                "Only the k likeliest chords may be drawn; of a model \
+                 that spells key by key, 1 is the likelier of each key's two states",
+                |ui| optional(ui, &mut form.top_k, 40, 1..=100_000, 0.2, "Top k"),
+            );
+            row(
+                ui,
+                "Top p",
+                "Only the likeliest chords that together have this share; \
+                 of a model that spells, for each key",
+                |ui| optional(ui, &mut form.top_p, 0.95, 0.01..=1.0, 0.005, "Top p"),
+            );
         }
         row(ui, "Longest hold", "A chord or rest is held no longer than this, in seconds", |ui| {
             optional(ui, &mut form.longest_hold_secs, 4.0, 0.1..=60.0, 0.05, "Longest hold")

@@ -13,9 +13,9 @@ use std::borrow::Cow;
 use std::time::Instant;
 
 use super::guard::{History, Lifted};
-use super::scores::{Candidate, likeliest, log_softmax};
+use super::next_frame::{Answer, NextFrame, Place};
 use super::{ComposeError, ComposeEvent, Session, Take, secs_since};
-use crate::tokens::{PianoRoll, Token};
+use crate::tokens::PianoRoll;
 
 /// A phrase that may still win.
 #[derive(Clone, Copy)]
@@ -27,9 +27,9 @@ struct Hypothesis {
 
 /// A hypothesis and a chord that may follow it.
 #[derive(Clone, Copy)]
-struct Extension {
+struct Extension<F> {
     parent: usize,
-    token: Token,
+    frame: F,
     log_likelihood: f64,
 }
 
@@ -38,43 +38,43 @@ type NodeId = u32;
 const ROOT: NodeId = NodeId::MAX;
 
 #[derive(Clone, Copy)]
-struct Node {
+struct Node<F> {
     parent: NodeId,
-    token: Token,
+    frame: F,
 }
 
 /// Every phrase that was ever kept.
-struct Tree {
-    nodes: Vec<Node>,
+struct Tree<F> {
+    nodes: Vec<Node<F>>,
     /// The last chord that all hypotheses share.
     trunk_end: NodeId,
     /// Chords up to there.
     trunk_len: usize,
     /// The prime, then the trunk.
-    history: History,
+    history: History<F>,
     /// Memory for the way from a node to the trunk.
-    path: Vec<Token>,
+    path: Vec<F>,
 }
 
 /// The `takes` best hypotheses of one search, the best first. A vocabulary too small for so many
 /// different phrases gives fewer.
-pub(super) fn compose(
-    session: &mut Session,
+pub(super) fn compose<M: NextFrame>(
+    session: &mut Session<'_, M>,
     width: usize,
     length_penalty: f64,
 ) -> Result<Vec<Take>, ComposeError> {
     let began = Instant::now();
-    let prime = session.prime.for_seed(session.settings.seed, session.vocabulary);
+    let prime = session.prime_for(session.settings.seed)?;
     let prime_roll = session.chords(&prime);
     session.emit_frames(0, 0, &prime_roll);
     let Some(unread) = session.read_prime(&prime) else { return Ok(Vec::new()) };
-    let mut search = Search::new(session, width, &prime, unread);
+    let mut search = Search::new(session.settings.frames, width, &prime, unread);
     for frame in 0..session.settings.frames {
         if session.cancel.is_cancelled() {
             break;
         }
         search.extend(session, frame)?;
-        session.network.select(&search.parents);
+        session.model.select(&search.parents);
         search.grow();
         let agreed = session.chords(search.tree.lengthen_trunk(&search.beams));
         let first = prime.len() + search.tree.trunk_len - agreed.len();
@@ -90,51 +90,56 @@ pub(super) fn compose(
 }
 
 /// What goes from frame to frame, and memory that is used again.
-struct Search {
+struct Search<F> {
     width: usize,
-    tree: Tree,
+    tree: Tree<F>,
     beams: Vec<Hypothesis>,
     /// What each hypothesis reads next.
-    tokens: Vec<Token>,
+    frames: Vec<F>,
     n_frames: usize,
-    extensions: Vec<Extension>,
+    extensions: Vec<Extension<F>>,
     /// Of each extension.
     parents: Vec<usize>,
-    log_probs: Vec<f64>,
-    candidates: Vec<Candidate>,
+    answers: Vec<Answer<F>>,
 }
 
-impl Search {
-    fn new(session: &Session<'_>, width: usize, prime: &[Token], unread: Token) -> Self {
-        let n_nodes = width * session.settings.frames;
+impl<F: Copy + Ord> Search<F> {
+    fn new(n_frames: usize, width: usize, prime: &[F], unread: F) -> Self {
+        let n_nodes = width * n_frames;
         Self {
             width,
             tree: Tree::new(prime, n_nodes),
             beams: vec![Hypothesis { leaf: ROOT, log_likelihood: 0.0 }],
-            tokens: vec![unread],
+            frames: vec![unread],
             n_frames: 0,
             extensions: Vec::with_capacity(width * width),
             parents: Vec::with_capacity(width),
-            log_probs: Vec::with_capacity(session.vocabulary.len()),
-            candidates: Vec::with_capacity(session.vocabulary.len()),
+            answers: Vec::with_capacity(width),
         }
     }
 
     /// One step of all hypotheses: their `width` best extensions, the best first.
-    fn extend(&mut self, session: &mut Session, frame: usize) -> Result<(), ComposeError> {
+    fn extend<M: NextFrame<Frame = F>>(
+        &mut self,
+        session: &mut Session<'_, M>,
+        frame: usize,
+    ) -> Result<(), ComposeError> {
         self.extensions.clear();
         let mut any_lifted = Lifted::Nothing;
-        let rows = Session::step(session.network, &self.tokens)?;
-        for (parent, (scores, beam)) in rows.zip(&self.beams).enumerate() {
-            log_softmax(scores, frame, &mut self.log_probs)?;
-            let (rules, log_probs) = (&mut session.rules, &mut self.log_probs);
-            match self.tree.with_history(beam.leaf, |history| rules.forbid(history, log_probs)) {
-                Lifted::Nothing => {}
-                lifted => any_lifted = lifted,
+        session.model.step(&self.frames)?;
+        for (parent, beam) in self.beams.iter().enumerate() {
+            let (model, answers) = (&mut session.model, &mut self.answers);
+            let lifted = self.tree.with_history(beam.leaf, |history| {
+                let at = Place { hypothesis: parent, history, frame };
+                model.likeliest(at, self.width, answers)
+            })?;
+            if lifted != Lifted::Nothing {
+                any_lifted = lifted;
             }
-            likeliest(&self.log_probs, self.width, &mut self.candidates);
-            self.extensions.extend(self.candidates.iter().map(|&Candidate { token, weight }| {
-                Extension { parent, token, log_likelihood: beam.log_likelihood + weight }
+            self.extensions.extend(self.answers.iter().map(|answer| Extension {
+                parent,
+                frame: answer.frame,
+                log_likelihood: beam.log_likelihood + answer.log_probability,
             }));
         }
         session.note_lifted(any_lifted);
@@ -148,10 +153,10 @@ impl Search {
 
     /// The extensions become the hypotheses.
     fn grow(&mut self) {
-        self.tokens.clear();
-        self.tokens.extend(self.extensions.iter().map(|extension| extension.token));
+        self.frames.clear();
+        self.frames.extend(self.extensions.iter().map(|extension| extension.frame));
         let grown = self.extensions.iter().map(|extension| {
-            let leaf = self.tree.push(self.beams[extension.parent].leaf, extension.token);
+            let leaf = self.tree.push(self.beams[extension.parent].leaf, extension.frame);
             Hypothesis { leaf, log_likelihood: extension.log_likelihood }
         });
         self.beams = grown.collect();
@@ -159,17 +164,17 @@ impl Search {
     }
 }
 
-impl Tree {
-    fn new(prime: &[Token], n_nodes: usize) -> Self {
+impl<F: Copy + Ord> Tree<F> {
+    fn new(prime: &[F], n_nodes: usize) -> Self {
         let mut history = History::with_capacity(prime.len());
-        prime.iter().for_each(|&token| history.push(token));
+        prime.iter().for_each(|&frame| history.push(frame));
         let nodes = Vec::with_capacity(n_nodes);
         Self { nodes, trunk_end: ROOT, trunk_len: 0, history, path: Vec::new() }
     }
 
     /// Their number is bounded by [`super::ComposeSettings::MAX_BEAM_FRAMES`].
-    fn push(&mut self, parent: NodeId, token: Token) -> NodeId {
-        self.nodes.push(Node { parent, token });
+    fn push(&mut self, parent: NodeId, frame: F) -> NodeId {
+        self.nodes.push(Node { parent, frame });
         (self.nodes.len() - 1) as NodeId
     }
 
@@ -184,17 +189,17 @@ impl Tree {
         while at != from
             && let Some(node) = self.nodes.get(at as usize)
         {
-            self.path.push(node.token);
+            self.path.push(node.frame);
             at = node.parent;
         }
         self.path.reverse();
     }
 
     /// What `ask` says of the whole past of a hypothesis.
-    fn with_history<T>(&mut self, leaf: NodeId, ask: impl FnOnce(&History) -> T) -> T {
+    fn with_history<T>(&mut self, leaf: NodeId, ask: impl FnOnce(&History<F>) -> T) -> T {
         self.find_path(self.trunk_end, leaf);
         let mark = self.history.mark();
-        self.path.iter().for_each(|&token| self.history.push(token));
+        self.path.iter().for_each(|&frame| self.history.push(frame));
         let answer = ask(&self.history);
         self.history.rewind(mark);
         answer
@@ -202,7 +207,7 @@ impl Tree {
 
     /// Moves the end of the trunk to where the hypotheses, all of one length, part now. The chords
     /// that are new in it.
-    fn lengthen_trunk(&mut self, beams: &[Hypothesis]) -> &[Token] {
+    fn lengthen_trunk(&mut self, beams: &[Hypothesis]) -> &[F] {
         let mut level: Vec<NodeId> = beams.iter().map(|beam| beam.leaf).collect();
         // Two phrases that are alike are one node, so that the same node is the same past.
         level.dedup();
@@ -214,25 +219,25 @@ impl Tree {
         self.find_path(self.trunk_end, parting);
         self.trunk_end = parting;
         self.trunk_len += self.path.len();
-        self.path.iter().for_each(|&token| self.history.push(token));
+        self.path.iter().for_each(|&frame| self.history.push(frame));
         &self.path
     }
 
     /// A whole phrase.
-    fn phrase(&self, leaf: NodeId) -> Vec<Token> {
+    fn phrase(&self, leaf: NodeId) -> Vec<F> {
         let node = |id: NodeId| self.nodes.get(id as usize);
         let back = std::iter::successors(node(leaf), |last| node(last.parent));
-        let mut phrase: Vec<Token> = back.map(|node| node.token).collect();
+        let mut phrase: Vec<F> = back.map(|node| node.frame).collect();
         phrase.reverse();
         phrase
     }
 }
 
 /// Streams what is still unsaid of each take, then the takes.
-fn finish(
-    session: &mut Session,
+fn finish<M: NextFrame>(
+    session: &mut Session<'_, M>,
     beams: &[Hypothesis],
-    tree: &Tree,
+    tree: &Tree<M::Frame>,
     prime_roll: &PianoRoll,
     began: Instant,
 ) -> Vec<Take> {
@@ -260,6 +265,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::tokens::Token;
 
     proptest! {
         /// Beside the tree every phrase is kept whole.

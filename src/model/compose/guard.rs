@@ -1,22 +1,31 @@
 //! The guard at work: which chords may not come next.
 
-use super::{Guard, REST};
-use crate::tokens::{FrameRate, Token};
+use super::Guard;
+use crate::tokens::FrameRate;
 
-/// A [`Guard`] counted in frames.
+/// A [`Guard`] counted in frames, for chords that are told apart as `F`.
 #[derive(Clone, Debug)]
-pub(super) struct Rules {
+pub(super) struct Rules<F> {
     longest_hold: Option<usize>,
     no_repeat: Option<usize>,
     /// Memory for the chords that would repeat a run.
-    repeating: Vec<Token>,
+    repeating: Vec<F>,
+}
+
+/// The chords that may not come next.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub(super) struct Forbidden<'a, F> {
+    /// The one that has sounded for too long.
+    pub held: Option<F>,
+    /// Those that would repeat a run, each once.
+    pub repeating: &'a [F],
 }
 
 /// What a guard has to remember of one take: its chords with every hold as one, and how many
 /// frames each has been held.
 #[derive(Clone, PartialEq, Debug, Default)]
-pub(super) struct History {
-    changes: Vec<Token>,
+pub(super) struct History<F> {
+    changes: Vec<F>,
     holds: Vec<usize>,
 }
 
@@ -36,7 +45,13 @@ pub(super) struct Mark {
     n_held: usize,
 }
 
-impl History {
+impl<F> Forbidden<'_, F> {
+    pub fn len(&self) -> usize {
+        usize::from(self.held.is_some()) + self.repeating.len()
+    }
+}
+
+impl<F: Copy + Ord> History<F> {
     /// That of a take with nothing in it, and room for so many frames.
     pub fn with_capacity(n_frames: usize) -> Self {
         Self { changes: Vec::with_capacity(n_frames), holds: Vec::with_capacity(n_frames) }
@@ -55,57 +70,57 @@ impl History {
         }
     }
 
-    /// That of a take that begins with these tokens.
+    /// That of a take that begins with these frames.
     #[cfg(test)]
-    pub fn of(tokens: &[Token]) -> Self {
-        let mut history = Self::default();
-        tokens.iter().for_each(|&token| history.push(token));
+    pub fn of(frames: &[F]) -> Self {
+        let mut history = Self::with_capacity(frames.len());
+        frames.iter().for_each(|&frame| history.push(frame));
         history
     }
 
-    /// The next frame of the take is `token`.
-    pub fn push(&mut self, token: Token) {
+    /// The next frame of the take is `frame`.
+    pub fn push(&mut self, frame: F) {
         match self.holds.last_mut() {
-            Some(n_held) if self.changes.last() == Some(&token) => *n_held += 1,
+            Some(n_held) if self.changes.last() == Some(&frame) => *n_held += 1,
             _ => {
-                self.changes.push(token);
+                self.changes.push(frame);
                 self.holds.push(1);
             }
         }
     }
 
     /// The chord that sounds in at least `n` of the last `2n − 1` frames; there is never another.
-    fn commonest_lately(&self, n: usize) -> Option<Token> {
+    fn commonest_lately(&self, n: usize) -> Option<F> {
         // More than half of them: the vote of Boyer and Moore 1981 finds who it may be, a count
         // whether it is.
         let lately = || {
             let runs = self.changes.iter().zip(&self.holds).rev();
-            runs.scan(2 * n - 1, |left, (&token, &n_held)| {
+            runs.scan(2 * n - 1, |left, (&frame, &n_held)| {
                 let n_seen = n_held.min(*left);
                 *left -= n_seen;
-                (n_seen > 0).then_some((token, n_seen))
+                (n_seen > 0).then_some((frame, n_seen))
             })
         };
         let (mut candidate, mut votes) = (None, 0);
-        for (token, n_seen) in lately() {
-            if candidate == Some(token) {
+        for (frame, n_seen) in lately() {
+            if candidate == Some(frame) {
                 votes += n_seen;
             } else if votes >= n_seen {
                 votes -= n_seen;
             } else {
-                (candidate, votes) = (Some(token), n_seen - votes);
+                (candidate, votes) = (Some(frame), n_seen - votes);
             }
         }
-        let sounds_enough = |&wanted: &Token| {
+        let sounds_enough = |&wanted: &F| {
             let n_seen: usize =
-                lately().filter(|(token, _)| *token == wanted).map(|(_, n_seen)| n_seen).sum();
+                lately().filter(|(frame, _)| *frame == wanted).map(|(_, n_seen)| n_seen).sum();
             n_seen >= n
         };
         candidate.filter(sounds_enough)
     }
 }
 
-impl Rules {
+impl<F: Copy + Ord + Default> Rules<F> {
     /// For takes of so many frames, the prime included: no more memory is asked for then.
     pub fn new(guard: &Guard, rate: FrameRate, n_frames: usize) -> Self {
         // A product that rounding left just under a whole number still is that number.
@@ -117,33 +132,20 @@ impl Rules {
         }
     }
 
-    /// Sets the log-probability of each chord that may not come next to −∞; at least one stays.
-    pub fn forbid(&mut self, history: &History, log_probs: &mut [f64]) -> Lifted {
+    /// What may not come next.
+    pub fn forbidden(&mut self, history: &History<F>) -> Forbidden<'_, F> {
         let held = self.chord_held_too_long(history);
         self.find_chords_that_repeat(history);
-        let n_forbidden = usize::from(held.is_some()) + self.repeating.len();
-        let (held, repeating, lifted) = if n_forbidden < log_probs.len() {
-            (held, self.repeating.as_slice(), Lifted::Nothing)
-        } else if log_probs.len() > 1 {
-            (held, &[][..], Lifted::NoRepeat)
-        } else {
-            (None, &[][..], Lifted::LongestHold)
-        };
-        for token in held.iter().chain(repeating) {
-            if let Some(log_prob) = log_probs.get_mut(*token as usize) {
-                *log_prob = f64::NEG_INFINITY;
-            }
-        }
-        lifted
+        Forbidden { held, repeating: &self.repeating }
     }
 
     /// A chord that has sounded for so long stays away for about as long: were it let back at
     /// once, one frame of something else now and then would be all the change there is. A take
     /// that starts from nothing has been silent for long enough.
-    fn chord_held_too_long(&self, history: &History) -> Option<Token> {
+    fn chord_held_too_long(&self, history: &History<F>) -> Option<F> {
         let limit = self.longest_hold?;
         match history.changes.is_empty() {
-            true => Some(REST),
+            true => Some(F::default()),
             false => history.commonest_lately(limit),
         }
     }
@@ -153,7 +155,7 @@ impl Rules {
     ///
     /// The whole past is scanned instead of being indexed: comparing even 100,000 numbers takes
     /// less time than a step of the network.
-    fn find_chords_that_repeat(&mut self, history: &History) {
+    fn find_chords_that_repeat(&mut self, history: &History<F>) {
         self.repeating.clear();
         let (Some(n), Some(&current)) = (self.no_repeat, history.changes.last()) else { return };
         let changes = &history.changes;
@@ -172,17 +174,19 @@ impl Rules {
 
 #[cfg(test)]
 mod tests {
+    use super::super::by_vocabulary::forbid;
     use super::*;
+    use crate::tokens::Token;
 
-    fn rules(longest_hold_secs: Option<f64>, no_repeat: Option<usize>) -> Rules {
+    fn rules(longest_hold_secs: Option<f64>, no_repeat: Option<usize>) -> Rules<Token> {
         Rules::new(&Guard { longest_hold_secs, no_repeat }, FrameRate::INPUT_DEFAULT, 0)
     }
 
     /// What is forbidden after `past` in a vocabulary of `n` chords.
-    fn forbidden(rules: &Rules, past: &[Token], n: usize) -> (Vec<usize>, Lifted) {
+    fn forbidden(rules: &Rules<Token>, past: &[Token], n: usize) -> (Vec<usize>, Lifted) {
         let history = History::of(past);
         let mut log_probs = vec![0.0; n];
-        let lifted = rules.clone().forbid(&history, &mut log_probs);
+        let lifted = forbid(&mut rules.clone(), &history, &mut log_probs);
         ((0..n).filter(|&token| log_probs[token] != 0.0).collect(), lifted)
     }
 

@@ -1,21 +1,27 @@
 //! Composing: strategies, primes and the guard against one chord for ever.
 //!
-//! The strategies know a network only as [`NextChord`]; this folder has no tensor in it.
+//! The strategies know a model only as what says the next frame; this folder has no tensor in it.
 //!
 //! ```text
-//! settings    what composing can be told; why it may fail
-//! prime       what it starts from
-//! next_chord  what is asked of a network
-//! scores      from scores to one chord
-//! guard       which chords may not come next
-//! one_by_one  max and sample: one chord after the other
-//! beam        the likeliest whole phrases
-//! statistics  what a roll is made of
+//! settings       what composing can be told; why it may fail
+//! prime          what it starts from
+//! next_frame     what the strategies ask of a model
+//! by_vocabulary  the answers of a model that has a vocabulary,
+//! next_chord       what is asked of its network
+//! scores           and from scores to one chord
+//! by_keys        the answers of a model that spells key by key
+//! guard          which chords may not come next
+//! one_by_one     max and sample: one chord after the other
+//! beam           the likeliest whole phrases
+//! statistics     what a roll is made of
 //! ```
 
 mod beam;
+mod by_keys;
+mod by_vocabulary;
 mod guard;
 mod next_chord;
+mod next_frame;
 mod one_by_one;
 mod prime;
 mod scores;
@@ -25,7 +31,7 @@ mod statistics;
 use std::borrow::Cow;
 use std::time::Instant;
 
-use rand::SeedableRng;
+use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
@@ -35,13 +41,15 @@ pub use settings::{ComposeError, ComposeSettings, Guard, Strategy};
 pub use statistics::{RollStatistics, roll_statistics};
 
 use super::Model;
+use super::keys::Speller;
+use super::network::Network;
 use crate::cancel::CancelToken;
-use crate::tokens::{Chord, ChordVocabulary, PianoRoll, Token};
+use crate::tokens::{Chord, ChordVocabulary, PianoRoll};
+use by_keys::ByKeys;
+use by_vocabulary::ByVocabulary;
 use guard::{Lifted, Rules};
-use prime::PrimeTokens;
-
-/// The token of the rest, which starts every piece.
-const REST: Token = 0;
+use next_frame::NextFrame;
+use prime::{PRIME_STREAM, PrimeFrames};
 
 #[derive(Clone)]
 pub struct ComposeRequest {
@@ -113,17 +121,27 @@ pub fn compose(
     on_event: &mut dyn FnMut(ComposeEvent<'_>),
 ) -> Result<Vec<Take>, ComposeError> {
     let ComposeRequest { model, settings } = request;
-    settings.validate()?;
-    let (network, chords) = (model.next_chord_with(settings.weights), model.card().chords());
-    match (network, chords) {
-        (Some(mut network), Some(chords)) => {
-            compose_with(&mut *network, &chords.vocabulary, settings, cancel, on_event)
+    match (&*model.network, model.card().chords()) {
+        (Network::Keys(network), _) => {
+            settings.validate()?;
+            for note in by_keys::idle_settings(settings) {
+                on_event(ComposeEvent::Note(note.to_owned()));
+            }
+            let (prime, note) = PrimeFrames::of_piano(&settings.prime);
+            let rules = rules(settings, prime.len());
+            let model = ByKeys::new(Speller::new(network), rules, settings.strategy);
+            compose_by(model, prime, note, settings, cancel, on_event)
         }
-        _ => Err(ComposeError::Shape { given: 0, expected: 1 }),
+        (Network::Chords(_), Some(chords)) => {
+            let mut network = model.next_chord_with(settings.weights);
+            let network = network.as_deref_mut().expect("it has a vocabulary");
+            compose_with(network, &chords.vocabulary, settings, cancel, on_event)
+        }
+        (Network::Chords(_), None) => unreachable!("a card and its network are of one family"),
     }
 }
 
-/// [`compose`] with anything that can say what comes next.
+/// [`compose`] with anything that can say what comes next of a vocabulary.
 ///
 /// # Errors
 /// As [`compose`].
@@ -135,26 +153,30 @@ pub fn compose_with(
     on_event: &mut dyn FnMut(ComposeEvent<'_>),
 ) -> Result<Vec<Take>, ComposeError> {
     settings.validate()?;
-    if network.vocabulary_len() != vocabulary.len() || vocabulary.is_empty() {
-        let (given, expected) = (network.vocabulary_len(), vocabulary.len().max(1));
-        return Err(ComposeError::Shape { given, expected });
-    }
-    let (prime, note) = PrimeTokens::new(&settings.prime, vocabulary);
+    let (prime, note) = PrimeFrames::of_vocabulary(&settings.prime, vocabulary);
+    let rules = rules(settings, prime.len());
+    let model = ByVocabulary::new(network, vocabulary, rules, settings.strategy)?;
+    compose_by(model, prime, note, settings, cancel, on_event)
+}
+
+/// The guard of these settings for takes with a prime of so many frames.
+fn rules<F: Copy + Ord + Default>(settings: &ComposeSettings, n_prime_frames: usize) -> Rules<F> {
+    Rules::new(&settings.guard, settings.rate, n_prime_frames + settings.frames)
+}
+
+/// Composes with a model of either family; `note` is what there is to say of the prime.
+fn compose_by<M: NextFrame>(
+    model: M,
+    prime: PrimeFrames<M::Frame>,
+    note: Option<String>,
+    settings: &ComposeSettings,
+    cancel: &CancelToken,
+    on_event: &mut dyn FnMut(ComposeEvent<'_>),
+) -> Result<Vec<Take>, ComposeError> {
     if let Some(note) = note {
         on_event(ComposeEvent::Note(note));
     }
-    let n_frames = prime.len() + settings.frames;
-    let rules = Rules::new(&settings.guard, settings.rate, n_frames);
-    let mut session = Session {
-        network,
-        vocabulary,
-        settings,
-        prime,
-        rules,
-        cancel,
-        on_event,
-        has_lifted: false,
-    };
+    let mut session = Session { model, settings, prime, cancel, on_event, has_lifted: false };
     match settings.strategy {
         Strategy::Max | Strategy::Sample { .. } => one_by_one::compose(&mut session),
         Strategy::Beam { width, length_penalty } => {
@@ -164,56 +186,43 @@ pub fn compose_with(
 }
 
 /// What every strategy works with.
-struct Session<'a> {
-    network: &'a mut dyn NextChord,
-    vocabulary: &'a ChordVocabulary,
+struct Session<'a, M: NextFrame> {
+    model: M,
     settings: &'a ComposeSettings,
-    prime: PrimeTokens,
-    rules: Rules,
+    prime: PrimeFrames<M::Frame>,
     cancel: &'a CancelToken,
     on_event: &'a mut dyn FnMut(ComposeEvent<'_>),
     /// Whether it was said already that a rule of the guard had to be lifted.
     has_lifted: bool,
 }
 
-impl Session<'_> {
-    /// Lets the network, holding one hypothesis, read the rest that starts every piece and the
-    /// prime, all but the last token: that one is returned for the first step. `None` when
+impl<M: NextFrame> Session<'_, M> {
+    /// The prime of a take.
+    fn prime_for(&mut self, seed: u64) -> Result<Vec<M::Frame>, ComposeError> {
+        match &self.prime {
+            PrimeFrames::Shared(frames) => Ok(frames.clone()),
+            PrimeFrames::Drawn => Ok(vec![self.model.draw_first(seed)?]),
+        }
+    }
+
+    /// Lets the model, holding one hypothesis, read the rest that starts every piece and the
+    /// prime, all but the last frame: that one is returned for the first step. `None` when
     /// cancelled.
-    fn read_prime(&mut self, prime: &[Token]) -> Option<Token> {
-        self.network.start(1);
-        let mut unread = REST;
-        for &token in prime {
+    fn read_prime(&mut self, prime: &[M::Frame]) -> Option<M::Frame> {
+        self.model.start(1);
+        let mut unread = M::Frame::default();
+        for &frame in prime {
             if self.cancel.is_cancelled() {
                 return None;
             }
-            self.network.read(&[unread]);
-            unread = token;
+            self.model.read(&[unread]);
+            unread = frame;
         }
         Some(unread)
     }
 
-    /// One step of the network, checked.
-    fn step<'n>(
-        network: &'n mut dyn NextChord,
-        tokens: &[Token],
-    ) -> Result<std::slice::ChunksExact<'n, f32>, ComposeError> {
-        let n_chords = network.vocabulary_len();
-        let expected = tokens.len() * n_chords;
-        let scores = network.step(tokens);
-        if scores.len() == expected {
-            Ok(scores.chunks_exact(n_chords))
-        } else {
-            Err(ComposeError::Shape { given: scores.len(), expected })
-        }
-    }
-
-    fn chord(&self, token: Token) -> Chord {
-        self.vocabulary.chord(token).unwrap_or_default()
-    }
-
-    fn chords(&self, tokens: &[Token]) -> Vec<Chord> {
-        tokens.iter().map(|&token| self.chord(token)).collect()
+    fn chords(&self, frames: &[M::Frame]) -> Vec<Chord> {
+        frames.iter().map(|&frame| self.model.chord(frame)).collect()
     }
 
     fn emit_frames(&mut self, take: usize, first: usize, chords: &[Chord]) {
@@ -246,6 +255,11 @@ fn take_rng(seed: u64, stream: u64) -> ChaCha8Rng {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     rng.set_stream(stream);
     rng
+}
+
+/// A number in [0, 1) from the upper 53 bits of one random word: all that an f64 can hold.
+fn uniform(rng: &mut ChaCha8Rng) -> f64 {
+    (rng.next_u64() >> 11) as f64 * 0.5f64.powi(53)
 }
 
 fn secs_since(began: Instant) -> f64 {

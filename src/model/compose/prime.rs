@@ -4,6 +4,7 @@ use rand::Rng;
 use serde::{Deserialize, Serialize};
 
 use super::take_rng;
+use crate::model::keys::PIANO;
 use crate::music::{Note, Pitch, Score, Tick};
 use crate::tokens::{
     Chord, ChordVocabulary, FramesError, FramingPlan, PianoRoll, Token, roll_from_score,
@@ -21,7 +22,8 @@ pub enum Prime {
     /// Chords at the rate the model learned: the opening of a file, the score up to the playhead,
     /// one pitch, one chord. One that the model doesn't know becomes the nearest it knows.
     Chords(PianoRoll),
-    /// A chord drawn by count from the vocabulary, the rest excepted: each take draws its own.
+    /// A chord drawn by count from the vocabulary, the rest excepted: each take draws its own. A
+    /// model without a vocabulary draws it as it would begin itself.
     Random,
 }
 
@@ -88,16 +90,19 @@ impl Prime {
 
 /// A prime as a model reads it.
 #[derive(Clone, PartialEq, Debug)]
-pub(super) enum PrimeTokens {
+pub(super) enum PrimeFrames<F> {
     /// The same for all takes; perhaps nothing.
-    Shared(Vec<Token>),
+    Shared(Vec<F>),
     /// One chord, drawn with the take's seed.
     Drawn,
 }
 
-impl PrimeTokens {
-    /// Maps every chord to the vocabulary; the note says which ones were replaced.
-    pub fn new(prime: &Prime, vocabulary: &ChordVocabulary) -> (Self, Option<String>) {
+impl<F> PrimeFrames<F> {
+    /// Names every chord as the model does; the note says what it can't take as it is.
+    fn new(
+        prime: &Prime,
+        named: impl FnOnce(&[Chord]) -> (Vec<F>, Option<String>),
+    ) -> (Self, Option<String>) {
         match prime {
             Prime::Silence => (Self::Shared(Vec::new()), None),
             Prime::Random => (Self::Drawn, None),
@@ -106,8 +111,8 @@ impl PrimeTokens {
                 (Self::Shared(Vec::new()), Some(note.to_owned()))
             }
             Prime::Chords(roll) => {
-                let (tokens, replaced) = nearest_known(roll, vocabulary);
-                (Self::Shared(tokens), replaced.note(roll.len()))
+                let (frames, note) = named(roll);
+                (Self::Shared(frames), note)
             }
         }
     }
@@ -115,16 +120,38 @@ impl PrimeTokens {
     /// Frames of it.
     pub fn len(&self) -> usize {
         match self {
-            Self::Shared(tokens) => tokens.len(),
+            Self::Shared(frames) => frames.len(),
             Self::Drawn => 1,
         }
     }
+}
 
-    pub fn for_seed(&self, seed: u64, vocabulary: &ChordVocabulary) -> Vec<Token> {
-        match self {
-            Self::Shared(tokens) => tokens.clone(),
-            Self::Drawn => vec![draw_by_count(seed, vocabulary)],
-        }
+impl PrimeFrames<Token> {
+    /// Maps every chord to the vocabulary; the note says which ones were replaced.
+    pub fn of_vocabulary(prime: &Prime, vocabulary: &ChordVocabulary) -> (Self, Option<String>) {
+        Self::new(prime, |roll| {
+            let (tokens, replaced) = nearest_known(roll, vocabulary);
+            (tokens, replaced.note(roll.len()))
+        })
+    }
+}
+
+impl PrimeFrames<Chord> {
+    /// Leaves every chord as it is but for pitches that no piano has, which the note counts.
+    pub fn of_piano(prime: &Prime) -> (Self, Option<String>) {
+        Self::new(prime, |roll| {
+            let played: Vec<Chord> = roll.iter().map(|chord| chord.intersection(PIANO)).collect();
+            let n_changed = roll.iter().zip(&played).filter(|(a, b)| a != b).count();
+            let note = (n_changed > 0).then(|| {
+                format!(
+                    "{n_changed} of the prime's {} frames {} a pitch that no piano has, which is left \
+                     out",
+                    roll.len(),
+                    if n_changed == 1 { "has" } else { "have" }
+                )
+            });
+            (played, note)
+        })
     }
 }
 
@@ -182,7 +209,7 @@ fn nearest_known(roll: &[Chord], vocabulary: &ChordVocabulary) -> (Vec<Token>, R
 
 /// A chord with the probability of its count, the rest excepted; one of all chords alike if
 /// nothing was counted, and the rest if there is nothing else.
-fn draw_by_count(seed: u64, vocabulary: &ChordVocabulary) -> Token {
+pub(super) fn draw_by_count(seed: u64, vocabulary: &ChordVocabulary) -> Token {
     let counts = vocabulary.counts().get(1..).unwrap_or_default();
     // Summed wide: a damaged file may hold counts that don't fit together.
     let total: u128 = counts.iter().map(|&count| u128::from(count)).sum();
@@ -206,4 +233,4 @@ fn draw_by_count(seed: u64, vocabulary: &ChordVocabulary) -> Token {
 }
 
 /// Random numbers for primes come from a stream apart from those for frames.
-const PRIME_STREAM: u64 = 1;
+pub(super) const PRIME_STREAM: u64 = 1;

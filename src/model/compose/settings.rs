@@ -11,11 +11,16 @@ use crate::tokens::FrameRate;
 #[serde(rename_all = "kebab-case", tag = "strategy")]
 pub enum Strategy {
     /// The most likely, always; of equals the one that comes first in the vocabulary. There is
-    /// one such answer, so it gives one take whatever was asked for.
+    /// one such answer, so it gives one take whatever was asked for. Where chords are spelled, the
+    /// likelier state of every key, from low to high.
     Max,
     /// Drawn by probability. In this order: what the [`Guard`] forbids is taken out, the rest is
     /// sharpened or flattened by the temperature, the `top_k` likeliest stay, and of their
     /// probability the smallest set of likeliest chords that makes up `top_p` of it stays.
+    ///
+    /// Where chords are spelled, the same is done to the two states of every key in turn: a key
+    /// whose likelier state makes up `top_p` has it, and so with a `top_k` of 1 has every key; a
+    /// larger one leaves nothing out.
     Sample {
         /// Log-probabilities are divided by it: below 1 is safer, above 1 is wilder.
         temperature: f64,
@@ -26,6 +31,9 @@ pub enum Strategy {
     ///
     /// All hypotheses of one search have as many frames, so the penalty never changes their
     /// order; it makes the scores of searches of different lengths comparable.
+    ///
+    /// Where chords are spelled, what may follow a hypothesis is itself found by a search over the
+    /// keys that keeps `width` beginnings, and as many more as the guard forbids.
     Beam {
         /// Hypotheses kept after each frame.
         width: usize,
@@ -158,6 +166,14 @@ pub enum ComposeError {
         frame: usize,
         token: usize,
         score: f32,
+    },
+    #[error(
+        "the model's score for a key at frame {frame} is not a usable number — its training has come \
+         apart; choose another checkpoint or train with a lower learning rate"
+    )]
+    KeyNotFinite {
+        /// Composed frames before it.
+        frame: usize,
     },
     #[error(
         "the model gave {given} scores where {expected} were expected — its vocabulary and its \

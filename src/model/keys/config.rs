@@ -4,6 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::features;
 use crate::model::memory;
+use crate::tokens::Chord;
 
 /// Keys of a piano, A0 (21) to C8 (108).
 pub const KEYS: usize = 88;
@@ -11,6 +12,8 @@ pub const KEYS: usize = 88;
 pub const CLASSES: usize = 12;
 /// MIDI number of the lowest key.
 pub const LOWEST: usize = 21;
+/// Every key at once.
+pub const PIANO: Chord = Chord::from_bits(((1 << KEYS) - 1) << LOWEST);
 
 /// Tensors as wide as the speller that are held at once for every key: both layers before and
 /// after the rectifier, what they are added up from, and the gradients on the way back.

@@ -18,7 +18,7 @@ mod network;
 mod speller;
 mod touch;
 
-pub use config::{Alphabet, KEYS, KeyConfig};
+pub use config::{Alphabet, KEYS, KeyConfig, LOWEST, PIANO};
 pub use loss::{KeyBatch, gradients};
 pub use measure::{KeyPiece, measure};
 pub use network::KeyNetwork;

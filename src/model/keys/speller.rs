@@ -90,10 +90,6 @@ impl Speller {
         self.hypotheses = vec![Hypothesis { n_read: 0, state, told: vec![0.0; n_told] }; n];
     }
 
-    pub fn len(&self) -> usize {
-        self.hypotheses.len()
-    }
-
     /// Hypothesis `i` reads `frames[i]`.
     pub fn read(&mut self, frames: &[Chord]) {
         for (hypothesis, &frame) in self.hypotheses.iter_mut().zip(frames) {

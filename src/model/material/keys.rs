@@ -4,14 +4,8 @@ use std::ops::Range;
 
 use super::{Window, chords};
 use crate::model::TrainingSettings;
-use crate::model::keys::KeyBatch;
+use crate::model::keys::{KEYS, KeyBatch, LOWEST, PIANO};
 use crate::tokens::{Chord, Corpus, Stretch};
-
-/// MIDI numbers of a piano's lowest and highest key.
-const LOWEST: i32 = 21;
-const HIGHEST: i32 = 108;
-/// Every key of a piano.
-const PIANO: Chord = Chord::from_bits(((1 << (HIGHEST - LOWEST + 1)) - 1) << LOWEST);
 
 pub struct KeyMaterial {
     /// Of each stretch to learn from the keys that ever sound in it, where sequences go on from
@@ -96,5 +90,6 @@ fn shift_within_piano(keys: Chord, semitones: i32) -> i32 {
     }
     let lowest = keys.bits().trailing_zeros() as i32;
     let highest = 127 - keys.bits().leading_zeros() as i32;
-    semitones.clamp(LOWEST - lowest, HIGHEST - highest)
+    let (first, last) = (LOWEST as i32, (LOWEST + KEYS - 1) as i32);
+    semitones.clamp(first - lowest, last - highest)
 }
