@@ -41,6 +41,8 @@ pub struct KeyConfig {
     /// Units of the speller's two hidden layers.
     pub spell_hidden: usize,
     pub alphabet: Alphabet,
+    /// Whether frames have a place on a grid.
+    pub has_clock: bool,
 }
 
 /// Recurrent layers that stand over every pitch class, or over every key, with the same weights.
@@ -167,7 +169,7 @@ impl KeyConfig {
                 + per_unit * (tower.places * tower.hidden) as u64
         };
         let of_towers: u64 = self.towers().into_iter().map(of_tower).sum();
-        let heard = features::KEY_WIDTH + features::LOWER_WIDTH;
+        let heard = features::key_width(self.alphabet) + features::lower_width(self.alphabet);
         of_towers + (KEYS * (heard + SPELLER_TENSORS * self.spell_hidden)) as u64
     }
 }

@@ -327,7 +327,7 @@ fn dropped<B: Backend>(x: Tensor<B, 2>, each: usize, mask: Option<&Tensor<B, 2>>
 }
 
 /// A row for each class becomes one for each key of it: `[N · CLASSES, W]` → `[N · KEYS, W]`.
-fn laid_out_over_keys<B: Backend>(of_classes: Tensor<B, 2>) -> Tensor<B, 2> {
+pub(super) fn laid_out_over_keys<B: Backend>(of_classes: Tensor<B, 2>) -> Tensor<B, 2> {
     let [rows, width] = of_classes.dims();
     let n = rows / CLASSES;
     let octave = of_classes.reshape([n, CLASSES, width]);

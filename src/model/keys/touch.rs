@@ -16,7 +16,7 @@ use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
 
 use super::config::{CLASSES, KEYS, Tower, VELOCITIES};
 use super::features::{self, PEDAL_WIDTH, STRIKE_WIDTH};
-use super::loss::{KeyBatch, rows_of_tensor, surprise, through_relu};
+use super::loss::{KeyBatch, laid_out_over_keys, rows_of_tensor, surprise, through_relu};
 use super::network::{KeyNetwork, PedalWeights, TouchWeights, VelocityWeights};
 use crate::music::Velocity;
 
@@ -234,7 +234,7 @@ fn surprise_of_pedal<B: Backend>(log_odds: Tensor<B, 2>, asked: &AskedTouch<B>) 
 }
 
 /// `[N · CLASSES, H]` → `[N, H]`
-pub fn mean_over_classes<B: Backend>(top: &Tensor<B, 2>) -> Tensor<B, 2> {
+fn mean_over_classes<B: Backend>(top: &Tensor<B, 2>) -> Tensor<B, 2> {
     let [rows, width] = top.dims();
     let n = rows / CLASSES;
     top.clone().reshape([n, CLASSES, width]).mean_dim(1).reshape([n, width])
@@ -263,6 +263,22 @@ impl<B: Backend> VelocityWeights<B> {
         relu(z)
     }
 
+    /// What is added up for every key before anything of its own frame is known: `[KEYS, U]` for
+    /// one frame.
+    pub fn told(
+        &self,
+        network: &KeyNetwork<B>,
+        before: &Tensor<B, 2>,
+        tops: &[Tensor<B, 2>],
+    ) -> Tensor<B, 2> {
+        let mut z = before.clone().matmul(self.before.clone()) + self.bias.clone();
+        for ((tower, top), weights) in network.config.towers().iter().zip(tops).zip(&self.towers) {
+            let heard = top.clone().matmul(weights.clone());
+            z = z + if tower.places == CLASSES { laid_out_over_keys(heard) } else { heard };
+        }
+        z
+    }
+
     pub fn scores(&self, hidden: Tensor<B, 2>) -> Tensor<B, 2> {
         hidden.matmul(self.out.clone()) + self.out_bias.clone()
     }
@@ -272,6 +288,11 @@ impl<B: Backend> PedalWeights<B> {
     pub fn hidden(&self, mean: Tensor<B, 2>, frame: Tensor<B, 2>) -> Tensor<B, 2> {
         let z = mean.matmul(self.classes.clone()) + frame.matmul(self.frame.clone());
         relu(z + self.bias.clone())
+    }
+
+    /// What is added up before anything of the frame is known: `[N, U]`.
+    pub fn told(&self, tops: &[Tensor<B, 2>]) -> Tensor<B, 2> {
+        mean_over_classes(&tops[0]).matmul(self.classes.clone()) + self.bias.clone()
     }
 
     pub fn log_odds(&self, hidden: Tensor<B, 2>) -> Tensor<B, 2> {
