@@ -1,4 +1,4 @@
-//! A piece as numbers: frames, chords, vocabulary, corpus, split.
+//! A piece as numbers: frames, chords, vocabulary, corpus, split, and what music measures like.
 //!
 //! Frames and corpora stand apart from the vocabulary, so that a model without one can use them.
 //!
@@ -9,6 +9,7 @@
 //! corpus, vocabulary, encoding    pieces as chord numbers
 //! performances, packs, mapping    pieces as performances in mapped files
 //! beat_fit, recovery              whether beats can be trusted; what comes back from frames
+//! measures/                       what composed music measures like
 //! split                           what is learned from and what is held out
 //! ```
 
@@ -24,6 +25,7 @@ mod grid;
 mod hashing;
 mod key_frame;
 mod mapping;
+pub mod measures;
 mod nearest;
 mod original;
 mod packs;

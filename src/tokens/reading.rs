@@ -89,6 +89,13 @@ pub(super) struct Source<T> {
     pub read: Result<(About, T), String>,
 }
 
+impl<T> Source<T> {
+    /// One that couldn't be read.
+    fn refused(path: PathBuf, reason: String) -> Self {
+        Self { path, sha256: String::new(), read: Err(reason) }
+    }
+}
+
 /// A piece to add to the corpus.
 pub(super) struct Admitted<T> {
     pub path: PathBuf,
@@ -136,12 +143,16 @@ where
     let found = find_files(paths, cancel)?;
     let (sets, files): (Vec<PathBuf>, Vec<PathBuf>) =
         found.files.into_iter().partition(|path| BenchmarkSet::is_named(path));
-    let intake = Intake::new(kind.add, found.skipped);
-    if let Some(set) = sets.first() {
-        return match files.into_iter().next() {
-            Some(file) => Err(CorpusError::Mixed { set: set.clone(), file }),
-            None => read_sets(&sets, intake, cancel, progress, kind.from_set),
-        };
+    let mut intake = Intake::new(kind.add, found.skipped);
+    if files.is_empty() {
+        return read_sets(&sets, intake, cancel, progress, kind.from_set);
+    }
+    // Among other files stands many a JSON file that is no set.
+    for path in sets {
+        match BenchmarkSet::read(&path) {
+            Ok(_) => return Err(CorpusError::Mixed { set: path, file: files[0].clone() }),
+            Err(error) => _ = intake.take(Source::refused(path, error.to_string())),
+        }
     }
     let mut intake = read_files(&files, intake, cancel, progress, kind.from_file)?;
     let own_split = own_parts(&intake.paths).map(|(parts, n_unnamed)| {
@@ -228,8 +239,7 @@ where
         let set = match BenchmarkSet::read(path) {
             Ok(set) => set,
             Err(error) => {
-                let read = Err(error.to_string());
-                intake.take(Source { path: path.clone(), sha256: String::new(), read });
+                intake.take(Source::refused(path.clone(), error.to_string()));
                 continue;
             }
         };
@@ -300,7 +310,7 @@ pub(super) fn read_bytes(path: &Path) -> Result<Vec<u8>, ImportError> {
     Ok(bytes)
 }
 
-fn sha256_hex(bytes: &[u8]) -> String {
+pub(super) fn sha256_hex(bytes: &[u8]) -> String {
     hex(&Sha256::digest(bytes))
 }
 
