@@ -10,7 +10,8 @@ use super::reading::{About, Admitted, Kind, Told, read_paths, read_scores, why_e
 use super::{Chord, FramesError, Framing, FramingPlan, file_of_piece, original};
 use crate::cancel::CancelToken;
 use crate::files::read_reason;
-use crate::music::{Score, smf};
+use crate::music::Score;
+use crate::music::smf::{self, Sounding};
 
 /// A chord's number in a [`Corpus`]; 0 is the rest.
 pub type ChordId = u32;
@@ -133,16 +134,21 @@ pub struct ReadProgress {
 }
 
 /// Reads files, and folders recursively in sorted order, in parallel. A file named `….json` or
-/// `….json.gz` is a set of pieces that are frames already ([`BenchmarkSet`]): each of its frames is
-/// one of ours, whatever the plan says, and its split becomes the corpus's own. The result doesn't depend
-/// on the number of threads. A bad file is skipped with its reason; the same bytes twice are
-/// noticed and kept once. With `cache_dir`, what was read before is read from there.
+/// `….json.gz` is a set of pieces that are frames already ([`super::BenchmarkSet`]): each of its
+/// frames is one of ours, whatever the plan says, and its split becomes the corpus's own. The
+/// result doesn't depend on the number of threads. A bad file is skipped with its reason; the same
+/// bytes twice are noticed and kept once. With `cache_dir`, what was read before is read from
+/// there.
+///
+/// On the beat grid, files whose notes don't keep to their beats are skipped ([`super::BeatFit`]).
 ///
 /// `progress` is called from several threads, once a file; `n_done` may come out of order.
 ///
 /// # Errors
-/// When a path doesn't exist or can't be listed, when no file is found or none is usable, and
-/// when it is cancelled. One bad file among good ones is no error.
+/// When a path doesn't exist or can't be listed, when no file is found or none is usable, when a
+/// set stands among files that aren't one, when half of the files keep to no beat though the plan
+/// counts in beats, when the plan contradicts itself, and when it is cancelled. One bad file among
+/// good ones is no error.
 pub fn read_corpus(
     paths: &[PathBuf],
     plan: &FramingPlan,
@@ -190,10 +196,20 @@ pub fn read_sources(scores: &[(String, Score)], plan: &FramingPlan) -> Result<Co
     Ok(building.finish(plan, told))
 }
 
-pub(super) fn framed_from_bytes(
+fn framed_from_bytes(bytes: &[u8], plan: &FramingPlan) -> Result<(About, FramedPiece), String> {
+    let (sounding, runs) = runs_from_bytes(bytes, plan)?;
+    if runs.is_empty() {
+        let has_drums = !sounding.drums.is_empty();
+        return Err(why_empty(sounding.notes.len(), has_drums, plan.framing));
+    }
+    Ok((About::of_file(&sounding, plan), FramedPiece::new(&runs)))
+}
+
+/// What sounds of a MIDI file, and its frames; none where no note reaches one.
+pub(super) fn runs_from_bytes(
     bytes: &[u8],
     plan: &FramingPlan,
-) -> Result<(About, FramedPiece), String> {
+) -> Result<(Sounding, Vec<Run>), String> {
     let (sounding, runs) = match plan.framing {
         Framing::Nearest => {
             let sounding = smf::read_sounding(bytes).map_err(|error| error.to_string())?;
@@ -208,11 +224,7 @@ pub(super) fn framed_from_bytes(
         }
     };
     let runs = runs.map_err(|error| error.to_string())?;
-    if runs.is_empty() {
-        let has_drums = !sounding.drums.is_empty();
-        return Err(why_empty(sounding.notes.len(), has_drums, plan.framing));
-    }
-    Ok((About::of_file(&sounding, plan), FramedPiece::new(&runs)))
+    Ok((sounding, runs))
 }
 
 impl FramedPiece {

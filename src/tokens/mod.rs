@@ -9,6 +9,7 @@
 //! corpus, vocabulary, encoding    pieces as chord numbers
 //! performances, packs, mapping    pieces as performances in mapped files
 //! beat_fit, recovery              whether beats can be trusted; what comes back from frames
+//! measures/                       what composed music measures like
 //! split                           what is learned from and what is held out
 //! ```
 

@@ -144,16 +144,14 @@ where
     let (sets, files): (Vec<PathBuf>, Vec<PathBuf>) =
         found.files.into_iter().partition(|path| BenchmarkSet::is_named(path));
     let mut intake = Intake::new(kind.add, found.skipped);
-    let Some(file) = files.first() else {
+    if files.is_empty() {
         return read_sets(&sets, intake, cancel, progress, kind.from_set);
-    };
+    }
     // Among other files stands many a JSON file that is no set.
-    for set in sets {
-        match BenchmarkSet::read(&set) {
-            Ok(_) => return Err(CorpusError::Mixed { set, file: file.clone() }),
-            Err(error) => {
-                intake.take(Source::refused(set, error.to_string()));
-            }
+    for path in sets {
+        match BenchmarkSet::read(&path) {
+            Ok(_) => return Err(CorpusError::Mixed { set: path, file: files[0].clone() }),
+            Err(error) => _ = intake.take(Source::refused(path, error.to_string())),
         }
     }
     let mut intake = read_files(&files, intake, cancel, progress, kind.from_file)?;

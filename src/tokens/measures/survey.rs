@@ -3,10 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::super::corpus::framed_from_bytes;
+use super::super::corpus::runs_from_bytes;
 use super::super::frames::{Run, runs_from_score};
 use super::super::reading::{read_bytes, sha256_hex};
-use super::super::{Chord, FrameRate, FramingPlan};
+use super::super::{FrameRate, FramingPlan};
 use super::{ChordChanges, Measures, TimedNote, end_secs, grid_runs, measure, timed_notes};
 use crate::music::{Score, smf};
 
@@ -47,14 +47,8 @@ pub struct Surveyed {
 pub fn survey_file(path: &Path, plan: &SurveyPlan) -> Result<Surveyed, String> {
     let bytes = read_bytes(path).map_err(|error| error.to_string())?;
     let score = smf::read(&bytes).map_err(|error| error.to_string())?.score;
-    let learned = plan.learned.map(|learned| framed_from_bytes(&bytes, &learned)).transpose()?;
-    let learned = learned.map(|(_, framed)| {
-        let run = |(place, n_frames): (u32, u32)| {
-            let bits = framed.chords.get(place as usize).copied().unwrap_or_default();
-            Run { chord: Chord::from_bits(bits), n_frames }
-        };
-        framed.runs.iter().copied().map(run).collect()
-    });
+    let runs = |learned: FramingPlan| Ok::<_, String>(runs_from_bytes(&bytes, &learned)?.1);
+    let learned = plan.learned.map(runs).transpose()?;
     let surveyed = survey(&timed_notes(&score), learned, plan)?;
     Ok(Surveyed { path: path.to_owned(), sha256: sha256_hex(&bytes), ..surveyed })
 }
