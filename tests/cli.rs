@@ -402,8 +402,8 @@ fn help_gives_ranges_and_defaults() {
     let help = shell.run("train --help").stdout;
     for line in [
         "--dropout <SHARE>",
-        "0–0.95 [default: 0.65; original: 0]",
-        "1–4,096 [default: 512]",
+        "0–0.95 [default: 0.65; keys: 0.3; original: 0]",
+        "[default: 512; keys: 128]",
         "1–100,000 [default: 50]",
     ] {
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
