@@ -6,7 +6,8 @@
 //! music/    what a piece is: pitch, note, score, tempo, scale, harmony, Standard MIDI Files
 //! editor/   how a piece is changed: operations, edits as values, selection, clipboard, history,
 //!           grid, project file
-//! tokens/   a piece as numbers: frames, chords, vocabulary, corpus, split
+//! tokens/   a piece as numbers: frames, chords, vocabulary, corpus, split; frames with touch;
+//!           what music measures like
 //! model/    the networks, training, metrics, checkpoints, composing; the only room that knows burn
 //! studio/   the background workers: requests in, events out, cancellation
 //! audio/    what is heard: sequencer, synthesizer, output device, rendering to a file

@@ -91,6 +91,10 @@ fn a_set_given_twice_counts_once_and_with_other_files_it_is_refused() {
     std::fs::write(at("c.mid"), b"?").unwrap();
     let mixed = read(&[at("a.json"), at("c.mid")]).unwrap_err();
     assert!(matches!(mixed, CorpusError::Mixed { .. }), "{mixed}");
+    // A table of a set of MIDI files is none: it is left out, and the rest is read.
+    std::fs::write(at("e.json"), r#"{"canonical_composer": {"0": "Bach"}}"#).unwrap();
+    let bad = read(&[at("e.json"), at("c.mid")]).unwrap_err();
+    assert!(matches!(bad, CorpusError::NothingUsable { n_files: 2, .. }), "{bad}");
     // A folder is searched for music only.
     let of_folder = read(&[folder.path().to_owned()]).unwrap_err();
     assert!(matches!(of_folder, CorpusError::NothingUsable { n_files: 1, .. }), "{of_folder}");

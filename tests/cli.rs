@@ -387,6 +387,35 @@ fn words_that_count_for_nothing_are_named() {
 }
 
 #[test]
+fn a_beat_grid_is_for_music_that_keeps_to_its_beats() {
+    let shell = Shell::new();
+    let grid = |words: &str| format!("tokenize {} {words}", music());
+    // Every chord is a quarter: at two eighths each, twice the frames of --grid quarter.
+    let frames = |words: &str| shell.json(&grid(words))[0]["frames"].as_u64().unwrap();
+    assert_eq!(frames("--grid eighth"), 2 * frames("--grid quarter"));
+    assert_eq!(frames("--grid seconds"), frames(""));
+    assert!(shell.refuses(2, &grid("--grid 5")).contains("sixteenth"));
+    let original = grid("--grid 4 --framing original");
+    assert!(shell.refuses(1, &original).contains("real time"));
+    // A recording, whose file says nothing of its beats.
+    let recorded = (0..90u32).map(|idx| Note {
+        start: Tick(idx * 337 + idx * idx % 97),
+        length: Tick(200),
+        pitch: Pitch::MIDDLE_C,
+        velocity: Velocity::COMPOSED,
+        part: 0,
+    });
+    let score = Score::piano(TempoMap::default(), recorded.collect());
+    fs::write(shell.path("recorded.mid"), smf::write(&score)).unwrap();
+    for command in ["tokenize recorded.mid", &format!("train recorded.mid --out run {TINY}")] {
+        let words = shell.refuses(1, &format!("{command} --grid sixteenth"));
+        assert!(words.contains("--grid seconds"), "{words}");
+    }
+    assert!(!shell.path("run").exists());
+    shell.json("tokenize recorded.mid");
+}
+
+#[test]
 fn a_vocabulary_without_chords_is_refused() {
     let shell = Shell::new();
     let words = format!("tokenize {} --min-count 1000000", music());
@@ -403,7 +432,7 @@ fn help_gives_ranges_and_defaults() {
     for line in [
         "--dropout <SHARE>",
         "0–0.95 [default: 0.65; keys: 0.3; original: 0]",
-        "[default: 512; keys: 128]",
+        "1–4,096; of keys those that listen over each pitch class [default: 512; keys: 128]",
         "1–100,000 [default: 50]",
     ] {
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -557,6 +586,7 @@ fn a_benchmark_is_learned_from_and_measured_by_its_own_split() {
     shell.refuses(2, &format!("train set.json --out original {TINY} --preset original"));
     shell.refuses(1, &format!("train set.json {} --out mixed {TINY}", music()));
     shell.refuses(1, &format!("evaluate --model run {} --part test", music()));
+    shell.refuses(1, &format!("evaluate --model run --music {}", music()));
     let bad = set.to_string().replacen("[48,60]", "[48,160]", 1);
     fs::write(shell.path("bad.json"), bad).unwrap();
     for words in ["inspect", "tokenize", &format!("train --out bad {TINY}"), "evaluate --model run"]
@@ -577,6 +607,79 @@ fn evaluate_counts_every_frame() {
     assert_eq!((&report["learned_from"], &report["fps"]), (&3.into(), &2.0.into()), "{report}");
     let words = shell.run(&format!("evaluate --model {} {}", run_folder(), music())).stdout;
     assert!(words.contains("frames at 2 a second"), "{words}");
+}
+
+#[test]
+fn composed_music_is_measured_beside_its_corpus() {
+    let shell = Shell::new();
+    // Four pieces of a minute are the corpus of the run; the takes are shorter.
+    shell.json(&format!("generate --model {} --takes 3 --frames 200 --out a.mid", run_folder()));
+    fs::write(shell.path("bad.mid"), "no music").unwrap();
+    let words =
+        format!("evaluate --music a-1.mid a-2.mid a-3.mid bad.mid --model {}", run_folder());
+    let report = &shell.json(&words)[0];
+    let names = [
+        "notes_per_second",
+        "polyphony",
+        "pitch_range",
+        "pitch_class_entropy",
+        "scale_consistency",
+        "repeated_frames",
+        "longest_run_seconds",
+        "distinct_1",
+        "distinct_2",
+        "distinct_4",
+        "velocity_spread",
+    ];
+    for name in names {
+        has_fields(&report["composed"][name], &["mean", "low", "high"]);
+        let usual = &report["corpus"][name];
+        has_fields(usual, &["mean", "low", "high"]);
+        // A measure is marked exactly where its mean lies outside.
+        let mean = report["composed"][name]["mean"].as_f64().unwrap();
+        let [low, high] = ["low", "high"].map(|end| usual[end].as_f64().unwrap());
+        let marked = report["outside"].as_array().unwrap().contains(&name.into());
+        assert_eq!(marked, !(low..=high).contains(&mean), "{name}: {report}");
+        has_fields(&report["takes"][0], &[name, "shared", "shared_any_key"]);
+    }
+    assert_eq!(report["takes"].as_array().unwrap().len(), 3);
+    // Three of the pieces were learned from, the fourth chose the epoch.
+    assert_eq!((&report["corpus"]["pieces"], &report["learned_fps"]), (&3.into(), &2.0.into()));
+    assert_eq!(report["skipped"].as_array().unwrap().len(), 1);
+    let window = report["corpus"]["window_seconds"].as_f64().unwrap();
+    assert!((20.0..=25.0).contains(&window), "as long as the takes: {window}");
+    let shared = &report["takes"][0]["shared"];
+    has_fields(shared, &["chords", "piece", "piece_seconds", "take_seconds", "piece_fps"]);
+    assert!(shared["chords"].as_u64() <= report["takes"][0]["shared_any_key"]["chords"].as_u64());
+    assert!(shared["piece"].as_str().unwrap().contains("music"), "{shared}");
+    let text = shell.run(&words).stdout;
+    for line in ["3 pieces, ", "polyphony", "middle 80 %", "longest shared passage, in any key: "] {
+        assert!(text.contains(line), "{line}: {text}");
+    }
+    // A piece of the corpus is compared with the others only, whatever its name.
+    fs::copy(Path::new(&music()).join("piece1.mid"), shell.path("same.mid")).unwrap();
+    let same =
+        &shell.json(&format!("evaluate --music same.mid --corpus {} --window 0", music()))[0];
+    let piece = same["takes"][0]["shared"]["piece"].as_str().unwrap();
+    assert!(!piece.ends_with("piece1.mid"), "{piece}");
+    assert_eq!(
+        (&same["corpus"]["windows"], &same["corpus"]["window_seconds"]),
+        (&4.into(), &Value::Null)
+    );
+    // Without a corpus there is nothing beside it.
+    let alone = &shell.json("evaluate --music same.mid")[0];
+    assert_eq!((&alone["corpus"], &alone["outside"]), (&Value::Null, &serde_json::json!([])));
+    assert_eq!(alone["takes"][0]["notes"], 360);
+    shell.refuses(1, "evaluate --music bad.mid");
+    shell.refuses(1, "evaluate --music none.mid");
+    shell.refuses(1, "evaluate --music same.mid --model starter");
+    shell.refuses(1, "evaluate --music same.mid --corpus bad.mid");
+    for words in ["--part test", "--window -1", "--fps 0", "--corpus"] {
+        shell.refuses(2, &format!("evaluate --music same.mid {words}"));
+    }
+    for words in ["", "--corpus same.mid", "--model starter", "same.mid --fps 8 --model starter"] {
+        shell.refuses(2, &format!("evaluate {words}"));
+    }
 }
 
 #[test]

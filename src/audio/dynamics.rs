@@ -33,6 +33,8 @@ pub(crate) struct Limiter {
     gains: Vec<f32>,
     gain_sum: f64,
     gain: f32,
+    /// Where the oldest of both are.
+    slot: usize,
     /// Candidates for the smallest need of the window: ascending needs with their frame.
     candidates: Vec<(u64, f32)>,
     first: usize,
@@ -54,6 +56,7 @@ impl Limiter {
             gains: vec![1.0; n_frames],
             gain_sum: n_frames as f64,
             gain: 1.0,
+            slot: 0,
             candidates: vec![(0, 1.0); n_frames + 2],
             first: 0,
             n_candidates: 0,
@@ -80,7 +83,8 @@ impl Limiter {
         let smallest = self.smallest_need(need);
         self.gain = smallest.min(self.gain + (1.0 - self.gain) * self.release);
 
-        let slot = (self.frame % self.delayed.len() as u64) as usize;
+        let slot = self.slot;
+        self.slot = wrapped(slot + 1, self.delayed.len());
         self.gain_sum += f64::from(self.gain) - f64::from(self.gains[slot]);
         self.gains[slot] = self.gain;
         let gain = (self.gain_sum / self.gains.len() as f64) as f32;
@@ -94,20 +98,26 @@ impl Limiter {
     fn smallest_need(&mut self, need: f32) -> f32 {
         let size = self.candidates.len();
         while self.n_candidates > 0 {
-            let last = (self.first + self.n_candidates - 1) % size;
+            let last = wrapped(self.first + self.n_candidates - 1, size);
             if self.candidates[last].1 < need {
                 break;
             }
             self.n_candidates -= 1;
         }
-        self.candidates[(self.first + self.n_candidates) % size] = (self.frame, need);
+        self.candidates[wrapped(self.first + self.n_candidates, size)] = (self.frame, need);
         self.n_candidates += 1;
         if self.candidates[self.first].0 + (self.delayed.len() as u64) < self.frame {
-            self.first = (self.first + 1) % size;
+            self.first = wrapped(self.first + 1, size);
             self.n_candidates -= 1;
         }
         self.candidates[self.first].1
     }
+}
+
+/// `idx`, which is less than twice the size, in a ring. Dividing would be many times dearer, and this
+/// is asked for every sample.
+fn wrapped(idx: usize, size: usize) -> usize {
+    if idx >= size { idx - size } else { idx }
 }
 
 #[cfg(test)]

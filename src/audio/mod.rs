@@ -31,6 +31,7 @@ mod sf3;
 )]
 mod synth;
 mod trims;
+mod wav;
 
 #[cfg(feature = "studio")]
 mod click;

@@ -3,12 +3,15 @@
 //! **Loudness.** The file is what the player plays: the same make-up gain (8 dB) and the same
 //! limiter, its ceiling at the headroom asked for. Nothing is normalized, so that soft pieces stay
 //! soft beside loud ones, composed velocities (100) come out near full scale, and no sample is above
-//! the ceiling. 16-bit files are dithered (triangular, one step either way, from a fixed seed).
+//! the ceiling. 16-bit files are dithered (see `wav`).
 
 use std::fs::File;
-use std::io::{self, BufWriter};
+use std::io;
+use std::panic::resume_unwind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::thread::Builder;
 use std::time::Instant;
 
 use serde::Serialize;
@@ -18,8 +21,9 @@ use super::dynamics::{Limiter, MAKE_UP_GAIN, amplitude_from_db};
 use super::schedule::Schedule;
 use super::sequencer::{Action, Event, Sequencer};
 use super::synth::Synth;
+use super::wav::WavWriter;
 use crate::cancel::CancelToken;
-use crate::files::{check_size, create_beside, plain_reason, replace_keeping_backup};
+use crate::files::{create_beside, plain_reason, replace_keeping_backup};
 use crate::music::Score;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -30,7 +34,7 @@ pub enum BitDepth {
 }
 
 impl BitDepth {
-    fn bits(self) -> u16 {
+    pub(super) fn bits(self) -> u16 {
         match self {
             Self::Sixteen => 16,
             Self::TwentyFour => 24,
@@ -97,8 +101,9 @@ pub enum RenderError {
 
 /// Frames rendered between two looks at the cancel token.
 const CHUNK_FRAMES: usize = 1_024;
-/// Bytes before the first sample, at the most.
-const MAX_WAV_HEADER: u64 = 128;
+/// Frames that are handed over to be written at a time, and how often that many may wait.
+const PART_FRAMES: usize = 16 * CHUNK_FRAMES;
+const WAITING_PARTS: usize = 4;
 /// The tail ends after this much silence, at the latest after `MAX_TAIL_SECS`.
 const SILENCE_SECS: f64 = 0.25;
 const MAX_TAIL_SECS: f64 = 10.0;
@@ -125,18 +130,17 @@ pub fn render(
         return Err(write(io::Error::other("it is a folder")));
     }
     let mut aside = create_beside(out).map_err(write)?;
-
-    let mut wav = WavWriter::new(aside.as_file_mut(), settings).map_err(write)?;
-    let (mut left, mut right) = ([0.0; CHUNK_FRAMES], [0.0; CHUNK_FRAMES]);
-    loop {
-        if cancel.is_cancelled() {
-            return Err(RenderError::Cancelled);
-        }
-        let Some(n_frames) = mixdown.next(&mut left, &mut right)? else { break };
-        wav.write(&left[..n_frames], &right[..n_frames]).map_err(write)?;
-        progress(mixdown.share_done());
-    }
-    let mut report = wav.finish().map_err(write)?;
+    let mut report = std::thread::scope(|scope| {
+        let (sender, parts) = sync_channel(WAITING_PARTS);
+        let master = Master::new(aside.as_file_mut(), settings).map_err(write)?;
+        let thread = Builder::new().name("etude wav".to_owned());
+        let writing = thread.spawn_scoped(scope, move || master.finish(parts)).map_err(write)?;
+        let played = play(&mut mixdown, &sender, cancel, progress);
+        drop(sender);
+        let written = writing.join().unwrap_or_else(|panic| resume_unwind(panic));
+        played?;
+        written.map_err(write)
+    })?;
     aside.as_file().sync_all().map_err(write)?;
     replace_keeping_backup(aside, out).map_err(write)?;
     progress(1.0);
@@ -144,16 +148,87 @@ pub fn render(
     Ok(report)
 }
 
+/// Sends all the sound, part by part; ends early when nobody takes it any more.
+fn play(
+    mixdown: &mut Mixdown,
+    sender: &SyncSender<Part>,
+    cancel: &CancelToken,
+    progress: &mut dyn FnMut(f64),
+) -> Result<(), RenderError> {
+    let (mut left, mut right) = ([0.0; CHUNK_FRAMES], [0.0; CHUNK_FRAMES]);
+    let mut is_over = false;
+    while !is_over {
+        let mut part = Part::default();
+        while part.left.len() < PART_FRAMES && !is_over {
+            if cancel.is_cancelled() {
+                return Err(RenderError::Cancelled);
+            }
+            if mixdown.next(&mut left, &mut right)? {
+                part.left.extend(left);
+                part.right.extend(right);
+                progress(mixdown.share_done());
+            } else {
+                is_over = true;
+            }
+        }
+        if sender.send(part).is_err() {
+            return Ok(());
+        }
+    }
+    Ok(())
+}
+
+/// A piece of the sound: as many samples in both channels.
+#[derive(Default)]
+struct Part {
+    left: Vec<f32>,
+    right: Vec<f32>,
+}
+
+/// What comes after the synthesizer: make-up gain, limiter and file. It has a thread of its own, so
+/// that on two cores it costs no time.
+struct Master<'a> {
+    limiter: Limiter,
+    wav: WavWriter<'a>,
+    /// Frames of the delays before it that are still to be skipped.
+    skip_frames: usize,
+}
+
+impl<'a> Master<'a> {
+    fn new(file: &'a mut File, settings: &RenderSettings) -> io::Result<Self> {
+        let limiter = Limiter::new(settings.sample_rate, amplitude_from_db(-settings.headroom_db));
+        let halver_frames = if is_halved(settings) { Halver::DELAY_FRAMES } else { 0 };
+        Ok(Self {
+            skip_frames: limiter.delay_frames() + halver_frames,
+            limiter,
+            wav: WavWriter::new(file, settings)?,
+        })
+    }
+
+    fn finish(mut self, parts: Receiver<Part>) -> io::Result<RenderReport> {
+        for Part { mut left, mut right } in parts {
+            left.iter_mut().chain(&mut right).for_each(|x| *x *= MAKE_UP_GAIN);
+            self.limiter.process(&mut left, &mut right);
+            let skipped = self.skip_frames.min(left.len());
+            self.skip_frames -= skipped;
+            self.wav.write(&left[skipped..], &right[skipped..])?;
+        }
+        self.wav.finish()
+    }
+}
+
+/// Whether it is synthesized at twice the rate: the synthesizer's lowest is 16 kHz.
+fn is_halved(settings: &RenderSettings) -> bool {
+    settings.sample_rate < 16_000
+}
+
 /// The sound of a score from its start to the end of its tail, chunk by chunk.
 struct Mixdown {
     sequencer: Sequencer,
     synth: Synth,
     halver: Option<Halver>,
-    limiter: Limiter,
     font_name: String,
     sample_rate: f64,
-    /// Frames of the limiter's delay that are still to be skipped.
-    skip_frames: usize,
     tail_frames: u64,
     quiet_frames: u64,
 }
@@ -181,19 +256,14 @@ impl Mixdown {
             let (hours, limit) = (schedule.end_secs() / 3_600.0, limit_secs / 3_600.0);
             return Err(RenderError::TooLong { hours, limit });
         }
-        // The synthesizer starts at 16 kHz: below, it runs at twice the rate.
-        let halver = (rate < 16_000).then(Halver::new);
+        let halver = is_halved(settings).then(Halver::new);
         let synth_rate = if halver.is_some() { 2 * rate } else { rate };
         let mut synth = Synth::new(font, synth_rate).map_err(|_| RenderError::SampleRate(rate))?;
         synth.programs(schedule.programs());
-        let limiter = Limiter::new(rate, amplitude_from_db(-settings.headroom_db));
         Ok(Self {
             sequencer: Sequencer::new(Arc::new(schedule), synth_rate),
             synth,
-            skip_frames: limiter.delay_frames()
-                + halver.as_ref().map_or(0, |_| Halver::DELAY_FRAMES),
             halver,
-            limiter,
             font_name: font.name.clone(),
             sample_rate: f64::from(rate),
             tail_frames: 0,
@@ -206,39 +276,30 @@ impl Mixdown {
         (self.sequencer.position_secs() / self.sequencer.schedule().end_secs()).clamp(0.0, 1.0)
     }
 
-    /// Fills the beginning of both channels; how many frames, or `None` after the end.
+    /// Fills both channels; false after the end.
     fn next(
         &mut self,
         left: &mut [f32; CHUNK_FRAMES],
         right: &mut [f32; CHUNK_FRAMES],
-    ) -> Result<Option<usize>, RenderError> {
-        loop {
-            if self.tail_is_over() {
-                return Ok(None);
-            }
-            if self.halver.is_some() {
-                for half in 0..2 {
-                    let part = half * CHUNK_FRAMES / 2..(half + 1) * CHUNK_FRAMES / 2;
-                    let (mut wide_left, mut wide_right) =
-                        ([0.0; CHUNK_FRAMES], [0.0; CHUNK_FRAMES]);
-                    self.synthesize(&mut wide_left, &mut wide_right)?;
-                    if let Some(halver) = &mut self.halver {
-                        halver.halve(&wide_left, 0, &mut left[part.clone()]);
-                        halver.halve(&wide_right, 1, &mut right[part]);
-                    }
-                }
-            } else {
-                self.synthesize(left, right)?;
-            }
-            self.finish(left, right);
-            let skipped = self.skip_frames.min(CHUNK_FRAMES);
-            self.skip_frames -= skipped;
-            if skipped < CHUNK_FRAMES {
-                left.copy_within(skipped.., 0);
-                right.copy_within(skipped.., 0);
-                return Ok(Some(CHUNK_FRAMES - skipped));
-            }
+    ) -> Result<bool, RenderError> {
+        if self.tail_is_over() {
+            return Ok(false);
         }
+        if self.halver.is_some() {
+            for half in 0..2 {
+                let part = half * CHUNK_FRAMES / 2..(half + 1) * CHUNK_FRAMES / 2;
+                let (mut wide_left, mut wide_right) = ([0.0; CHUNK_FRAMES], [0.0; CHUNK_FRAMES]);
+                self.synthesize(&mut wide_left, &mut wide_right)?;
+                if let Some(halver) = &mut self.halver {
+                    halver.halve(&wide_left, 0, &mut left[part.clone()]);
+                    halver.halve(&wide_right, 1, &mut right[part]);
+                }
+            }
+        } else {
+            self.synthesize(left, right)?;
+        }
+        self.listen(left, right);
+        Ok(true)
     }
 
     fn tail_is_over(&self) -> bool {
@@ -274,19 +335,15 @@ impl Mixdown {
         Ok(())
     }
 
-    fn finish(&mut self, left: &mut [f32; CHUNK_FRAMES], right: &mut [f32; CHUNK_FRAMES]) {
-        let mut peak = 0f32;
-        for (left, right) in left.iter_mut().zip(right.iter_mut()) {
-            *left *= MAKE_UP_GAIN;
-            *right *= MAKE_UP_GAIN;
-            peak = peak.max(left.abs()).max(right.abs());
-        }
-        let n_frames = CHUNK_FRAMES as u64;
-        self.quiet_frames = if peak < SILENCE { self.quiet_frames + n_frames } else { 0 };
+    /// Counts the frames after the last event, and those without a sound.
+    fn listen(&mut self, left: &[f32], right: &[f32]) {
+        let n_frames = left.len() as u64;
+        let is_heard = |x: &f32| (x * MAKE_UP_GAIN).abs() >= SILENCE;
+        let is_quiet = !left.iter().chain(right).any(is_heard);
+        self.quiet_frames = if is_quiet { self.quiet_frames + n_frames } else { 0 };
         if self.sequencer.is_at_end() {
             self.tail_frames += n_frames;
         }
-        self.limiter.process(left, right);
     }
 }
 
@@ -335,130 +392,9 @@ impl Halver {
     }
 }
 
-/// Turns samples into whole numbers, and counts what the report tells.
-struct WavWriter<'a> {
-    wav: hound::WavWriter<BufWriter<&'a mut File>>,
-    settings: RenderSettings,
-    /// The largest number that may be written.
-    limit: i32,
-    dither: Option<Dither>,
-    n_frames: u64,
-    peak: i32,
-    squares: f64,
-}
-
-impl<'a> WavWriter<'a> {
-    fn new(file: &'a mut File, settings: &RenderSettings) -> io::Result<Self> {
-        let spec = hound::WavSpec {
-            channels: 2,
-            sample_rate: settings.sample_rate,
-            bits_per_sample: settings.bits.bits(),
-            sample_format: hound::SampleFormat::Int,
-        };
-        let wav = hound::WavWriter::new(BufWriter::with_capacity(1 << 16, file), spec)
-            .map_err(io_error)?;
-        let full = f64::from(1 << (settings.bits.bits() - 1));
-        let ceiling = f64::from(amplitude_from_db(-settings.headroom_db));
-        Ok(Self {
-            wav,
-            settings: *settings,
-            limit: (full * ceiling).floor().min(full - 1.0) as i32,
-            dither: (settings.bits == BitDepth::Sixteen).then(Dither::new),
-            n_frames: 0,
-            peak: 0,
-            squares: 0.0,
-        })
-    }
-
-    fn full_scale(&self) -> f64 {
-        f64::from(1 << (self.settings.bits.bits() - 1))
-    }
-
-    fn write(&mut self, left: &[f32], right: &[f32]) -> io::Result<()> {
-        let n_frames = self.n_frames + left.len() as u64;
-        check_size(MAX_WAV_HEADER + n_frames * u64::from(self.settings.bits.bits() / 4))?;
-        let full = self.full_scale();
-        for sample in left.iter().zip(right).flat_map(|(left, right)| [*left, *right]) {
-            let noise = match &mut self.dither {
-                // Silence stays silence.
-                Some(dither) if sample != 0.0 => dither.next(),
-                _ => 0.0,
-            };
-            let number = (f64::from(sample) * full + noise).round() as i32;
-            let number = number.clamp(-self.limit, self.limit);
-            self.peak = self.peak.max(number.abs());
-            self.squares += f64::from(number) * f64::from(number);
-            self.wav.write_sample(number).map_err(io_error)?;
-        }
-        self.n_frames += left.len() as u64;
-        Ok(())
-    }
-
-    fn finish(self) -> io::Result<RenderReport> {
-        let full = self.full_scale();
-        let n_samples = (2 * self.n_frames).max(1) as f64;
-        let report = RenderReport {
-            seconds_of_audio: self.n_frames as f64 / f64::from(self.settings.sample_rate),
-            seconds: 0.0,
-            peak: f64::from(self.peak) / full,
-            rms: (self.squares / n_samples).sqrt() / full,
-        };
-        self.wav.finalize().map_err(io_error)?;
-        Ok(report)
-    }
-}
-
-fn io_error(error: hound::Error) -> io::Error {
-    match error {
-        hound::Error::IoError(error) => error,
-        other => io::Error::other(other),
-    }
-}
-
-/// Triangular noise of one step either way, the same every time (a linear congruential generator
-/// with Knuth's constants is random enough for noise).
-struct Dither(u64);
-
-impl Dither {
-    fn new() -> Self {
-        Self(0x2545_f491_4f6c_dd1d)
-    }
-
-    fn next(&mut self) -> f64 {
-        self.uniform() - self.uniform()
-    }
-
-    fn uniform(&mut self) -> f64 {
-        self.0 =
-            self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 40) as f64 / f64::from(1 << 24)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[cfg(target_os = "linux")]
-    #[test]
-    fn a_full_disk_is_an_error() {
-        // Every write to this device fails for want of space.
-        let mut full = File::options().write(true).open("/dev/full").unwrap();
-        let written = WavWriter::new(&mut full, &RenderSettings::default())
-            .and_then(|mut wav| wav.write(&[0.5; 40_000], &[0.5; 40_000]).map(|()| wav))
-            .and_then(WavWriter::finish);
-        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::StorageFull);
-    }
-
-    #[test]
-    fn dither_is_triangular_and_repeats() {
-        let (mut one, mut other) = (Dither::new(), Dither::new());
-        let noise: Vec<f64> = (0..10_000).map(|_| one.next()).collect();
-        assert!(noise.iter().all(|x| x.abs() < 1.0 && *x == other.next()));
-        let mean = noise.iter().sum::<f64>() / 10_000.0;
-        let variance = noise.iter().map(|x| x * x).sum::<f64>() / 10_000.0;
-        assert!(mean.abs() < 0.02 && (variance - 1.0 / 6.0).abs() < 0.01, "{mean} {variance}");
-    }
 
     #[test]
     fn halving_keeps_low_tones_and_takes_high_ones_away() {

@@ -9,12 +9,12 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::train_args::TrainArgs;
 use super::values::{
-    at_least_one, beam_width, device, frame_rate, from_zero_to, parse_chord, parse_pitch,
+    at_least_one, beam_width, device, frame_rate, from_zero_to, grid, parse_chord, parse_pitch,
     sample_rate, seconds_or_off, seed, temperature, times, top_p, up_to, vocabulary_size,
 };
 use crate::model::{ComposeSettings, DeviceChoice, WeightFormat};
 use crate::music::Pitch;
-use crate::tokens::{Chord, FrameRate, Framing, OwnPart};
+use crate::tokens::{Chord, FrameRate, Framing, Grid, OwnPart};
 
 /// The whole command line.
 #[derive(Parser, Debug)]
@@ -93,6 +93,10 @@ pub struct TokenizeArgs {
     /// Frames in a second of music, 0.1–200
     #[arg(long, value_name = "RATE", default_value = "2", value_parser = frame_rate, allow_negative_numbers = true)]
     pub fps: FrameRate,
+    /// What a frame is: seconds (as --fps says), or for music whose beats can be trusted a note:
+    /// quarter, eighth, eighth-triplet, sixteenth, …, or 1 to 24 frames to a quarter
+    #[arg(long, value_name = "NOTE", default_value = "seconds", value_parser = grid, allow_negative_numbers = true)]
+    pub grid: Grid,
     /// How notes meet the grid of frames: `nearest`, so that no note is lost, or `original`, as the
     /// original experiment did (first instrument only, short notes vanish)
     #[arg(long, value_enum, value_name = "HOW", default_value_t = FramingWord::Nearest, hide_possible_values = true)]
@@ -198,23 +202,52 @@ pub struct PrimeArgs {
     pub prime_frames: Option<usize>,
 }
 
-/// Measure a model on files: loss, perplexity and accuracy, every frame counted
+/// Measure a model on files (loss, perplexity and accuracy, every frame counted), or composed music
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   etude evaluate --model runs/first other-music/ --json
   etude evaluate --model runs/jsb jsb-chorales.json.gz              the test part of a benchmark
-  etude evaluate --model runs/jsb jsb-chorales.json.gz --part valid")]
+  etude evaluate --model runs/jsb jsb-chorales.json.gz --part valid
+  etude evaluate --music a-*.mid --model runs/first                 composed music beside its corpus
+  etude evaluate --music a-*.mid --model starter --corpus music/
+
+With --music it prints, for composed files beside the corpus: notes a second, polyphony, pitch range, \
+pitch-class entropy, scale consistency, share of repeated frames, longest identical run, distinct \
+chords, pairs and fours, velocity spread, and the longest passage shared with any piece of the \
+corpus. Keys count as long as they are down, without the pedal. A passage is a succession of chords, \
+however long each is held; the corpus is read for it at --fps and as the model read it. Of the \
+corpus, windows as long as the takes are measured; a star marks what lies outside their middle 80 %.")]
 pub struct EvaluateArgs {
-    /// A run folder, a checkpoint in it, or `starter` for the built-in model
-    #[arg(long, value_name = "RUN")]
-    pub model: PathBuf,
+    /// A run folder, a checkpoint in it, or `starter` for the built-in model; with --music what
+    /// composed it
+    #[arg(long, value_name = "RUN", required_unless_present = "music")]
+    pub model: Option<PathBuf>,
     /// MIDI files or folders, or a set of frames with a split of its own (.json, .json.gz)
-    #[arg(required = true, value_name = "PATH")]
+    #[arg(required_unless_present = "music", conflicts_with = "music", value_name = "PATH")]
     pub paths: Vec<PathBuf>,
     /// Which part of a set's own split is measured: train, valid, test, or all [default: test for a
     /// set of frames, else all]
-    #[arg(long, value_enum, value_name = "PART", hide_possible_values = true)]
+    #[arg(
+        long,
+        value_enum,
+        value_name = "PART",
+        hide_possible_values = true,
+        conflicts_with = "music"
+    )]
     pub part: Option<PartWord>,
+    /// Composed MIDI files, or folders of them, to measure instead of a model
+    #[arg(long, value_name = "FILE", num_args = 1.., help_heading = "Composed music")]
+    pub music: Vec<PathBuf>,
+    /// The music to compare with [default: what the run of --model learned from]
+    #[arg(long, value_name = "PATH", num_args = 1.., help_heading = "Composed music")]
+    pub corpus: Vec<PathBuf>,
+    /// Frames in a second of music, 0.1–200 [default: 8]
+    #[arg(long, value_name = "RATE", value_parser = frame_rate, allow_negative_numbers = true, help_heading = "Composed music")]
+    pub fps: Option<FrameRate>,
+    /// Length of the windows of the corpus, 0–3,600; 0 for whole pieces [default: as long as the
+    /// takes]
+    #[arg(long, value_name = "SECONDS", value_parser = seconds_or_off, allow_negative_numbers = true, help_heading = "Composed music")]
+    pub window: Option<f64>,
 }
 
 /// A part of a set's own split.

@@ -1,4 +1,4 @@
-//! `etude evaluate`: a model measured on files.
+//! `etude evaluate`: a model measured on files; `measure` has what `--music` asks for.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -9,6 +9,7 @@ use super::args::{EvaluateArgs, PartWord};
 use super::failure::Failure;
 use super::generate::load_model;
 use super::interrupt::cancelled_by_interrupt;
+use super::measure;
 use super::output::{Output, count, perplexity, thousands};
 use super::tokenize::{SkippedReport, read};
 use crate::model::{EvaluateError, Run, RunSummary, evaluate};
@@ -38,8 +39,22 @@ struct Report {
 }
 
 pub fn run(args: &EvaluateArgs, output: &Output) -> Result<(), Failure> {
+    // clap has seen to it that one of the two is there.
+    let Some(model_path) = args.model.as_ref().filter(|_| args.music.is_empty()) else {
+        return measure::run(args, output);
+    };
+    let of_music = [
+        ("--corpus", !args.corpus.is_empty()),
+        ("--fps", args.fps.is_some()),
+        ("--window", args.window.is_some()),
+    ];
+    if let Some((flag, _)) = of_music.into_iter().find(|(_, is_given)| *is_given) {
+        return Err(Failure::words(format!(
+            "{flag} counts with --music only — name composed files by --music, or leave it out"
+        )));
+    }
     let cancel = cancelled_by_interrupt();
-    let model = load_model(&args.model, *output)?;
+    let model = load_model(model_path, *output)?;
     let corpus = read(&args.paths, &model.card().plan, &cancel, *output)?;
     let part = part_to_measure(args.part, &corpus)?;
     let corpus = match part {
@@ -52,7 +67,7 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<(), Failure> {
         }
         error.into()
     })?;
-    let run = run_of(&args.model);
+    let run = run_of(model_path);
     let known = |part| run.as_ref().map(|run| n_pieces_used_as(part, run, &corpus));
     let report = Report {
         loss: measured.loss,
@@ -98,7 +113,7 @@ fn part_to_measure(asked: Option<PartWord>, corpus: &Corpus) -> Result<Option<Ow
 }
 
 /// The run that a model belongs to, if it lies in one.
-fn run_of(model: &Path) -> Option<RunSummary> {
+pub fn run_of(model: &Path) -> Option<RunSummary> {
     let above = model.ancestors().take(3);
     above.filter_map(|folder| Run::read(folder).ok()).next().map(|run| run.summary)
 }

@@ -13,6 +13,7 @@ mod failure;
 mod generate;
 mod inspect;
 mod interrupt;
+mod measure;
 mod output;
 mod paths;
 mod render;

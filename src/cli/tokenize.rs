@@ -54,6 +54,8 @@ impl From<&Skipped> for SkippedReport {
 #[derive(Serialize)]
 struct TokenFile {
     fps: f64,
+    /// `seconds`, or the note that a frame is.
+    grid: String,
     /// The pitches of each token's chord.
     vocabulary: Vec<Vec<u8>>,
     songs: Vec<Song>,
@@ -80,7 +82,8 @@ pub fn run(args: &TokenizeArgs, output: &Output) -> Result<(), Failure> {
     let cancel = cancelled_by_interrupt();
     let began = Instant::now();
     let pedalling = if args.pedal { Pedalling::Sustained } else { Pedalling::Keys };
-    let plan = FramingPlan { rate: args.fps, framing: args.framing.into(), pedalling };
+    let (rate, framing, grid) = (args.fps, args.framing.into(), args.grid);
+    let plan = FramingPlan { rate, framing, pedalling, grid };
     let corpus = read(&args.paths, &plan, &cancel, *output)?;
     let everything: Vec<usize> = (0..corpus.pieces.len()).collect();
     let limits = VocabularyLimits { max_chords: args.max_vocabulary, min_count: args.min_count };
@@ -178,6 +181,7 @@ pub fn read(
 fn write(out: &Path, corpus: &Corpus, encoding: &Encoding) -> Result<(), Failure> {
     let file = TokenFile {
         fps: corpus.plan.rate.per_second(),
+        grid: corpus.plan.grid.to_string(),
         vocabulary: pitch_lists(&encoding.vocabulary),
         songs: corpus
             .pieces

@@ -200,14 +200,17 @@ fn check_switches(args: &TrainArgs) -> Result<(), Failure> {
 
 /// The tail of a set of frames would be cut across what the set keeps for testing.
 fn check_split(args: &TrainArgs, settings: &TrainingSettings) -> Result<(), Failure> {
-    let set = args.paths.iter().find(|path| BenchmarkSet::is_named(path) && path.is_file());
-    match set {
-        Some(set) if settings.split == SplitKind::Tail => Err(Failure::words(format!(
+    if settings.split != SplitKind::Tail {
+        return Ok(());
+    }
+    let is_set = |path: &&PathBuf| BenchmarkSet::is_named(path) && BenchmarkSet::read(path).is_ok();
+    match args.paths.iter().find(is_set) {
+        Some(set) => Err(Failure::words(format!(
             "{} says itself what is held out, and --split tail would learn from what it keeps for \
              testing — give --split pieces",
             set.display()
         ))),
-        _ => Ok(()),
+        None => Ok(()),
     }
 }
 

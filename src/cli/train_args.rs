@@ -6,13 +6,13 @@ use clap::{Args, ValueEnum};
 
 use super::args::FramingWord;
 use super::values::{
-    averaging, clip, device, dropout, frame_rate, from_zero, from_zero_to, learning_rate, seed,
-    semitones, times, up_to, vocabulary_size_or_off, weight_decay,
+    averaging, clip, device, dropout, frame_rate, from_zero, from_zero_to, grid, learning_rate,
+    seed, semitones, times, up_to, vocabulary_size_or_off, weight_decay,
 };
 use crate::model::{
     Alphabet, DeviceChoice, ModelKind, Optimizer, Preset, Schedule, Softmax, TrainingSettings,
 };
-use crate::tokens::{FrameRate, Pedalling, SplitKind};
+use crate::tokens::{FrameRate, Grid, Pedalling, SplitKind};
 
 /// Train a network on MIDI files and keep what it learned in a run folder
 #[derive(Args, Debug)]
@@ -154,6 +154,10 @@ pub struct MusicArgs {
     /// Frames in a second of music, 0.1–200 [default: 2]
     #[arg(long, value_name = "RATE", value_parser = frame_rate, allow_negative_numbers = true)]
     pub fps: Option<FrameRate>,
+    /// What a frame is: seconds (as --fps says), or for music whose beats can be trusted a note:
+    /// quarter, eighth, eighth-triplet, sixteenth, …, or 1 to 24 frames to a quarter [default: seconds]
+    #[arg(long, value_name = "NOTE", value_parser = grid, allow_negative_numbers = true)]
+    pub grid: Option<Grid>,
     /// How notes meet the grid of frames: nearest, so that no note is lost, or original (first
     /// instrument only, short notes vanish) [default: nearest; original: original]
     #[arg(long, value_enum, value_name = "HOW", hide_possible_values = true)]
@@ -245,6 +249,7 @@ impl TrainArgs {
             save_every: learning.save_every.unwrap_or(base.save_every),
             seed: learning.seed.unwrap_or(base.seed),
             fps: music.fps.unwrap_or(base.fps),
+            grid: music.grid.unwrap_or(base.grid),
             framing: music.framing.map_or(base.framing, Into::into),
             pedalling: if music.pedal { Pedalling::Sustained } else { base.pedalling },
             split: music.split.map_or(base.split, Into::into),

@@ -2,7 +2,7 @@
 
 use crate::model::{ComposeSettings, DeviceChoice};
 use crate::music::Pitch;
-use crate::tokens::{Chord, FrameRate};
+use crate::tokens::{Chord, FrameRate, Grid};
 
 pub fn frame_rate(text: &str) -> Result<FrameRate, String> {
     FrameRate::new(number(text)?).map_err(|error| error.to_string())
@@ -102,6 +102,14 @@ pub fn seconds_or_off(text: &str) -> Result<f64, String> {
         return Ok(value);
     }
     Err("it is a time — give between 0 (no limit) and 3600 seconds".to_owned())
+}
+
+/// What frames are counted in.
+pub fn grid(text: &str) -> Result<Grid, String> {
+    let words = "a frame is a part of a second or a note — give seconds, quarter, eighth, \
+                 eighth-triplet, sixteenth, sixteenth-triplet, thirty-second, or frames to a \
+                 quarter: 1, 2, 3, 4, 6, 8, 12, 16 or 24";
+    text.parse().map_err(|_| words.to_owned())
 }
 
 pub fn sample_rate(text: &str) -> Result<u32, String> {

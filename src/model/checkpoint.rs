@@ -66,6 +66,8 @@ pub struct KeyCard {
     pub key_hidden: usize,
     pub spell_hidden: usize,
     pub alphabet: Alphabet,
+    /// Whether frames have a place on a grid.
+    pub has_clock: bool,
 }
 
 impl ModelCard {
@@ -102,9 +104,15 @@ impl ModelCard {
             FamilyCard::Lstm(card) => chords(card, CellKind::Lstm),
             FamilyCard::Gru(card) => chords(card, CellKind::Gru),
             FamilyCard::Keys(card) => {
-                let KeyCard { key_hidden, spell_hidden, alphabet } = *card;
-                let config = KeyConfig { layers, hidden, key_hidden, spell_hidden, alphabet };
-                NetworkConfig::Keys(config)
+                let KeyCard { key_hidden, spell_hidden, alphabet, has_clock } = *card;
+                NetworkConfig::Keys(KeyConfig {
+                    layers,
+                    hidden,
+                    key_hidden,
+                    spell_hidden,
+                    alphabet,
+                    has_clock,
+                })
             }
         }
     }

@@ -6,17 +6,21 @@ use burn::tensor::backend::Backend;
 use super::chords::{self, ChordYardstick};
 use super::kernels::Kernels;
 use super::keys;
-use super::material::key_frames;
+use super::keys::KeyPiece;
+use super::material::key_piece;
 use super::network::Network;
 use super::recurrent::LayerState;
 use crate::cancel::CancelToken;
-use crate::tokens::{Chord, Corpus, Stretch};
+use crate::tokens::{Corpus, Stretch};
 
 /// Sums over frames.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct Measured {
-    /// Summed negative log-likelihood in nats.
+    /// Summed negative log-likelihood of the frames' keys, in nats.
     pub nll: f64,
+    /// The same of the velocities of struck keys, and of the pedal: 0 for a network without touch.
+    pub nll_velocity: f64,
+    pub nll_pedal: f64,
     pub n_right: usize,
     pub n_frames: usize,
     /// Frames whose chord the vocabulary doesn't have.
@@ -62,9 +66,9 @@ pub fn measure<B: Backend>(
             chords::measure(network, yardstick, stretches, kernels, cancel)
         }
         (Network::Keys(network), Yardstick::Keys(corpus)) => {
-            let all = |stretch: &Stretch| key_frames(corpus, stretch, 0..stretch.n_frames());
-            let pieces: Vec<Vec<Chord>> = stretches.iter().map(all).collect();
-            let pieces: Vec<&[Chord]> = pieces.iter().map(Vec::as_slice).collect();
+            let has_clock = network.config.has_clock;
+            let all = |stretch: &Stretch| key_piece(corpus, stretch, has_clock);
+            let pieces: Vec<KeyPiece> = stretches.iter().map(all).collect();
             keys::measure(network, &pieces, kernels, cancel)
         }
         _ => unreachable!("whoever measures makes the yardstick for the network's family"),

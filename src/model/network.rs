@@ -41,8 +41,9 @@ pub enum Network<B: Backend> {
 }
 
 impl NetworkConfig {
-    /// The network of these settings; `vocabulary` counts its chords where it has a vocabulary.
-    pub fn new(settings: &TrainingSettings, vocabulary: usize) -> Self {
+    /// The network of these settings. `vocabulary` counts its chords where it has a vocabulary,
+    /// `has_clock` says whether the music is on a grid, for one that has none.
+    pub fn new(settings: &TrainingSettings, vocabulary: usize, has_clock: bool) -> Self {
         match settings.model {
             ModelKind::Lstm => Self::Chords(ChordConfig::new(settings, CellKind::Lstm, vocabulary)),
             ModelKind::Gru => Self::Chords(ChordConfig::new(settings, CellKind::Gru, vocabulary)),
@@ -52,6 +53,7 @@ impl NetworkConfig {
                 key_hidden: settings.key_hidden,
                 spell_hidden: SPELL_HIDDEN,
                 alphabet: settings.alphabet,
+                has_clock,
             }),
         }
     }

@@ -47,12 +47,15 @@ pub struct EpochPoint {
     pub train_loss: f64,
     #[serde(deserialize_with = "nan_from_null")]
     pub train_perplexity: f64,
+    /// 0–1, while it learned, dropout and all. With an adaptive softmax the share of frames where
+    /// both steps chose right; the likeliest chord of all, which `valid_accuracy` goes by, may
+    /// rarely be another one.
     pub train_accuracy: f64,
     #[serde(deserialize_with = "nan_from_null")]
     pub valid_loss: f64,
     #[serde(deserialize_with = "nan_from_null")]
     pub valid_perplexity: f64,
-    /// 0–1.
+    /// 0–1: frames whose likeliest chord of all is right.
     pub valid_accuracy: f64,
     pub learning_rate: f64,
     pub frames_per_second: f64,

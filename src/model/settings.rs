@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::keys::Alphabet;
-use crate::tokens::{FrameRate, Framing, FramingPlan, Pedalling, SplitKind, VocabularyLimits};
+use crate::tokens::{
+    FrameRate, Framing, FramingPlan, Grid, Pedalling, SplitKind, VocabularyLimits,
+};
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -150,6 +152,8 @@ pub struct TrainingSettings {
     pub fps: FrameRate,
     pub framing: Framing,
     pub pedalling: Pedalling,
+    /// Whether frames are counted in seconds or in notes of the bar.
+    pub grid: Grid,
     pub split: SplitKind,
     pub max_vocabulary: Option<usize>,
     pub min_count: u64,
@@ -226,6 +230,7 @@ impl TrainingSettings {
             fps: FrameRate::INPUT_DEFAULT,
             framing: Framing::Nearest,
             pedalling: Pedalling::Keys,
+            grid: Grid::Seconds,
             split: SplitKind::Pieces,
             max_vocabulary: Some(4_000),
             min_count: 1,
@@ -274,7 +279,8 @@ impl TrainingSettings {
     }
 
     pub fn framing_plan(&self) -> FramingPlan {
-        FramingPlan { rate: self.fps, framing: self.framing, pedalling: self.pedalling }
+        let Self { fps: rate, framing, pedalling, grid, .. } = *self;
+        FramingPlan { rate, framing, pedalling, grid }
     }
 
     pub fn vocabulary_limits(&self) -> VocabularyLimits {
@@ -309,6 +315,10 @@ impl TrainingSettings {
         }
         if !(0.0..=MAX_AVERAGING).contains(&self.averaging) {
             return Err(refusal("--averaging", self.averaging, "give 0 to 0.9999"));
+        }
+        if self.framing == Framing::Original && self.grid != Grid::Seconds {
+            let rule = "the original framing knows seconds only; choose them, or --framing nearest";
+            return Err(refusal("--grid", self.grid, rule));
         }
         if self.early_stop == Some(0) {
             return Err(refusal("--early-stop", 0, "give 1 or more epochs, or none"));
@@ -405,6 +415,11 @@ mod tests {
             "--clip can't be -1 — give more than 0, or none"
         );
         assert!(refused(|s| s.averaging = 1.0).starts_with("--averaging"));
+        let original_beats = |s: &mut TrainingSettings| {
+            s.framing = Framing::Original;
+            s.grid = Grid::Beats(crate::tokens::StepsPerQuarter::SIXTEENTHS);
+        };
+        assert!(refused(original_beats).starts_with("--grid can't be sixteenth — the original"));
         assert!(refused(|s| s.batch = 0).starts_with("--batch"));
         assert!(refused(|s| s.sequence = 0).starts_with("--sequence"));
         assert!(refused(|s| s.weight_decay = f64::INFINITY).starts_with("--weight-decay"));

@@ -14,7 +14,7 @@ use super::batches::Layout;
 use super::checkpoint::CheckpointError;
 use super::device::{self, Chosen};
 use super::kernels::KernelChoice;
-use super::material::{Material, Reading, beyond_the_piano};
+use super::material::{Material, Reading, beyond_the_piano, has_clock};
 use super::network::NetworkConfig;
 use super::run::{CorpusSummary, FileSummary, Run, RunFolder, RunSummary};
 use super::run_lock::RunLock;
@@ -310,7 +310,7 @@ pub fn estimate_memory(
     train_lengths: &[usize],
     kind: DeviceKind,
 ) -> u64 {
-    let config = NetworkConfig::new(settings, vocabulary);
+    let config = NetworkConfig::new(settings, vocabulary, false);
     let layout = Layout::fit(settings, train_lengths);
     let n_rows = memory::rows_at_a_time(&config, &layout, kind);
     memory::estimate(&config, &layout, n_rows, settings.dropout, kind)
@@ -433,7 +433,7 @@ pub(super) fn prepare<'a>(
     cancel: &'a CancelToken,
 ) -> Result<Job<'a>, TrainError> {
     let settings = &request.settings;
-    let config = NetworkConfig::new(settings, material.vocabulary());
+    let config = NetworkConfig::new(settings, material.vocabulary(), has_clock(&material.corpus));
     let layout = Layout::fit(settings, &material.train_lengths());
     let n_frames = |stretches: &[Stretch]| stretches.iter().map(Stretch::n_frames).sum();
     let split = &material.split;

@@ -23,8 +23,8 @@ use serde::de::{
 };
 use sha2::{Digest, Sha256};
 
-use super::corpus::read_bytes;
 use super::frames::{MAX_FRAMES, Run};
+use super::reading::read_bytes;
 use super::{Chord, OwnPart};
 use crate::music::Pitch;
 use crate::music::smf::ImportError;

@@ -13,11 +13,12 @@ use std::sync::{Mutex, PoisonError};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+use super::reading::About;
 use super::{Framing, FramingPlan, MAX_FRAMES, Pedalling};
 
 /// Raised whenever reading, framing or the entries themselves change, so that an older entry is
 /// never taken for a newer one.
-const FORMAT: u32 = 2;
+const FORMAT: u32 = 3;
 
 /// Ten thousand pieces at two frames a second take a fifth of it.
 const MAX_BYTES: u64 = 512 << 20;
@@ -25,9 +26,6 @@ const MAX_BYTES: u64 = 512 << 20;
 /// A piece cut into frames, apart from any corpus: its own chords, and runs of them.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub(super) struct FramedPiece {
-    pub n_notes: u64,
-    pub duration_secs: f64,
-    pub warnings: Vec<String>,
     /// Bits of each distinct chord, in order of first appearance.
     pub chords: Vec<u128>,
     /// Index into `chords`, and for how many frames it sounds.
@@ -42,9 +40,7 @@ impl FramedPiece {
     /// What an entry from a disk must promise before it is used.
     fn holds_together(&self) -> bool {
         let in_range = |run: &(u32, u32)| (run.0 as usize) < self.chords.len() && run.1 > 0;
-        self.runs.iter().all(in_range)
-            && self.n_frames() <= MAX_FRAMES
-            && self.duration_secs.is_finite()
+        self.runs.iter().all(in_range) && self.n_frames() <= MAX_FRAMES
     }
 }
 
@@ -63,26 +59,21 @@ pub(super) struct Cache {
     fresh: Mutex<Vec<u8>>,
 }
 
-type Key = [u8; 64];
+/// The SHA-256 of a piece, in hexadecimal digits.
+pub(super) type Key = [u8; 64];
 
 /// Key, length of the payload as a little-endian number, SHA-256 of the payload.
-const HEADER_LEN: usize = 64 + 8 + 32;
+pub(super) const HEADER_LEN: usize = 64 + 8 + CHECKSUM_LEN;
+
+/// Of a SHA-256.
+pub(super) const CHECKSUM_LEN: usize = 32;
 
 impl Cache {
     /// Reads what is remembered in `folder`. What isn't there or can't be read is nothing.
     pub fn open(folder: &Path, plan: &FramingPlan) -> Self {
-        let framing = match plan.framing {
-            Framing::Nearest => "nearest",
-            Framing::Original => "original",
-        };
-        let pedalling = match plan.pedalling {
-            Pedalling::Keys => "keys",
-            Pedalling::Sustained => "sustained",
-        };
-        let rate = plan.rate.per_second().to_bits();
         let path = folder
             .join(format!("frames-{FORMAT}-{}", env!("CARGO_PKG_VERSION")))
-            .join(format!("{rate:016x}-{framing}-{pedalling}"));
+            .join(plan_name(plan));
         let bytes = read_up_to(&path, MAX_BYTES).unwrap_or_default();
         let mut entries = HashMap::new();
         let mut n_whole = 0;
@@ -94,26 +85,20 @@ impl Cache {
         Self { path, bytes, entries, n_whole, fresh: Mutex::default() }
     }
 
-    pub fn get(&self, sha256: &str) -> Option<FramedPiece> {
+    pub fn get(&self, sha256: &str) -> Option<(About, FramedPiece)> {
         let key = Key::try_from(sha256.as_bytes()).ok()?;
-        let (checksum, payload) = self.bytes[self.entries.get(&key)?.clone()].split_at(32);
-        if *checksum != *Sha256::digest(payload) {
-            return None;
-        }
-        let entry: FramedPiece = postcard::from_bytes(payload).ok()?;
-        entry.holds_together().then_some(entry)
+        let payload = payload_at(&self.bytes, self.entries.get(&key)?)?;
+        let (about, framed): (About, FramedPiece) = postcard::from_bytes(payload).ok()?;
+        (about.holds_together() && framed.holds_together()).then_some((about, framed))
     }
 
     /// Remembers a piece; it is written when the cache is dropped, also when reading was stopped.
-    pub fn put(&self, sha256: &str, entry: &FramedPiece) {
+    pub fn put(&self, sha256: &str, about: &About, framed: &FramedPiece) {
         let Ok(key) = Key::try_from(sha256.as_bytes()) else { return };
         // Serializing plain numbers into memory can't fail.
-        let Ok(payload) = postcard::to_stdvec(entry) else { return };
+        let Ok(payload) = postcard::to_stdvec(&(about, framed)) else { return };
         let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
-        fresh.extend(key);
-        fresh.extend((payload.len() as u64).to_le_bytes());
-        fresh.extend(Sha256::digest(&payload));
-        fresh.extend(payload);
+        write_entry(&mut fresh, key, &payload);
     }
 
     /// Appends what was put since, in one piece, so that two programs may do so at once.
@@ -158,6 +143,19 @@ impl Drop for Cache {
     }
 }
 
+/// What a file of entries is called by.
+pub(super) fn plan_name(plan: &FramingPlan) -> String {
+    let framing = match plan.framing {
+        Framing::Nearest => "nearest",
+        Framing::Original => "original",
+    };
+    let pedalling = match plan.pedalling {
+        Pedalling::Keys => "keys",
+        Pedalling::Sustained => "sustained",
+    };
+    format!("{:016x}-{framing}-{pedalling}-{}", plan.rate.per_second().to_bits(), plan.grid)
+}
+
 fn read_up_to(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let file = File::open(path)?;
     let mut bytes = Vec::with_capacity(file.metadata()?.len().min(limit) as usize);
@@ -165,9 +163,25 @@ fn read_up_to(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// The payload of an entry whose checksum is right.
+pub(super) fn payload_at<'a>(bytes: &'a [u8], entry: &Range<usize>) -> Option<&'a [u8]> {
+    let (checksum, payload) = bytes.get(entry.clone())?.split_at_checked(CHECKSUM_LEN)?;
+    (*checksum == *Sha256::digest(payload)).then_some(payload)
+}
+
+/// Appends an entry, and says where in it its checksum and payload are.
+pub(super) fn write_entry(out: &mut Vec<u8>, key: Key, payload: &[u8]) -> Range<usize> {
+    out.extend(key);
+    out.extend((payload.len() as u64).to_le_bytes());
+    let start = out.len();
+    out.extend(Sha256::digest(payload));
+    out.extend(payload);
+    start..out.len()
+}
+
 /// The entry that begins at byte `at`: its key, and where its checksum and payload are. None at
 /// the end, and where it isn't whole.
-fn entry_at(bytes: &[u8], at: usize) -> Option<(Key, Range<usize>)> {
+pub(super) fn entry_at(bytes: &[u8], at: usize) -> Option<(Key, Range<usize>)> {
     let header = bytes.get(at..at.checked_add(HEADER_LEN)?)?;
     let key = Key::try_from(&header[..64]).ok()?;
     let length = u64::from_le_bytes(header[64..72].try_into().ok()?);

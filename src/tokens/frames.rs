@@ -8,9 +8,11 @@ use std::ops::Range;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Chord, original};
+use super::{Chord, Grid, original};
 use crate::music::smf::Sounding;
-use crate::music::{Note, PedalSpan, Pitch, Score, TempoMap, Tick, joined_spans};
+use crate::music::{
+    MeterChange, Note, PedalSpan, Pitch, Score, TempoCursor, TempoMap, Tick, joined_spans,
+};
 
 /// Frames in a second of music, from [`FrameRate::MIN`] to [`FrameRate::MAX`].
 #[derive(Clone, Copy, PartialEq, PartialOrd, Debug, Serialize, Deserialize)]
@@ -88,6 +90,19 @@ pub struct FramingPlan {
     pub rate: FrameRate,
     pub framing: Framing,
     pub pedalling: Pedalling,
+    #[serde(default)]
+    pub grid: Grid,
+}
+
+impl FramingPlan {
+    /// # Errors
+    /// Where the plan contradicts itself: the original's framing knows real time only.
+    pub fn check(&self) -> Result<(), FramesError> {
+        match (self.framing, self.grid) {
+            (Framing::Original, Grid::Beats(_)) => Err(FramesError::OriginalGrid),
+            (Framing::Nearest | Framing::Original, _) => Ok(()),
+        }
+    }
 }
 
 impl Default for FramingPlan {
@@ -96,6 +111,7 @@ impl Default for FramingPlan {
             rate: FrameRate::INPUT_DEFAULT,
             framing: Framing::default(),
             pedalling: Pedalling::default(),
+            grid: Grid::default(),
         }
     }
 }
@@ -111,6 +127,16 @@ pub enum FramesError {
         max = MAX_FRAMES
     )]
     TooLong { n_frames: u64 },
+    #[error(
+        "the framing of the original experiment knows no beats — choose frames in real time, or \
+         --framing nearest"
+    )]
+    OriginalGrid,
+    #[error(
+        "the framing of the original experiment knows neither strikes nor pedal — choose the \
+         off-on alphabet, or --framing nearest"
+    )]
+    OriginalTouch,
 }
 
 /// Most frames of one piece: 58 days at 2 frames a second, 14 hours at 200. A file whose two
@@ -120,7 +146,8 @@ pub const MAX_FRAMES: u64 = 10_000_000;
 /// The frames of a score, without leading and trailing rests; empty when nothing sounds.
 ///
 /// # Errors
-/// [`FramesError::TooLong`] for more than [`MAX_FRAMES`], before any of them is in memory.
+/// [`FramesError::TooLong`] for more than [`MAX_FRAMES`], before any of them is in memory; also
+/// where the plan contradicts itself.
 pub fn roll_from_score(score: &Score, plan: &FramingPlan) -> Result<PianoRoll, FramesError> {
     let runs = runs_from_score(score, plan)?;
     let n_frames: usize = runs.iter().map(|run| run.n_frames as usize).sum();
@@ -155,6 +182,7 @@ pub(super) struct Span {
 
 /// The same as [`roll_from_score`], as runs whose neighbors differ.
 pub(super) fn runs_from_score(score: &Score, plan: &FramingPlan) -> Result<Vec<Run>, FramesError> {
+    plan.check()?;
     runs_from_spans(&spans_from_score(score, plan))
 }
 
@@ -163,61 +191,101 @@ pub(super) fn nearest_runs(
     sounding: &Sounding,
     plan: &FramingPlan,
 ) -> Result<Vec<Run>, FramesError> {
-    runs_from_spans(&nearest_spans(Sounds::of_file(sounding), plan))
+    runs_from_spans(&nearest_spans(&Sounds::of_file(sounding), plan))
 }
 
-fn spans_from_score(score: &Score, plan: &FramingPlan) -> Vec<Span> {
+/// The spans of a score's notes, in no order.
+pub(super) fn spans_from_score(score: &Score, plan: &FramingPlan) -> Vec<Span> {
     match plan.framing {
-        Framing::Nearest => nearest_spans(Sounds::of_score(score), plan),
+        Framing::Nearest => nearest_spans(&Sounds::of_score(score), plan),
         Framing::Original => original::spans_from_score(score, plan.rate),
     }
 }
 
 /// What frames are made of; none of it has to be in order.
-struct Sounds<'a> {
-    tempo_map: &'a TempoMap,
-    notes: &'a [Note],
-    pedal: &'a [PedalSpan],
+pub(super) struct Sounds<'a> {
+    pub tempo_map: &'a TempoMap,
+    pub notes: &'a [Note],
+    pub pedal: &'a [PedalSpan],
+    pub meters: &'a [MeterChange],
     /// The MIDI channel of each part.
     channels: Vec<u8>,
 }
 
 impl<'a> Sounds<'a> {
-    fn of_score(score: &'a Score) -> Self {
-        let channels = score.parts.iter().map(|part| part.channel).collect();
+    pub fn of_score(score: &'a Score) -> Self {
+        let channels = score.parts.iter().map(|part| part.channel & 15).collect();
         let (tempo_map, notes, pedal) = (&score.tempo_map, score.notes(), &score.pedal);
-        Self { tempo_map, notes, pedal, channels }
+        Self { tempo_map, notes, pedal, meters: &score.meters, channels }
     }
 
-    fn of_file(sounding: &'a Sounding) -> Self {
-        let Sounding { tempo_map, notes, pedal, channels, .. } = sounding;
-        Self { tempo_map, notes, pedal, channels: channels.clone() }
+    pub fn of_file(sounding: &'a Sounding) -> Self {
+        let Sounding { tempo_map, notes, pedal, meters, channels, .. } = sounding;
+        let channels = channels.iter().map(|channel| channel & 15).collect();
+        Self { tempo_map, notes, pedal, meters, channels }
+    }
+
+    /// The MIDI channel of a part, 0–15; of one that isn't there, the first.
+    pub fn channel(&self, part: u8) -> u8 {
+        self.channels.get(usize::from(part)).copied().unwrap_or(0)
+    }
+}
+
+/// When a tick is, in frames from the beginning of the piece. For asking about many ticks, each
+/// near the one before.
+#[derive(Clone)]
+pub(super) enum FrameClock<'a> {
+    Seconds { cursor: TempoCursor<'a>, rate: f64 },
+    Beats { steps: f64, ticks_per_quarter: f64 },
+}
+
+impl<'a> FrameClock<'a> {
+    pub fn new(tempo_map: &'a TempoMap, plan: &FramingPlan) -> Self {
+        match plan.grid {
+            Grid::Seconds => {
+                Self::Seconds { cursor: tempo_map.cursor(), rate: plan.rate.per_second() }
+            }
+            Grid::Beats(steps) => Self::Beats {
+                steps: f64::from(steps.get()),
+                ticks_per_quarter: f64::from(tempo_map.ticks_per_quarter().get()),
+            },
+        }
+    }
+
+    #[inline]
+    pub fn frame_at(&mut self, tick: Tick) -> f64 {
+        match self {
+            Self::Seconds { cursor, rate } => cursor.secs_from_tick(tick) * *rate,
+            Self::Beats { steps, ticks_per_quarter } => {
+                f64::from(tick.0) * *steps / *ticks_per_quarter
+            }
+        }
     }
 }
 
 /// One span a note: both ends at the nearest boundary, at least one frame.
-fn nearest_spans(sounds: Sounds<'_>, plan: &FramingPlan) -> Vec<Span> {
-    let rate = plan.rate.per_second();
+pub(super) fn nearest_spans(sounds: &Sounds<'_>, plan: &FramingPlan) -> Vec<Span> {
     let pedals = match plan.pedalling {
         Pedalling::Keys => None,
-        Pedalling::Sustained => Some(Pedals::new(sounds.pedal, sounds.channels)),
+        Pedalling::Sustained => Some(Pedals::new(sounds)),
     };
-    let (mut starts, mut ends) = (sounds.tempo_map.cursor(), sounds.tempo_map.cursor());
+    let mut starts = FrameClock::new(sounds.tempo_map, plan);
+    let mut ends = starts.clone();
     let mut spans = Vec::with_capacity(sounds.notes.len());
     for note in sounds.notes {
         let end = match &pedals {
-            Some(pedals) => pedals.release(note.part, note.end()),
+            Some(pedals) => pedals.release(sounds.channel(note.part), note.end()),
             None => note.end(),
         };
-        let start = nearest(starts.secs_from_tick(note.start) * rate);
-        let end = nearest(ends.secs_from_tick(end) * rate).max(start.saturating_add(1));
+        let start = nearest(starts.frame_at(note.start));
+        let end = nearest(ends.frame_at(end)).max(start.saturating_add(1));
         spans.push(Span { pitch: note.pitch, start, end });
     }
     spans
 }
 
 /// `f64::round` of a number that isn't negative: on x86 that is a call into the C library.
-fn nearest(frame: f64) -> u64 {
+pub(super) fn nearest(frame: f64) -> u64 {
     // A float to integer cast saturates, so that absurd times stay in range; the signed one is
     // a single instruction.
     let below = frame as i64;
@@ -228,26 +296,23 @@ fn nearest(frame: f64) -> u64 {
 ///
 /// Where a string struck again ends needs no rule here: a frame knows that a pitch sounds, not
 /// how often it was struck.
-struct Pedals {
+pub(super) struct Pedals {
     /// Ascending and apart, for each channel.
     by_channel: [Vec<Range<Tick>>; 16],
-    /// The channel of each part, brought into 0–15.
-    channels: Vec<u8>,
 }
 
 impl Pedals {
-    fn new(pedal: &[PedalSpan], channels: Vec<u8>) -> Self {
-        let plays = |part: u8, channel: u8| channels.get(usize::from(part)) == Some(&channel);
+    pub fn new(sounds: &Sounds<'_>) -> Self {
         let by_channel = std::array::from_fn(|channel| {
-            joined_spans(pedal.iter().filter(|span| plays(span.part, channel as u8)))
+            let own = |span: &&PedalSpan| sounds.channel(span.part) == channel as u8;
+            joined_spans(sounds.pedal.iter().filter(own))
         });
-        Self { by_channel, channels: channels.into_iter().map(|channel| channel & 15).collect() }
+        Self { by_channel }
     }
 
-    /// When a key let go at `tick` falls silent.
-    fn release(&self, part: u8, tick: Tick) -> Tick {
-        let channel = self.channels.get(usize::from(part)).copied().unwrap_or(0);
-        let spans = &self.by_channel[usize::from(channel)];
+    /// When a key of a channel, let go at `tick`, falls silent.
+    pub fn release(&self, channel: u8, tick: Tick) -> Tick {
+        let spans = &self.by_channel[usize::from(channel & 15)];
         let after = spans.partition_point(|span| span.start <= tick);
         after.checked_sub(1).map_or(tick, |idx| spans[idx].end.max(tick))
     }
@@ -335,6 +400,12 @@ impl Turn {
     fn pitch(self) -> u8 {
         (self.0 & 127) as u8
     }
+}
+
+/// The runs of a roll.
+pub(super) fn runs_from_roll(roll: &[Chord]) -> Vec<Run> {
+    let same = roll.chunk_by(|a, b| a == b);
+    same.map(|run| Run { chord: run[0], n_frames: run.len() as u32 }).collect()
 }
 
 /// Adds a run, or lengthens the one before it when the chord is the same.

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Chord, FrameRate};
+use super::{Chord, FrameRate, StepsPerQuarter};
 use crate::music::{Note, Score, TempoMap, Tick, TicksPerQuarter, Velocity};
 
 /// What a pitch that is in two frames running means.
@@ -35,9 +35,6 @@ impl Default for Playback {
     }
 }
 
-/// Ticks of a sixteenth at 480 a quarter.
-const TICKS_PER_SIXTEENTH: u32 = 120;
-
 /// The slowest tempo a MIDI file can state, in microseconds a quarter.
 const SLOWEST_MICROS: f64 = 16_777_215.0;
 
@@ -51,12 +48,31 @@ const SLOWEST_MICROS: f64 = 16_777_215.0;
 /// 4,000,000 the frames drift from their seconds by at most 0.125 µs each. Positions saturate at
 /// the last tick (more than 35 million frames).
 pub fn score_from_roll(roll: &[Chord], playback: &Playback) -> Score {
-    let micros_per_sixteenth_quarter = 4e6 / playback.rate.per_second();
-    let sixteenths = (micros_per_sixteenth_quarter / SLOWEST_MICROS).ceil().max(1.0);
-    let micros = (micros_per_sixteenth_quarter / sixteenths).round() as u32;
-    let ticks_per_frame = TICKS_PER_SIXTEENTH * sixteenths as u32;
-    let tempo_map = TempoMap::constant(TicksPerQuarter::DEFAULT, micros);
-    Score::piano(tempo_map, notes_from_roll(roll, playback, ticks_per_frame))
+    let time = FrameTime::new(playback.rate, None);
+    let tempo_map = TempoMap::constant(TicksPerQuarter::DEFAULT, time.micros);
+    Score::piano(tempo_map, notes_from_roll(roll, playback, time.ticks_per_frame))
+}
+
+/// How long a frame is in a score with [`TicksPerQuarter::DEFAULT`] ticks a quarter.
+pub(super) struct FrameTime {
+    pub ticks_per_frame: u32,
+    /// Microseconds of a quarter.
+    pub micros: u32,
+}
+
+impl FrameTime {
+    /// Of frames that are so many to a quarter; sixteenths where nothing is said.
+    pub fn new(rate: FrameRate, steps: Option<StepsPerQuarter>) -> Self {
+        let per_quarter = steps.unwrap_or(StepsPerQuarter::SIXTEENTHS);
+        let micros = f64::from(per_quarter.get()) * 1e6 / rate.per_second();
+        // Slower than a MIDI file can say: a frame is then a longer note of a faster tempo.
+        let longer = (micros / SLOWEST_MICROS).ceil().max(1.0);
+        Self {
+            ticks_per_frame: TicksPerQuarter::DEFAULT.get() / u32::from(per_quarter.get())
+                * longer as u32,
+            micros: (micros / longer).round() as u32,
+        }
+    }
 }
 
 fn notes_from_roll(roll: &[Chord], playback: &Playback, ticks_per_frame: u32) -> Vec<Note> {

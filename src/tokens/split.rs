@@ -9,7 +9,7 @@ use rand::seq::SliceRandom;
 use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
-use super::{Corpus, OwnPart};
+use super::{Corpus, OwnPart, PerformanceCorpus};
 
 /// How pieces are held out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ pub struct Split {
 /// What the network reads as one piece, started from a rest with no state.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct Stretch {
-    /// Index into [`Corpus::pieces`] and the frames taken from it.
+    /// Index into [`Corpus::pieces`] (or those of performances) and the frames taken from it.
     pub parts: Vec<(usize, Range<usize>)>,
 }
 
@@ -57,6 +57,13 @@ const MIN_PIECES_FOR_TEST: usize = 10;
 /// Below this a fifth is less than a frame.
 const MIN_FRAMES_FOR_TAIL: usize = 5;
 
+/// What of a corpus decides how it is split.
+struct Pieces<'a> {
+    /// Path and number of frames of each.
+    pieces: Vec<(&'a Path, usize)>,
+    own: Option<&'a [OwnPart]>,
+}
+
 impl Split {
     /// `Pieces`: what the set's own table says, where it names pieces to learn from and pieces to
     /// choose by. Otherwise a tenth of the pieces (one at least) to choose by and, from ten pieces
@@ -69,9 +76,30 @@ impl Split {
     /// # Errors
     /// With one piece only, or (for `Tail`) fewer than five frames.
     pub fn new(corpus: &Corpus, kind: SplitKind, seed: u64) -> Result<Self, SplitError> {
+        let pieces = corpus.pieces.iter();
+        let pieces = pieces.map(|piece| (piece.path.as_path(), piece.chords.len())).collect();
+        Self::of(&Pieces { pieces, own: corpus.own_split.as_deref() }, kind, seed)
+    }
+
+    /// The same for performances.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn of_performances(
+        corpus: &PerformanceCorpus,
+        kind: SplitKind,
+        seed: u64,
+    ) -> Result<Self, SplitError> {
+        let pieces = corpus.pieces.iter();
+        let pieces =
+            pieces.map(|piece| (piece.path.as_path(), piece.performance.n_frames())).collect();
+        Self::of(&Pieces { pieces, own: corpus.own_split.as_deref() }, kind, seed)
+    }
+
+    fn of(pieces: &Pieces<'_>, kind: SplitKind, seed: u64) -> Result<Self, SplitError> {
         match kind {
-            SplitKind::Pieces => pieces_split(corpus, seed),
-            SplitKind::Tail => tail_split(corpus),
+            SplitKind::Pieces => pieces_split(pieces, seed),
+            SplitKind::Tail => tail_split(pieces),
         }
     }
 
@@ -95,30 +123,30 @@ impl Stretch {
     }
 
     /// All of one piece.
-    fn piece(corpus: &Corpus, piece: usize) -> Self {
-        Self { parts: vec![(piece, 0..corpus.pieces[piece].chords.len())] }
+    fn piece(pieces: &Pieces<'_>, piece: usize) -> Self {
+        Self { parts: vec![(piece, 0..pieces.pieces[piece].1)] }
     }
 }
 
-fn tail_split(corpus: &Corpus) -> Result<Split, SplitError> {
-    let n_frames = corpus.n_frames();
+fn tail_split(pieces: &Pieces<'_>) -> Result<Split, SplitError> {
+    let n_frames = pieces.pieces.iter().map(|piece| piece.1).sum();
     if n_frames < MIN_FRAMES_FOR_TAIL {
         return Err(SplitError::TooShort { n_frames, needed: MIN_FRAMES_FOR_TAIL });
     }
     let n_learned = (n_frames as u128 * 4 / 5) as usize;
     Ok(Split {
-        train: vec![joined(corpus, 0..n_learned)],
-        valid: vec![joined(corpus, n_learned..n_frames)],
+        train: vec![joined(pieces, 0..n_learned)],
+        valid: vec![joined(pieces, n_learned..n_frames)],
         test: Vec::new(),
     })
 }
 
 /// The stretch `frames` of all pieces joined.
-fn joined(corpus: &Corpus, frames: Range<usize>) -> Stretch {
+fn joined(pieces: &Pieces<'_>, frames: Range<usize>) -> Stretch {
     let mut parts = Vec::new();
     let mut begin = 0;
-    for (idx, piece) in corpus.pieces.iter().enumerate() {
-        let end = begin + piece.chords.len();
+    for (idx, piece) in pieces.pieces.iter().enumerate() {
+        let end = begin + piece.1;
         let (from, to) = (frames.start.clamp(begin, end), frames.end.clamp(begin, end));
         if from < to {
             parts.push((idx, from - begin..to - begin));
@@ -128,14 +156,14 @@ fn joined(corpus: &Corpus, frames: Range<usize>) -> Stretch {
     Stretch { parts }
 }
 
-fn pieces_split(corpus: &Corpus, seed: u64) -> Result<Split, SplitError> {
-    let n_pieces = corpus.pieces.len();
-    let stretches = |pieces: &[usize]| -> Vec<Stretch> {
-        pieces.iter().map(|&piece| Stretch::piece(corpus, piece)).collect()
+fn pieces_split(pieces: &Pieces<'_>, seed: u64) -> Result<Split, SplitError> {
+    let n_pieces = pieces.pieces.len();
+    let stretches = |chosen: &[usize]| -> Vec<Stretch> {
+        chosen.iter().map(|&piece| Stretch::piece(pieces, piece)).collect()
     };
     let all: Vec<usize> = (0..n_pieces).collect();
     let own = |part: OwnPart| -> Vec<usize> {
-        let parts = corpus.own_split.as_deref().unwrap_or_default();
+        let parts = pieces.own.unwrap_or_default();
         all.iter().copied().filter(|&piece| parts.get(piece) == Some(&part)).collect()
     };
     let (train, valid, test) = (own(OwnPart::Train), own(OwnPart::Valid), own(OwnPart::Test));
@@ -147,7 +175,7 @@ fn pieces_split(corpus: &Corpus, seed: u64) -> Result<Split, SplitError> {
         let text = "there is only one piece, so that no whole piece can be held out";
         return Err(SplitError::TooFewPieces(text.to_owned()));
     }
-    let mut compositions = compositions(corpus);
+    let mut compositions = compositions(pieces);
     compositions.shuffle(&mut ChaCha8Rng::seed_from_u64(seed));
     let tenth = ((n_pieces + 5) / 10).max(1);
     let valid = hold_out(&mut compositions, tenth);
@@ -180,20 +208,20 @@ fn hold_out(compositions: &mut Vec<Vec<usize>>, n_wanted: usize) -> Vec<usize> {
 }
 
 /// The pieces of each composition, in order of the first.
-fn compositions(corpus: &Corpus) -> Vec<Vec<usize>> {
+fn compositions(pieces: &Pieces<'_>) -> Vec<Vec<usize>> {
     let mut by_name: BTreeMap<(&Path, &str), Vec<usize>> = BTreeMap::new();
     let mut alone: Vec<Vec<usize>> = Vec::new();
-    for (idx, piece) in corpus.pieces.iter().enumerate() {
-        let stem = piece.path.file_stem().and_then(|stem| stem.to_str());
+    for (idx, (path, _)) in pieces.pieces.iter().enumerate() {
+        let stem = path.file_stem().and_then(|stem| stem.to_str());
         match stem.and_then(without_part_number) {
             Some(name) => {
-                let folder = piece.path.parent().unwrap_or(Path::new(""));
+                let folder = path.parent().unwrap_or(Path::new(""));
                 by_name.entry((folder, name)).or_default().push(idx);
             }
             None => alone.push(vec![idx]),
         }
     }
-    let most = corpus.pieces.len() / 4;
+    let most = pieces.pieces.len() / 4;
     for pieces in by_name.into_values() {
         if pieces.len() > most {
             alone.extend(pieces.into_iter().map(|piece| vec![piece]));

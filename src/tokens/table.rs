@@ -3,7 +3,7 @@
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
-use super::{OwnPart, Piece};
+use super::OwnPart;
 
 /// Larger tables are no table of pieces.
 const MAX_TABLE_BYTES: u64 = 64 << 20;
@@ -12,8 +12,8 @@ const MAX_TABLE_BYTES: u64 = 64 << 20;
 /// about the pieces. `None` when no table names any of them.
 ///
 /// Pieces that no table names are learned from; the number of them stands beside the parts.
-pub(super) fn own_parts(pieces: &[Piece]) -> Option<(Vec<OwnPart>, usize)> {
-    let folders: HashSet<&Path> = pieces.iter().filter_map(|piece| piece.path.parent()).collect();
+pub(super) fn own_parts(pieces: &[PathBuf]) -> Option<(Vec<OwnPart>, usize)> {
+    let folders: HashSet<&Path> = pieces.iter().filter_map(|piece| piece.parent()).collect();
     let resolved: HashMap<&Path, PathBuf> = folders
         .into_iter()
         .filter_map(|folder| Some((folder, or_here(folder).canonicalize().ok()?)))
@@ -31,8 +31,8 @@ pub(super) fn own_parts(pieces: &[Piece]) -> Option<(Vec<OwnPart>, usize)> {
     let named: Vec<Option<OwnPart>> = pieces
         .iter()
         .map(|piece| {
-            let folder = resolved.get(piece.path.parent()?)?;
-            parts.get(&folder.join(piece.path.file_name()?)).copied()
+            let folder = resolved.get(piece.parent()?)?;
+            parts.get(&folder.join(piece.file_name()?)).copied()
         })
         .collect();
     let n_unnamed = named.iter().filter(|part| part.is_none()).count();

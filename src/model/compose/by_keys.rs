@@ -17,7 +17,7 @@ use super::next_frame::{Answer, NextFrame, Place};
 use super::{ComposeError, ComposeSettings, PRIME_STREAM, Strategy, take_rng, uniform};
 use crate::model::WeightFormat;
 use crate::model::keys::{Decision, KEYS, LOWEST, Spelled, Speller};
-use crate::tokens::Chord;
+use crate::tokens::{Chord, KeyFrame};
 
 /// Below this share what is left beside forbidden chords is rounding.
 const LEAST_SHARE: f64 = 1e-9;
@@ -94,7 +94,7 @@ impl Sampling {
 impl Detour {
     fn new(speller: &Speller, hypothesis: usize, chord: Chord, sampling: Sampling) -> Self {
         let mut log_rests = [0.0; KEYS + 1];
-        speller.spell(hypothesis, &mut |Decision { key, log_odds }| {
+        speller.spell(hypothesis, &mut |Decision { key, log_odds, .. }| {
             let sounds = has_key(chord, key);
             let share = sampling.share(log_odds);
             log_rests[key] = if sounds { share } else { 1.0 - share }.ln();
@@ -128,7 +128,7 @@ impl ByKeys {
     ) -> Spelled {
         let detour = |&chord| Detour::new(&self.speller, hypothesis, chord, sampling);
         let mut detours: Vec<Detour> = forbidden.iter().map(detour).collect();
-        self.speller.spell(hypothesis, &mut |Decision { key, log_odds }| {
+        self.speller.spell(hypothesis, &mut |Decision { key, log_odds, .. }| {
             let share = sampling.share(log_odds);
             let left = |sounds| {
                 let taken = detours.iter().map(|detour| detour.share_after(key, sounds)).sum();
@@ -179,7 +179,7 @@ impl NextFrame for ByKeys {
     /// As the model itself would begin after silence, with a chord.
     fn draw_first(&mut self, seed: u64) -> Result<Chord, ComposeError> {
         self.speller.start(1);
-        self.speller.read(&[Chord::REST]);
+        self.speller.read(&[KeyFrame::default()]);
         let rng = &mut take_rng(seed, PRIME_STREAM);
         let drawn = self.draw(0, &[Chord::REST], Sampling::PLAIN, rng);
         checked(drawn, 0).map(|answer| answer.frame)
@@ -190,11 +190,11 @@ impl NextFrame for ByKeys {
     }
 
     fn read(&mut self, chords: &[Chord]) {
-        self.speller.read(chords);
+        self.speller.read(&key_frames(chords));
     }
 
     fn step(&mut self, chords: &[Chord]) -> Result<(), ComposeError> {
-        self.speller.read(chords);
+        self.speller.read(&key_frames(chords));
         Ok(())
     }
 
@@ -235,8 +235,14 @@ impl NextFrame for ByKeys {
     }
 }
 
+/// Frames of which nothing is known but their chords.
+fn key_frames(chords: &[Chord]) -> Vec<KeyFrame> {
+    let frame = |&sounding| KeyFrame { sounding, ..KeyFrame::default() };
+    chords.iter().map(frame).collect()
+}
+
 fn checked(spelled: Spelled, frame: usize) -> Result<Answer<Chord>, ComposeError> {
-    let Spelled { chord, log_probability } = spelled;
+    let Spelled { chord, log_probability, .. } = spelled;
     if log_probability.is_finite() {
         Ok(Answer { frame: chord, log_probability })
     } else {
@@ -258,7 +264,14 @@ mod tests {
     /// A model that has learned nothing and has read the rest that starts every piece.
     fn unlearned() -> ByKeys {
         let alphabet = Alphabet::OffOn;
-        let config = KeyConfig { layers: 1, hidden: 2, key_hidden: 0, spell_hidden: 3, alphabet };
+        let config = KeyConfig {
+            layers: 1,
+            hidden: 2,
+            key_hidden: 0,
+            spell_hidden: 3,
+            alphabet,
+            has_clock: false,
+        };
         let network = KeyNetwork::new(config, 3, &Default::default());
         let rules = Rules::new(&Guard::OFF, FrameRate::INPUT_DEFAULT, 0);
         let mut model = ByKeys::new(Speller::new(&network), rules, Strategy::Max);

@@ -26,6 +26,8 @@ pub enum Alphabet {
     /// Whether it sounds: what benchmarks and the models with a vocabulary count.
     #[default]
     OffOn,
+    /// Whether it sounds and whether it was struck in this frame, how hard, and the pedal.
+    Full,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -39,6 +41,8 @@ pub struct KeyConfig {
     /// Units of the speller's two hidden layers.
     pub spell_hidden: usize,
     pub alphabet: Alphabet,
+    /// Whether frames have a place on a grid.
+    pub has_clock: bool,
 }
 
 /// Recurrent layers that stand over every pitch class, or over every key, with the same weights.
@@ -52,18 +56,34 @@ pub struct Tower {
     pub layers: usize,
 }
 
+/// Units that velocities, and the pedal, are decided with.
+const TOUCH_HIDDEN: usize = 64;
+/// Velocities that are told apart are four apart.
+pub const VELOCITIES: usize = 32;
+
+impl Alphabet {
+    /// What is asked of every key: whether it sounds, and with touch whether one that goes on
+    /// sounding was struck again.
+    pub fn n_questions(self) -> usize {
+        match self {
+            Self::OffOn => 1,
+            Self::Full => 2,
+        }
+    }
+}
+
 impl KeyConfig {
     /// The tower over the pitch classes, and that over the keys if there is one.
     pub fn towers(&self) -> Vec<Tower> {
         let of_classes = Tower {
             places: CLASSES,
-            inputs: features::CLASS_WIDTH,
+            inputs: features::class_width(self.alphabet),
             hidden: self.hidden,
             layers: self.layers,
         };
         let of_keys = Tower {
             places: KEYS,
-            inputs: features::KEY_WIDTH,
+            inputs: features::key_width(self.alphabet),
             hidden: self.key_hidden,
             layers: self.layers,
         };
@@ -87,13 +107,32 @@ impl KeyConfig {
         for tower in self.towers() {
             add(tower.name(), [tower.hidden, spell]);
         }
-        add("before", [features::KEY_WIDTH, spell]);
-        add("lower", [features::LOWER_WIDTH, spell]);
+        let key_width = features::key_width(self.alphabet);
+        let n_questions = self.alphabet.n_questions();
+        add("before", [key_width, spell]);
+        add("lower", [features::lower_width(self.alphabet), spell]);
         add("bias", [1, spell]);
         add("middle", [spell, spell]);
         add("middle_bias", [1, spell]);
-        add("out", [spell, 1]);
-        add("out_bias", [1, 1]);
+        add("out", [spell, n_questions]);
+        add("out_bias", [1, n_questions]);
+        if self.alphabet == Alphabet::Full {
+            let mut add = |name: &str, shape| shapes.push((format!("velocity.{name}"), shape));
+            for tower in self.towers() {
+                add(tower.name(), [tower.hidden, TOUCH_HIDDEN]);
+            }
+            add("before", [key_width, TOUCH_HIDDEN]);
+            add("frame", [features::STRIKE_WIDTH, TOUCH_HIDDEN]);
+            add("bias", [1, TOUCH_HIDDEN]);
+            add("out", [TOUCH_HIDDEN, VELOCITIES]);
+            add("out_bias", [1, VELOCITIES]);
+            let mut add = |name: &str, shape| shapes.push((format!("pedal.{name}"), shape));
+            add("classes", [self.hidden, TOUCH_HIDDEN]);
+            add("frame", [features::PEDAL_WIDTH, TOUCH_HIDDEN]);
+            add("bias", [1, TOUCH_HIDDEN]);
+            add("out", [TOUCH_HIDDEN, 1]);
+            add("out_bias", [1, 1]);
+        }
         shapes
     }
 
@@ -133,7 +172,7 @@ impl KeyConfig {
     /// Numbers that the speller holds for each frame of the blocks that are computed at once: what
     /// it hears of every key, its layers and the way back.
     pub fn values_a_spelled_frame(&self) -> u64 {
-        let heard = 2 * (features::KEY_WIDTH + features::LOWER_WIDTH);
+        let heard = 2 * (features::key_width(self.alphabet) + features::lower_width(self.alphabet));
         (KEYS * (heard + SPELLER_TENSORS * self.spell_hidden)) as u64
     }
 }

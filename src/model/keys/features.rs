@@ -6,12 +6,13 @@
 //! semitone looks the same to the keys beside it, and what was learned in C is known in D. Only
 //! four slow functions of the key tell the register: the bass moves otherwise than the treble.
 //!
-//! The clock counts frames since the piece began, at the periods that bars of music on a grid have.
+//! Music on a grid has a clock: it counts frames at the periods that its bars have.
 
 use rayon::prelude::*;
 
-use super::config::{CLASSES, KEYS, LOWEST};
-use crate::tokens::Chord;
+use super::config::{Alphabet, CLASSES, KEYS, LOWEST};
+use crate::music::Velocity;
+use crate::tokens::{Chord, KeyFrame};
 
 /// Semitones that a key hears up and down.
 const REACH: usize = 24;
@@ -24,21 +25,71 @@ const CLOCK: usize = 2 * PERIODS.len();
 /// Semitones that a pitch class hears: enough for every key from every class.
 const SPAN: usize = KEYS + CLASSES - 1;
 
-/// What a key hears of a frame.
-pub const KEY_WIDTH: usize = 2 * REACH + 1 + CLASS_COUNTS + REGISTER + CLOCK;
-/// What a pitch class hears of a frame.
-pub const CLASS_WIDTH: usize = SPAN + CLASS_COUNTS + CLOCK;
-/// What a key hears of the lower keys of its own frame: by interval, by pitch class, how many.
-pub const LOWER_WIDTH: usize = LOWER_KEYS + CLASS_COUNTS + 1;
+/// Semitones up and down that a key hears strikes in, with their force.
+const STRIKE_REACH: usize = 12;
+const STRIKES: usize = 2 * STRIKE_REACH + 1;
+/// Semitones down that a key hears in its own frame whether what sounds was struck.
+const LOWER_STRIKES: usize = 12;
 const LOWER_KEYS: usize = KEYS - 1;
+
+const KEY_BASE: usize = 2 * REACH + 1 + CLASS_COUNTS + REGISTER + CLOCK;
+const CLASS_BASE: usize = SPAN + CLASS_COUNTS + CLOCK;
+const LOWER_BASE: usize = LOWER_KEYS + CLASS_COUNTS + 1;
+
+/// What a struck key hears of its whole frame to know how hard it is struck: what sounds and what
+/// is struck around it, the mean force of the lower strikes, that of the highest of them, whether
+/// there is one, how many strikes there are.
+pub const STRIKE_WIDTH: usize = 2 * REACH + 1 + STRIKES + 4;
+/// What the pedal is decided by besides the towers: whether it was down, how many keys sound, are
+/// struck and were let go.
+pub const PEDAL_WIDTH: usize = 4;
+
+/// What a key hears of a frame.
+pub const fn key_width(alphabet: Alphabet) -> usize {
+    match alphabet {
+        Alphabet::OffOn => KEY_BASE,
+        // Strikes around it, and the pedal.
+        Alphabet::Full => KEY_BASE + STRIKES + 1,
+    }
+}
+
+/// What a pitch class hears of a frame.
+pub const fn class_width(alphabet: Alphabet) -> usize {
+    match alphabet {
+        Alphabet::OffOn => CLASS_BASE,
+        // Strikes by interval, their mean force, and the pedal.
+        Alphabet::Full => CLASS_BASE + CLASS_COUNTS + 2,
+    }
+}
+
+/// What a key hears of the lower keys of its own frame: by interval, by pitch class, how many; with
+/// touch also which were struck, and how many of them.
+pub const fn lower_width(alphabet: Alphabet) -> usize {
+    match alphabet {
+        Alphabet::OffOn => LOWER_BASE,
+        Alphabet::Full => LOWER_BASE + LOWER_STRIKES + 1,
+    }
+}
 
 /// Counts of notes come in parts, so that they are as large as the other numbers.
 const COUNT_UNIT: f32 = 0.5;
 const NUMBER_UNIT: f32 = 0.25;
+/// Velocities are shares of the middle one, which also stands where nobody knows.
+const MIDDLE_VELOCITY: f32 = 64.0;
 
-/// The keys that sound, bit 0 the lowest; pitches that no piano has are left out.
+/// Some keys, bit 0 the lowest; pitches that no piano has are left out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub struct Keys(u128);
+
+/// A frame as a network hears it.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct Frame<'a> {
+    pub sounding: Keys,
+    pub struck: Keys,
+    /// Of the struck keys from low to high; empty where nobody knows.
+    pub velocities: &'a [Velocity],
+    pub pedal: bool,
+}
 
 impl Keys {
     const ALL: u128 = (1 << KEYS) - 1;
@@ -51,12 +102,20 @@ impl Keys {
         Chord::from_bits(self.0 << LOWEST)
     }
 
+    pub fn len(self) -> usize {
+        self.0.count_ones() as usize
+    }
+
     pub fn contains(self, key: usize) -> bool {
         self.0 >> key & 1 == 1
     }
 
     pub fn insert(&mut self, key: usize) {
         self.0 |= 1 << key;
+    }
+
+    pub fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
     }
 
     /// From low to high.
@@ -70,74 +129,172 @@ impl Keys {
     }
 }
 
-/// What every key hears of the frame before, whose number in its piece is `clock - 1`: row after
-/// row, [`KEYS`] × [`KEY_WIDTH`].
-pub fn write_keys(before: Keys, clock: u32, rows: &mut [f32]) {
-    let counts = class_counts(before);
-    let clock = clock_values(clock);
-    for (key, row) in rows.chunks_exact_mut(KEY_WIDTH).enumerate() {
-        let (window, rest) = row.split_at_mut(2 * REACH + 1);
-        window.fill(0.0);
-        for sounding in before.iter() {
-            if let Some(place) = (sounding + REACH).checked_sub(key).filter(|&p| p <= 2 * REACH) {
-                window[place] = 1.0;
-            }
+impl<'a> Frame<'a> {
+    /// Of a frame all of whose keys a piano has.
+    pub fn of(frame: &'a KeyFrame) -> Self {
+        Self {
+            sounding: Keys::of(frame.sounding),
+            struck: Keys::of(frame.struck),
+            velocities: &frame.velocities,
+            pedal: frame.pedal,
         }
-        let (classes, rest) = rest.split_at_mut(CLASS_COUNTS);
-        write_turned(&counts, key, classes);
-        let (register, rest) = rest.split_at_mut(REGISTER);
-        register.copy_from_slice(&register_values(key));
-        rest.copy_from_slice(&clock);
+    }
+
+    /// The struck keys and their force, 1 for the middle velocity, from low to high.
+    fn forces(self) -> impl Iterator<Item = (usize, f32)> {
+        let force = move |idx: usize| {
+            self.velocities.get(idx).map_or(1.0, |v| f32::from(v.number()) / MIDDLE_VELOCITY)
+        };
+        self.struck.iter().enumerate().map(move |(idx, key)| (key, force(idx)))
+    }
+
+    fn mean_force(self) -> f32 {
+        let n = self.struck.len().max(1) as f32;
+        self.forces().map(|(_, force)| force).sum::<f32>() / n
     }
 }
 
-/// What every pitch class hears of the frame before: [`CLASSES`] × [`CLASS_WIDTH`]. Class 0 is
-/// that of the lowest key.
-pub fn write_classes(before: Keys, clock: u32, rows: &mut [f32]) {
-    let counts = class_counts(before);
+/// Cuts the next `n` numbers off.
+fn take<'r>(rest: &mut &'r mut [f32], n: usize) -> &'r mut [f32] {
+    rest.split_off_mut(..n).expect("a row is as wide as its parts")
+}
+
+/// What every key hears of the frame before: row after row, [`KEYS`] × [`key_width`]. `clock` is
+/// the place of the frame to come on the grid, if there is one.
+pub fn write_keys(alphabet: Alphabet, before: Frame, clock: Option<u32>, rows: &mut [f32]) {
+    let counts = class_counts(before.sounding);
     let clock = clock_values(clock);
-    for (class, row) in rows.chunks_exact_mut(CLASS_WIDTH).enumerate() {
-        let (span, rest) = row.split_at_mut(SPAN);
+    for (key, mut row) in rows.chunks_exact_mut(key_width(alphabet)).enumerate() {
+        let rest = &mut row;
+        write_around::<REACH>(key, before.sounding.iter().map(|key| (key, 1.0)), rest);
+        write_turned(&counts, key, take(rest, CLASS_COUNTS));
+        take(rest, REGISTER).copy_from_slice(&register_values(key));
+        take(rest, CLOCK).copy_from_slice(&clock);
+        if alphabet == Alphabet::Full {
+            write_around::<STRIKE_REACH>(key, before.forces(), rest);
+            rest[0] = f32::from(u8::from(before.pedal));
+        }
+    }
+}
+
+/// What every pitch class hears of the frame before: [`CLASSES`] × [`class_width`]. Class 0 is
+/// that of the lowest key.
+pub fn write_classes(alphabet: Alphabet, before: Frame, clock: Option<u32>, rows: &mut [f32]) {
+    let counts = class_counts(before.sounding);
+    let strikes = class_counts(before.struck);
+    let clock = clock_values(clock);
+    for (class, mut row) in rows.chunks_exact_mut(class_width(alphabet)).enumerate() {
+        let rest = &mut row;
+        let span = take(rest, SPAN);
         span.fill(0.0);
         // It begins below the keys for all classes but the last, so that each hears all of them and
         // the same place is the same interval for all.
-        for sounding in before.iter() {
+        for sounding in before.sounding.iter() {
             span[sounding + CLASSES - 1 - class] = 1.0;
         }
-        let (classes, rest) = rest.split_at_mut(CLASS_COUNTS);
-        write_turned(&counts, class, classes);
-        rest.copy_from_slice(&clock);
+        write_turned(&counts, class, take(rest, CLASS_COUNTS));
+        take(rest, CLOCK).copy_from_slice(&clock);
+        if alphabet == Alphabet::Full {
+            write_turned(&strikes, class, take(rest, CLASS_COUNTS));
+            rest.copy_from_slice(&[before.mean_force(), f32::from(u8::from(before.pedal))]);
+        }
     }
 }
 
-/// What every key hears of the keys below it in its own frame: [`KEYS`] × [`LOWER_WIDTH`].
-pub fn write_lower(frame: Keys, rows: &mut [f32]) {
+/// What every key hears of the keys below it in its own frame: [`KEYS`] × [`lower_width`].
+pub fn write_lower(alphabet: Alphabet, frame: Frame, rows: &mut [f32]) {
     let mut counts = [0.0; CLASSES];
-    let mut n_lower = 0.0;
-    for (key, row) in rows.chunks_exact_mut(LOWER_WIDTH).enumerate() {
-        let (window, rest) = row.split_at_mut(LOWER_KEYS);
+    let (mut n_lower, mut n_struck) = (0.0, 0.0);
+    for (key, mut row) in rows.chunks_exact_mut(lower_width(alphabet)).enumerate() {
+        let rest = &mut row;
+        let window = take(rest, LOWER_KEYS);
         window.fill(0.0);
-        for lower in frame.iter().take_while(|&lower| lower < key) {
+        for lower in frame.sounding.iter().take_while(|&lower| lower < key) {
             window[key - lower - 1] = 1.0;
         }
-        let (classes, number) = rest.split_at_mut(CLASS_COUNTS);
-        write_turned(&counts, key, classes);
-        number[0] = n_lower * NUMBER_UNIT;
-        if frame.contains(key) {
+        write_turned(&counts, key, take(rest, CLASS_COUNTS));
+        take(rest, 1)[0] = n_lower;
+        if alphabet == Alphabet::Full {
+            let window = take(rest, LOWER_STRIKES);
+            window.fill(0.0);
+            for lower in frame.struck.iter().take_while(|&lower| lower < key) {
+                if let Some(place) = window.get_mut(key - lower - 1) {
+                    *place = 1.0;
+                }
+            }
+            rest[0] = n_struck;
+        }
+        if frame.sounding.contains(key) {
             counts[key % CLASSES] += COUNT_UNIT;
-            n_lower += 1.0;
+            n_lower += NUMBER_UNIT;
+        }
+        if frame.struck.contains(key) {
+            n_struck += NUMBER_UNIT;
         }
     }
 }
 
-/// What changes in [`write_lower`]'s row of a key when `lower` sounds: places and by how much.
-pub fn lower_changes(key: usize, lower: usize) -> [(usize, f32); 3] {
+/// What changes in [`write_lower`]'s row of a key when `lower` sounds, or is struck: places and by
+/// how much.
+pub fn lower_changes(
+    alphabet: Alphabet,
+    key: usize,
+    lower: usize,
+    is_struck: bool,
+) -> impl Iterator<Item = (usize, f32)> {
     let class = (lower + KEYS * CLASSES - key) % CLASSES;
-    [
-        (key - lower - 1, 1.0),
+    let interval = key - lower - 1;
+    let sounds = [
+        (interval, 1.0),
         (LOWER_KEYS + class, COUNT_UNIT),
         (LOWER_KEYS + CLASS_COUNTS, NUMBER_UNIT),
-    ]
+    ];
+    let counts = is_struck && alphabet == Alphabet::Full;
+    let is_near = interval < LOWER_STRIKES;
+    let near = (counts && is_near).then_some((LOWER_BASE + interval, 1.0));
+    let struck = counts.then_some((LOWER_BASE + LOWER_STRIKES, NUMBER_UNIT));
+    sounds.into_iter().chain(near).chain(struck)
+}
+
+/// What a struck key hears of its frame, of whose strikes only the velocities of the lower ones are
+/// looked at: [`STRIKE_WIDTH`].
+pub fn write_strike(frame: Frame, key: usize, mut row: &mut [f32]) {
+    let rest = &mut row;
+    write_around::<REACH>(key, frame.sounding.iter().map(|key| (key, 1.0)), rest);
+    write_around::<STRIKE_REACH>(key, frame.struck.iter().map(|key| (key, 1.0)), rest);
+    let lower = || frame.forces().take_while(|&(lower, _)| lower < key).map(|(_, force)| force);
+    let n = lower().count();
+    let mean = lower().sum::<f32>() / n.max(1) as f32;
+    let highest = lower().last().unwrap_or(0.0);
+    let n_struck = frame.struck.len() as f32 * NUMBER_UNIT;
+    rest.copy_from_slice(&[mean, highest, if n > 0 { 1.0 } else { 0.0 }, n_struck]);
+}
+
+/// What the pedal is decided by: [`PEDAL_WIDTH`].
+pub fn write_pedal(before: Frame, frame: Frame, row: &mut [f32]) {
+    let let_go = before.sounding.without(frame.sounding);
+    let number = |keys: Keys| keys.len() as f32 * NUMBER_UNIT;
+    row.copy_from_slice(&[
+        f32::from(u8::from(before.pedal)),
+        number(frame.sounding),
+        number(frame.struck),
+        number(let_go),
+    ]);
+}
+
+/// Values at their semitones from `key`, up to `N` up and down.
+fn write_around<const N: usize>(
+    key: usize,
+    values: impl Iterator<Item = (usize, f32)>,
+    rest: &mut &mut [f32],
+) {
+    let window = take(rest, 2 * N + 1);
+    window.fill(0.0);
+    for (other, value) in values {
+        if let Some(place) = (other + N).checked_sub(key).and_then(|at| window.get_mut(at)) {
+            *place = value;
+        }
+    }
 }
 
 /// Rows of many frames, written side by side by all cores.
@@ -170,8 +327,9 @@ fn register_values(key: usize) -> [f32; REGISTER] {
     [place, place * place, angle.sin(), angle.cos()]
 }
 
-fn clock_values(clock: u32) -> [f32; CLOCK] {
+fn clock_values(clock: Option<u32>) -> [f32; CLOCK] {
     let mut values = [0.0; CLOCK];
+    let Some(clock) = clock else { return values };
     for (values, period) in values.chunks_exact_mut(2).zip(PERIODS) {
         let angle = std::f32::consts::TAU * (clock % period) as f32 / period as f32;
         values.copy_from_slice(&[angle.cos(), angle.sin()]);
@@ -183,60 +341,114 @@ fn clock_values(clock: u32) -> [f32; CLOCK] {
 mod tests {
     use super::*;
 
+    const ALPHABETS: [Alphabet; 2] = [Alphabet::OffOn, Alphabet::Full];
+
     fn keys(of: &[usize]) -> Keys {
         let mut keys = Keys::default();
         of.iter().for_each(|&key| keys.insert(key));
         keys
     }
 
-    fn rows<const W: usize>(n: usize, write: impl Fn(&mut [f32])) -> Vec<[f32; W]> {
-        let mut values = vec![f32::NAN; n * W];
+    fn velocities(of: &[u8]) -> Vec<Velocity> {
+        of.iter().filter_map(|&velocity| Velocity::new(velocity)).collect()
+    }
+
+    fn rows(n: usize, width: usize, write: impl Fn(&mut [f32])) -> Vec<Vec<f32>> {
+        let mut values = vec![f32::NAN; n * width];
         write(&mut values);
-        values.chunks_exact(W).map(|row| row.try_into().unwrap()).collect()
+        assert!(values.iter().all(|value| value.is_finite()), "every place is written");
+        values.chunks_exact(width).map(<[f32]>::to_vec).collect()
     }
 
     #[test]
     fn a_chord_that_moves_looks_the_same_to_the_keys_beside_it() {
-        let hears = |moved: usize| {
-            let chord = keys(&[30 + moved, 34 + moved, 37 + moved, 50 + moved]);
-            let of_keys = rows::<KEY_WIDTH>(KEYS, |rows| write_keys(chord, 3, rows));
-            let lower = rows::<LOWER_WIDTH>(KEYS, |rows| write_lower(chord, rows));
-            (of_keys[40 + moved], lower[40 + moved])
-        };
-        let (of_keys, lower) = hears(0);
-        for moved in 1..=30 {
-            let (mut other, other_lower) = hears(moved);
-            let register = 2 * REACH + 1 + CLASS_COUNTS..2 * REACH + 1 + CLASS_COUNTS + REGISTER;
-            assert_ne!(other[register.clone()], of_keys[register.clone()]);
-            other[register.clone()].copy_from_slice(&of_keys[register]);
-            assert_eq!((other, other_lower), (of_keys, lower), "by {moved}");
+        let velocities = velocities(&[30, 90]);
+        for alphabet in ALPHABETS {
+            let hears = |moved: usize| {
+                let frame = Frame {
+                    sounding: keys(&[30 + moved, 34 + moved, 37 + moved, 50 + moved]),
+                    struck: keys(&[34 + moved, 50 + moved]),
+                    velocities: &velocities,
+                    pedal: true,
+                };
+                let write = |rows: &mut [f32]| write_keys(alphabet, frame, Some(3), rows);
+                let of_keys = rows(KEYS, key_width(alphabet), write);
+                let write = |rows: &mut [f32]| write_lower(alphabet, frame, rows);
+                let lower = rows(KEYS, lower_width(alphabet), write);
+                let strike = rows(1, STRIKE_WIDTH, |row| write_strike(frame, 50 + moved, row));
+                (of_keys[40 + moved].clone(), lower[40 + moved].clone(), strike)
+            };
+            let (of_keys, lower, strike) = hears(0);
+            for moved in 1..=30 {
+                let (mut other, other_lower, other_strike) = hears(moved);
+                let first = 2 * REACH + 1 + CLASS_COUNTS;
+                let register = first..first + REGISTER;
+                assert_ne!(other[register.clone()], of_keys[register.clone()]);
+                other[register.clone()].copy_from_slice(&of_keys[register]);
+                assert_eq!((&other, &other_lower), (&of_keys, &lower), "by {moved}");
+                assert_eq!(other_strike, strike);
+            }
         }
     }
 
     #[test]
     fn every_class_hears_every_key_once() {
-        for key in 0..KEYS {
-            let rows = rows::<CLASS_WIDTH>(CLASSES, |rows| write_classes(keys(&[key]), 0, rows));
-            for (class, row) in rows.iter().enumerate() {
-                let heard: Vec<usize> = (0..SPAN).filter(|&place| row[place] == 1.0).collect();
-                assert_eq!(heard, [key + CLASSES - 1 - class], "key {key} by class {class}");
-                let interval = (key + CLASSES - class) % CLASSES;
-                assert_eq!(row[SPAN + interval], COUNT_UNIT);
+        for alphabet in ALPHABETS {
+            for key in 0..KEYS {
+                let frame = Frame { sounding: keys(&[key]), ..Frame::default() };
+                let write = |rows: &mut [f32]| write_classes(alphabet, frame, Some(0), rows);
+                let rows = rows(CLASSES, class_width(alphabet), write);
+                for (class, row) in rows.iter().enumerate() {
+                    let heard: Vec<usize> = (0..SPAN).filter(|&place| row[place] == 1.0).collect();
+                    assert_eq!(heard, [key + CLASSES - 1 - class], "key {key} by class {class}");
+                    let interval = (key + CLASSES - class) % CLASSES;
+                    assert_eq!(row[SPAN + interval], COUNT_UNIT);
+                }
             }
         }
     }
 
     #[test]
     fn changes_add_up_to_the_rows_of_the_lower_keys() {
-        let chord = keys(&[0, 12, 13, 40, 86]);
-        let written = rows::<LOWER_WIDTH>(KEYS, |rows| write_lower(chord, rows));
-        for (key, written) in written.iter().enumerate() {
-            let mut row = [0.0; LOWER_WIDTH];
-            for lower in chord.iter().take_while(|&lower| lower < key) {
-                lower_changes(key, lower).iter().for_each(|&(place, change)| row[place] += change);
+        let sounding = keys(&[0, 12, 13, 40, 86]);
+        let frame = Frame { sounding, struck: keys(&[12, 40]), ..Frame::default() };
+        for alphabet in ALPHABETS {
+            let width = lower_width(alphabet);
+            let written = rows(KEYS, width, |rows| write_lower(alphabet, frame, rows));
+            for (key, written) in written.iter().enumerate() {
+                let mut row = vec![0.0; width];
+                for lower in frame.sounding.iter().take_while(|&lower| lower < key) {
+                    let is_struck = frame.struck.contains(lower);
+                    let changes = lower_changes(alphabet, key, lower, is_struck);
+                    changes.for_each(|(place, change)| row[place] += change);
+                }
+                assert_eq!(&row, written, "key {key}");
             }
-            assert_eq!(&row, written, "key {key}");
         }
+    }
+
+    #[test]
+    fn a_strike_hears_the_force_of_the_lower_ones_alone() {
+        let force = velocities(&[32, 96, 120]);
+        let frame = |velocities| Frame {
+            sounding: keys(&[3, 20, 40, 60]),
+            struck: keys(&[20, 40, 60]),
+            velocities,
+            pedal: false,
+        };
+        let of = |frame: Frame, key| rows(1, STRIKE_WIDTH, |row| write_strike(frame, key, row));
+        let last = |row: Vec<Vec<f32>>| row[0][STRIKE_WIDTH - 4..].to_vec();
+        assert_eq!(last(of(frame(&force), 20)), [0.0, 0.0, 0.0, 0.75]);
+        assert_eq!(last(of(frame(&force), 60)), [1.0, 1.5, 1.0, 0.75]);
+        assert_eq!(of(frame(&force[..2]), 60), of(frame(&force), 60));
+    }
+
+    #[test]
+    fn without_a_clock_all_places_are_alike() {
+        assert_eq!(clock_values(None), [0.0; CLOCK]);
+        assert_ne!(clock_values(Some(0)), clock_values(Some(1)));
+        // Two bars of four quarters in sixteenths, and four of three.
+        assert_eq!(clock_values(Some(96)), clock_values(Some(0)));
     }
 
     #[test]

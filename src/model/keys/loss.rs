@@ -7,7 +7,7 @@
 //! ```
 //!
 //! The loss of a frame is the sum over its keys: the negative logarithm of the probability of
-//! exactly this chord.
+//! exactly this chord. With touch, what `touch` describes is added.
 
 use std::ops::Range;
 
@@ -16,15 +16,16 @@ use burn::tensor::backend::Backend;
 use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
-use super::config::{CLASSES, KEYS, Tower};
-use super::features::{self, KEY_WIDTH, Keys, LOWER_WIDTH};
+use super::config::{Alphabet, CLASSES, KEYS, Tower};
+use super::features::{self, Frame, key_width, lower_width};
 use super::network::KeyNetwork;
+use super::touch::{ask_touch, touch_gradients};
 use crate::cancel::CancelToken;
 use crate::model::DeviceKind;
 use crate::model::kernels::Kernels;
 use crate::model::loss::BatchGradients;
 use crate::model::recurrent::{LayerState, Memory};
-use crate::tokens::Chord;
+use crate::tokens::KeyFrame;
 
 /// Keys of all octaves that the classes are laid out over: the 88 and those that fill the last
 /// octave up.
@@ -39,31 +40,37 @@ const FRAMES_ON_CARD: usize = 1024;
 pub struct KeyBatch {
     pub n_rows: usize,
     pub n_steps: usize,
-    /// `(n_steps + 1) · n_rows` chords: the frame before the first, then those to predict.
-    pub sounding: Vec<Chord>,
-    /// Of each row the number of its first frame to predict within its piece.
-    pub first: Vec<u32>,
+    /// `(n_steps + 1) · n_rows` frames of keys that a piano has: the one before the first, then
+    /// those to predict.
+    pub frames: Vec<KeyFrame>,
+    /// `n_steps · n_rows`: the place on the grid of every frame to predict; empty for music that is
+    /// on none.
+    pub clocks: Vec<u32>,
     /// `n_steps · n_rows`: 1 for a frame to be learned or measured, 0 for padding.
     pub weights: Vec<f32>,
     /// Whether the row goes on from the state that its predecessor left.
     pub continues: Vec<bool>,
 }
 
-/// What the speller is told and asked of some frames as tensors; `N` is their number.
+/// What the speller is told and asked of some frames as tensors; `N` is their number, Q that of
+/// the questions a key.
 pub(super) struct Asked<B: Backend> {
-    /// `[N · KEYS, KEY_WIDTH]`
+    /// `[N · KEYS, key_width]`
     pub before: Tensor<B, 2>,
-    /// `[N · KEYS, LOWER_WIDTH]`
+    /// `[N · KEYS, lower_width]`
     pub lower: Tensor<B, 2>,
-    /// `[N, KEYS]`: 1 for the keys that sound.
+    /// `[N, KEYS · Q]`: 1 for yes.
     pub truth: Tensor<B, 2>,
+    /// `[N, KEYS · Q]`: 0 for a question that isn't asked, since its answer is known: a key that
+    /// didn't sound before can only be struck. None where all are asked.
+    pub counts: Option<Tensor<B, 2>>,
 }
 
 /// What the speller's layers gave, `[N · KEYS, S]` each, after dropout.
 pub(super) struct Spelled<B: Backend> {
     pub first: Tensor<B, 2>,
     pub second: Tensor<B, 2>,
-    /// `[N, KEYS]`
+    /// `[N, KEYS · Q]`
     pub log_odds: Tensor<B, 2>,
 }
 
@@ -85,37 +92,39 @@ impl KeyBatch {
 
     /// The rows `first..first + n` as a batch of their own.
     pub fn rows(&self, first: usize, n: usize) -> Self {
-        let pick = |t: usize| t * self.n_rows + first..t * self.n_rows + first + n;
-        let sounding = (0..=self.n_steps).flat_map(|t| self.sounding[pick(t)].iter().copied());
-        let weights = (0..self.n_steps).flat_map(|t| self.weights[pick(t)].iter().copied());
         Self {
             n_rows: n,
             n_steps: self.n_steps,
-            sounding: sounding.collect(),
-            first: self.first[first..first + n].to_vec(),
-            weights: weights.collect(),
+            frames: picked(&self.frames, self.n_rows, first, n),
+            clocks: picked(&self.clocks, self.n_rows, first, n),
+            weights: picked(&self.weights, self.n_rows, first, n),
             continues: self.continues[first..first + n].to_vec(),
         }
     }
 
-    /// The frame before frame `idx` (time-major), that frame, and its number in its piece.
-    fn frame(&self, idx: usize) -> (Keys, Keys, u32) {
-        let clock = self.first[idx % self.n_rows].saturating_add((idx / self.n_rows) as u32);
-        let keys = |idx: usize| Keys::of(self.sounding[idx]);
-        (keys(idx), keys(idx + self.n_rows), clock)
+    /// The frame before frame `idx` (time-major), that frame, and its place on the grid.
+    pub(super) fn frame(&self, idx: usize) -> (Frame<'_>, Frame<'_>, Option<u32>) {
+        let frame = |idx: usize| Frame::of(&self.frames[idx]);
+        (frame(idx), frame(idx + self.n_rows), self.clocks.get(idx).copied())
     }
+}
+
+/// Columns `first..first + n` of rows of `width`.
+fn picked<T: Clone>(rows: &[T], width: usize, first: usize, n: usize) -> Vec<T> {
+    rows.chunks_exact(width).flat_map(|row| row[first..first + n].iter().cloned()).collect()
 }
 
 /// What the towers hear of a batch: for each, `[n_steps · n_rows · places, inputs]`.
 pub(super) fn hear<B: Backend>(network: &KeyNetwork<B>, batch: &KeyBatch) -> Vec<Tensor<B, 2>> {
     let device = network.device();
     let n = batch.n_steps * batch.n_rows;
+    let alphabet = network.config.alphabet;
     let of_tower = |tower: &Tower| {
         let values = features::write_all(n, tower.places * tower.inputs, |idx, rows| {
             let (before, _, clock) = batch.frame(idx);
             match tower.places {
-                CLASSES => features::write_classes(before, clock, rows),
-                _ => features::write_keys(before, clock, rows),
+                CLASSES => features::write_classes(alphabet, before, clock, rows),
+                _ => features::write_keys(alphabet, before, clock, rows),
             }
         });
         rows_of_tensor(values, tower.inputs, &device)
@@ -125,32 +134,68 @@ pub(super) fn hear<B: Backend>(network: &KeyNetwork<B>, batch: &KeyBatch) -> Vec
 
 /// What the speller is told and asked of the frames of some time steps.
 pub(super) fn ask<B: Backend>(
+    alphabet: Alphabet,
     batch: &KeyBatch,
     steps: Range<usize>,
     device: &B::Device,
 ) -> Asked<B> {
     let (first, n) = (steps.start * batch.n_rows, steps.len() * batch.n_rows);
-    let mut before = vec![0.0; n * KEYS * KEY_WIDTH];
-    let mut lower = vec![0.0; n * KEYS * LOWER_WIDTH];
-    let mut truth = vec![0.0; n * KEYS];
+    let (key_width, lower_width) = (key_width(alphabet), lower_width(alphabet));
+    let n_asked = KEYS * alphabet.n_questions();
+    let mut before = vec![0.0; n * KEYS * key_width];
+    let mut lower = vec![0.0; n * KEYS * lower_width];
+    let mut truth = vec![0.0; n * n_asked];
+    let mut counts = vec![0.0; n * n_asked];
     let rows = before
-        .chunks_exact_mut(KEYS * KEY_WIDTH)
-        .zip(lower.chunks_exact_mut(KEYS * LOWER_WIDTH))
-        .zip(truth.chunks_exact_mut(KEYS));
-    for (idx, ((before, lower), truth)) in (first..).zip(rows) {
+        .chunks_exact_mut(KEYS * key_width)
+        .zip(lower.chunks_exact_mut(KEYS * lower_width))
+        .zip(truth.chunks_exact_mut(n_asked).zip(counts.chunks_exact_mut(n_asked)));
+    for (idx, ((before, lower), (truth, counts))) in (first..).zip(rows) {
         let (frame_before, frame, clock) = batch.frame(idx);
-        features::write_keys(frame_before, clock, before);
-        features::write_lower(frame, lower);
-        frame.iter().for_each(|key| truth[key] = 1.0);
+        features::write_keys(alphabet, frame_before, clock, before);
+        features::write_lower(alphabet, frame, lower);
+        write_answers(alphabet, frame_before, frame, truth, counts);
     }
+    let counts = match alphabet {
+        Alphabet::OffOn => None,
+        Alphabet::Full => Some(rows_of_tensor(counts, n_asked, device)),
+    };
     Asked {
-        before: rows_of_tensor(before, KEY_WIDTH, device),
-        lower: rows_of_tensor(lower, LOWER_WIDTH, device),
-        truth: rows_of_tensor(truth, KEYS, device),
+        before: rows_of_tensor(before, key_width, device),
+        lower: rows_of_tensor(lower, lower_width, device),
+        truth: rows_of_tensor(truth, n_asked, device),
+        counts,
     }
 }
 
-fn rows_of_tensor<B: Backend>(values: Vec<f32>, width: usize, device: &B::Device) -> Tensor<B, 2> {
+/// The answers of a frame, and which of its questions are asked.
+fn write_answers(
+    alphabet: Alphabet,
+    before: Frame,
+    frame: Frame,
+    truth: &mut [f32],
+    counts: &mut [f32],
+) {
+    let n = alphabet.n_questions();
+    for (key, (truth, counts)) in
+        truth.chunks_exact_mut(n).zip(counts.chunks_exact_mut(n)).enumerate()
+    {
+        let yes = |is: bool| f32::from(u8::from(is));
+        let sounds = frame.sounding.contains(key);
+        (truth[0], counts[0]) = (yes(sounds), 1.0);
+        if let ([_, truth], [_, counts]) = (truth, counts) {
+            *truth = yes(frame.struck.contains(key));
+            *counts = yes(sounds && before.sounding.contains(key));
+        }
+    }
+}
+
+/// `values` row after row, each `width` wide.
+pub(super) fn rows_of_tensor<B: Backend>(
+    values: Vec<f32>,
+    width: usize,
+    device: &B::Device,
+) -> Tensor<B, 2> {
     let n = values.len() / width;
     Tensor::from_data(TensorData::new(values, [n, width]), device)
 }
@@ -211,8 +256,8 @@ pub(super) fn spell<B: Backend>(
     let z = first.clone().matmul(weights.middle.clone()) + weights.middle_bias.clone();
     let second = dropped(relu(z), KEYS, second);
     let log_odds = second.clone().matmul(weights.out.clone()) + weights.out_bias.clone();
-    let n_frames = log_odds.dims()[0] / KEYS;
-    Spelled { first, second, log_odds: log_odds.reshape([n_frames, KEYS]) }
+    let [n, n_questions] = log_odds.dims();
+    Spelled { first, second, log_odds: log_odds.reshape([n / KEYS, KEYS * n_questions]) }
 }
 
 /// What the speller is told of every key but for the lower keys of its frame: `[N · KEYS, S]`.
@@ -237,12 +282,30 @@ pub(super) fn surprise<B: Backend>(log_odds: Tensor<B, 2>, truth: Tensor<B, 2>) 
     relu(log_odds.clone()) + soft - log_odds * truth
 }
 
+/// What the keys of each frame cost, `[N, 1]`.
+pub(super) fn surprise_of_keys<B: Backend>(
+    log_odds: Tensor<B, 2>,
+    asked: &Asked<B>,
+) -> Tensor<B, 2> {
+    asked.of_asked(surprise(log_odds, asked.truth.clone())).sum_dim(1)
+}
+
 /// `[N, 1]`: 1 for a frame of which every key's likelier state, given the true lower keys, is the
 /// true one. Spelling the likeliest key by key then gives exactly this chord.
-pub(super) fn right<B: Backend>(log_odds: Tensor<B, 2>, truth: Tensor<B, 2>) -> Tensor<B, 2> {
-    let sounds = log_odds.greater_elem(0.0).float();
-    let wrong = (sounds - truth).abs().sum_dim(1);
+pub(super) fn right<B: Backend>(log_odds: Tensor<B, 2>, asked: &Asked<B>) -> Tensor<B, 2> {
+    let answered = log_odds.greater_elem(0.0).float();
+    let wrong = asked.of_asked((answered - asked.truth.clone()).abs()).sum_dim(1);
     wrong.lower_elem(0.5).float()
+}
+
+impl<B: Backend> Asked<B> {
+    /// `[N, KEYS · Q]` with zeros for what isn't asked.
+    fn of_asked(&self, values: Tensor<B, 2>) -> Tensor<B, 2> {
+        match &self.counts {
+            None => values,
+            Some(counts) => values * counts.clone(),
+        }
+    }
 }
 
 /// Dropout as factors, in the order of `KeyConfig::mask_shapes`; empty without. Each stays the same
@@ -273,7 +336,7 @@ fn dropped<B: Backend>(x: Tensor<B, 2>, each: usize, mask: Option<&Tensor<B, 2>>
 }
 
 /// A row for each class becomes one for each key of it: `[N · CLASSES, W]` → `[N · KEYS, W]`.
-fn laid_out_over_keys<B: Backend>(of_classes: Tensor<B, 2>) -> Tensor<B, 2> {
+pub(super) fn laid_out_over_keys<B: Backend>(of_classes: Tensor<B, 2>) -> Tensor<B, 2> {
     let [rows, width] = of_classes.dims();
     let n = rows / CLASSES;
     let octave = of_classes.reshape([n, CLASSES, width]);
@@ -344,22 +407,21 @@ fn speller_gradients<B: Backend>(
     n_frames: usize,
 ) -> SpellerGradients<B> {
     let device = network.device();
-    let asked = ask(batch, steps.clone(), &device);
+    let asked = ask(network.config.alphabet, batch, steps.clone(), &device);
     let tops: Vec<_> = tops.iter().map(|top| rows_of_steps(top, batch, steps.clone())).collect();
     let Spelled { first, second, log_odds } = spell(network, &asked, &tops, masks);
-    let Asked { before, lower, truth } = asked;
 
     let weights = batch.weights[steps.start * batch.n_rows..steps.end * batch.n_rows].to_vec();
     let n = weights.len();
     let weights: Tensor<B, 2> = rows_of_tensor(weights, 1, &device);
-    let loss = surprise(log_odds.clone(), truth.clone()).sum_dim(1) * weights.clone();
-    let n_right = right(log_odds.clone(), truth.clone()) * weights.clone();
-    let totals = Tensor::cat(vec![loss.sum_dim(0), n_right.sum_dim(0)], 1);
+    let mut loss = (surprise_of_keys(log_odds.clone(), &asked) * weights.clone()).sum_dim(0);
+    let n_right = (right(log_odds.clone(), &asked) * weights.clone()).sum_dim(0);
 
     let speller = &network.speller;
     let [first_mask, second_mask] = masks.of_speller();
     let scale = weights.div_scalar(n_frames.max(1) as f32);
-    let d_odds = ((sigmoid(log_odds) - truth) * scale).reshape([n * KEYS, 1]);
+    let d_odds = asked.of_asked((sigmoid(log_odds) - asked.truth.clone()) * scale);
+    let d_odds = d_odds.reshape([n * KEYS, network.config.alphabet.n_questions()]);
     let d_out = second.clone().transpose().matmul(d_odds.clone());
     let d_out_bias = d_odds.clone().sum_dim(0);
     let d_z = through_relu(d_odds.matmul(speller.out.clone().transpose()), &second, second_mask);
@@ -367,17 +429,25 @@ fn speller_gradients<B: Backend>(
     let d_middle_bias = d_z.clone().sum_dim(0);
     let d_z = through_relu(d_z.matmul(speller.middle.clone().transpose()), &first, first_mask);
     let d_bias = d_z.clone().sum_dim(0);
-    let d_before = before.transpose().matmul(d_z.clone());
-    let d_lower = lower.transpose().matmul(d_z.clone());
+    let d_before = asked.before.clone().transpose().matmul(d_z.clone());
+    let d_lower = asked.lower.clone().transpose().matmul(d_z.clone());
 
     let (mut d_tops, mut d_weights) = (Vec::new(), Vec::new());
-    for ((tower, top), weights) in network.config.towers().iter().zip(tops).zip(&speller.towers) {
+    for ((tower, top), weights) in network.config.towers().iter().zip(&tops).zip(&speller.towers) {
         let d_heard =
             if tower.places == CLASSES { gathered_by_class(d_z.clone()) } else { d_z.clone() };
-        d_weights.push(top.transpose().matmul(d_heard.clone()));
+        d_weights.push(top.clone().transpose().matmul(d_heard.clone()));
         d_tops.push(d_heard.matmul(weights.clone().transpose()));
     }
     d_weights.extend([d_before, d_lower, d_bias, d_middle, d_middle_bias, d_out, d_out_bias]);
+    if let Some(touch) = &network.touch {
+        let asked_touch = ask_touch(batch, steps, &device);
+        let given = touch_gradients(network, touch, &asked_touch, &asked.before, &tops, n_frames);
+        loss = loss + given.loss.velocity + given.loss.pedal;
+        d_tops = d_tops.into_iter().zip(given.tops).map(|(sum, of_touch)| sum + of_touch).collect();
+        d_weights.extend(given.weights);
+    }
+    let totals = Tensor::cat(vec![loss, n_right], 1);
     SpellerGradients { totals, tops: d_tops, weights: d_weights }
 }
 
@@ -402,7 +472,7 @@ fn joined<B: Backend>(parts: Vec<SpellerGradients<B>>) -> SpellerGradients<B> {
 }
 
 /// The gradient before a rectifier and its dropout, given that of what came out of both.
-fn through_relu<B: Backend>(
+pub(super) fn through_relu<B: Backend>(
     gradient: Tensor<B, 2>,
     output: &Tensor<B, 2>,
     mask: Option<&Tensor<B, 2>>,

@@ -3,45 +3,55 @@
 //! As in [`crate::model::measured`]: each piece is read from its first frame to its last with the
 //! state carried, the first frame predicted from a rest.
 
+use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
 use super::loss::{
-    KeyBatch, Masks, ask, blocks, hear, of_blocks, read, right, rows_of_steps, spell, surprise,
+    KeyBatch, Masks, ask, blocks, hear, of_blocks, read, right, rows_of_steps, spell,
+    surprise_of_keys,
 };
 use super::network::KeyNetwork;
+use super::touch::{ask_touch, touch_loss};
 use crate::cancel::CancelToken;
 use crate::model::kernels::Kernels;
 use crate::model::measured::{Measured, keep_rows};
 use crate::model::recurrent::LayerState;
 use crate::model::weights::numbers;
-use crate::tokens::Chord;
+use crate::tokens::KeyFrame;
 
 /// Pieces read side by side.
 const MAX_ROWS: usize = 16;
 /// Most frames read between two looks at the cancel token.
 const MAX_FRAMES: usize = 256;
 
+/// A piece as a network of the second family reads it.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct KeyPiece {
+    pub frames: Vec<KeyFrame>,
+    /// The place of every frame on the grid; empty for music that is on none.
+    pub clocks: Vec<u32>,
+}
+
 /// `None` if it was cancelled.
 pub fn measure<B: Backend>(
     network: &KeyNetwork<B>,
-    pieces: &[&[Chord]],
+    pieces: &[KeyPiece],
     kernels: &mut Kernels<B>,
     cancel: &CancelToken,
 ) -> Option<Measured> {
-    let mut order: Vec<&[Chord]> =
-        pieces.iter().copied().filter(|piece| !piece.is_empty()).collect();
-    order.sort_by_key(|piece| std::cmp::Reverse(piece.len()));
+    let mut order: Vec<&KeyPiece> = pieces.iter().filter(|it| !it.frames.is_empty()).collect();
+    order.sort_by_key(|piece| std::cmp::Reverse(piece.frames.len()));
     let mut measured = Measured::default();
     for group in order.chunks(MAX_ROWS) {
-        let longest = group.first().map_or(0, |piece| piece.len());
+        let longest = group.first().map_or(0, |piece| piece.frames.len());
         let mut state = network.zero_state(group.len());
         let mut first = 0;
         while first < longest {
             if cancel.is_cancelled() {
                 return None;
             }
-            let reading: Vec<&[Chord]> =
-                group.iter().copied().take_while(|piece| piece.len() > first).collect();
+            let is_going_on = |piece: &&KeyPiece| piece.frames.len() > first;
+            let reading: Vec<&KeyPiece> = group.iter().copied().take_while(is_going_on).collect();
             let n_steps = (MAX_FRAMES / reading.len()).min(longest - first);
             state = keep_rows_of(network, state, reading.len());
             let batch = block(&reading, first, n_steps);
@@ -53,23 +63,40 @@ pub fn measure<B: Backend>(
 }
 
 /// The frames `first..first + n_steps` of pieces, the longest first.
-fn block(pieces: &[&[Chord]], first: usize, n_steps: usize) -> KeyBatch {
-    let chord = |piece: &[Chord], frame: usize| piece.get(frame).copied().unwrap_or_default();
-    let before = |piece: &&[Chord]| first.checked_sub(1).map_or(Chord::REST, |t| chord(piece, t));
-    let mut sounding: Vec<Chord> = pieces.iter().map(before).collect();
-    let mut weights = Vec::with_capacity(n_steps * pieces.len());
-    for frame in first..first + n_steps {
-        sounding.extend(pieces.iter().map(|piece| chord(piece, frame)));
-        weights.extend(pieces.iter().map(|piece| f32::from(u8::from(frame < piece.len()))));
-    }
-    KeyBatch {
+fn block(pieces: &[&KeyPiece], first: usize, n_steps: usize) -> KeyBatch {
+    let frame = |piece: &KeyPiece, idx: usize| piece.frames.get(idx).cloned().unwrap_or_default();
+    let before = |piece: &&KeyPiece| {
+        first.checked_sub(1).map_or_else(KeyFrame::default, |idx| frame(piece, idx))
+    };
+    let mut batch = KeyBatch {
         n_rows: pieces.len(),
         n_steps,
-        sounding,
-        first: vec![first as u32; pieces.len()],
-        weights,
+        frames: pieces.iter().map(before).collect(),
+        clocks: Vec::new(),
+        weights: Vec::with_capacity(n_steps * pieces.len()),
         continues: vec![first > 0; pieces.len()],
+    };
+    let has_clocks = pieces.iter().all(|piece| piece.clocks.len() == piece.frames.len());
+    for idx in first..first + n_steps {
+        batch.frames.extend(pieces.iter().map(|piece| frame(piece, idx)));
+        let is_there = |piece: &&KeyPiece| f32::from(u8::from(idx < piece.frames.len()));
+        batch.weights.extend(pieces.iter().map(is_there));
+        if has_clocks {
+            let clock = |piece: &&KeyPiece| piece.clocks.get(idx).copied().unwrap_or(0);
+            batch.clocks.extend(pieces.iter().map(clock));
+        }
     }
+    batch
+}
+
+/// What some frames cost.
+struct Found {
+    /// Of each frame.
+    keys: Vec<f32>,
+    right: Vec<f32>,
+    /// Of all frames together.
+    velocity: f32,
+    pedal: f32,
 }
 
 /// Reads a block and adds what its frames cost.
@@ -81,22 +108,33 @@ fn measure_block<B: Backend>(
     measured: &mut Measured,
 ) -> Vec<LayerState<B>> {
     let (tops, state) = read(network, hear(network, batch), state, kernels);
+    let sum = |tensor: Tensor<B, 2>| numbers(tensor.into_data())[0];
     let found = of_blocks(&blocks(batch, kernels), kernels, |steps| {
-        let asked = ask(batch, steps.clone(), &network.device());
+        let device = network.device();
+        let asked = ask(network.config.alphabet, batch, steps.clone(), &device);
         let tops: Vec<_> =
             tops.iter().map(|top| rows_of_steps(top, batch, steps.clone())).collect();
         let log_odds = spell(network, &asked, &tops, &Masks(&[])).log_odds;
-        let n_right = right(log_odds.clone(), asked.truth.clone());
-        let nll = surprise(log_odds, asked.truth).sum_dim(1);
-        (numbers(nll.into_data()), numbers(n_right.into_data()))
+        let right = numbers(right(log_odds.clone(), &asked).into_data());
+        let keys = numbers(surprise_of_keys(log_odds, &asked).into_data());
+        let Some(touch) = &network.touch else {
+            return Found { keys, right, velocity: 0.0, pedal: 0.0 };
+        };
+        let asked_touch = ask_touch(batch, steps, &device);
+        let loss = touch_loss(network, touch, &asked_touch, &asked.before, &tops);
+        Found { keys, right, velocity: sum(loss.velocity), pedal: sum(loss.pedal) }
     });
-    let found = found.into_iter().flat_map(|(nll, right)| nll.into_iter().zip(right));
-    for ((nll, right), &weight) in found.zip(&batch.weights) {
-        if weight > 0.0 {
-            measured.n_frames += 1;
-            measured.nll += f64::from(nll);
-            measured.n_right += usize::from(right > 0.5);
+    let mut weights = batch.weights.iter();
+    for Found { keys, right, velocity, pedal } in found {
+        for (nll, right) in keys.into_iter().zip(right) {
+            if weights.next().is_some_and(|&weight| weight > 0.0) {
+                measured.n_frames += 1;
+                measured.nll += f64::from(nll);
+                measured.n_right += usize::from(right > 0.5);
+            }
         }
+        measured.nll_velocity += f64::from(velocity);
+        measured.nll_pedal += f64::from(pedal);
     }
     state
 }

@@ -5,6 +5,7 @@
 //! features   a frame by intervals: what keys and pitch classes hear
 //! network    the weights: towers that listen, a speller that writes
 //! loss       forward and backward through all of it
+//! touch      velocities and pedal
 //! measure    held-out music, every frame counted
 //! speller    one frame after the other, for composing
 //! ```
@@ -15,10 +16,11 @@ mod loss;
 mod measure;
 mod network;
 mod speller;
+mod touch;
 
 pub use config::{Alphabet, KEYS, KeyConfig, LOWEST, PIANO};
 pub use loss::{KeyBatch, frames_at_once, gradients};
-pub use measure::measure;
+pub use measure::{KeyPiece, measure};
 pub use network::KeyNetwork;
 pub use speller::{Decision, Spelled, Speller};
 

@@ -7,6 +7,14 @@
 //! P(k sounds | the past, the lower keys) = σ(relu(relu(z_k) M + m) · w + v)
 //! ```
 //!
+//! With touch a second output says of a key that goes on sounding whether it was struck again. Then
+//! come the velocities of the struck keys, from low to high, among 32, and the pedal:
+//!
+//! ```text
+//! velocity_k = softmax(relu(h_c(k) W_c + h_k W_k + before_k W_b + frame_k W_f + b) W + v)
+//! pedal      = σ(relu(mean of h_c W_c + frame W_f + b) w + v)
+//! ```
+//!
 //! A frame is spelled from the lowest key to the highest, and the probability of a chord is the
 //! product over its keys. That is the factorization of NADE (Larochelle & Murray 2011) and of the
 //! RNN-NADE of Boulanger-Lewandowski et al. (2012); tying the weights along the keyboard follows
@@ -17,12 +25,13 @@ use burn::tensor::{Tensor, TensorData};
 use rand::RngExt as _;
 use rand_chacha::ChaCha8Rng;
 
-use super::config::{KeyConfig, Tower};
-use super::features::{KEY_WIDTH, LOWER_WIDTH};
+use super::config::{Alphabet, KeyConfig, Tower};
+use super::features;
 use crate::model::random::{self, Purpose};
 use crate::model::recurrent::{CellKind, LayerState, RecurrentLayer};
 
-/// Log-odds of sounding that a fresh network gives every key: three or four of 88 sound.
+/// Log-odds of sounding, and of being struck again, that a fresh network gives every key: three or
+/// four of 88 sound.
 const FIRST_LOG_ODDS: f32 = -3.0;
 
 /// A network on a device. Cloning is cheap: tensors are shared.
@@ -32,6 +41,8 @@ pub struct KeyNetwork<B: Backend> {
     /// The layers of every tower, in the order of [`KeyConfig::towers`].
     pub towers: Vec<Vec<RecurrentLayer<B>>>,
     pub speller: SpellerWeights<B>,
+    /// Only of the alphabet that has touch.
+    pub touch: Option<TouchWeights<B>>,
 }
 
 /// S below is the width of the speller.
@@ -39,9 +50,9 @@ pub struct KeyNetwork<B: Backend> {
 pub struct SpellerWeights<B: Backend> {
     /// `[H, S]` for each tower.
     pub towers: Vec<Tensor<B, 2>>,
-    /// `[KEY_WIDTH, S]`
+    /// `[key_width, S]`
     pub before: Tensor<B, 2>,
-    /// `[LOWER_WIDTH, S]`
+    /// `[lower_width, S]`
     pub lower: Tensor<B, 2>,
     /// `[1, S]`
     pub bias: Tensor<B, 2>,
@@ -49,7 +60,44 @@ pub struct SpellerWeights<B: Backend> {
     pub middle: Tensor<B, 2>,
     /// `[1, S]`
     pub middle_bias: Tensor<B, 2>,
-    /// `[S, 1]`
+    /// `[S, Q]`, Q questions a key
+    pub out: Tensor<B, 2>,
+    /// `[1, Q]`
+    pub out_bias: Tensor<B, 2>,
+}
+
+/// What velocities and the pedal are decided with; U is the width of both.
+#[derive(Clone, Debug)]
+pub struct TouchWeights<B: Backend> {
+    pub velocity: VelocityWeights<B>,
+    pub pedal: PedalWeights<B>,
+}
+
+#[derive(Clone, Debug)]
+pub struct VelocityWeights<B: Backend> {
+    /// `[H, U]` for each tower.
+    pub towers: Vec<Tensor<B, 2>>,
+    /// `[key_width, U]`
+    pub before: Tensor<B, 2>,
+    /// `[STRIKE_WIDTH, U]`
+    pub frame: Tensor<B, 2>,
+    /// `[1, U]`
+    pub bias: Tensor<B, 2>,
+    /// `[U, VELOCITIES]`
+    pub out: Tensor<B, 2>,
+    /// `[1, VELOCITIES]`
+    pub out_bias: Tensor<B, 2>,
+}
+
+#[derive(Clone, Debug)]
+pub struct PedalWeights<B: Backend> {
+    /// `[H, U]`
+    pub classes: Tensor<B, 2>,
+    /// `[PEDAL_WIDTH, U]`
+    pub frame: Tensor<B, 2>,
+    /// `[1, U]`
+    pub bias: Tensor<B, 2>,
+    /// `[U, 1]`
     pub out: Tensor<B, 2>,
     /// `[1, 1]`
     pub out_bias: Tensor<B, 2>,
@@ -89,7 +137,24 @@ impl<B: Backend> KeyNetwork<B> {
             out: next(),
             out_bias: next(),
         };
-        Self { config, towers: layers, speller }
+        let touch = (config.alphabet == Alphabet::Full).then(|| TouchWeights {
+            velocity: VelocityWeights {
+                towers: towers.iter().map(|_| next()).collect(),
+                before: next(),
+                frame: next(),
+                bias: next(),
+                out: next(),
+                out_bias: next(),
+            },
+            pedal: PedalWeights {
+                classes: next(),
+                frame: next(),
+                bias: next(),
+                out: next(),
+                out_bias: next(),
+            },
+        });
+        Self { config, towers: layers, speller, touch }
     }
 
     /// In the order of [`KeyConfig::parameter_shapes`].
@@ -117,6 +182,21 @@ impl<B: Backend> KeyNetwork<B> {
             &mut speller.out,
             &mut speller.out_bias,
         ]);
+        if let Some(TouchWeights { velocity, pedal }) = &mut self.touch {
+            parameters.extend(&mut velocity.towers);
+            parameters.extend([
+                &mut velocity.before,
+                &mut velocity.frame,
+                &mut velocity.bias,
+                &mut velocity.out,
+                &mut velocity.out_bias,
+                &mut pedal.classes,
+                &mut pedal.frame,
+                &mut pedal.bias,
+                &mut pedal.out,
+                &mut pedal.out_bias,
+            ]);
+        }
         parameters
     }
 
@@ -139,23 +219,23 @@ fn initial_values(
     rng: &mut ChaCha8Rng,
 ) -> Vec<f32> {
     let n = rows * columns;
+    let hidden = || config.towers().iter().map(|tower| tower.hidden).sum::<usize>();
+    let of_tower = name.starts_with("classes.") || name.starts_with("keys.");
     match name {
         "speller.out_bias" => vec![FIRST_LOG_ODDS; n],
-        _ if name.ends_with("bias") && name.starts_with("speller") => vec![0.0; n],
         // An LSTM that begins by remembering learns long spans sooner (Jozefowicz et al. 2015).
-        _ if name.ends_with("bias") => {
+        _ if of_tower && name.ends_with("bias") => {
             let hidden = columns / 4;
             (0..n).map(|idx| if idx / hidden == 1 { 1.0 } else { 0.0 }).collect()
         }
+        _ if name.ends_with("bias") => vec![0.0; n],
         _ => {
             let inputs = match name {
-                "speller.middle" | "speller.out" => rows,
-                "speller.lower" => LOWER_WIDTH,
+                _ if of_tower => columns / 4,
+                "speller.middle" | "speller.lower" => rows,
+                _ if name.ends_with(".out") => rows,
                 // What is added up counts together.
-                _ if name.starts_with("speller") => {
-                    KEY_WIDTH + config.towers().iter().map(|tower| tower.hidden).sum::<usize>()
-                }
-                _ => columns / 4,
+                _ => features::key_width(config.alphabet) + hidden(),
             };
             let width = (inputs as f32).sqrt().recip();
             (0..n).map(|_| rng.random_range(-width..=width)).collect()

@@ -4,28 +4,31 @@
 //! others there are.
 
 use burn::backend::Flex;
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::Tensor;
+use burn::tensor::activation::{log_softmax, relu};
 
-use super::config::{CLASSES, KEYS};
-use super::features::{self, CLASS_WIDTH, KEY_WIDTH, Keys};
-use super::loss::{read, tell};
+use super::config::{CLASSES, KEYS, KeyConfig, VELOCITIES};
+use super::features::{self, Frame, Keys, PEDAL_WIDTH, STRIKE_WIDTH};
+use super::loss::{read, rows_of_tensor, tell};
 use super::network::KeyNetwork;
+use super::touch;
 use crate::model::kernels::Kernels;
 use crate::model::recurrent::LayerState;
 use crate::model::weights::numbers;
-use crate::tokens::Chord;
+use crate::music::Velocity;
+use crate::tokens::{Chord, KeyFrame};
 
 /// Reads frames and spells what may come next.
 pub struct Speller {
     network: KeyNetwork<Flex>,
-    /// `[LOWER_WIDTH, S]`, row by row, as every matrix here.
+    /// `[lower_width, S]`, row by row, as every matrix here.
     lower: Vec<f32>,
     /// `[S, S]`
     middle: Vec<f32>,
     middle_bias: Vec<f32>,
-    /// `[S]`
+    /// `[Q, S]`: a row for each question.
     out: Vec<f32>,
-    out_bias: f32,
+    out_bias: Vec<f32>,
     kernels: Kernels<Flex>,
     hypotheses: Vec<Hypothesis>,
 }
@@ -33,9 +36,19 @@ pub struct Speller {
 #[derive(Clone)]
 struct Hypothesis {
     n_read: u32,
+    /// What it read last.
+    before: KeyFrame,
     state: Vec<LayerState<Flex>>,
+    told: Told,
+}
+
+/// What is known of a frame before any of its keys.
+#[derive(Clone)]
+struct Told {
     /// What every key is told but for the lower keys of its own frame, `[KEYS, S]`.
-    told: Vec<f32>,
+    keys: Vec<f32>,
+    /// The same for velocities, `[KEYS, U]`, and for the pedal, `[1, U]`; none without touch.
+    touch: Option<[Tensor<Flex, 2>; 2]>,
 }
 
 /// What is asked of whoever spells.
@@ -43,14 +56,25 @@ struct Hypothesis {
 pub struct Decision {
     /// 0 is the lowest of the piano.
     pub key: usize,
-    /// That it sounds, given the lower keys.
+    pub question: Question,
+    /// That the answer is yes, given all answers before.
     pub log_odds: f32,
 }
 
-/// A frame that was spelled.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Question {
+    Sounds,
+    /// Of a key that sounded in the frame before and goes on: whether it is struck again. Only of
+    /// the alphabet that has touch.
+    StruckAgain,
+}
+
+/// A frame whose keys were spelled.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub struct Spelled {
     pub chord: Chord,
+    /// Which of them were struck; none without touch.
+    pub struck: Chord,
     /// Natural logarithm of its probability under the network.
     pub log_probability: f64,
 }
@@ -58,10 +82,18 @@ pub struct Spelled {
 /// A frame spelled up to some key.
 #[derive(Clone)]
 struct Prefix {
-    keys: Keys,
+    sounding: Keys,
+    struck: Keys,
     log_probability: f64,
     /// What every key is told of the lower ones so far.
     told: Vec<f32>,
+}
+
+/// What may be said of a key, with its probability.
+struct Answer {
+    sounds: bool,
+    is_struck: bool,
+    log_probability: f64,
 }
 
 impl Speller {
@@ -72,8 +104,8 @@ impl Speller {
             lower: values(&weights.lower),
             middle: values(&weights.middle),
             middle_bias: values(&weights.middle_bias),
-            out: values(&weights.out),
-            out_bias: values(&weights.out_bias)[0],
+            out: values(&weights.out.clone().transpose()),
+            out_bias: values(&weights.out_bias),
             network: network.clone(),
             kernels: Kernels::new(),
             hypotheses: Vec::new(),
@@ -85,19 +117,22 @@ impl Speller {
     /// Forgets everything and holds `n` hypotheses that have read nothing. What they read first
     /// is the rest that starts every piece.
     pub fn start(&mut self, n: usize) {
-        let n_told = KEYS * self.network.config.spell_hidden;
+        let keys = vec![0.0; KEYS * self.network.config.spell_hidden];
         let state = self.network.zero_state(1);
-        self.hypotheses = vec![Hypothesis { n_read: 0, state, told: vec![0.0; n_told] }; n];
+        let told = Told { keys, touch: None };
+        let nothing = Hypothesis { n_read: 0, before: KeyFrame::default(), state, told };
+        self.hypotheses = vec![nothing; n];
     }
 
     /// Hypothesis `i` reads `frames[i]`.
-    pub fn read(&mut self, frames: &[Chord]) {
-        for (hypothesis, &frame) in self.hypotheses.iter_mut().zip(frames) {
+    pub fn read(&mut self, frames: &[KeyFrame]) {
+        for (hypothesis, frame) in self.hypotheses.iter_mut().zip(frames) {
             let state = std::mem::take(&mut hypothesis.state);
-            let clock = hypothesis.n_read;
-            let read = told(&self.network, Keys::of(frame), clock, state, &mut self.kernels);
+            let clock = self.network.config.has_clock.then_some(hypothesis.n_read);
+            let read = tell_all(&self.network, frame, clock, state, &mut self.kernels);
             (hypothesis.told, hypothesis.state) = read;
-            hypothesis.n_read = clock.saturating_add(1);
+            hypothesis.before = frame.clone();
+            hypothesis.n_read = hypothesis.n_read.saturating_add(1);
         }
     }
 
@@ -108,45 +143,51 @@ impl Speller {
         self.hypotheses = kept.collect();
     }
 
-    /// The next frame of a hypothesis: `choose` says of every key from low to high whether it
-    /// sounds.
+    /// The keys of a hypothesis' next frame: `choose` answers what is asked of every key from low
+    /// to high.
     pub fn spell(&self, hypothesis: usize, choose: &mut dyn FnMut(Decision) -> bool) -> Spelled {
+        let before = Keys::of(self.hypotheses[hypothesis].before.sounding);
         let mut prefix = self.begun(hypothesis);
         for key in 0..KEYS {
             let log_odds = self.log_odds(&prefix, key);
-            let sounds = choose(Decision { key, log_odds });
-            prefix.log_probability += log_probability(log_odds, sounds);
-            if sounds {
-                self.sound(&mut prefix, key);
-            }
+            let mut ask = |question, log_odds| choose(Decision { key, question, log_odds });
+            let sounds = ask(Question::Sounds, log_odds[0]);
+            let is_struck = match log_odds.get(1) {
+                Some(_) if !before.contains(key) => sounds,
+                Some(&log_odds) if sounds => ask(Question::StruckAgain, log_odds),
+                _ => false,
+            };
+            let answers = answers(&log_odds, before.contains(key)).into_iter();
+            let answer =
+                answers.flatten().find(|it| (it.sounds, it.is_struck) == (sounds, is_struck));
+            self.go_on(&mut prefix, key, &answer.expect("one of the answers was given"));
         }
         prefix.spelled()
     }
 
-    /// Up to `n` next frames of a hypothesis, the likeliest first. They are found by a search over
-    /// the keys that goes on with the `n` likeliest beginnings at every key.
+    /// Up to `n` next frames of a hypothesis, the likeliest first, each with other keys sounding or
+    /// struck. They are found by a search over the keys that goes on with the `n` likeliest
+    /// beginnings at every key.
     pub fn candidates(&self, hypothesis: usize, n: usize) -> Vec<Spelled> {
+        let before = Keys::of(self.hypotheses[hypothesis].before.sounding);
         let mut prefixes = vec![self.begun(hypothesis)];
         for key in 0..KEYS {
-            let log_odds: Vec<f32> =
-                prefixes.iter().map(|prefix| self.log_odds(prefix, key)).collect();
-            let mut next: Vec<(f64, usize, bool)> = Vec::with_capacity(2 * prefixes.len());
-            for (idx, (prefix, &log_odds)) in prefixes.iter().zip(&log_odds).enumerate() {
-                for sounds in [false, true] {
-                    let of_key = log_probability(log_odds, sounds);
-                    next.push((prefix.log_probability + of_key, idx, sounds));
-                }
+            let mut next: Vec<(usize, Answer)> = Vec::with_capacity(3 * prefixes.len());
+            for (idx, prefix) in prefixes.iter().enumerate() {
+                let answers = answers(&self.log_odds(prefix, key), before.contains(key));
+                next.extend(answers.into_iter().flatten().map(|answer| (idx, answer)));
             }
+            let total = |(idx, answer): &(usize, Answer)| {
+                prefixes[*idx].log_probability + answer.log_probability
+            };
             // A stable sort: of equals the one found first stays.
-            next.sort_by(|(a, ..), (b, ..)| b.total_cmp(a));
+            next.sort_by(|a, b| total(b).total_cmp(&total(a)));
             next.truncate(n);
             prefixes = next
                 .into_iter()
-                .map(|(log_probability, idx, sounds)| {
-                    let mut prefix = Prefix { log_probability, ..prefixes[idx].clone() };
-                    if sounds {
-                        self.sound(&mut prefix, key);
-                    }
+                .map(|(idx, answer)| {
+                    let mut prefix = prefixes[idx].clone();
+                    self.go_on(&mut prefix, key, &answer);
                     prefix
                 })
                 .collect();
@@ -154,12 +195,62 @@ impl Speller {
         prefixes.iter().map(Prefix::spelled).collect()
     }
 
-    fn begun(&self, hypothesis: usize) -> Prefix {
-        let told = self.hypotheses[hypothesis].told.clone();
-        Prefix { keys: Keys::default(), log_probability: 0.0, told }
+    /// How hard the struck keys of a hypothesis' next frame are struck, from low to high, and the
+    /// logarithm of how probable that is: `choose` takes one of [`VELOCITIES`] levels by their
+    /// log-probabilities. Nothing without touch.
+    pub fn velocities(
+        &self,
+        hypothesis: usize,
+        spelled: &Spelled,
+        choose: &mut dyn FnMut(&[f32]) -> usize,
+    ) -> (Vec<Velocity>, f64) {
+        let told = &self.hypotheses[hypothesis].told;
+        let (Some([told, _]), Some(touch)) = (&told.touch, &self.network.touch) else {
+            return (Vec::new(), 0.0);
+        };
+        let device = self.network.device();
+        let (sounding, struck) = (Keys::of(spelled.chord), Keys::of(spelled.struck));
+        let (mut chosen, mut sum) = (Vec::with_capacity(struck.len()), 0.0);
+        for key in struck.iter() {
+            let frame = Frame { sounding, struck, velocities: &chosen, pedal: false };
+            let mut row = vec![0.0; STRIKE_WIDTH];
+            features::write_strike(frame, key, &mut row);
+            let told = told.clone().slice([key..key + 1]);
+            let heard = rows_of_tensor::<Flex>(row, STRIKE_WIDTH, &device);
+            let hidden = relu(told + heard.matmul(touch.velocity.frame.clone()));
+            let scores = numbers(log_softmax(touch.velocity.scores(hidden), 1).into_data());
+            let level = choose(&scores).min(VELOCITIES - 1);
+            sum += f64::from(scores[level]);
+            chosen.push(touch::velocity(level));
+        }
+        (chosen, sum)
     }
 
-    fn log_odds(&self, prefix: &Prefix, key: usize) -> f32 {
+    /// That the pedal is down in a hypothesis' next frame, all else of which is given; none without
+    /// touch.
+    pub fn pedal_log_odds(&self, hypothesis: usize, spelled: &Spelled) -> Option<f32> {
+        let Hypothesis { told, before, .. } = &self.hypotheses[hypothesis];
+        let ([_, told], touch) = (told.touch.as_ref()?, self.network.touch.as_ref()?);
+        let frame = Frame {
+            sounding: Keys::of(spelled.chord),
+            struck: Keys::of(spelled.struck),
+            ..Frame::default()
+        };
+        let mut row = vec![0.0; PEDAL_WIDTH];
+        features::write_pedal(Frame::of(before), frame, &mut row);
+        let heard = rows_of_tensor::<Flex>(row, PEDAL_WIDTH, &self.network.device());
+        let hidden = relu(told.clone() + heard.matmul(touch.pedal.frame.clone()));
+        numbers(touch.pedal.log_odds(hidden).into_data()).first().copied()
+    }
+
+    fn begun(&self, hypothesis: usize) -> Prefix {
+        let told = self.hypotheses[hypothesis].told.keys.clone();
+        let (sounding, struck) = (Keys::default(), Keys::default());
+        Prefix { sounding, struck, log_probability: 0.0, told }
+    }
+
+    /// Of every question that the alphabet has of a key.
+    fn log_odds(&self, prefix: &Prefix, key: usize) -> Vec<f32> {
         let n = self.network.config.spell_hidden;
         let told = &prefix.told[key * n..][..n];
         let mut second = self.middle_bias.clone();
@@ -168,17 +259,28 @@ impl Speller {
                 second.iter_mut().zip(row).for_each(|(to, weight)| *to += told * weight);
             }
         }
-        let weighted = second.iter().zip(&self.out).map(|(value, weight)| value.max(0.0) * weight);
-        self.out_bias + weighted.sum::<f32>()
+        let answer = |(row, bias): (&[f32], &f32)| {
+            let weighted = second.iter().zip(row).map(|(value, weight)| value.max(0.0) * weight);
+            bias + weighted.sum::<f32>()
+        };
+        self.out.chunks_exact(n).zip(&self.out_bias).map(answer).collect()
     }
 
-    /// Tells every higher key that this one sounds.
-    fn sound(&self, prefix: &mut Prefix, key: usize) {
-        prefix.keys.insert(key);
-        let n = self.network.config.spell_hidden;
+    /// Takes an answer for a key, and tells every higher one of it.
+    fn go_on(&self, prefix: &mut Prefix, key: usize, answer: &Answer) {
+        prefix.log_probability += answer.log_probability;
+        if !answer.sounds {
+            return;
+        }
+        prefix.sounding.insert(key);
+        if answer.is_struck {
+            prefix.struck.insert(key);
+        }
+        let KeyConfig { spell_hidden: n, alphabet, .. } = self.network.config;
         for higher in key + 1..KEYS {
             let told = &mut prefix.told[higher * n..][..n];
-            for (place, change) in features::lower_changes(higher, key) {
+            for (place, change) in features::lower_changes(alphabet, higher, key, answer.is_struck)
+            {
                 let row = &self.lower[place * n..][..n];
                 told.iter_mut().zip(row).for_each(|(to, weight)| *to += change * weight);
             }
@@ -188,33 +290,60 @@ impl Speller {
 
 impl Prefix {
     fn spelled(&self) -> Spelled {
-        Spelled { chord: self.keys.chord(), log_probability: self.log_probability }
+        let (chord, struck) = (self.sounding.chord(), self.struck.chord());
+        Spelled { chord, struck, log_probability: self.log_probability }
     }
 }
 
-/// Reads a frame: what the speller tells every key but for the lower ones, and the state after.
-fn told(
+/// What may be said of a key: that it is silent, that it sounds, and with touch the two ways of
+/// going on.
+fn answers(log_odds: &[f32], sounded_before: bool) -> [Option<Answer>; 3] {
+    let sounds = log_probability(log_odds[0], true);
+    let answer =
+        |sounds, is_struck, log_probability| Some(Answer { sounds, is_struck, log_probability });
+    let off = answer(false, false, log_probability(log_odds[0], false));
+    match log_odds.get(1) {
+        None => [off, answer(true, false, sounds), None],
+        Some(_) if !sounded_before => [off, answer(true, true, sounds), None],
+        Some(&again) => [
+            off,
+            answer(true, false, sounds + log_probability(again, false)),
+            answer(true, true, sounds + log_probability(again, true)),
+        ],
+    }
+}
+
+/// Reads a frame: what is known of the next one before any of its keys, and the state after.
+fn tell_all(
     network: &KeyNetwork<Flex>,
-    frame: Keys,
-    clock: u32,
+    frame: &KeyFrame,
+    clock: Option<u32>,
     state: Vec<LayerState<Flex>>,
     kernels: &mut Kernels<Flex>,
-) -> (Vec<f32>, Vec<LayerState<Flex>>) {
-    let device = network.device();
-    let mut of_keys = vec![0.0; KEYS * KEY_WIDTH];
-    features::write_keys(frame, clock, &mut of_keys);
-    let mut of_classes = vec![0.0; CLASSES * CLASS_WIDTH];
-    features::write_classes(frame, clock, &mut of_classes);
-    let tensor =
-        |values, shape| Tensor::<Flex, 2>::from_data(TensorData::new(values, shape), &device);
-    let before = tensor(of_keys, [KEYS, KEY_WIDTH]);
-    let classes = tensor(of_classes, [CLASSES, CLASS_WIDTH]);
+) -> (Told, Vec<LayerState<Flex>>) {
+    let (device, alphabet) = (network.device(), network.config.alphabet);
+    let frame = Frame::of(frame);
+    let rows = |n: usize, width: usize, write: &dyn Fn(&mut [f32])| {
+        let mut rows = vec![0.0; n * width];
+        write(&mut rows);
+        rows_of_tensor::<Flex>(rows, width, &device)
+    };
+    let before = rows(KEYS, features::key_width(alphabet), &|rows| {
+        features::write_keys(alphabet, frame, clock, rows);
+    });
+    let classes = rows(CLASSES, features::class_width(alphabet), &|rows| {
+        features::write_classes(alphabet, frame, clock, rows);
+    });
     let towers = network.config.towers().into_iter();
     let heard =
         towers.map(|tower| if tower.places == CLASSES { classes.clone() } else { before.clone() });
     let (tops, state) = read(network, heard.collect(), state, kernels);
-    let told = tell(network, before, &tops);
-    (numbers(told.into_data()), state)
+    let touch = network
+        .touch
+        .as_ref()
+        .map(|touch| [touch.velocity.told(network, &before, &tops), touch.pedal.told(&tops)]);
+    let keys = numbers(tell(network, before, &tops).into_data());
+    (Told { keys, touch }, state)
 }
 
 /// Of a key's sounding or being silent: log σ(±s) without overflow.

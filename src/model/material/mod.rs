@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 pub use chords::ChordMaterial;
-pub use keys::{KeyMaterial, beyond_the_piano, key_frames};
+pub use keys::{KeyMaterial, beyond_the_piano, has_clock, key_piece};
 
 use super::TrainingSettings;
 use super::chords::ChordYardstick;

@@ -62,6 +62,7 @@ impl<B: Backend> Trainer<'_, B> {
                 key_hidden: config.key_hidden,
                 spell_hidden: config.spell_hidden,
                 alphabet: config.alphabet,
+                has_clock: config.has_clock,
             }),
             _ => unreachable!("a run's material and its network are made of the same settings"),
         }

@@ -207,7 +207,7 @@ fn what_is_loaded_ahead_is_what_each_step_would_load() {
     let lengths = material.train_lengths();
     let layout = Layout::fit(&request.settings, &lengths);
     let plan = plan_epoch(&request.settings, &layout, &lengths, material.n_shifts(), 3);
-    let config = NetworkConfig::new(&request.settings, material.vocabulary());
+    let config = NetworkConfig::new(&request.settings, material.vocabulary(), false);
     let settings = &request.settings;
     let source = Source { material: &material, settings, config, plan: &plan };
     // In the middle of an epoch that is not the first.

@@ -249,6 +249,7 @@ impl Assembler {
     pub fn into_sounding(self, warnings: Vec<ImportWarning>) -> Sounding {
         Sounding {
             tempo_map: TempoMap::new(self.timing.ticks_per_quarter(), self.tempos),
+            meters: self.meters,
             channels: self.parts.iter().map(|draft| draft.part.channel).collect(),
             notes: self.notes,
             pedal: self.pedal,

@@ -5,12 +5,14 @@
 //! what sounds when needs neither.
 
 use super::{FirstInstrument, ImportError, ImportWarning, Opened};
-use crate::music::{Note, PedalSpan, TempoMap, Tick};
+use crate::music::{MeterChange, Note, PedalSpan, TempoMap, Tick};
 
 /// The sound of a file.
 #[derive(Clone, Debug)]
 pub struct Sounding {
     pub tempo_map: TempoMap,
+    /// In no order; of several at one tick the last counts.
+    pub meters: Vec<MeterChange>,
     /// The MIDI channel of each part.
     pub channels: Vec<u8>,
     /// Pitched notes, in no order.

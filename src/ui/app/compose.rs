@@ -9,7 +9,7 @@ use super::risk::Risk;
 use crate::model::{ComposeEvent, ComposeRequest, ComposeSettings, Model, Prime, Take};
 use crate::music::{Pitch, Score};
 use crate::studio::{JobId, Request};
-use crate::tokens::{FramingPlan, PianoRoll, Playback, roll_from_score, score_from_roll};
+use crate::tokens::{FramingPlan, Grid, PianoRoll, Playback, roll_from_score, score_from_roll};
 use crate::ui::dialogs::Purpose;
 use crate::ui::state::{
     Document, Live, LoadedModel, ModelChoice, Pace, PrimeKind, Provenance, Shown, TakeEntry,
@@ -398,7 +398,7 @@ fn score_prime(document: &Document, secs: f64, plan: &FramingPlan) -> Result<Pri
             let playback = Playback::default();
             let mut exact = Score::clone(score);
             exact.tempo_map = score_from_roll(&[], &playback).tempo_map;
-            let plan = FramingPlan { rate: playback.rate, ..*plan };
+            let plan = FramingPlan { rate: playback.rate, grid: Grid::Seconds, ..*plan };
             Prime::from_score_until(&exact, tick, &plan)
         }
         None => Prime::from_score_until(score, tick, plan),

@@ -1,0 +1,316 @@
+//! How hard struck keys are struck, and the pedal: the parts of a frame that come after its keys.
+//!
+//! For a strike with scores `s` over the velocities and its own velocity `y`, and for the pedal with
+//! log-odds `p` and truth `d`:
+//!
+//! ```text
+//! loss = -log softmax(s)[y]               ∂loss/∂s = softmax(s) - onehot(y)
+//! loss = log(1 + eᵖ) - d p                ∂loss/∂p = σ(p) - d
+//! ```
+
+use std::ops::Range;
+
+use burn::tensor::activation::{log_softmax, relu, sigmoid};
+use burn::tensor::backend::Backend;
+use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
+
+use super::config::{CLASSES, KEYS, Tower, VELOCITIES};
+use super::features::{self, PEDAL_WIDTH, STRIKE_WIDTH};
+use super::loss::{KeyBatch, laid_out_over_keys, rows_of_tensor, surprise, through_relu};
+use super::network::{KeyNetwork, PedalWeights, TouchWeights, VelocityWeights};
+use crate::music::Velocity;
+
+/// Velocities that are told apart lie so far from each other.
+const STEP: u8 = 4;
+
+/// Which of [`VELOCITIES`] a velocity is.
+pub fn level(velocity: Velocity) -> usize {
+    usize::from((velocity.number() - 1) / STEP)
+}
+
+/// The middle one of a level's velocities.
+pub fn velocity(level: usize) -> Velocity {
+    let middle = level.min(VELOCITIES - 1) as u8 * STEP + STEP / 2 + 1;
+    Velocity::new(middle).expect("between 3 and 127")
+}
+
+/// What is asked of the frames of some time steps besides their keys.
+pub struct AskedTouch<B: Backend> {
+    /// None if no frame that counts has a strike whose velocity is known.
+    strikes: Option<Strikes<B>>,
+    /// `[N, PEDAL_WIDTH]`
+    pedal: Tensor<B, 2>,
+    /// `[N, 1]`: 1 where it is down.
+    pedal_truth: Tensor<B, 2>,
+    /// `[N, 1]`: 1 for a frame that counts.
+    weights: Tensor<B, 2>,
+}
+
+/// M strikes of known velocity.
+struct Strikes<B: Backend> {
+    /// `[M]`: their rows among the `N · KEYS`, and those of their classes among `N · CLASSES`.
+    keys: Tensor<B, 1, Int>,
+    classes: Tensor<B, 1, Int>,
+    /// `[M, STRIKE_WIDTH]`
+    frame: Tensor<B, 2>,
+    /// `[M, VELOCITIES]`: 1 for its own, else 0.
+    truth: Tensor<B, 2>,
+}
+
+/// Summed losses, `[1, 1]` each.
+pub struct TouchLoss<B: Backend> {
+    pub velocity: Tensor<B, 2>,
+    pub pedal: Tensor<B, 2>,
+}
+
+/// Gradients of touch over some time steps.
+pub struct TouchGradients<B: Backend> {
+    pub loss: TouchLoss<B>,
+    /// Of each tower's top, `[N · places, H]`.
+    pub tops: Vec<Tensor<B, 2>>,
+    /// In the order of `KeyConfig::parameter_shapes`.
+    pub weights: Vec<Tensor<B, 2>>,
+}
+
+/// What is asked of touch in the frames of some time steps.
+pub fn ask_touch<B: Backend>(
+    batch: &KeyBatch,
+    steps: Range<usize>,
+    device: &B::Device,
+) -> AskedTouch<B> {
+    let frames = steps.start * batch.n_rows..steps.end * batch.n_rows;
+    let n = frames.len();
+    let (mut keys, mut classes, mut strikes, mut truth) = (vec![], vec![], vec![], vec![]);
+    let mut pedal = vec![0.0; n * PEDAL_WIDTH];
+    let mut pedal_truth = vec![0.0; n];
+    for (idx, at) in frames.clone().enumerate() {
+        let (before, frame, _) = batch.frame(at);
+        features::write_pedal(before, frame, &mut pedal[idx * PEDAL_WIDTH..][..PEDAL_WIDTH]);
+        pedal_truth[idx] = f32::from(u8::from(frame.pedal));
+        if batch.weights[at] == 0.0 {
+            continue;
+        }
+        for (key, &velocity) in frame.struck.iter().zip(frame.velocities) {
+            keys.push((idx * KEYS + key) as i32);
+            classes.push((idx * CLASSES + key % CLASSES) as i32);
+            let row = strikes.len();
+            strikes.resize(row + STRIKE_WIDTH, 0.0);
+            features::write_strike(frame, key, &mut strikes[row..]);
+            let row = truth.len();
+            truth.resize(row + VELOCITIES, 0.0);
+            truth[row + level(velocity)] = 1.0;
+        }
+    }
+    let strikes = (!keys.is_empty()).then(|| Strikes {
+        keys: places(keys, device),
+        classes: places(classes, device),
+        frame: rows_of_tensor(strikes, STRIKE_WIDTH, device),
+        truth: rows_of_tensor(truth, VELOCITIES, device),
+    });
+    AskedTouch {
+        strikes,
+        pedal: rows_of_tensor(pedal, PEDAL_WIDTH, device),
+        pedal_truth: rows_of_tensor(pedal_truth, 1, device),
+        weights: rows_of_tensor(batch.weights[frames].to_vec(), 1, device),
+    }
+}
+
+fn places<B: Backend>(places: Vec<i32>, device: &B::Device) -> Tensor<B, 1, Int> {
+    let n = places.len();
+    Tensor::from_data(TensorData::new(places, [n]), device)
+}
+
+impl<B: Backend> Strikes<B> {
+    fn places_in(&self, tower: &Tower) -> Tensor<B, 1, Int> {
+        if tower.places == CLASSES { self.classes.clone() } else { self.keys.clone() }
+    }
+}
+
+/// What touch costs, without going back.
+pub fn touch_loss<B: Backend>(
+    network: &KeyNetwork<B>,
+    weights: &TouchWeights<B>,
+    asked: &AskedTouch<B>,
+    before: &Tensor<B, 2>,
+    tops: &[Tensor<B, 2>],
+) -> TouchLoss<B> {
+    let velocity = match &asked.strikes {
+        None => Tensor::zeros([1, 1], &network.device()),
+        Some(strikes) => {
+            let heard = heard_by_strikes(network, strikes, before, tops);
+            let hidden = weights.velocity.hidden(&heard, strikes.frame.clone());
+            surprise_of_strikes(weights.velocity.scores(hidden), strikes)
+        }
+    };
+    let hidden = weights.pedal.hidden(mean_over_classes(&tops[0]), asked.pedal.clone());
+    TouchLoss { velocity, pedal: surprise_of_pedal(weights.pedal.log_odds(hidden), asked) }
+}
+
+/// The loss and its gradients, divided by `n_frames`.
+pub fn touch_gradients<B: Backend>(
+    network: &KeyNetwork<B>,
+    weights: &TouchWeights<B>,
+    asked: &AskedTouch<B>,
+    before: &Tensor<B, 2>,
+    tops: &[Tensor<B, 2>],
+    n_frames: usize,
+) -> TouchGradients<B> {
+    let device = network.device();
+    let mut d_tops: Vec<Tensor<B, 2>> =
+        tops.iter().map(|top| Tensor::zeros(top.dims(), &device)).collect();
+    let scale = (n_frames.max(1) as f32).recip();
+    let velocity_weights = &weights.velocity;
+    let (velocity, mut d_weights) = match &asked.strikes {
+        None => {
+            let zeros = |weights: Vec<&Tensor<B, 2>>| {
+                weights.into_iter().map(|it| Tensor::zeros(it.dims(), &device)).collect()
+            };
+            (Tensor::zeros([1, 1], &device), zeros(velocity_weights.all()))
+        }
+        Some(strikes) => {
+            let heard = heard_by_strikes(network, strikes, before, tops);
+            let hidden = velocity_weights.hidden(&heard, strikes.frame.clone());
+            let scores = velocity_weights.scores(hidden.clone());
+            let loss = surprise_of_strikes(scores.clone(), strikes);
+            let d_scores = (log_softmax(scores, 1).exp() - strikes.truth.clone()) * scale;
+            let d_out = hidden.clone().transpose().matmul(d_scores.clone());
+            let d_out_bias = d_scores.clone().sum_dim(0);
+            let d_hidden = d_scores.matmul(velocity_weights.out.clone().transpose());
+            let d_z = through_relu(d_hidden, &hidden, None);
+            let mut d_weights = Vec::new();
+            for (idx, tower) in network.config.towers().iter().enumerate() {
+                let d_top = d_z.clone().matmul(velocity_weights.towers[idx].clone().transpose());
+                let sum = d_tops[idx].clone();
+                let places = strikes.places_in(tower);
+                d_tops[idx] = sum.select_assign(0, places, d_top, IndexingUpdateOp::Add);
+                d_weights.push(heard[idx].clone().transpose().matmul(d_z.clone()));
+            }
+            let of_before = heard[heard.len() - 1].clone();
+            d_weights.push(of_before.transpose().matmul(d_z.clone()));
+            d_weights.push(strikes.frame.clone().transpose().matmul(d_z.clone()));
+            d_weights.extend([d_z.sum_dim(0), d_out, d_out_bias]);
+            (loss, d_weights)
+        }
+    };
+
+    let pedal_weights = &weights.pedal;
+    let mean = mean_over_classes(&tops[0]);
+    let hidden = pedal_weights.hidden(mean.clone(), asked.pedal.clone());
+    let log_odds = pedal_weights.log_odds(hidden.clone());
+    let pedal = surprise_of_pedal(log_odds.clone(), asked);
+    let d_odds = (sigmoid(log_odds) - asked.pedal_truth.clone()) * asked.weights.clone() * scale;
+    let d_out = hidden.clone().transpose().matmul(d_odds.clone());
+    let d_out_bias = d_odds.clone().sum_dim(0);
+    let d_z = through_relu(d_odds.matmul(pedal_weights.out.clone().transpose()), &hidden, None);
+    let d_mean = d_z.clone().matmul(pedal_weights.classes.clone().transpose());
+    d_tops[0] = d_tops[0].clone() + spread_over_classes(d_mean);
+    d_weights.push(mean.transpose().matmul(d_z.clone()));
+    d_weights.push(asked.pedal.clone().transpose().matmul(d_z.clone()));
+    d_weights.extend([d_z.sum_dim(0), d_out, d_out_bias]);
+    TouchGradients { loss: TouchLoss { velocity, pedal }, tops: d_tops, weights: d_weights }
+}
+
+/// What strikes hear of the towers, each `[M, H]`, and last of the frame before, `[M, key_width]`.
+fn heard_by_strikes<B: Backend>(
+    network: &KeyNetwork<B>,
+    strikes: &Strikes<B>,
+    before: &Tensor<B, 2>,
+    tops: &[Tensor<B, 2>],
+) -> Vec<Tensor<B, 2>> {
+    let towers = network.config.towers();
+    let of_tower =
+        |(top, tower): (&Tensor<B, 2>, &Tower)| top.clone().select(0, strikes.places_in(tower));
+    let mut heard: Vec<_> = tops.iter().zip(&towers).map(of_tower).collect();
+    heard.push(before.clone().select(0, strikes.keys.clone()));
+    heard
+}
+
+fn surprise_of_strikes<B: Backend>(scores: Tensor<B, 2>, strikes: &Strikes<B>) -> Tensor<B, 2> {
+    (log_softmax(scores, 1) * strikes.truth.clone()).neg().sum_dim(1).sum_dim(0)
+}
+
+fn surprise_of_pedal<B: Backend>(log_odds: Tensor<B, 2>, asked: &AskedTouch<B>) -> Tensor<B, 2> {
+    (surprise(log_odds, asked.pedal_truth.clone()) * asked.weights.clone()).sum_dim(0)
+}
+
+/// `[N · CLASSES, H]` → `[N, H]`
+fn mean_over_classes<B: Backend>(top: &Tensor<B, 2>) -> Tensor<B, 2> {
+    let [rows, width] = top.dims();
+    let n = rows / CLASSES;
+    top.clone().reshape([n, CLASSES, width]).mean_dim(1).reshape([n, width])
+}
+
+/// The gradient of [`mean_over_classes`].
+fn spread_over_classes<B: Backend>(mean: Tensor<B, 2>) -> Tensor<B, 2> {
+    let [n, width] = mean.dims();
+    let share = mean.div_scalar(CLASSES as f32).reshape([n, 1, width]);
+    Tensor::cat(vec![share; CLASSES], 1).reshape([n * CLASSES, width])
+}
+
+impl<B: Backend> VelocityWeights<B> {
+    /// In the order of `KeyConfig::parameter_shapes`.
+    fn all(&self) -> Vec<&Tensor<B, 2>> {
+        let others = [&self.before, &self.frame, &self.bias, &self.out, &self.out_bias];
+        self.towers.iter().chain(others).collect()
+    }
+
+    /// `heard` is that of the towers and of the frame before.
+    pub fn hidden(&self, heard: &[Tensor<B, 2>], frame: Tensor<B, 2>) -> Tensor<B, 2> {
+        let mut z = frame.matmul(self.frame.clone()) + self.bias.clone();
+        for (heard, weights) in heard.iter().zip(self.towers.iter().chain([&self.before])) {
+            z = z + heard.clone().matmul(weights.clone());
+        }
+        relu(z)
+    }
+
+    /// What is added up for every key before anything of its own frame is known: `[KEYS, U]` for
+    /// one frame.
+    pub fn told(
+        &self,
+        network: &KeyNetwork<B>,
+        before: &Tensor<B, 2>,
+        tops: &[Tensor<B, 2>],
+    ) -> Tensor<B, 2> {
+        let mut z = before.clone().matmul(self.before.clone()) + self.bias.clone();
+        for ((tower, top), weights) in network.config.towers().iter().zip(tops).zip(&self.towers) {
+            let heard = top.clone().matmul(weights.clone());
+            z = z + if tower.places == CLASSES { laid_out_over_keys(heard) } else { heard };
+        }
+        z
+    }
+
+    pub fn scores(&self, hidden: Tensor<B, 2>) -> Tensor<B, 2> {
+        hidden.matmul(self.out.clone()) + self.out_bias.clone()
+    }
+}
+
+impl<B: Backend> PedalWeights<B> {
+    pub fn hidden(&self, mean: Tensor<B, 2>, frame: Tensor<B, 2>) -> Tensor<B, 2> {
+        let z = mean.matmul(self.classes.clone()) + frame.matmul(self.frame.clone());
+        relu(z + self.bias.clone())
+    }
+
+    /// What is added up before anything of the frame is known: `[N, U]`.
+    pub fn told(&self, tops: &[Tensor<B, 2>]) -> Tensor<B, 2> {
+        mean_over_classes(&tops[0]).matmul(self.classes.clone()) + self.bias.clone()
+    }
+
+    pub fn log_odds(&self, hidden: Tensor<B, 2>) -> Tensor<B, 2> {
+        hidden.matmul(self.out.clone()) + self.out_bias.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_velocity_comes_back_within_four() {
+        for number in 1..=127 {
+            let played = Velocity::new(number).unwrap();
+            let back = velocity(level(played)).number();
+            assert!(back.abs_diff(number) <= 4, "{number} as {back}");
+        }
+        assert_eq!(level(Velocity::new(127).unwrap()), VELOCITIES - 1);
+    }
+}
