@@ -177,7 +177,7 @@ impl TrainingSettings {
         };
         match preset {
             Preset::Default => default,
-            Preset::Original => default.as_original(),
+            Preset::Original => default.in_the_original_way(),
         }
     }
 
@@ -258,7 +258,7 @@ impl TrainingSettings {
         }
     }
 
-    fn as_original(self) -> Self {
+    fn in_the_original_way(self) -> Self {
         Self {
             dropout: 0.0,
             clip: None,

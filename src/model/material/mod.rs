@@ -42,7 +42,7 @@ pub struct Material {
 
 /// What a family makes of the music.
 pub enum Reading {
-    Chords(ChordMaterial),
+    Chords(Box<ChordMaterial>),
     Keys(KeyMaterial),
 }
 
@@ -64,7 +64,8 @@ impl Material {
         let semitones = std::iter::once(0).chain((1..=reach).flat_map(|n| [-n, n]));
         let semitones: Vec<i32> = semitones.collect();
         let reading = if settings.model.has_vocabulary() {
-            Reading::Chords(ChordMaterial::new(corpus, &learned_from, &semitones, settings)?)
+            let material = ChordMaterial::new(corpus, &learned_from, &semitones, settings)?;
+            Reading::Chords(Box::new(material))
         } else {
             Reading::Keys(KeyMaterial::new(corpus, &split.train, settings))
         };
@@ -114,7 +115,8 @@ impl Material {
     pub fn yardstick<'a>(&'a self, backoff: &'a BackOff) -> Yardstick<'a> {
         let corpus = &self.corpus;
         match &self.reading {
-            Reading::Chords(ChordMaterial { encoding, .. }) => {
+            Reading::Chords(material) => {
+                let encoding = &material.encoding;
                 Yardstick::Chords(ChordYardstick { corpus, encoding, backoff })
             }
             Reading::Keys(_) => Yardstick::Keys(corpus),
