@@ -111,7 +111,7 @@ fn streamed(events: &[ComposeEvent<'_>], wanted: usize) -> Vec<Chord> {
     let mut roll = Vec::new();
     for event in events {
         match event {
-            ComposeEvent::Frames { take, first, chords } if *take == wanted => {
+            ComposeEvent::Frames { take, first, chords, .. } if *take == wanted => {
                 assert_eq!(*first, roll.len(), "frames of take {wanted} come in order");
                 assert!(!chords.is_empty());
                 roll.extend_from_slice(chords);

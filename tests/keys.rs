@@ -217,7 +217,7 @@ fn every_strategy_composes_from_every_start_and_streams_what_it_returns() {
             let request = ComposeRequest { model: model.clone(), settings: settings.clone() };
             let mut streamed = vec![Vec::new(); 2];
             let takes = compose(&request, &CancelToken::new(), &mut |event| {
-                if let ComposeEvent::Frames { take, first, chords } = event {
+                if let ComposeEvent::Frames { take, first, chords, .. } = event {
                     assert_eq!(streamed[take].len(), first);
                     streamed[take].extend_from_slice(&chords);
                 }

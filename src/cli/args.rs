@@ -156,9 +156,10 @@ pub struct GenerateArgs {
     /// Frames to compose, 1–100,000
     #[arg(long, value_name = "FRAMES", default_value = "300", value_parser = up_to::<{ ComposeSettings::MAX_FRAMES }>, allow_negative_numbers = true)]
     pub frames: usize,
-    /// Frames in a second of the music that is written, 0.1–200
-    #[arg(long, value_name = "RATE", default_value = "8", value_parser = frame_rate, allow_negative_numbers = true)]
-    pub fps: FrameRate,
+    /// Frames in a second of the music that is written, 0.1–200 [default: 8; with a model of the
+    /// full alphabet its own time]
+    #[arg(long, value_name = "RATE", value_parser = frame_rate, allow_negative_numbers = true)]
+    pub fps: Option<FrameRate>,
     #[command(flatten)]
     pub prime: PrimeArgs,
     /// How many takes to compose, 1–64; `max` gives one only

@@ -14,10 +14,11 @@ use super::paths::{
 };
 use crate::files::write_atomically;
 use crate::model::{
-    ComposeEvent, ComposeRequest, ComposeSettings, Guard, Model, Prime, Strategy, Take, compose,
+    ComposeEvent, ComposeRequest, ComposeSettings, Guard, Model, ModelCard, Prime, Strategy, Take,
+    compose,
 };
 use crate::music::{Velocity, smf};
-use crate::tokens::{Articulation, Playback, roll_from_score, score_from_roll};
+use crate::tokens::{Articulation, FrameRate, Playback};
 
 /// What holds where nothing is given, as the help says. An option without a value of its own
 /// tells whether it was given.
@@ -67,14 +68,16 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<(), Failure> {
     }
     let cancel = cancelled_by_interrupt();
     let model = load_model(&args.model, *output)?;
-    let settings = ComposeSettings { prime: prime(args, &model, *output)?, ..settings };
+    let playback = playback(args, model.card());
+    let prime = prime(args, &model, *output)?;
+    let settings = ComposeSettings { prime, rate: playback.rate, ..settings };
     let mut progress = Progress::new(args);
     let request = ComposeRequest { model, settings };
     // After Ctrl+C the takes come back with what they have.
     let takes = compose(&request, &cancel, &mut |event| progress.on(event))?;
     let secs = progress.began.elapsed().as_secs_f64();
     drop(progress);
-    let written = takes.iter().enumerate().map(|(idx, take)| write(args, idx, take));
+    let written = takes.iter().enumerate().map(|(idx, take)| write(args, idx, take, &playback));
     let takes = written.collect::<Result<Vec<_>, _>>()?;
     for take in takes.iter().filter(|take| take.notes == 0) {
         // Only what is drawn depends on the seed.
@@ -131,7 +134,14 @@ fn n_takes(args: &GenerateArgs) -> usize {
     if args.strategy == StrategyWord::Max { 1 } else { args.takes }
 }
 
-/// All settings but the start, which may have to be read.
+/// There is no score here whose tempo a model on the beat grid could take.
+fn playback(args: &GenerateArgs, card: &ModelCard) -> Playback {
+    let articulation = if args.restrike { Articulation::Restruck } else { Articulation::Held };
+    let (rate, grid) = card.playing(args.fps, ModelCard::USUAL_TEMPO);
+    Playback { rate, velocity: Velocity::COMPOSED, articulation, grid }
+}
+
+/// All settings but the start, which may have to be read, and the rate, which may be the model's.
 fn settings(args: &GenerateArgs) -> ComposeSettings {
     let strategy = match args.strategy {
         StrategyWord::Max => Strategy::Max,
@@ -152,7 +162,7 @@ fn settings(args: &GenerateArgs) -> ComposeSettings {
         guard,
         prime: Prime::Silence,
         frames: args.frames,
-        rate: args.fps,
+        rate: args.fps.unwrap_or(FrameRate::OUTPUT_DEFAULT),
         takes: args.takes,
         seed: args.seed,
         weights: args.weights.into(),
@@ -167,16 +177,16 @@ fn prime(args: &GenerateArgs, model: &Model, output: Output) -> Result<Prime, Fa
         for warning in warnings {
             output.note(&format!("{}: {warning}", path.display()));
         }
-        let mut roll =
-            roll_from_score(&score, &model.card().plan).map_err(|error| named(path, &error))?;
-        roll.truncate(from.prime_frames.unwrap_or(PRIME_FRAMES));
-        if roll.is_empty() {
+        let whole = Prime::read(&score, &model.card().reading_plan());
+        let whole = whole.map_err(|error| named(path, &error))?;
+        let opening = whole.opening(from.prime_frames.unwrap_or(PRIME_FRAMES));
+        if opening.n_frames() == 0 {
             return Err(Failure::failed(format!(
                 "{} has no notes to start from — choose another file",
                 path.display()
             )));
         }
-        return Ok(Prime::Chords(roll));
+        return Ok(opening);
     }
     if let Some(chord) = from.prime_chord {
         return Ok(Prime::Chords(vec![chord]));
@@ -187,11 +197,14 @@ fn prime(args: &GenerateArgs, model: &Model, output: Output) -> Result<Prime, Fa
     Ok(if from.prime_random { Prime::Random } else { Prime::Silence })
 }
 
-fn write(args: &GenerateArgs, idx: usize, take: &Take) -> Result<TakeReport, Failure> {
+fn write(
+    args: &GenerateArgs,
+    idx: usize,
+    take: &Take,
+    playback: &Playback,
+) -> Result<TakeReport, Failure> {
     let path = take_path(args, idx);
-    let articulation = if args.restrike { Articulation::Restruck } else { Articulation::Held };
-    let playback = Playback { rate: args.fps, velocity: Velocity::COMPOSED, articulation };
-    let score = score_from_roll(&take.roll, &playback);
+    let score = take.score(playback);
     write_atomically(&path, &smf::write(&score)).map_err(|error| cannot_write(&path, &error))?;
     Ok(TakeReport {
         path: path.display().to_string(),
@@ -201,7 +214,7 @@ fn write(args: &GenerateArgs, idx: usize, take: &Take) -> Result<TakeReport, Fai
         notes: score.notes().len(),
         log_likelihood: take.log_likelihood,
         seconds: take.secs,
-        music_seconds: take.roll.len() as f64 / args.fps.per_second(),
+        music_seconds: take.roll.len() as f64 / playback.rate.per_second(),
     })
 }
 

@@ -22,6 +22,7 @@ mod measured;
 mod memory;
 mod network;
 mod optimizer;
+mod own_time;
 mod random;
 mod recurrent;
 mod run;

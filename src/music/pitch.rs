@@ -150,6 +150,8 @@ impl Velocity {
     /// What composed notes get, as in the original experiment.
     pub const COMPOSED: Self = Self(100);
     pub const MAX: Self = Self(127);
+    /// What is neither loud nor soft, where nobody knows.
+    pub const MIDDLE: Self = Self(64);
 
     /// `None` for 0 and above 127.
     pub const fn new(number: u8) -> Option<Self> {

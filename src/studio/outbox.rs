@@ -12,7 +12,7 @@ use crossbeam_channel::{Receiver, Sender};
 use super::{Event, EventKind, Finish, JobId, Progress};
 use crate::cancel::CancelToken;
 use crate::model::{ComposeEvent, Model, StepPoint, TrainEvent};
-use crate::tokens::Chord;
+use crate::tokens::{Chord, KeyFrame};
 
 /// Between two events that say how far a job is: 20 a second.
 const PROGRESS_INTERVAL: Duration = Duration::from_millis(50);
@@ -150,6 +150,7 @@ struct Frames {
     take: usize,
     first: usize,
     chords: Vec<Chord>,
+    touch: Option<Vec<KeyFrame>>,
 }
 
 impl<'a> Reporter<'a> {
@@ -169,7 +170,9 @@ impl<'a> Reporter<'a> {
 
     pub fn compose(&mut self, event: ComposeEvent<'_>) {
         match event {
-            ComposeEvent::Frames { take, first, chords } => self.frames(take, first, &chords),
+            ComposeEvent::Frames { take, first, chords, touch } => {
+                self.frames(take, first, &chords, touch.as_deref());
+            }
             event => self.at_once(Progress::Compose(event.into_owned())),
         }
     }
@@ -206,15 +209,23 @@ impl<'a> Reporter<'a> {
         self.flush_if_due(PROGRESS_INTERVAL);
     }
 
-    fn frames(&mut self, take: usize, first: usize, chords: &[Chord]) {
+    fn frames(&mut self, take: usize, first: usize, chords: &[Chord], touch: Option<&[KeyFrame]>) {
         if !matches!(self.waiting, Waiting::Frames(_)) {
             self.flush_merged();
             self.waiting = Waiting::Frames(Vec::new());
         }
         let Waiting::Frames(batches) = &mut self.waiting else { return };
         match batches.iter_mut().find(|batch| batch.take == take) {
-            Some(batch) => batch.chords.extend_from_slice(chords),
-            None => batches.push(Frames { take, first, chords: chords.to_vec() }),
+            Some(batch) => {
+                batch.chords.extend_from_slice(chords);
+                if let (Some(whole), Some(touch)) = (&mut batch.touch, touch) {
+                    whole.extend_from_slice(touch);
+                }
+            }
+            None => {
+                let (chords, touch) = (chords.to_vec(), touch.map(<[_]>::to_vec));
+                batches.push(Frames { take, first, chords, touch });
+            }
         }
         // Several takes share the events there may be in a second.
         let n_takes = u32::try_from(batches.len()).unwrap_or(u32::MAX);
@@ -254,9 +265,10 @@ impl<'a> Reporter<'a> {
             Waiting::Newest(progress) => self.send(*progress),
             Waiting::Step { point, .. } => self.send(Progress::Train(TrainEvent::Step(point))),
             Waiting::Frames(batches) => {
-                for Frames { take, first, chords } in batches {
-                    let chords = Cow::Owned(chords);
-                    self.send(Progress::Compose(ComposeEvent::Frames { take, first, chords }));
+                for Frames { take, first, chords, touch } in batches {
+                    let (chords, touch) = (Cow::Owned(chords), touch.map(Cow::Owned));
+                    let event = ComposeEvent::Frames { take, first, chords, touch };
+                    self.send(Progress::Compose(event));
                 }
             }
         }

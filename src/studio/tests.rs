@@ -270,7 +270,7 @@ fn the_first_frames_come_at_once_and_all_of_them_in_order() {
     let job = bench.compose(move |_, reporter| {
         let frames = |take, first, chord| {
             let chords = vec![chord].into();
-            ComposeEvent::Frames { take, first, chords }
+            ComposeEvent::Frames { take, first, chords, touch: None }
         };
         reporter.compose(frames(0, 0, Chord::from_bits(1)));
         let has_been_seen = gate.recv_timeout(PATIENCE).is_ok();
@@ -310,6 +310,7 @@ fn the_first_frames_come_at_once_and_all_of_them_in_order() {
                 take,
                 first,
                 chords,
+                ..
             })) => {
                 assert_eq!(*first, n_frames[*take]);
                 n_frames[*take] += chords.len();

@@ -55,7 +55,7 @@ pub use grid::{Grid, ParseGridError, StepsPerQuarter};
 pub use key_frame::KeyFrame;
 pub use performance::{BarPosition, FrameBars, FrameNote, Performance, PerformancePlan, Touch};
 pub use performances::{PerformanceCorpus, PerformedPiece, perform_sources, read_performances};
-pub use playback::{Articulation, Playback, score_from_roll};
+pub use playback::{Articulation, Playback, played_score, score_from_roll};
 pub use recovery::{Recovery, recovery};
 pub use sources::{Found, find_files};
 pub use split::{Split, SplitError, SplitKind, Stretch};

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Chord, FrameRate, StepsPerQuarter};
+use super::{Chord, FrameRate, Grid, KeyFrame, Performance, StepsPerQuarter};
 use crate::music::{Note, Score, TempoMap, Tick, TicksPerQuarter, Velocity};
 
 /// What a pitch that is in two frames running means.
@@ -19,10 +19,13 @@ pub enum Articulation {
 /// How frames are played.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Playback {
-    /// One frame is a sixteenth, so the tempo is `rate` × 15 quarters a minute.
+    /// Where one frame is a sixteenth the tempo is `rate` × 15 quarters a minute.
     pub rate: FrameRate,
     pub velocity: Velocity,
     pub articulation: Articulation,
+    /// The note that a frame is written as; a sixteenth where it says seconds.
+    #[serde(default)]
+    pub grid: Grid,
 }
 
 impl Default for Playback {
@@ -31,6 +34,7 @@ impl Default for Playback {
             rate: FrameRate::OUTPUT_DEFAULT,
             velocity: Velocity::COMPOSED,
             articulation: Articulation::default(),
+            grid: Grid::default(),
         }
     }
 }
@@ -38,7 +42,16 @@ impl Default for Playback {
 /// The slowest tempo a MIDI file can state, in microseconds a quarter.
 const SLOWEST_MICROS: f64 = 16_777_215.0;
 
-/// The score of a piano roll: 480 ticks a quarter, 120 a frame, one piano part. Rests at either
+/// The score of frames that are composed: with the strikes, velocities and pedal of `touch`, which
+/// are the same frames, and otherwise that of [`score_from_roll`].
+pub fn played_score(roll: &[Chord], touch: Option<&[KeyFrame]>, playback: &Playback) -> Score {
+    match touch {
+        Some(frames) => Performance::from_frames(frames).to_score(playback),
+        None => score_from_roll(roll, playback),
+    }
+}
+
+/// The score of a piano roll: 480 ticks a quarter, 120 a sixteenth, one piano part. Rests at either
 /// end keep their time, rests at the end only as far as there is a note after them.
 ///
 /// Below 0.24 frames a second a sixteenth would be slower than a MIDI file can say; a frame is
@@ -48,7 +61,7 @@ const SLOWEST_MICROS: f64 = 16_777_215.0;
 /// 4,000,000 the frames drift from their seconds by at most 0.125 µs each. Positions saturate at
 /// the last tick (more than 35 million frames).
 pub fn score_from_roll(roll: &[Chord], playback: &Playback) -> Score {
-    let time = FrameTime::new(playback.rate, None);
+    let time = FrameTime::new(playback.rate, playback.grid.steps_per_quarter());
     let tempo_map = TempoMap::constant(TicksPerQuarter::DEFAULT, time.micros);
     Score::piano(tempo_map, notes_from_roll(roll, playback, time.ticks_per_frame))
 }

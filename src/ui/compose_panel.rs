@@ -203,7 +203,7 @@ fn prime_secs(ui: &mut Ui, form: &mut ComposeForm, tooltip: &str) {
 }
 
 fn length_ui(ui: &mut Ui, form: &mut ComposeForm) {
-    row(ui, "Length", "How long each take is; a bar has sixteen frames", |ui| {
+    row(ui, "Length", "How long each take is; a bar has four quarters", |ui| {
         let unit = choice_small(ui, &mut form.unit);
         let value = match form.unit {
             LengthUnit::Bars => length_number(ui, &mut form.bars, 1.0..=2_000.0, 0.1),
@@ -217,6 +217,13 @@ fn length_ui(ui: &mut Ui, form: &mut ComposeForm) {
         "Frames played in a second. A frame is a sixteenth: 8 is 120 beats a minute. Music learned \
          at 2 and played at 8 moves four times as fast, as the original's did",
         |ui| ui.add(number(&mut form.rate, 0.5..=32.0, 0.05)),
+    );
+    row(
+        ui,
+        "Own time",
+        "Models that also compose touch (strikes, velocities, pedal) play as fast as the music they \
+         learned from, or in the tempo of the score. Off: at the output rate, as all other models",
+        |ui| ui.checkbox(&mut form.is_own_time, ""),
     );
     row(ui, "Takes", "How many answers are composed", |ui| {
         let most = match form.strategy {

@@ -192,8 +192,14 @@ mod tests {
 
     #[test]
     fn a_new_name_takes_the_place_of_the_old_one() {
-        let take =
-            Take { roll: Vec::new(), n_prime_frames: 0, seed: 0, log_likelihood: 0.0, secs: 0.0 };
+        let take = Take {
+            roll: Vec::new(),
+            touch: None,
+            n_prime_frames: 0,
+            seed: 0,
+            log_likelihood: 0.0,
+            secs: 0.0,
+        };
         let (playback, provenance) = (Playback::default(), Provenance::default());
         let entry = TakeEntry::new(TakeId(1), "Take 1".to_owned(), take, playback, provenance);
         let state = (entry.name.clone(), Actions::new());

@@ -374,8 +374,14 @@ mod tests {
     use crate::ui::state::{Provenance, TakeId, Takes};
 
     fn entry() -> TakeEntry {
-        let take =
-            Take { roll: Vec::new(), n_prime_frames: 0, seed: 0, log_likelihood: 0.0, secs: 0.0 };
+        let take = Take {
+            roll: Vec::new(),
+            touch: None,
+            n_prime_frames: 0,
+            seed: 0,
+            log_likelihood: 0.0,
+            secs: 0.0,
+        };
         let (playback, provenance) = (Playback::default(), Provenance::default());
         TakeEntry::new(TakeId(1), "Take 1".to_owned(), take, playback, provenance)
     }

@@ -12,10 +12,9 @@
 use std::borrow::Cow;
 use std::time::Instant;
 
-use super::guard::{History, Lifted};
+use super::guard::{History, Lifted, Named};
 use super::next_frame::{Answer, NextFrame, Place};
-use super::{ComposeError, ComposeEvent, Session, Take, secs_since};
-use crate::tokens::PianoRoll;
+use super::{ComposeError, ComposeEvent, Session, Take, Written, secs_since};
 
 /// A phrase that may still win.
 #[derive(Clone, Copy)]
@@ -26,7 +25,6 @@ struct Hypothesis {
 }
 
 /// A hypothesis and a chord that may follow it.
-#[derive(Clone, Copy)]
 struct Extension<F> {
     parent: usize,
     frame: F,
@@ -37,21 +35,20 @@ struct Extension<F> {
 type NodeId = u32;
 const ROOT: NodeId = NodeId::MAX;
 
-#[derive(Clone, Copy)]
 struct Node<F> {
     parent: NodeId,
     frame: F,
 }
 
 /// Every phrase that was ever kept.
-struct Tree<F> {
+struct Tree<F: Named> {
     nodes: Vec<Node<F>>,
     /// The last chord that all hypotheses share.
     trunk_end: NodeId,
     /// Chords up to there.
     trunk_len: usize,
     /// The prime, then the trunk.
-    history: History<F>,
+    history: History<F::Name>,
     /// Memory for the way from a node to the trunk.
     path: Vec<F>,
 }
@@ -65,8 +62,8 @@ pub(super) fn compose<M: NextFrame>(
 ) -> Result<Vec<Take>, ComposeError> {
     let began = Instant::now();
     let prime = session.prime_for(session.settings.seed)?;
-    let prime_roll = session.chords(&prime);
-    session.emit_frames(0, 0, &prime_roll);
+    let opening = session.written(&prime);
+    session.emit_frames(0, 0, &opening, 0);
     let Some(unread) = session.read_prime(&prime) else { return Ok(Vec::new()) };
     let mut search = Search::new(session.settings.frames, width, &prime, unread);
     for frame in 0..session.settings.frames {
@@ -76,9 +73,9 @@ pub(super) fn compose<M: NextFrame>(
         search.extend(session, frame)?;
         session.model.select(&search.parents);
         search.grow();
-        let agreed = session.chords(search.tree.lengthen_trunk(&search.beams));
-        let first = prime.len() + search.tree.trunk_len - agreed.len();
-        session.emit_frames(0, first, &agreed);
+        let agreed = session.written(search.tree.lengthen_trunk(&search.beams));
+        let first = prime.len() + search.tree.trunk_len - agreed.roll.len();
+        session.emit_frames(0, first, &agreed, 0);
     }
     let Search { mut beams, tree, n_frames, .. } = search;
     // Summed log-probability over length^penalty.
@@ -86,11 +83,11 @@ pub(super) fn compose<M: NextFrame>(
     let score = |beam: &Hypothesis| beam.log_likelihood / length;
     beams.sort_by(|a, b| score(b).total_cmp(&score(a)));
     beams.truncate(if n_frames == 0 { 0 } else { session.settings.takes });
-    Ok(finish(session, &beams, &tree, &prime_roll, began))
+    Ok(finish(session, &beams, &tree, &opening, began))
 }
 
 /// What goes from frame to frame, and memory that is used again.
-struct Search<F> {
+struct Search<F: Named> {
     width: usize,
     tree: Tree<F>,
     beams: Vec<Hypothesis>,
@@ -103,7 +100,7 @@ struct Search<F> {
     answers: Vec<Answer<F>>,
 }
 
-impl<F: Copy + Ord> Search<F> {
+impl<F: Named> Search<F> {
     fn new(n_frames: usize, width: usize, prime: &[F], unread: F) -> Self {
         let n_nodes = width * n_frames;
         Self {
@@ -136,7 +133,7 @@ impl<F: Copy + Ord> Search<F> {
             if lifted != Lifted::Nothing {
                 any_lifted = lifted;
             }
-            self.extensions.extend(self.answers.iter().map(|answer| Extension {
+            self.extensions.extend(self.answers.drain(..).map(|answer| Extension {
                 parent,
                 frame: answer.frame,
                 log_likelihood: beam.log_likelihood + answer.log_probability,
@@ -154,8 +151,8 @@ impl<F: Copy + Ord> Search<F> {
     /// The extensions become the hypotheses.
     fn grow(&mut self) {
         self.frames.clear();
-        self.frames.extend(self.extensions.iter().map(|extension| extension.frame));
-        let grown = self.extensions.iter().map(|extension| {
+        self.frames.extend(self.extensions.iter().map(|extension| extension.frame.clone()));
+        let grown = self.extensions.drain(..).map(|extension| {
             let leaf = self.tree.push(self.beams[extension.parent].leaf, extension.frame);
             Hypothesis { leaf, log_likelihood: extension.log_likelihood }
         });
@@ -164,10 +161,10 @@ impl<F: Copy + Ord> Search<F> {
     }
 }
 
-impl<F: Copy + Ord> Tree<F> {
+impl<F: Named> Tree<F> {
     fn new(prime: &[F], n_nodes: usize) -> Self {
         let mut history = History::with_capacity(prime.len());
-        prime.iter().for_each(|&frame| history.push(frame));
+        prime.iter().for_each(|frame| history.push(frame.name()));
         let nodes = Vec::with_capacity(n_nodes);
         Self { nodes, trunk_end: ROOT, trunk_len: 0, history, path: Vec::new() }
     }
@@ -189,17 +186,17 @@ impl<F: Copy + Ord> Tree<F> {
         while at != from
             && let Some(node) = self.nodes.get(at as usize)
         {
-            self.path.push(node.frame);
+            self.path.push(node.frame.clone());
             at = node.parent;
         }
         self.path.reverse();
     }
 
     /// What `ask` says of the whole past of a hypothesis.
-    fn with_history<T>(&mut self, leaf: NodeId, ask: impl FnOnce(&History<F>) -> T) -> T {
+    fn with_history<T>(&mut self, leaf: NodeId, ask: impl FnOnce(&History<F::Name>) -> T) -> T {
         self.find_path(self.trunk_end, leaf);
         let mark = self.history.mark();
-        self.path.iter().for_each(|&frame| self.history.push(frame));
+        self.path.iter().for_each(|frame| self.history.push(frame.name()));
         let answer = ask(&self.history);
         self.history.rewind(mark);
         answer
@@ -219,7 +216,7 @@ impl<F: Copy + Ord> Tree<F> {
         self.find_path(self.trunk_end, parting);
         self.trunk_end = parting;
         self.trunk_len += self.path.len();
-        self.path.iter().for_each(|&frame| self.history.push(frame));
+        self.path.iter().for_each(|frame| self.history.push(frame.name()));
         &self.path
     }
 
@@ -227,7 +224,7 @@ impl<F: Copy + Ord> Tree<F> {
     fn phrase(&self, leaf: NodeId) -> Vec<F> {
         let node = |id: NodeId| self.nodes.get(id as usize);
         let back = std::iter::successors(node(leaf), |last| node(last.parent));
-        let mut phrase: Vec<F> = back.map(|node| node.frame).collect();
+        let mut phrase: Vec<F> = back.map(|node| node.frame.clone()).collect();
         phrase.reverse();
         phrase
     }
@@ -238,18 +235,22 @@ fn finish<M: NextFrame>(
     session: &mut Session<'_, M>,
     beams: &[Hypothesis],
     tree: &Tree<M::Frame>,
-    prime_roll: &PianoRoll,
+    opening: &Written,
     began: Instant,
 ) -> Vec<Take> {
     let mut takes = Vec::with_capacity(beams.len());
     for (take, beam) in beams.iter().enumerate() {
-        let mut roll = prime_roll.clone();
-        roll.extend(session.chords(&tree.phrase(beam.leaf)));
-        let n_said = if take == 0 { prime_roll.len() + tree.trunk_len } else { 0 };
-        session.emit_frames(take, n_said, &roll[n_said..]);
+        let mut written = opening.clone();
+        for frame in &tree.phrase(beam.leaf) {
+            written.push(&session.model, frame);
+        }
+        let n_said = if take == 0 { opening.roll.len() + tree.trunk_len } else { 0 };
+        session.emit_frames(take, n_said, &written, n_said);
+        let Written { roll, touch } = written;
         let result = Take {
             roll,
-            n_prime_frames: prime_roll.len(),
+            touch,
+            n_prime_frames: opening.roll.len(),
             seed: session.settings.seed,
             log_likelihood: beam.log_likelihood,
             secs: secs_since(began),

@@ -8,15 +8,18 @@
 //! P(key sounds | π, nothing forbidden) ∝ P(key sounds | π) · (1 − m(π with it))
 //! ```
 //!
-//! and `m` follows from how probable each forbidden chord is, which is found by spelling it.
+//! and `m` follows from how probable each forbidden chord is, which is found by spelling it. With
+//! touch the same holds of every question that is asked of a key, and a chord is forbidden with
+//! the strikes that it has; then come the velocities of the struck keys, then the pedal.
 
 use rand_chacha::ChaCha8Rng;
 
-use super::guard::{Lifted, Rules};
-use super::next_frame::{Answer, NextFrame, Place};
+use super::guard::{Lifted, Name, Named, Rules};
+use super::next_frame::{Answer, NextFrame, PlaceOf};
+use super::scores::{Sampler, most_likely};
 use super::{ComposeError, ComposeSettings, PRIME_STREAM, Strategy, take_rng, uniform};
 use crate::model::WeightFormat;
-use crate::model::keys::{Decision, KEYS, LOWEST, Spelled, Speller};
+use crate::model::keys::{Decision, KEYS, LOWEST, Question, Spelled, Speller, log_probability};
 use crate::tokens::{Chord, KeyFrame};
 
 /// Below this share what is left beside forbidden chords is rounding.
@@ -24,10 +27,53 @@ const LEAST_SHARE: f64 = 1e-9;
 
 pub(super) struct ByKeys {
     speller: Speller,
-    rules: Rules<Chord>,
+    rules: Rules<KeysName>,
     sampling: Sampling,
-    /// Memory for the chords that the guard forbids.
-    forbidden: Vec<Chord>,
+    /// Memory for the frames that the guard forbids.
+    forbidden: Vec<Keys>,
+}
+
+/// Which keys sound in a frame, and which of them are struck; none without touch.
+type Keys = (Chord, Chord);
+
+/// A frame that was spelled, or a prime's.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub(super) struct SpelledFrame {
+    keys: KeyFrame,
+    /// Whether more is known than its chord.
+    has_touch: bool,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug, Default)]
+pub(super) struct KeysName {
+    sounding: Chord,
+    /// None where nobody knows.
+    struck: Option<Chord>,
+}
+
+impl Name for KeysName {
+    fn unstruck(self) -> Option<Self> {
+        self.struck.map(|_| Self { struck: Some(Chord::REST), ..self })
+    }
+}
+
+impl Named for SpelledFrame {
+    type Name = KeysName;
+
+    fn name(&self) -> KeysName {
+        let struck = self.has_touch.then_some(self.keys.struck);
+        KeysName { sounding: self.keys.sounding, struck }
+    }
+}
+
+impl SpelledFrame {
+    pub fn of_chord(sounding: Chord) -> Self {
+        Self { keys: KeyFrame { sounding, ..KeyFrame::default() }, has_touch: false }
+    }
+
+    pub fn of_touch(keys: KeyFrame) -> Self {
+        Self { keys, has_touch: true }
+    }
 }
 
 /// How the probability of a key is bent before it is drawn.
@@ -39,12 +85,15 @@ struct Sampling {
     enough: f64,
 }
 
-/// A chord that may not come, with the way to it.
+/// A chord that may not come with these strikes, and the way to it.
 struct Detour {
-    chord: Chord,
+    sounding: Chord,
+    struck: Chord,
     /// Of each key and the higher ones together the logarithm of how probable it is that they are as
     /// in the chord, given that the lower ones are; then 0.
     log_rests: [f64; KEYS + 1],
+    /// Of each key that sounds the same of its being struck again or not, where that is asked.
+    log_strikes: [f64; KEYS],
     /// Whether what is spelled is like it so far.
     is_followed: bool,
 }
@@ -76,7 +125,13 @@ impl Sampling {
         }
     }
 
-    /// The probability that a key sounds.
+    /// The same for one of many: what is drawn is one of the likeliest that make up `enough`.
+    fn sampler(self) -> Sampler {
+        let top_k = (self.enough <= 0.0).then_some(1);
+        Sampler::new(self.temperature, top_k, Some(self.enough).filter(|share| *share > 0.0))
+    }
+
+    /// The probability that a key sounds, or that something else is so.
     fn share(self, log_odds: f32) -> f64 {
         // Divided by a vanishing temperature they become infinite, which is no trouble.
         let odds = f64::from(log_odds) / self.temperature;
@@ -92,109 +147,175 @@ impl Sampling {
 }
 
 impl Detour {
-    fn new(speller: &Speller, hypothesis: usize, chord: Chord, sampling: Sampling) -> Self {
-        let mut log_rests = [0.0; KEYS + 1];
-        speller.spell(hypothesis, &mut |Decision { key, log_odds, .. }| {
-            let sounds = has_key(chord, key);
-            let share = sampling.share(log_odds);
-            log_rests[key] = if sounds { share } else { 1.0 - share }.ln();
-            sounds
+    /// None if the frame can't come: a key that begins to sound is struck.
+    fn new(
+        speller: &Speller,
+        hypothesis: usize,
+        (sounding, struck): Keys,
+        sampling: Sampling,
+    ) -> Option<Self> {
+        let (mut log_rests, mut log_strikes) = ([0.0; KEYS + 1], [0.0; KEYS]);
+        let spelled = speller.spell(hypothesis, &mut |Decision { key, question, log_odds }| {
+            let (chord, logs) = match question {
+                Question::Sounds => (sounding, &mut log_rests[..]),
+                Question::StruckAgain => (struck, &mut log_strikes[..]),
+            };
+            let (is_so, share) = (has_key(chord, key), sampling.share(log_odds));
+            logs[key] = if is_so { share } else { 1.0 - share }.ln();
+            is_so
         });
         for key in (0..KEYS).rev() {
-            log_rests[key] += log_rests[key + 1];
+            log_rests[key] += log_strikes[key] + log_rests[key + 1];
         }
-        Self { chord, log_rests, is_followed: true }
+        let is_possible = (spelled.chord, spelled.struck) == (sounding, struck);
+        is_possible.then_some(Self { sounding, struck, log_rests, log_strikes, is_followed: true })
     }
 
-    /// The probability that the keys above `key` make it this chord, if the key's state is `sounds`.
-    fn share_after(&self, key: usize, sounds: bool) -> f64 {
-        let goes_on = self.is_followed && has_key(self.chord, key) == sounds;
-        if goes_on { self.log_rests[key + 1].exp() } else { 0.0 }
+    /// Whether the frame has this answer to a question.
+    fn has(&self, key: usize, question: Question, is_so: bool) -> bool {
+        let chord = match question {
+            Question::Sounds => self.sounding,
+            Question::StruckAgain => self.struck,
+        };
+        has_key(chord, key) == is_so
+    }
+
+    /// The probability that all that is asked after a question makes it this frame, if its answer
+    /// is `is_so`.
+    fn share_after(&self, key: usize, question: Question, is_so: bool) -> f64 {
+        if !self.is_followed || !self.has(key, question, is_so) {
+            return 0.0;
+        }
+        let of_strike = if question == Question::Sounds { self.log_strikes[key] } else { 0.0 };
+        (of_strike + self.log_rests[key + 1]).exp()
     }
 }
 
 impl ByKeys {
-    pub fn new(speller: Speller, rules: Rules<Chord>, strategy: Strategy) -> Self {
+    pub fn new(speller: Speller, rules: Rules<KeysName>, strategy: Strategy) -> Self {
         Self { speller, rules, sampling: Sampling::new(strategy), forbidden: Vec::new() }
     }
 
-    /// Draws a frame that is none of the forbidden ones.
+    /// Draws the keys of a frame that is none of the forbidden ones.
     fn draw(
         &self,
         hypothesis: usize,
-        forbidden: &[Chord],
+        forbidden: &[Keys],
         sampling: Sampling,
         rng: &mut ChaCha8Rng,
     ) -> Spelled {
-        let detour = |&chord| Detour::new(&self.speller, hypothesis, chord, sampling);
-        let mut detours: Vec<Detour> = forbidden.iter().map(detour).collect();
-        self.speller.spell(hypothesis, &mut |Decision { key, log_odds, .. }| {
+        let detour = |&keys| Detour::new(&self.speller, hypothesis, keys, sampling);
+        let mut detours: Vec<Detour> = forbidden.iter().filter_map(detour).collect();
+        self.speller.spell(hypothesis, &mut |Decision { key, question, log_odds }| {
             let share = sampling.share(log_odds);
-            let left = |sounds| {
-                let taken = detours.iter().map(|detour| detour.share_after(key, sounds)).sum();
-                let left: f64 = 1.0 - f64::min(taken, 1.0);
+            let left = |is_so| {
+                let shares = detours.iter().map(|it| it.share_after(key, question, is_so));
+                let left: f64 = 1.0 - f64::min(shares.sum(), 1.0);
                 if left < LEAST_SHARE { 0.0 } else { left }
             };
-            let (on, off) = (share * left(true), (1.0 - share) * left(false));
-            let sounds = if on + off > 0.0 {
-                uniform(rng) * (on + off) < on
+            let (yes, no) = (share * left(true), (1.0 - share) * left(false));
+            let is_so = if yes + no > 0.0 {
+                uniform(rng) * (yes + no) < yes
             } else {
                 // Only forbidden chords are probable at all: whichever way leads off them.
                 left(true) > left(false)
             };
             for detour in &mut detours {
-                detour.is_followed &= has_key(detour.chord, key) == sounds;
+                detour.is_followed &= detour.has(key, question, is_so);
             }
-            sounds
+            is_so
         })
     }
 
     /// The `n` likeliest frames beside the forbidden ones.
-    fn allowed(&self, hypothesis: usize, forbidden: &[Chord], n: usize) -> Vec<Spelled> {
+    fn allowed(&self, hypothesis: usize, forbidden: &[Keys], n: usize) -> Vec<Spelled> {
         let mut found = self.speller.candidates(hypothesis, n + forbidden.len());
-        found.retain(|spelled| !forbidden.contains(&spelled.chord));
+        found.retain(|spelled| !forbidden.contains(&(spelled.chord, spelled.struck)));
         found.truncate(n);
         found
     }
 
     /// What the guard forbids at a place.
-    fn forbidden(&mut self, at: Place<'_, Chord>) -> Vec<Chord> {
-        let mut chords = std::mem::take(&mut self.forbidden);
+    fn forbidden(&mut self, at: PlaceOf<'_, Self>) -> Vec<Keys> {
+        let mut frames = std::mem::take(&mut self.forbidden);
         let forbidden = self.rules.forbidden(at.history);
-        chords.clear();
-        chords.extend(forbidden.held.iter().chain(forbidden.repeating));
-        chords.sort_unstable();
-        chords.dedup();
-        chords
+        frames.clear();
+        let names = forbidden.held.iter().chain(forbidden.repeating);
+        frames.extend(names.map(|name| (name.sounding, name.struck.unwrap_or_default())));
+        frames.sort_unstable();
+        frames.dedup();
+        frames
+    }
+
+    /// The frame with these keys; its velocities and its pedal are drawn, or the likeliest.
+    fn touched(
+        &self,
+        hypothesis: usize,
+        spelled: Spelled,
+        frame: usize,
+        mut draw: Option<(Sampling, &mut ChaCha8Rng)>,
+    ) -> Result<Answer<SpelledFrame>, ComposeError> {
+        let Spelled { chord: sounding, struck, mut log_probability } = spelled;
+        let mut answer = SpelledFrame::of_chord(sounding);
+        let (velocities, of_velocities) =
+            self.speller.velocities(hypothesis, &spelled, &mut |scores| {
+                let scores: Vec<f64> = scores.iter().map(|&score| f64::from(score)).collect();
+                let level = match &mut draw {
+                    // Scores that aren't numbers are found in their sum.
+                    Some((sampling, rng)) if scores.iter().all(|score| score.is_finite()) => {
+                        sampling.sampler().draw(&scores, uniform(rng))
+                    }
+                    _ => most_likely(&scores),
+                };
+                level as usize
+            });
+        if let Some(log_odds) = self.speller.pedal_log_odds(hypothesis, &spelled) {
+            let pedal = match draw {
+                Some((sampling, rng)) => uniform(rng) < sampling.share(log_odds),
+                None => log_odds > 0.0,
+            };
+            log_probability += of_velocities + self::log_probability(log_odds, pedal);
+            answer = SpelledFrame::of_touch(KeyFrame { sounding, struck, velocities, pedal });
+        }
+        if log_probability.is_finite() {
+            Ok(Answer { frame: answer, log_probability })
+        } else {
+            Err(ComposeError::KeyNotFinite { frame })
+        }
     }
 }
 
 impl NextFrame for ByKeys {
-    type Frame = Chord;
+    type Frame = SpelledFrame;
 
-    fn chord(&self, chord: Chord) -> Chord {
-        chord
+    fn chord(&self, frame: &SpelledFrame) -> Chord {
+        frame.keys.sounding
+    }
+
+    fn touch(&self, frame: &SpelledFrame) -> Option<KeyFrame> {
+        frame.has_touch.then(|| frame.keys.clone())
     }
 
     /// As the model itself would begin after silence, with a chord.
-    fn draw_first(&mut self, seed: u64) -> Result<Chord, ComposeError> {
+    fn draw_first(&mut self, seed: u64) -> Result<SpelledFrame, ComposeError> {
         self.speller.start(1);
         self.speller.read(&[KeyFrame::default()]);
         let rng = &mut take_rng(seed, PRIME_STREAM);
-        let drawn = self.draw(0, &[Chord::REST], Sampling::PLAIN, rng);
-        checked(drawn, 0).map(|answer| answer.frame)
+        let drawn = self.draw(0, &[Keys::default()], Sampling::PLAIN, rng);
+        self.touched(0, drawn, 0, Some((Sampling::PLAIN, rng))).map(|answer| answer.frame)
     }
 
     fn start(&mut self, n: usize) {
         self.speller.start(n);
     }
 
-    fn read(&mut self, chords: &[Chord]) {
-        self.speller.read(&key_frames(chords));
+    fn read(&mut self, frames: &[SpelledFrame]) {
+        let frames: Vec<KeyFrame> = frames.iter().map(|frame| frame.keys.clone()).collect();
+        self.speller.read(&frames);
     }
 
-    fn step(&mut self, chords: &[Chord]) -> Result<(), ComposeError> {
-        self.speller.read(&key_frames(chords));
+    fn step(&mut self, frames: &[SpelledFrame]) -> Result<(), ComposeError> {
+        self.read(frames);
         Ok(())
     }
 
@@ -204,49 +325,39 @@ impl NextFrame for ByKeys {
 
     fn choose(
         &mut self,
-        at: Place<'_, Chord>,
-        draw: Option<&mut ChaCha8Rng>,
-    ) -> Result<(Answer<Chord>, Lifted), ComposeError> {
+        at: PlaceOf<'_, Self>,
+        mut draw: Option<&mut ChaCha8Rng>,
+    ) -> Result<(Answer<SpelledFrame>, Lifted), ComposeError> {
         let forbidden = self.forbidden(at);
-        let drawn = draw.map(|rng| self.draw(at.hypothesis, &forbidden, self.sampling, rng));
+        let rng = draw.as_deref_mut();
+        let drawn = rng.map(|rng| self.draw(at.hypothesis, &forbidden, self.sampling, rng));
         let spelled = match drawn {
-            Some(spelled) if !forbidden.contains(&spelled.chord) => Some(spelled),
+            Some(spelled) if !forbidden.contains(&(spelled.chord, spelled.struck)) => Some(spelled),
             // Nothing else was probable enough to be drawn, or nothing is to be drawn.
             _ => self.allowed(at.hypothesis, &forbidden, 1).into_iter().next(),
         };
         self.forbidden = forbidden;
         let spelled = spelled.expect("there are more chords than a guard forbids");
-        checked(spelled, at.frame).map(|answer| (answer, Lifted::Nothing))
+        let draw = draw.map(|rng| (self.sampling, rng));
+        let answer = self.touched(at.hypothesis, spelled, at.frame, draw)?;
+        Ok((answer, Lifted::Nothing))
     }
 
     fn likeliest(
         &mut self,
-        at: Place<'_, Chord>,
+        at: PlaceOf<'_, Self>,
         n: usize,
-        answers: &mut Vec<Answer<Chord>>,
+        answers: &mut Vec<Answer<SpelledFrame>>,
     ) -> Result<Lifted, ComposeError> {
         let forbidden = self.forbidden(at);
         answers.clear();
         for spelled in self.allowed(at.hypothesis, &forbidden, n) {
-            answers.push(checked(spelled, at.frame)?);
+            answers.push(self.touched(at.hypothesis, spelled, at.frame, None)?);
         }
         self.forbidden = forbidden;
+        // Velocities and pedal may change the order; of equals the one that was found first.
+        answers.sort_by(|a, b| b.log_probability.total_cmp(&a.log_probability));
         Ok(Lifted::Nothing)
-    }
-}
-
-/// Frames of which nothing is known but their chords.
-fn key_frames(chords: &[Chord]) -> Vec<KeyFrame> {
-    let frame = |&sounding| KeyFrame { sounding, ..KeyFrame::default() };
-    chords.iter().map(frame).collect()
-}
-
-fn checked(spelled: Spelled, frame: usize) -> Result<Answer<Chord>, ComposeError> {
-    let Spelled { chord, log_probability, .. } = spelled;
-    if log_probability.is_finite() {
-        Ok(Answer { frame: chord, log_probability })
-    } else {
-        Err(ComposeError::KeyNotFinite { frame })
     }
 }
 
@@ -276,13 +387,18 @@ mod tests {
         let rules = Rules::new(&Guard::OFF, FrameRate::INPUT_DEFAULT, 0);
         let mut model = ByKeys::new(Speller::new(&network), rules, Strategy::Max);
         model.start(1);
-        model.step(&[Chord::REST]).unwrap();
+        model.step(&[SpelledFrame::default()]).unwrap();
         model
+    }
+
+    fn unstruck(chords: &[Chord]) -> Vec<Keys> {
+        chords.iter().map(|&chord| (chord, Chord::REST)).collect()
     }
 
     /// What a chord is drawn with under a sampling, as exactly as it is computed.
     fn share(model: &ByKeys, chord: Chord, sampling: Sampling) -> f64 {
-        Detour::new(&model.speller, 0, chord, sampling).log_rests[0].exp()
+        let keys = (chord, Chord::REST);
+        Detour::new(&model.speller, 0, keys, sampling).unwrap().log_rests[0].exp()
     }
 
     #[test]
@@ -292,7 +408,8 @@ mod tests {
         for temperature in [0.3, 0.45] {
             let sampling = Sampling { temperature, enough: 1.0 };
             let rng = &mut take_rng(1, 0);
-            let mut draw = |forbidden: &[Chord]| model.draw(0, forbidden, sampling, rng).chord;
+            let mut draw =
+                |forbidden: &[Chord]| model.draw(0, &unstruck(forbidden), sampling, rng).chord;
             let n = 4_000;
             let free: Vec<Chord> = (0..n).map(|_| draw(&[])).collect();
             let mut common = free.clone();
@@ -323,10 +440,10 @@ mod tests {
         let only = model.draw(0, &[], sampling, rng).chord;
         assert_eq!(share(&model, only, sampling), 1.0);
         for _ in 0..10 {
-            assert_ne!(model.draw(0, &[only], sampling, rng).chord, only);
+            assert_ne!(model.draw(0, &unstruck(&[only]), sampling, rng).chord, only);
         }
         // The likeliest beside it is what a search finds.
-        let allowed = model.allowed(0, &[only], 3);
+        let allowed = model.allowed(0, &unstruck(&[only]), 3);
         assert!(allowed.len() == 3 && allowed.iter().all(|spelled| spelled.chord != only));
     }
 

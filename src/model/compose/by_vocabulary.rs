@@ -7,7 +7,7 @@ use super::next_frame::{Answer, NextFrame, Place};
 use super::prime::draw_by_count;
 use super::scores::{Candidate, Sampler, likeliest, log_softmax, most_likely};
 use super::{ComposeError, NextChord, Strategy, uniform};
-use crate::tokens::{Chord, ChordVocabulary, Token};
+use crate::tokens::{Chord, ChordVocabulary, KeyFrame, Token};
 
 pub(super) struct ByVocabulary<'a> {
     network: &'a mut dyn NextChord,
@@ -63,8 +63,12 @@ impl<'a> ByVocabulary<'a> {
 impl NextFrame for ByVocabulary<'_> {
     type Frame = Token;
 
-    fn chord(&self, token: Token) -> Chord {
-        self.vocabulary.chord(token).unwrap_or_default()
+    fn chord(&self, token: &Token) -> Chord {
+        self.vocabulary.chord(*token).unwrap_or_default()
+    }
+
+    fn touch(&self, _: &Token) -> Option<KeyFrame> {
+        None
     }
 
     fn draw_first(&mut self, seed: u64) -> Result<Token, ComposeError> {

@@ -1,9 +1,35 @@
 //! The guard at work: which chords may not come next.
 
 use super::Guard;
-use crate::tokens::FrameRate;
+use crate::tokens::{FrameRate, Token};
 
-/// A [`Guard`] counted in frames, for chords that are told apart as `F`.
+/// A frame that the guard tells from others by its name.
+pub(super) trait Named: Clone + Default {
+    type Name: Name;
+
+    fn name(&self) -> Self::Name;
+}
+
+/// What the guard tells frames apart by; the default is the rest.
+pub(super) trait Name: Copy + Ord + Default {
+    /// The name of a frame in which the same keys go on and none is struck; `None` where nobody
+    /// knows what is struck.
+    fn unstruck(self) -> Option<Self> {
+        None
+    }
+}
+
+impl Name for Token {}
+
+impl Named for Token {
+    type Name = Self;
+
+    fn name(&self) -> Self {
+        *self
+    }
+}
+
+/// A [`Guard`] counted in frames, for frames that are told apart by `F`.
 #[derive(Clone, Debug)]
 pub(super) struct Rules<F> {
     longest_hold: Option<usize>,
@@ -23,10 +49,21 @@ pub(super) struct Forbidden<'a, F> {
 
 /// What a guard has to remember of one take: its chords with every hold as one, and how many
 /// frames each has been held.
+///
+/// Where it is known what is struck, only that makes a chord: keys that are let go change nothing.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub(super) struct History<F> {
     changes: Vec<F>,
     holds: Vec<usize>,
+    still: Option<Still<F>>,
+}
+
+/// Frames at the end of a take in which no key is struck, after the first, and none let go.
+#[derive(Clone, Copy, PartialEq, Debug)]
+struct Still<F> {
+    /// The name of one more.
+    next: F,
+    n_frames: usize,
 }
 
 /// Whether a rule had to be lifted for a frame because nothing else was left.
@@ -39,10 +76,11 @@ pub(super) enum Lifted {
 
 /// A place in a [`History`] to go back to.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Mark {
+pub(super) struct Mark<F> {
     n_changes: usize,
     /// Frames that the last chord had been held by then.
     n_held: usize,
+    still: Option<Still<F>>,
 }
 
 impl<F> Forbidden<'_, F> {
@@ -51,18 +89,21 @@ impl<F> Forbidden<'_, F> {
     }
 }
 
-impl<F: Copy + Ord> History<F> {
+impl<F: Name> History<F> {
     /// That of a take with nothing in it, and room for so many frames.
     pub fn with_capacity(n_frames: usize) -> Self {
-        Self { changes: Vec::with_capacity(n_frames), holds: Vec::with_capacity(n_frames) }
+        let (changes, holds) = (Vec::with_capacity(n_frames), Vec::with_capacity(n_frames));
+        Self { changes, holds, still: None }
     }
 
-    pub fn mark(&self) -> Mark {
-        Mark { n_changes: self.changes.len(), n_held: self.holds.last().copied().unwrap_or(0) }
+    pub fn mark(&self) -> Mark<F> {
+        let n_held = self.holds.last().copied().unwrap_or(0);
+        Mark { n_changes: self.changes.len(), n_held, still: self.still }
     }
 
     /// Forgets what was pushed since the mark.
-    pub fn rewind(&mut self, mark: Mark) {
+    pub fn rewind(&mut self, mark: Mark<F>) {
+        self.still = mark.still;
         self.changes.truncate(mark.n_changes);
         self.holds.truncate(mark.n_changes);
         if let Some(n_held) = self.holds.last_mut() {
@@ -80,6 +121,13 @@ impl<F: Copy + Ord> History<F> {
 
     /// The next frame of the take is `frame`.
     pub fn push(&mut self, frame: F) {
+        self.still = frame.unstruck().map(|next| {
+            let before = self.still.filter(|still| still.next == frame);
+            Still { next, n_frames: before.map_or(1, |still| still.n_frames + 1) }
+        });
+        if frame.unstruck() == Some(frame) {
+            return;
+        }
         match self.holds.last_mut() {
             Some(n_held) if self.changes.last() == Some(&frame) => *n_held += 1,
             _ => {
@@ -120,7 +168,7 @@ impl<F: Copy + Ord> History<F> {
     }
 }
 
-impl<F: Copy + Ord + Default> Rules<F> {
+impl<F: Name> Rules<F> {
     /// For takes of so many frames, the prime included: no more memory is asked for then.
     pub fn new(guard: &Guard, rate: FrameRate, n_frames: usize) -> Self {
         // A product that rounding left just under a whole number still is that number.
@@ -142,11 +190,14 @@ impl<F: Copy + Ord + Default> Rules<F> {
     /// A chord that has sounded for so long stays away for about as long: were it let back at
     /// once, one frame of something else now and then would be all the change there is. A take
     /// that starts from nothing has been silent for long enough.
+    ///
+    /// Where it is known what is struck, a chord is held until a key is struck or let go.
     fn chord_held_too_long(&self, history: &History<F>) -> Option<F> {
         let limit = self.longest_hold?;
-        match history.changes.is_empty() {
-            true => Some(F::default()),
-            false => history.commonest_lately(limit),
+        match history.still {
+            Some(still) => (still.n_frames >= limit).then_some(still.next),
+            None if history.changes.is_empty() => Some(F::default()),
+            None => history.commonest_lately(limit),
         }
     }
 
@@ -176,7 +227,6 @@ impl<F: Copy + Ord + Default> Rules<F> {
 mod tests {
     use super::super::by_vocabulary::forbid;
     use super::*;
-    use crate::tokens::Token;
 
     fn rules(longest_hold_secs: Option<f64>, no_repeat: Option<usize>) -> Rules<Token> {
         Rules::new(&Guard { longest_hold_secs, no_repeat }, FrameRate::INPUT_DEFAULT, 0)

@@ -44,10 +44,11 @@ use super::Model;
 use super::keys::Speller;
 use super::network::Network;
 use crate::cancel::CancelToken;
-use crate::tokens::{Chord, ChordVocabulary, PianoRoll};
+use crate::music::Score;
+use crate::tokens::{Chord, ChordVocabulary, KeyFrame, PianoRoll, Playback, played_score};
 use by_keys::ByKeys;
 use by_vocabulary::ByVocabulary;
-use guard::{Lifted, Rules};
+use guard::{Lifted, Name, Rules};
 use next_frame::NextFrame;
 use prime::{PRIME_STREAM, PrimeFrames};
 
@@ -62,15 +63,27 @@ pub struct ComposeRequest {
 pub struct Take {
     /// The prime as the model read it, then what it composed.
     pub roll: PianoRoll,
+    /// The same frames with what is struck and how hard, and the pedal, from a model that composes
+    /// that too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub touch: Option<Vec<KeyFrame>>,
     pub n_prime_frames: usize,
     /// What makes this take again: for take `n` the request's seed plus `n`; for those of a beam
     /// the request's own, since one search finds them all.
     pub seed: u64,
     /// Summed natural log-probability of the composed chords under the model itself: untempered,
-    /// unguarded, normalized over the vocabulary without the escape.
+    /// unguarded, normalized over the vocabulary without the escape. With touch it is that of
+    /// everything chosen: keys, strikes, velocities and pedal.
     pub log_likelihood: f64,
     /// Time it took; the takes of one request are composed together and took the same.
     pub secs: f64,
+}
+
+impl Take {
+    /// The take as music.
+    pub fn score(&self, playback: &Playback) -> Score {
+        played_score(&self.roll, self.touch.as_deref(), playback)
+    }
 }
 
 /// What composing tells while it goes on, lent for as long as the call lasts;
@@ -85,6 +98,8 @@ pub enum ComposeEvent<'a> {
         /// Where they begin, counted from the first frame of the prime.
         first: usize,
         chords: Cow<'a, [Chord]>,
+        /// The same frames with touch, where the take has it.
+        touch: Option<Cow<'a, [KeyFrame]>>,
     },
     /// Something the user should know: a chord of the prime was replaced by the nearest known.
     Note(String),
@@ -96,8 +111,10 @@ impl ComposeEvent<'_> {
     /// The same with everything in it copied.
     pub fn into_owned(self) -> ComposeEvent<'static> {
         match self {
-            Self::Frames { take, first, chords } => {
-                ComposeEvent::Frames { take, first, chords: Cow::Owned(chords.into_owned()) }
+            Self::Frames { take, first, chords, touch } => {
+                let chords = Cow::Owned(chords.into_owned());
+                let touch = touch.map(|touch| Cow::Owned(touch.into_owned()));
+                ComposeEvent::Frames { take, first, chords, touch }
             }
             Self::Note(text) => ComposeEvent::Note(text),
             Self::Take { take, result } => {
@@ -127,7 +144,7 @@ pub fn compose(
             for note in by_keys::idle_settings(settings) {
                 on_event(ComposeEvent::Note(note.to_owned()));
             }
-            let (prime, note) = PrimeFrames::of_piano(&settings.prime);
+            let (prime, note) = PrimeFrames::of_piano(&settings.prime, network.config.alphabet);
             let rules = rules(settings, prime.len());
             let model = ByKeys::new(Speller::new(network), rules, settings.strategy);
             compose_by(model, prime, note, settings, cancel, on_event)
@@ -160,7 +177,7 @@ pub fn compose_with(
 }
 
 /// The guard of these settings for takes with a prime of so many frames.
-fn rules<F: Copy + Ord + Default>(settings: &ComposeSettings, n_prime_frames: usize) -> Rules<F> {
+fn rules<F: Name>(settings: &ComposeSettings, n_prime_frames: usize) -> Rules<F> {
     Rules::new(&settings.guard, settings.rate, n_prime_frames + settings.frames)
 }
 
@@ -211,23 +228,29 @@ impl<M: NextFrame> Session<'_, M> {
     fn read_prime(&mut self, prime: &[M::Frame]) -> Option<M::Frame> {
         self.model.start(1);
         let mut unread = M::Frame::default();
-        for &frame in prime {
+        for frame in prime {
             if self.cancel.is_cancelled() {
                 return None;
             }
             self.model.read(&[unread]);
-            unread = frame;
+            unread = frame.clone();
         }
         Some(unread)
     }
 
-    fn chords(&self, frames: &[M::Frame]) -> Vec<Chord> {
-        frames.iter().map(|&frame| self.model.chord(frame)).collect()
+    fn written(&self, frames: &[M::Frame]) -> Written {
+        let mut written = Written::with_capacity(frames.len());
+        frames.iter().for_each(|frame| written.push(&self.model, frame));
+        written
     }
 
-    fn emit_frames(&mut self, take: usize, first: usize, chords: &[Chord]) {
+    /// What stands in `written` from `from` on is that of a take from its frame `first` on.
+    fn emit_frames(&mut self, take: usize, first: usize, written: &Written, from: usize) {
+        let chords = &written.roll[from..];
         if !chords.is_empty() {
-            (self.on_event)(ComposeEvent::Frames { take, first, chords: Cow::Borrowed(chords) });
+            let chords = Cow::Borrowed(chords);
+            let touch = written.touch.as_ref().map(|touch| Cow::Borrowed(&touch[from..]));
+            (self.on_event)(ComposeEvent::Frames { take, first, chords, touch });
         }
     }
 
@@ -245,6 +268,28 @@ impl<M: NextFrame> Session<'_, M> {
         };
         if !std::mem::replace(&mut self.has_lifted, true) {
             (self.on_event)(ComposeEvent::Note(note.to_owned()));
+        }
+    }
+}
+
+/// Frames as takes have them.
+#[derive(Clone, Default)]
+struct Written {
+    roll: PianoRoll,
+    /// As long as the roll, where the model has touch.
+    touch: Option<Vec<KeyFrame>>,
+}
+
+impl Written {
+    fn with_capacity(n_frames: usize) -> Self {
+        Self { roll: PianoRoll::with_capacity(n_frames), touch: None }
+    }
+
+    fn push<M: NextFrame>(&mut self, model: &M, frame: &M::Frame) {
+        self.roll.push(model.chord(frame));
+        if let Some(touch) = model.touch(frame) {
+            let room = self.roll.capacity();
+            self.touch.get_or_insert_with(|| Vec::with_capacity(room)).push(touch);
         }
     }
 }

@@ -3,8 +3,8 @@
 use rand_chacha::ChaCha8Rng;
 
 use super::ComposeError;
-use super::guard::{History, Lifted};
-use crate::tokens::Chord;
+use super::guard::{History, Lifted, Named};
+use crate::tokens::{Chord, KeyFrame};
 
 /// What a strategy asks: a frame after the other, for any number of hypotheses.
 ///
@@ -12,9 +12,13 @@ use crate::tokens::Chord;
 /// alone and among others. The guard is asked before anything is chosen.
 pub(super) trait NextFrame {
     /// A frame as the model names it; the default is the rest, which starts every piece.
-    type Frame: Copy + Ord + Default;
+    type Frame: Named;
 
-    fn chord(&self, frame: Self::Frame) -> Chord;
+    fn chord(&self, frame: &Self::Frame) -> Chord;
+
+    /// The frame with what is struck and how hard, and the pedal; `None` from a model that knows
+    /// only chords.
+    fn touch(&self, frame: &Self::Frame) -> Option<KeyFrame>;
 
     /// A first frame that no prime gave, drawn with a take's seed. All hypotheses are lost.
     ///
@@ -44,7 +48,7 @@ pub(super) trait NextFrame {
     /// Scores that aren't numbers.
     fn choose(
         &mut self,
-        at: Place<'_, Self::Frame>,
+        at: PlaceOf<'_, Self>,
         draw: Option<&mut ChaCha8Rng>,
     ) -> Result<(Answer<Self::Frame>, Lifted), ComposeError>;
 
@@ -55,11 +59,14 @@ pub(super) trait NextFrame {
     /// Scores that aren't numbers.
     fn likeliest(
         &mut self,
-        at: Place<'_, Self::Frame>,
+        at: PlaceOf<'_, Self>,
         n: usize,
         answers: &mut Vec<Answer<Self::Frame>>,
     ) -> Result<Lifted, ComposeError>;
 }
+
+/// A place where a model is asked for a frame.
+pub(super) type PlaceOf<'a, M> = Place<'a, <<M as NextFrame>::Frame as Named>::Name>;
 
 /// Where a frame is asked for.
 #[derive(Clone, Copy)]
@@ -72,7 +79,7 @@ pub(super) struct Place<'a, F> {
 }
 
 /// A frame that may come next.
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub(super) struct Answer<F> {
     pub frame: F,
     /// Natural logarithm of its probability under the model itself, untempered and unguarded.

@@ -9,21 +9,20 @@ use std::time::Instant;
 
 use rand_chacha::ChaCha8Rng;
 
-use super::guard::{History, Lifted};
+use super::guard::{History, Lifted, Named};
 use super::next_frame::{NextFrame, Place};
-use super::{ComposeError, ComposeEvent, Session, Strategy, Take, secs_since, take_rng};
-use crate::tokens::PianoRoll;
+use super::{ComposeError, ComposeEvent, Session, Strategy, Take, Written, secs_since, take_rng};
 
 /// Random numbers for frames; those for primes have a stream of their own.
 const FRAME_STREAM: u64 = 0;
 
 /// A take that is being composed.
-struct Draft<F> {
-    roll: PianoRoll,
+struct Draft<F: Named> {
+    written: Written,
     n_prime_frames: usize,
     seed: u64,
     log_likelihood: f64,
-    history: History<F>,
+    history: History<F::Name>,
     /// What frames are drawn with; none where the likeliest is taken.
     rng: Option<Box<ChaCha8Rng>>,
 }
@@ -44,32 +43,32 @@ pub(super) fn compose<M: NextFrame>(
     let drafts = seeds.iter().zip(&primes).map(|(&seed, prime)| Draft::new(session, seed, prime));
     let mut drafts: Vec<Draft<M::Frame>> = drafts.collect();
     for (take, draft) in drafts.iter().enumerate() {
-        session.emit_frames(take, 0, &draft.roll);
+        session.emit_frames(take, 0, &draft.written, 0);
     }
     // All primes are the same, or one chord each: before its last chord they are the same.
     let Some(first) = primes.first() else { return Ok(Vec::new()) };
     if session.read_prime(first).is_some() {
         session.model.select(&vec![0; n_takes]);
-        let last = |prime: &Vec<M::Frame>| prime.last().copied().unwrap_or_default();
+        let last = |prime: &Vec<M::Frame>| prime.last().cloned().unwrap_or_default();
         let unread = primes.iter().map(last).collect();
         compose_frames(session, &mut drafts, unread)?;
     }
     Ok(finish(session, drafts, began))
 }
 
-impl<F: Copy + Ord> Draft<F> {
+impl<F: Named> Draft<F> {
     /// Everything that grows with the frames has room for all of them.
     fn new<M: NextFrame<Frame = F>>(session: &Session<'_, M>, seed: u64, prime: &[F]) -> Self {
         let n_frames = prime.len() + session.settings.frames;
-        let mut roll = PianoRoll::with_capacity(n_frames);
-        roll.extend(prime.iter().map(|&frame| session.model.chord(frame)));
+        let mut written = Written::with_capacity(n_frames);
+        prime.iter().for_each(|frame| written.push(&session.model, frame));
         let mut history = History::with_capacity(n_frames);
-        prime.iter().for_each(|&frame| history.push(frame));
+        prime.iter().for_each(|frame| history.push(frame.name()));
         let rng = match session.settings.strategy {
             Strategy::Sample { .. } => Some(Box::new(take_rng(seed, FRAME_STREAM))),
             Strategy::Max | Strategy::Beam { .. } => None,
         };
-        Self { n_prime_frames: roll.len(), roll, seed, log_likelihood: 0.0, history, rng }
+        Self { n_prime_frames: prime.len(), written, seed, log_likelihood: 0.0, history, rng }
     }
 }
 
@@ -92,14 +91,14 @@ fn compose_frames<M: NextFrame>(
             if lifted != Lifted::Nothing {
                 any_lifted = lifted;
             }
-            *next = answer.frame;
             draft.log_likelihood += answer.log_probability;
-            draft.history.push(answer.frame);
+            draft.history.push(answer.frame.name());
+            *next = answer.frame;
         }
-        for (take, (draft, &frame)) in drafts.iter_mut().zip(&frames).enumerate() {
-            draft.roll.push(session.model.chord(frame));
-            let first = draft.roll.len() - 1;
-            session.emit_frames(take, first, &draft.roll[first..]);
+        for (take, (draft, frame)) in drafts.iter_mut().zip(&frames).enumerate() {
+            let first = draft.written.roll.len();
+            draft.written.push(&session.model, frame);
+            session.emit_frames(take, first, &draft.written, first);
         }
         session.note_lifted(any_lifted);
     }
@@ -113,10 +112,12 @@ fn finish<M: NextFrame>(
     began: Instant,
 ) -> Vec<Take> {
     let secs = secs_since(began);
-    let composed = drafts.into_iter().filter(|draft| draft.roll.len() > draft.n_prime_frames);
+    let composed =
+        drafts.into_iter().filter(|draft| draft.written.roll.len() > draft.n_prime_frames);
     let takes = composed.enumerate().map(|(take, draft)| {
-        let Draft { roll, n_prime_frames, seed, log_likelihood, .. } = draft;
-        let result = Take { roll, n_prime_frames, seed, log_likelihood, secs };
+        let Draft { written, n_prime_frames, seed, log_likelihood, .. } = draft;
+        let Written { roll, touch } = written;
+        let result = Take { roll, touch, n_prime_frames, seed, log_likelihood, secs };
         (session.on_event)(ComposeEvent::Take { take, result: Cow::Borrowed(&result) });
         result
     });

@@ -1,13 +1,17 @@
 //! What a composition starts from, and how it becomes tokens.
 
+use std::borrow::Cow;
+
 use rand::Rng;
 use serde::{Deserialize, Serialize};
 
+use super::by_keys::SpelledFrame;
 use super::take_rng;
-use crate::model::keys::PIANO;
-use crate::music::{Note, Pitch, Score, Tick};
+use crate::model::keys::{Alphabet, PIANO};
+use crate::music::{Note, Pitch, Score, Tick, Velocity};
 use crate::tokens::{
-    Chord, ChordVocabulary, FramesError, FramingPlan, PianoRoll, Token, roll_from_score,
+    Chord, ChordVocabulary, FramesError, FramingPlan, KeyFrame, Performance, PerformancePlan,
+    PianoRoll, Token, Touch, roll_from_score,
 };
 
 /// What a generation starts from.
@@ -22,6 +26,8 @@ pub enum Prime {
     /// Chords at the rate the model learned: the opening of a file, the score up to the playhead,
     /// one pitch, one chord. One that the model doesn't know becomes the nearest it knows.
     Chords(PianoRoll),
+    /// The same with touch, for models that know it; for the others only its chords count.
+    Played(Vec<KeyFrame>),
     /// A chord drawn by count from the vocabulary, the rest excepted: each take draws its own. A
     /// model without a vocabulary draws it as it would begin itself.
     Random,
@@ -42,6 +48,20 @@ impl Prime {
         roll_from_score(score, plan).map(Self::Chords)
     }
 
+    /// A whole score as a model with this plan reads its pieces: with touch, where it knows that.
+    ///
+    /// # Errors
+    /// As [`Prime::from_score`]; also a plan that contradicts itself.
+    pub fn read(score: &Score, plan: &PerformancePlan) -> Result<Self, FramesError> {
+        match plan.touch {
+            Touch::Ignored => Self::from_score(score, &plan.frames),
+            Touch::Kept => {
+                let performance = Performance::from_score(score, plan)?;
+                Ok(Self::Played(performance.frames(0..performance.n_frames())))
+            }
+        }
+    }
+
     /// The score up to a tick, for going on from there: what sounds at the tick ends at it.
     ///
     /// # Errors
@@ -51,6 +71,23 @@ impl Prime {
         tick: Tick,
         plan: &FramingPlan,
     ) -> Result<Self, FramesError> {
+        Self::from_score(&Self::past(score, tick), plan)
+    }
+
+    /// The same as [`Prime::read`] reads it.
+    ///
+    /// # Errors
+    /// As [`Prime::read`].
+    pub fn read_until(
+        score: &Score,
+        tick: Tick,
+        plan: &PerformancePlan,
+    ) -> Result<Self, FramesError> {
+        Self::read(&Self::past(score, tick), plan)
+    }
+
+    /// A score without what comes from a tick on.
+    fn past(score: &Score, tick: Tick) -> Score {
         let mut past = score.clone();
         let notes = score.notes().iter().filter(|note| note.start < tick);
         let ended =
@@ -58,7 +95,17 @@ impl Prime {
         past.set_notes(notes.map(ended).collect());
         past.pedal.retain(|span| span.start < tick);
         past.pedal.iter_mut().for_each(|span| span.end = span.end.min(tick));
-        Self::from_score(&past, plan)
+        past
+    }
+
+    /// Frames that a take has of it.
+    pub fn n_frames(&self) -> usize {
+        match self {
+            Self::Silence => 0,
+            Self::Chords(roll) => roll.len(),
+            Self::Played(frames) => frames.len(),
+            Self::Random => 1,
+        }
     }
 
     pub fn from_pitch(pitch: Pitch) -> Self {
@@ -72,8 +119,10 @@ impl Prime {
     /// Only the first `n` frames of it.
     #[must_use]
     pub fn opening(mut self, n: usize) -> Self {
-        if let Self::Chords(roll) = &mut self {
-            roll.truncate(n);
+        match &mut self {
+            Self::Chords(roll) => roll.truncate(n),
+            Self::Played(frames) => frames.truncate(n),
+            Self::Silence | Self::Random => {}
         }
         self
     }
@@ -81,10 +130,36 @@ impl Prime {
     /// Only the last `n` frames of it.
     #[must_use]
     pub fn ending(mut self, n: usize) -> Self {
-        if let Self::Chords(roll) = &mut self {
-            roll.drain(..roll.len().saturating_sub(n));
+        let n_gone = self.n_frames().saturating_sub(n);
+        match &mut self {
+            Self::Chords(roll) => drop(roll.drain(..n_gone)),
+            Self::Played(frames) => drop(frames.drain(..n_gone)),
+            Self::Silence | Self::Random => {}
         }
         self
+    }
+
+    /// Its chords, where it has any.
+    fn roll(&self) -> Cow<'_, [Chord]> {
+        match self {
+            Self::Chords(roll) => Cow::Borrowed(roll),
+            Self::Played(frames) => frames.iter().map(|frame| frame.sounding).collect(),
+            Self::Silence | Self::Random => Cow::default(),
+        }
+    }
+
+    /// Its frames with touch: where that isn't known, a key is struck when it begins to sound, at
+    /// a middle velocity.
+    fn played(&self) -> Vec<KeyFrame> {
+        if let Self::Played(frames) = self {
+            return frames.clone();
+        }
+        let mut before = Chord::REST;
+        let strike = |&sounding: &Chord| {
+            let struck = sounding.difference(std::mem::replace(&mut before, sounding));
+            KeyFrame { sounding, struck, ..KeyFrame::default() }
+        };
+        self.roll().iter().map(strike).collect()
     }
 }
 
@@ -101,17 +176,17 @@ impl<F> PrimeFrames<F> {
     /// Names every chord as the model does; the note says what it can't take as it is.
     fn new(
         prime: &Prime,
-        named: impl FnOnce(&[Chord]) -> (Vec<F>, Option<String>),
+        named: impl FnOnce() -> (Vec<F>, Option<String>),
     ) -> (Self, Option<String>) {
         match prime {
             Prime::Silence => (Self::Shared(Vec::new()), None),
             Prime::Random => (Self::Drawn, None),
-            Prime::Chords(roll) if roll.is_empty() => {
+            Prime::Chords(_) | Prime::Played(_) if prime.n_frames() == 0 => {
                 let note = "The prime has no chord in it, so composing starts from silence";
                 (Self::Shared(Vec::new()), Some(note.to_owned()))
             }
-            Prime::Chords(roll) => {
-                let (frames, note) = named(roll);
+            Prime::Chords(_) | Prime::Played(_) => {
+                let (frames, note) = named();
                 (Self::Shared(frames), note)
             }
         }
@@ -129,30 +204,52 @@ impl<F> PrimeFrames<F> {
 impl PrimeFrames<Token> {
     /// Maps every chord to the vocabulary; the note says which ones were replaced.
     pub fn of_vocabulary(prime: &Prime, vocabulary: &ChordVocabulary) -> (Self, Option<String>) {
-        Self::new(prime, |roll| {
-            let (tokens, replaced) = nearest_known(roll, vocabulary);
+        Self::new(prime, || {
+            let roll = prime.roll();
+            let (tokens, replaced) = nearest_known(&roll, vocabulary);
             (tokens, replaced.note(roll.len()))
         })
     }
 }
 
-impl PrimeFrames<Chord> {
-    /// Leaves every chord as it is but for pitches that no piano has, which the note counts.
-    pub fn of_piano(prime: &Prime) -> (Self, Option<String>) {
-        Self::new(prime, |roll| {
-            let played: Vec<Chord> = roll.iter().map(|chord| chord.intersection(PIANO)).collect();
-            let n_changed = roll.iter().zip(&played).filter(|(a, b)| a != b).count();
+impl PrimeFrames<SpelledFrame> {
+    /// Leaves every frame as it is but for pitches that no piano has, which the note counts.
+    pub fn of_piano(prime: &Prime, alphabet: Alphabet) -> (Self, Option<String>) {
+        Self::new(prime, || {
+            let frames: Vec<SpelledFrame> = match alphabet {
+                Alphabet::OffOn => {
+                    let roll = prime.roll();
+                    let played = roll.iter().map(|chord| chord.intersection(PIANO));
+                    played.map(SpelledFrame::of_chord).collect()
+                }
+                Alphabet::Full => {
+                    let played = prime.played();
+                    played.iter().map(on_a_piano).map(SpelledFrame::of_touch).collect()
+                }
+            };
+            let is_odd = |chord: &&Chord| !chord.difference(PIANO).is_rest();
+            let n_changed = prime.roll().iter().filter(is_odd).count();
             let note = (n_changed > 0).then(|| {
                 format!(
                     "{n_changed} of the prime's {} frames {} a pitch that no piano has, which is left \
                      out",
-                    roll.len(),
+                    frames.len(),
                     if n_changed == 1 { "has" } else { "have" }
                 )
             });
-            (played, note)
+            (frames, note)
         })
     }
+}
+
+/// A frame of which a piano can play everything, with a velocity for each strike.
+fn on_a_piano(frame: &KeyFrame) -> KeyFrame {
+    let sounding = frame.sounding.intersection(PIANO);
+    let struck = frame.struck.intersection(sounding);
+    let is_known = frame.velocities.len() == frame.struck.len();
+    let velocity = |pitch| frame.velocity(pitch).filter(|_| is_known).unwrap_or(Velocity::MIDDLE);
+    let velocities = struck.pitches().map(velocity).collect();
+    KeyFrame { sounding, struck, velocities, pedal: frame.pedal }
 }
 
 /// The chords of a prime that the vocabulary doesn't have.

@@ -20,7 +20,8 @@ pub enum Strategy {
     ///
     /// Where chords are spelled, the same is done to the two states of every key in turn: a key
     /// whose likelier state makes up `top_p` has it, and so with a `top_k` of 1 has every key; a
-    /// larger one leaves nothing out.
+    /// larger one leaves nothing out. With touch each strike, velocity and pedal is drawn in the
+    /// same way; a mean velocity would play everything alike.
     Sample {
         /// Log-probabilities are divided by it: below 1 is safer, above 1 is wilder.
         temperature: f64,
@@ -33,7 +34,8 @@ pub enum Strategy {
     /// order; it makes the scores of searches of different lengths comparable.
     ///
     /// Where chords are spelled, what may follow a hypothesis is itself found by a search over the
-    /// keys that keeps `width` beginnings, and as many more as the guard forbids.
+    /// keys that keeps `width` beginnings, and as many more as the guard forbids. Velocities and
+    /// pedal are the likeliest for each, and count in its sum.
     Beam {
         /// Hypotheses kept after each frame.
         width: usize,
@@ -43,6 +45,9 @@ pub enum Strategy {
 }
 
 /// Against one chord for ever; rests included, and the prime counted as part of the take.
+///
+/// Of a model with touch a chord is held as long as no key is struck and none let go, and the
+/// chords that don't come back are those of which something is struck.
 ///
 /// Either rule takes chords out before one is chosen, whatever the strategy. When nothing would
 /// be left, the less harmful rule is lifted for that one frame and a note says so: first
@@ -215,10 +220,8 @@ impl ComposeSettings {
                 return Err(ComposeError::BeamMemory { width, frames: self.frames });
             }
         }
-        match &self.prime {
-            Prime::Chords(roll) if roll.len() > Self::MAX_FRAMES => {
-                Err(ComposeError::PrimeTooLong(roll.len()))
-            }
+        match self.prime.n_frames() {
+            n_frames if n_frames > Self::MAX_FRAMES => Err(ComposeError::PrimeTooLong(n_frames)),
             _ => Ok(()),
         }
     }

@@ -22,7 +22,7 @@ pub use config::{Alphabet, KEYS, KeyConfig, LOWEST, PIANO};
 pub use loss::{KeyBatch, frames_at_once, gradients};
 pub use measure::{KeyPiece, measure};
 pub use network::KeyNetwork;
-pub use speller::{Decision, Spelled, Speller};
+pub use speller::{Decision, Question, Spelled, Speller, log_probability};
 
 #[cfg(test)]
 mod tests;

@@ -346,8 +346,8 @@ fn tell_all(
     (Told { keys, touch }, state)
 }
 
-/// Of a key's sounding or being silent: log σ(±s) without overflow.
-fn log_probability(log_odds: f32, sounds: bool) -> f64 {
+/// Of a key's sounding or being silent, or the pedal's being down or up: log σ(±s) without overflow.
+pub fn log_probability(log_odds: f32, sounds: bool) -> f64 {
     let odds = f64::from(if sounds { log_odds } else { -log_odds });
     // log σ(x) = min(x, 0) - log(1 + e^-|x|)
     odds.min(0.0) - (-odds.abs()).exp().ln_1p()

@@ -9,14 +9,15 @@ impl Performance {
     /// velocity (`playback`'s where it isn't known), the pedal, and the silence before it.
     ///
     /// In real time a frame is a sixteenth, as in
-    /// [`score_from_roll`](crate::tokens::score_from_roll); on the beat grid it is its own note
-    /// value. Either way it lasts one over `playback.rate` seconds. The articulation of `playback`
+    /// [`score_from_roll`](crate::tokens::score_from_roll), unless `playback` says otherwise; on the
+    /// beat grid it is its own note value. Either way it lasts one over `playback.rate` seconds. The articulation of `playback`
     /// doesn't matter: a performance says what is struck.
     ///
     /// *Limitations.* Those of `score_from_roll`; silence that doesn't fit into the ticks of a
     /// score is left out.
     pub fn to_score(&self, playback: &Playback) -> Score {
-        let steps = self.bars().map(|bars| bars.steps_per_quarter());
+        let of_bars = self.bars().map(|bars| bars.steps_per_quarter());
+        let steps = of_bars.or(playback.grid.steps_per_quarter());
         let time = FrameTime::new(playback.rate, steps);
         let ticks = u64::from(time.ticks_per_frame);
         let fits = (u64::from(self.lead) + u64::from(self.n_frames)) * ticks <= u64::from(u32::MAX);

@@ -6,10 +6,12 @@ use std::time::Instant;
 
 use super::App;
 use super::risk::Risk;
-use crate::model::{ComposeEvent, ComposeRequest, ComposeSettings, Model, Prime, Take};
+use crate::model::{ComposeEvent, ComposeRequest, ComposeSettings, Model, ModelCard, Prime, Take};
 use crate::music::{Pitch, Score};
 use crate::studio::{JobId, Request};
-use crate::tokens::{FramingPlan, Grid, PianoRoll, Playback, roll_from_score, score_from_roll};
+use crate::tokens::{
+    FramingPlan, Grid, PerformancePlan, PianoRoll, Playback, Touch, score_from_roll,
+};
 use crate::ui::dialogs::Purpose;
 use crate::ui::state::{
     Document, Live, LoadedModel, ModelChoice, Pace, PrimeKind, Provenance, Shown, TakeEntry,
@@ -84,7 +86,7 @@ impl App {
             }
             Err(error) => return self.composing_failed(error),
         };
-        let prime = match self.prime(&model.card().plan) {
+        let prime = match self.prime(&model.card().reading_plan()) {
             Ok(Some(prime)) => prime,
             // A file is being asked for or read.
             Ok(None) => return,
@@ -93,8 +95,10 @@ impl App {
         if self.state.preferences.compose.is_seed_fresh {
             self.draw_seed();
         }
-        let settings = self.state.preferences.compose.settings(prime);
-        self.ask_to_compose(model, settings);
+        let form = &self.state.preferences.compose;
+        let playback = form.playback(model.card(), self.quarters_per_second());
+        let settings = form.settings(prime, &playback);
+        self.ask_to_compose(model, settings, playback);
     }
 
     /// The chosen model; `None` while it is being loaded.
@@ -133,9 +137,9 @@ impl App {
     }
 
     /// What the composition starts from; `None` while a file is asked for or read.
-    fn prime(&mut self, plan: &FramingPlan) -> Result<Option<Prime>, String> {
+    fn prime(&mut self, plan: &PerformancePlan) -> Result<Option<Prime>, String> {
         let form = &self.state.preferences.compose;
-        let frames = (form.prime_secs * plan.rate.per_second()).round().max(1.0) as usize;
+        let frames = (form.prime_secs * plan.frames.rate.per_second()).round().max(1.0) as usize;
         let prime = match form.prime {
             PrimeKind::Silence => Prime::Silence,
             PrimeKind::Random => Prime::Random,
@@ -154,9 +158,8 @@ impl App {
                 };
                 match &self.state.composing.prime_score {
                     Some((read, score)) if *read == path => {
-                        let mut roll = framed(score, plan)?;
-                        roll.truncate(frames);
-                        Prime::Chords(roll)
+                        let whole = Prime::read(score, plan).map_err(|error| error.to_string())?;
+                        whole.opening(frames)
                     }
                     _ => {
                         self.read_prime(path);
@@ -166,6 +169,16 @@ impl App {
             }
         };
         Ok(Some(prime))
+    }
+
+    /// The tempo of the score where its playhead stands.
+    fn quarters_per_second(&self) -> f64 {
+        let score = self.state.document.history.score();
+        let tempo = score.tempo_map.tempo_at(self.state.score_playhead());
+        match tempo.micros_per_quarter {
+            0 => ModelCard::USUAL_TEMPO,
+            micros => 1e6 / f64::from(micros),
+        }
     }
 
     fn read_prime(&mut self, path: PathBuf) {
@@ -188,7 +201,7 @@ impl App {
     }
 
     /// Composes once unsaved work is kept. Until then a second press has nothing to press.
-    fn ask_to_compose(&mut self, model: Model, settings: ComposeSettings) {
+    fn ask_to_compose(&mut self, model: Model, settings: ComposeSettings, playback: Playback) {
         let form = &self.state.preferences.compose;
         let run = match &form.model {
             ModelChoice::Starter => None,
@@ -208,7 +221,6 @@ impl App {
             continues_score: form.prime == PrimeKind::Score,
             made_at: self.now_secs(),
         };
-        let playback = form.playback();
         let request = ComposeRequest { model, settings };
         self.state.composing.is_starting = true;
         self.risk(Risk::Compose(Box::new(Composition { request, playback, provenance })));
@@ -217,17 +229,14 @@ impl App {
     pub(super) fn begin_composing(&mut self, composition: Composition) {
         let Composition { request, playback, provenance } = composition;
         let settings = &request.settings;
-        let n_prime_frames = match &settings.prime {
-            Prime::Silence => 0,
-            Prime::Chords(roll) => roll.len(),
-            Prime::Random => 1,
-        };
+        let n_prime_frames = settings.prime.n_frames();
         let n_wanted = settings.frames * settings.takes;
         let job = self.studio.submit(Request::Compose(request));
         self.state.composing.is_starting = false;
         self.state.composing.live = Some(Live {
             job,
             rolls: vec![PianoRoll::new()],
+            touch: None,
             score: Arc::new(Score::default()),
             playback,
             n_prime_frames,
@@ -258,7 +267,9 @@ impl App {
             return false;
         };
         match event {
-            ComposeEvent::Frames { take, first, chords } => live.add_frames(take, first, &chords),
+            ComposeEvent::Frames { take, first, chords, touch } => {
+                live.add_frames(take, first, &chords, touch.as_deref())
+            }
             ComposeEvent::Note(note) => {
                 self.state.notices.note(note);
                 false
@@ -379,32 +390,28 @@ fn model_in_words(name: &str, kind: &str, layers: usize, hidden: usize) -> Strin
     }
 }
 
-/// A score in frames, or why it can't be cut into them.
-fn framed(score: &Score, plan: &FramingPlan) -> Result<PianoRoll, String> {
-    roll_from_score(score, plan).map_err(|error| error.to_string())
-}
-
 /// The score up to the playhead, as much of it as a model reads with profit.
 ///
 /// What was composed here is read a composed frame at a time, so that the model goes on in its own
-/// pace; anything else at the rate the model learned.
-fn score_prime(document: &Document, secs: f64, plan: &FramingPlan) -> Result<Prime, String> {
+/// pace; anything else, and everything by a model that plays in its own time, at the rate the model
+/// learned.
+fn score_prime(document: &Document, secs: f64, plan: &PerformancePlan) -> Result<Prime, String> {
     let score = document.history.score();
     let tick = score.tempo_map.tick_from_secs(secs);
-    let prime = match document.composed_rate() {
-        Some(_) => {
+    let prime = match (document.composed_rate(), plan.touch) {
+        (Some(_), Touch::Ignored) => {
             // At the usual rate a sixteenth is an eighth of a second to the last bit, so that no
             // rounding moves a note to the frame beside its own.
             let playback = Playback::default();
             let mut exact = Score::clone(score);
             exact.tempo_map = score_from_roll(&[], &playback).tempo_map;
-            let plan = FramingPlan { rate: playback.rate, grid: Grid::Seconds, ..*plan };
+            let plan = FramingPlan { rate: playback.rate, grid: Grid::Seconds, ..plan.frames };
             Prime::from_score_until(&exact, tick, &plan)
         }
-        None => Prime::from_score_until(score, tick, plan),
+        _ => Prime::read_until(score, tick, plan),
     };
     let prime = prime.map_err(|error| error.to_string())?.ending(Prime::CONTEXT_FRAMES);
-    if matches!(&prime, Prime::Chords(roll) if roll.is_empty()) {
+    if prime.n_frames() == 0 {
         return Err("There is nothing to continue — no note stands before the playhead. Move it \
                     to the right in the ruler"
             .to_owned());
@@ -416,8 +423,8 @@ fn score_prime(document: &Document, secs: f64, plan: &FramingPlan) -> Result<Pri
 mod tests {
     use super::*;
     use crate::editor::ScoreEdit;
-    use crate::music::{Note, TempoMap, Tick, Velocity};
-    use crate::tokens::{Chord, FrameRate};
+    use crate::music::{Note, PedalSpan, TempoMap, Tick, Velocity};
+    use crate::tokens::{Chord, FrameRate, KeyFrame};
 
     #[test]
     fn a_model_says_its_shape_once() {
@@ -425,6 +432,10 @@ mod tests {
         assert_eq!(model_in_words(run, "LSTM", 2, 512), run);
         assert_eq!(model_in_words("Starter", "LSTM", 2, 512), "Starter (LSTM 2×512)");
         assert_eq!(model_in_words("my GRU", "GRU", 1, 64), "my GRU (GRU 1×64)");
+    }
+
+    fn off_on() -> PerformancePlan {
+        PerformancePlan { touch: Touch::Ignored, ..PerformancePlan::default() }
     }
 
     #[test]
@@ -440,7 +451,7 @@ mod tests {
         let mut document = Document::new(Score::default(), None);
         let edit = ScoreEdit::ReplaceScore { score: Box::new(take), label: "Use".to_owned() };
         document.commit(&edit).unwrap();
-        let plan = FramingPlan::default();
+        let plan = off_on();
         let prime = |document: &Document, frames: f64| {
             score_prime(document, frames / 7.0 + 0.001, &plan).unwrap()
         };
@@ -458,6 +469,32 @@ mod tests {
     }
 
     #[test]
+    fn with_touch_the_score_is_read_in_its_own_time_with_its_velocities_and_pedal() {
+        let note = |start, velocity| Note {
+            start: Tick(start),
+            length: Tick(240),
+            pitch: Pitch::MIDDLE_C,
+            velocity: Velocity::new(velocity).unwrap(),
+            part: 0,
+        };
+        let mut score = Score::piano(TempoMap::default(), vec![note(0, 30), note(240, 90)]);
+        score.pedal = vec![PedalSpan { start: Tick(240), end: Tick(480), part: 0 }];
+        let mut document = Document::new(score, None);
+        document.set_composed_rate(Some(FrameRate::OUTPUT_DEFAULT));
+        let rate = FrameRate::new(8.0).unwrap();
+        let frames = FramingPlan { rate, ..FramingPlan::default() };
+        let plan = PerformancePlan { frames, touch: Touch::Kept };
+        let Ok(Prime::Played(frames)) = score_prime(&document, 9.0, &plan) else {
+            panic!("a prime with touch")
+        };
+        let told = |frame: &KeyFrame| {
+            (frame.velocities.first().map(|velocity| velocity.number()), frame.pedal)
+        };
+        let told: Vec<_> = frames.iter().map(told).collect();
+        assert_eq!(told, [(Some(30), false), (None, false), (Some(90), true), (None, true)]);
+    }
+
+    #[test]
     fn the_score_before_the_playhead_ends_there() {
         let note = |start, length| Note {
             start: Tick(start),
@@ -468,7 +505,7 @@ mod tests {
         };
         let score = Score::piano(TempoMap::default(), vec![note(0, 480), note(960, 960)]);
         let document = Document::new(score, None);
-        let plan = FramingPlan::default();
+        let plan = off_on();
         let n_frames = |secs| match score_prime(&document, secs, &plan) {
             Ok(Prime::Chords(roll)) => roll.len(),
             _ => 0,

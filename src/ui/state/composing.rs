@@ -7,10 +7,12 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::Provenance;
-use crate::model::{ComposeSettings, Guard, Model, Prime, Strategy, WeightFormat};
+use crate::model::{ComposeSettings, Guard, Model, ModelCard, Prime, Strategy, WeightFormat};
 use crate::music::{Pitch, Score, Velocity};
 use crate::studio::JobId;
-use crate::tokens::{Articulation, Chord, FrameRate, PianoRoll, Playback, score_from_roll};
+use crate::tokens::{
+    Articulation, Chord, FrameRate, KeyFrame, PianoRoll, Playback, StepsPerQuarter, played_score,
+};
 
 /// Who composes.
 #[derive(Clone, PartialEq, Eq, Hash, Debug, Default, Serialize, Deserialize)]
@@ -76,6 +78,8 @@ pub struct ComposeForm {
     pub secs: f64,
     /// Output rate, frames a second.
     pub rate: f64,
+    /// Whether music with touch is played as fast as it was learned, whatever the rate.
+    pub is_own_time: bool,
     pub articulation: Articulation,
     pub weights: WeightFormat,
     pub seed: u64,
@@ -105,6 +109,7 @@ impl Default for ComposeForm {
             bars: 16.0,
             secs: 32.0,
             rate: FrameRate::OUTPUT_DEFAULT.per_second(),
+            is_own_time: true,
             articulation: Articulation::Held,
             weights: WeightFormat::default(),
             seed: 1,
@@ -115,8 +120,8 @@ impl Default for ComposeForm {
 }
 
 impl ComposeForm {
-    /// Frames of a bar in common time: a frame is a sixteenth.
-    const FRAMES_PER_BAR: f64 = 16.0;
+    /// Quarters of a bar in common time.
+    const QUARTERS_PER_BAR: f64 = 4.0;
     /// Most frames of one take: as many as the composer accepts.
     pub const MAX_FRAMES: usize = ComposeSettings::MAX_FRAMES;
 
@@ -124,21 +129,26 @@ impl ComposeForm {
         FrameRate::new(self.rate).unwrap_or(FrameRate::OUTPUT_DEFAULT)
     }
 
-    pub fn frames(&self) -> usize {
+    /// Frames of a take that is played so.
+    pub fn frames(&self, playback: &Playback) -> usize {
         let frames = match self.unit {
-            LengthUnit::Bars => self.bars * Self::FRAMES_PER_BAR,
-            LengthUnit::Seconds => self.secs * self.rate().per_second(),
+            LengthUnit::Bars => {
+                let steps = playback.grid.steps_per_quarter();
+                let per_quarter = steps.unwrap_or(StepsPerQuarter::SIXTEENTHS).get();
+                self.bars * Self::QUARTERS_PER_BAR * f64::from(per_quarter)
+            }
+            LengthUnit::Seconds => self.secs * playback.rate.per_second(),
         };
         // A float to integer cast saturates, and NaN becomes 0.
         (frames.round() as usize).clamp(1, Self::MAX_FRAMES)
     }
 
-    pub fn playback(&self) -> Playback {
-        Playback {
-            rate: self.rate(),
-            velocity: Velocity::COMPOSED,
-            articulation: self.articulation,
-        }
+    /// How what a model composes is played; the tempo counts for one that learned on the beat
+    /// grid.
+    pub fn playback(&self, card: &ModelCard, quarters_per_second: f64) -> Playback {
+        let asked = (!(self.is_own_time && card.has_touch())).then_some(self.rate());
+        let (rate, grid) = card.playing(asked, quarters_per_second);
+        Playback { rate, velocity: Velocity::COMPOSED, articulation: self.articulation, grid }
     }
 
     pub fn strategy(&self) -> Strategy {
@@ -164,13 +174,13 @@ impl ComposeForm {
         }
     }
 
-    pub fn settings(&self, prime: Prime) -> ComposeSettings {
+    pub fn settings(&self, prime: Prime, playback: &Playback) -> ComposeSettings {
         ComposeSettings {
             strategy: self.strategy(),
             guard: Guard { longest_hold_secs: self.longest_hold_secs, no_repeat: self.no_repeat },
             prime,
-            frames: self.frames(),
-            rate: self.rate(),
+            frames: self.frames(playback),
+            rate: playback.rate,
             takes: self.takes(),
             seed: self.seed,
             weights: self.weights,
@@ -196,6 +206,8 @@ pub struct Live {
     pub job: JobId,
     /// The frames of each take so far.
     pub rolls: Vec<PianoRoll>,
+    /// Those of the first once more with touch, where the model has it.
+    pub touch: Option<Vec<KeyFrame>>,
     /// The take whose notes are shown: the first.
     pub score: Arc<Score>,
     pub playback: Playback,
@@ -239,19 +251,30 @@ impl Pace {
 
 impl Live {
     /// Frames of a take as they come. Returns whether the score that is shown has changed.
-    pub fn add_frames(&mut self, take: usize, first: usize, chords: &[Chord]) -> bool {
+    pub fn add_frames(
+        &mut self,
+        take: usize,
+        first: usize,
+        chords: &[Chord],
+        touch: Option<&[KeyFrame]>,
+    ) -> bool {
         if take >= self.rolls.len() {
             self.rolls.resize(take + 1, PianoRoll::new());
         }
         let roll = &mut self.rolls[take];
         roll.resize(first, Chord::REST);
         roll.extend_from_slice(chords);
+        if let (0, Some(touch)) = (take, touch) {
+            let whole = self.touch.get_or_insert_default();
+            whole.resize(first, KeyFrame::default());
+            whole.extend_from_slice(touch);
+        }
         take == 0
     }
 
     pub fn rebuild_score(&mut self) {
         if let Some(roll) = self.rolls.first() {
-            self.score = Arc::new(score_from_roll(roll, &self.playback));
+            self.score = Arc::new(played_score(roll, self.touch.as_deref(), &self.playback));
         }
     }
 
@@ -317,17 +340,18 @@ mod tests {
     #[test]
     fn lengths_stay_within_reason() {
         let mut form = ComposeForm::default();
-        assert_eq!(form.frames(), 256);
+        let playback = Playback::default();
+        assert_eq!(form.frames(&playback), 256);
         form.unit = LengthUnit::Seconds;
         form.secs = 2.5;
-        assert_eq!(form.frames(), 20);
+        assert_eq!(form.frames(&playback), 20);
         for secs in [f64::NAN, -1.0, 0.0] {
             form.secs = secs;
-            assert_eq!(form.frames(), 1);
+            assert_eq!(form.frames(&playback), 1);
         }
         form.secs = f64::INFINITY;
-        assert_eq!(form.frames(), ComposeForm::MAX_FRAMES);
-        assert!(form.settings(Prime::Silence).validate().is_ok());
+        assert_eq!(form.frames(&playback), ComposeForm::MAX_FRAMES);
+        assert!(form.settings(Prime::Silence, &playback).validate().is_ok());
     }
 
     #[test]

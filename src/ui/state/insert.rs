@@ -71,11 +71,13 @@ fn at_end(score: &Score, take: &Score, skipped: Tick) -> Score {
     let mut notes = score.notes().to_vec();
     notes.extend(moved(take, skipped, scaled));
     result.set_notes(notes);
+    result.pedal.extend(moved_pedal(take, skipped, scaled));
     result
 }
 
 /// The take sounds as it was heard; the score keeps its tempo. Notes and drums of the score that
-/// begin under it go, and those that ring into it end where it begins; its pedal is up meanwhile.
+/// begin under it go, and those that ring into it end where it begins; meanwhile the pedal is the
+/// take's.
 fn at_secs(score: &Score, take: &Score, secs: f64, skipped_secs: f64) -> Score {
     let map = &score.tempo_map;
     let start = map.tick_from_secs(secs);
@@ -89,6 +91,8 @@ fn at_secs(score: &Score, take: &Score, secs: f64, skipped_secs: f64) -> Score {
     result.set_notes(notes);
     result.set_drums(notes_around(&score.drums, start, end));
     result.pedal = pedal_around(&score.pedal, start, end);
+    result.pedal.extend(moved_pedal(take, skipped, scaled));
+    result.pedal.sort_by_key(|span| span.start);
     result
 }
 
@@ -128,6 +132,19 @@ fn moved(take: &Score, skipped: Tick, scaled: impl Fn(Tick) -> Tick) -> impl Ite
         let start = scaled(note.start.max(skipped));
         let length = scaled(note.end()).saturating_sub(start).max(Tick(1));
         Note { start, length, part: 0, ..*note }
+    })
+}
+
+/// The pedal of a take from `skipped` on, likewise.
+fn moved_pedal(
+    take: &Score,
+    skipped: Tick,
+    scaled: impl Fn(Tick) -> Tick,
+) -> impl Iterator<Item = PedalSpan> {
+    take.pedal.iter().filter(move |span| span.end > skipped).map(move |span| PedalSpan {
+        start: scaled(span.start.max(skipped)),
+        end: scaled(span.end),
+        part: 0,
     })
 }
 
@@ -172,6 +189,7 @@ mod tests {
             name: "Take 1".to_owned(),
             take: Take {
                 roll: Vec::new(),
+                touch: None,
                 n_prime_frames,
                 seed: 0,
                 log_likelihood: 0.0,

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use crate::files::write_atomically;
 use crate::model::{ComposeSettings, Take};
 use crate::music::Score;
-use crate::tokens::{Playback, score_from_roll};
+use crate::tokens::Playback;
 
 /// Names a take for as long as it is kept; ids grow with age.
 #[derive(
@@ -65,7 +65,7 @@ impl TakeEntry {
         playback: Playback,
         provenance: Provenance,
     ) -> Self {
-        let mut score = score_from_roll(&take.roll, &playback);
+        let mut score = take.score(&playback);
         score.title.clone_from(&name);
         let score = Arc::new(score);
         Self { id, name, take, playback, provenance, stars: 0, note: String::new(), score }
@@ -292,6 +292,7 @@ mod tests {
         let chord: Chord = [Pitch::MIDDLE_C].into_iter().collect();
         let take = Take {
             roll: vec![chord; 4],
+            touch: None,
             n_prime_frames: 1,
             seed: 7,
             log_likelihood: -3.5,

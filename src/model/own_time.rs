@@ -1,0 +1,65 @@
+//! How fast what a model composes is played, and how music is read for it: what its card says of
+//! frames and touch.
+
+use super::checkpoint::{FamilyCard, ModelCard};
+use super::keys::Alphabet;
+use crate::tokens::{FrameRate, Grid, PerformancePlan, StepsPerQuarter, Touch};
+
+impl ModelCard {
+    /// Whether it reads and composes strikes, velocities and pedal.
+    pub fn has_touch(&self) -> bool {
+        matches!(&self.family, FamilyCard::Keys(card) if card.alphabet == Alphabet::Full)
+    }
+
+    /// How it reads music.
+    pub fn reading_plan(&self) -> PerformancePlan {
+        let touch = if self.has_touch() { Touch::Kept } else { Touch::Ignored };
+        PerformancePlan { frames: self.plan, touch }
+    }
+
+    /// The output rate, and the note that a frame is written as, where somebody asks for a rate or
+    /// nobody does. `quarters_per_second` is the tempo for frames on the beat grid.
+    ///
+    /// Chords are played as the original played them, whatever they were learned at. With touch
+    /// music is played in its own time: at the rate it was learned at, or on its grid. Frames in
+    /// real time are written as the note that makes the tempo nearest to 120 quarters a minute.
+    pub fn playing(&self, asked: Option<FrameRate>, quarters_per_second: f64) -> (FrameRate, Grid) {
+        if !self.has_touch() {
+            return (asked.unwrap_or(FrameRate::OUTPUT_DEFAULT), Grid::Seconds);
+        }
+        match self.plan.grid {
+            Grid::Seconds => {
+                let rate = asked.unwrap_or(self.plan.rate);
+                (rate, Grid::Beats(written_as(rate)))
+            }
+            Grid::Beats(steps) => {
+                let rate = |quarters: f64| FrameRate::new(f64::from(steps.get()) * quarters);
+                let in_tempo = rate(quarters_per_second).unwrap_or(FrameRate::OUTPUT_DEFAULT);
+                (asked.unwrap_or(in_tempo), self.plan.grid)
+            }
+        }
+    }
+
+    /// The tempo where nothing says another, in quarters a second.
+    pub const USUAL_TEMPO: f64 = 2.0;
+}
+
+fn written_as(rate: FrameRate) -> StepsPerQuarter {
+    let usual = rate.per_second() / ModelCard::USUAL_TEMPO;
+    let distance = |steps: &StepsPerQuarter| (f64::from(steps.get()) / usual).ln().abs();
+    let nearest =
+        StepsPerQuarter::ALL.into_iter().min_by(|a, b| distance(a).total_cmp(&distance(b)));
+    nearest.unwrap_or(StepsPerQuarter::SIXTEENTHS)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn frames_are_written_at_a_usual_tempo() {
+        let steps = |per_second| written_as(FrameRate::new(per_second).unwrap()).get();
+        assert_eq!([2.0, 8.0, 16.0, 32.0].map(steps), [1, 4, 8, 16]);
+        assert_eq!((steps(0.1), steps(10.0), steps(200.0)), (1, 6, 24));
+    }
+}
