@@ -3,6 +3,8 @@
 //! Each hypothesis is computed by itself, so that it gets the same numbers to the last bit whatever
 //! others there are.
 
+use std::sync::Arc;
+
 use burn::backend::Flex;
 use burn::tensor::Tensor;
 use burn::tensor::activation::{log_softmax, relu};
@@ -46,7 +48,7 @@ struct Hypothesis {
 #[derive(Clone)]
 struct Told {
     /// What every key is told but for the lower keys of its own frame, `[KEYS, S]`.
-    keys: Vec<f32>,
+    keys: Arc<Vec<f32>>,
     /// The same for velocities, `[KEYS, U]`, and for the pedal, `[1, U]`; none without touch.
     touch: Option<[Tensor<Flex, 2>; 2]>,
 }
@@ -85,8 +87,9 @@ struct Prefix {
     sounding: Keys,
     struck: Keys,
     log_probability: f64,
-    /// What every key is told of the lower ones so far.
-    told: Vec<f32>,
+    /// What every key is told, of the lower ones so far too. Beginnings that go on in the same way
+    /// share it.
+    told: Arc<Vec<f32>>,
 }
 
 /// What may be said of a key, with its probability.
@@ -117,7 +120,7 @@ impl Speller {
     /// Forgets everything and holds `n` hypotheses that have read nothing. What they read first
     /// is the rest that starts every piece.
     pub fn start(&mut self, n: usize) {
-        let keys = vec![0.0; KEYS * self.network.config.spell_hidden];
+        let keys = Arc::new(vec![0.0; KEYS * self.network.config.spell_hidden]);
         let state = self.network.zero_state(1);
         let told = Told { keys, touch: None };
         let nothing = Hypothesis { n_read: 0, before: KeyFrame::default(), state, told };
@@ -277,8 +280,9 @@ impl Speller {
             prefix.struck.insert(key);
         }
         let KeyConfig { spell_hidden: n, alphabet, .. } = self.network.config;
+        let all = Arc::make_mut(&mut prefix.told);
         for higher in key + 1..KEYS {
-            let told = &mut prefix.told[higher * n..][..n];
+            let told = &mut all[higher * n..][..n];
             for (place, change) in features::lower_changes(alphabet, higher, key, answer.is_struck)
             {
                 let row = &self.lower[place * n..][..n];
@@ -342,7 +346,7 @@ fn tell_all(
         .touch
         .as_ref()
         .map(|touch| [touch.velocity.told(network, &before, &tops), touch.pedal.told(&tops)]);
-    let keys = numbers(tell(network, before, &tops).into_data());
+    let keys = Arc::new(numbers(tell(network, before, &tops).into_data()));
     (Told { keys, touch }, state)
 }
 
