@@ -14,6 +14,7 @@ mod grid;
 mod hashing;
 mod key_frame;
 mod mapping;
+mod music;
 mod nearest;
 mod original;
 mod packs;
@@ -41,6 +42,7 @@ pub use frames::{
 };
 pub use grid::{Grid, ParseGridError, StepsPerQuarter};
 pub use key_frame::KeyFrame;
+pub use music::{Music, MusicPlan, PieceSummary};
 pub use performance::{BarPosition, FrameBars, FrameNote, Performance, PerformancePlan, Touch};
 pub use performances::{PerformanceCorpus, PerformedPiece, perform_sources, read_performances};
 pub use playback::{Articulation, Playback, score_from_roll};
