@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     let settings =
         TrainingSettings { epochs: 100_000, early_stop: None, ..TrainingSettings::default() };
     let request = TrainRequest {
-        corpus: Arc::new(common::corpus(400_000, 1_000)),
+        music: common::corpus(400_000, 1_000).into(),
         settings,
         run_dir: folder.path().join("run"),
         resume: false,

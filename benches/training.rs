@@ -10,7 +10,6 @@
 mod burn_layers;
 mod common;
 
-use std::sync::Arc;
 use std::time::Instant;
 
 use etude::cancel::CancelToken;
@@ -74,7 +73,7 @@ fn seconds_a_step(
     // Enough that the batch isn't shrunk, with what is held out on top.
     let n_frames = (batch * settings.sequence * 10).max(vocabulary * 2) * 5 / 4;
     let request = TrainRequest {
-        corpus: Arc::new(common::corpus(n_frames, vocabulary)),
+        music: common::corpus(n_frames, vocabulary).into(),
         settings,
         run_dir: folder.path().join("run"),
         resume: false,

@@ -229,7 +229,9 @@ fn the_test_part_is_measured_over_all_its_frames_the_first_of_each_piece_too() {
         let (summary, _) = tiny::run(&request).unwrap();
         assert_eq!((summary.train_frames, summary.valid_frames), (110, 29));
         let model = Model::load(&run_dir).unwrap();
-        let measured = |corpus: &Corpus| evaluate(&model, corpus, &CancelToken::new()).unwrap();
+        let measured = |corpus: &Corpus| {
+            evaluate(&model, &corpus.clone().into(), &CancelToken::new()).unwrap()
+        };
         let test = corpus.as_ref().clone().into_part(OwnPart::Test);
         let whole = measured(&test);
         assert_eq!(whole.frames, 54, "3, 50 and 1: also of the piece with its first frame alone");
@@ -246,9 +248,9 @@ fn the_test_part_is_measured_over_all_its_frames_the_first_of_each_piece_too() {
         // The run knows the file that its music is in.
         let run = Run::read(&run_dir).unwrap();
         assert_eq!(run.summary.corpus.paths(), [std::path::absolute(&file).unwrap()]);
-        assert!(check_music(&run, &read(&run.summary.corpus.paths()).unwrap()).is_ok());
+        assert!(check_music(&run, &read(&run.summary.corpus.paths()).unwrap().into()).is_ok());
         let other = corpus_of("small.json", SET.as_bytes()).unwrap();
-        assert!(matches!(check_music(&run, &other), Err(TrainError::OtherMusic { .. })));
+        assert!(matches!(check_music(&run, &other.into()), Err(TrainError::OtherMusic { .. })));
     }
 }
 

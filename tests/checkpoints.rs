@@ -79,7 +79,7 @@ fn an_exported_checkpoint_composes_and_leaves_the_optimizer_out() {
     for (half, full) in scores(&halved).iter().zip(scores(&model)) {
         assert!((half - full).abs() < 0.02, "{half} for {full}");
     }
-    let measure = |model| evaluate(model, &tiny::loops(), &CancelToken::new()).unwrap().loss;
+    let measure = |model| evaluate(model, &tiny::loops().into(), &CancelToken::new()).unwrap().loss;
     assert!((measure(&halved) - measure(&model)).abs() < 0.01);
 }
 

@@ -135,7 +135,8 @@ fn a_checkpoint_is_all_a_model_needs() {
     let first = &composed(&model, &opening)[0].roll;
     assert_eq!(&composed(&exported, &opening)[0].roll, first);
     let half = Model::from_bytes(&model.to_bytes(Precision::Half).unwrap()).unwrap();
-    let loss = |model: &Model| evaluate(model, &corpus, &CancelToken::new()).unwrap().loss;
+    let loss =
+        |model: &Model| evaluate(model, &corpus.clone().into(), &CancelToken::new()).unwrap().loss;
     assert!((loss(&half) - loss(&model)).abs() < 1e-2);
 }
 
@@ -150,7 +151,9 @@ fn what_a_run_measured_is_what_evaluating_measures() {
     let held_out = run.summary.corpus.files.iter().position(|file| file.parts == ["valid"]);
     let mut valid = Corpus::clone(&corpus);
     valid.pieces = vec![corpus.pieces[held_out.unwrap()].clone()];
-    let measured = evaluate(&Model::load(&run_dir).unwrap(), &valid, &CancelToken::new()).unwrap();
+    let measured =
+        evaluate(&Model::load(&run_dir).unwrap(), &valid.clone().into(), &CancelToken::new())
+            .unwrap();
     assert_eq!((measured.frames, measured.unseen_frames), (valid.n_frames(), 0));
     let (ours, theirs) = (measured.perplexity.ln(), summary.best_valid_perplexity.ln());
     assert!((ours - theirs).abs() < 1e-4, "{ours} for {theirs}");
@@ -248,7 +251,7 @@ fn the_log_likelihood_is_the_models_own() {
             corpus.chords.extend(&take.roll);
             corpus.pieces.truncate(1);
             corpus.pieces[0].chords = (1..=take.roll.len() as u32).collect();
-            let measured = evaluate(&model, &corpus, &CancelToken::new()).unwrap();
+            let measured = evaluate(&model, &corpus.clone().into(), &CancelToken::new()).unwrap();
             let expected = -measured.loss * measured.frames as f64;
             let found = take.log_likelihood;
             assert!((found - expected).abs() < 1e-3, "{strategy:?}: {found} for {expected}");

@@ -74,11 +74,12 @@ fn a_folder_is_read_with_its_bad_files_named() {
     let bench = Bench::new(Some(cache.path().to_owned()));
     for _ in 0..2 {
         let source = LibrarySource::Paths(vec![folder.path().to_owned()]);
-        let job =
-            bench.studio.submit(Request::ReadLibrary { source, plan: FramingPlan::default() });
+        let job = bench
+            .studio
+            .submit(Request::ReadLibrary { source, plan: FramingPlan::default().into() });
         let (progress, finish) = bench.finished(job);
-        let Finish::Read(corpus) = finish else { panic!("it is read") };
-        assert_eq!((corpus.pieces.len(), corpus.skipped.len()), (5, 1));
+        let Finish::Read(music) = finish else { panic!("it is read") };
+        assert_eq!((music.n_pieces(), music.skipped().len()), (5, 1));
         let mut n_done = 0;
         for part in progress {
             let Progress::Read(part) = part else { panic!("it is about reading") };
@@ -97,8 +98,9 @@ fn what_cannot_be_read_is_said_in_words() {
     let folder = tempfile::tempdir().unwrap();
     for path in [folder.path().to_owned(), folder.path().join("missing")] {
         let source = LibrarySource::Paths(vec![path]);
-        let job =
-            bench.studio.submit(Request::ReadLibrary { source, plan: FramingPlan::default() });
+        let job = bench
+            .studio
+            .submit(Request::ReadLibrary { source, plan: FramingPlan::default().into() });
         let (_, Finish::Failed(reason)) = bench.finished(job) else { panic!("it can't be read") };
         assert!(reason.contains(" — ") && !reason.contains('\n'), "{reason}");
     }
@@ -119,8 +121,8 @@ fn a_model_is_heard_while_it_learns_and_stopping_keeps_it() {
     let bench = Bench::new(None);
     let source = LibrarySource::Paths(vec![folder.path().to_owned()]);
     let reading =
-        bench.studio.submit(Request::ReadLibrary { source, plan: FramingPlan::default() });
-    let (_, Finish::Read(corpus)) = bench.finished(reading) else { panic!("it is read") };
+        bench.studio.submit(Request::ReadLibrary { source, plan: FramingPlan::default().into() });
+    let (_, Finish::Read(music)) = bench.finished(reading) else { panic!("it is read") };
     let settings = TrainingSettings {
         layers: 1,
         hidden: 8,
@@ -132,7 +134,7 @@ fn a_model_is_heard_while_it_learns_and_stopping_keeps_it() {
         ..TrainingSettings::preset(Preset::Default)
     };
     let training = bench.studio.submit(Request::Train(TrainRequest {
-        corpus,
+        music,
         settings,
         run_dir: folder.path().join("run"),
         resume: false,
@@ -188,12 +190,12 @@ fn settings_that_are_off_fail_in_words() {
     let bench = Bench::new(None);
     let source = LibrarySource::Paths(vec![folder.path().to_owned()]);
     let reading =
-        bench.studio.submit(Request::ReadLibrary { source, plan: FramingPlan::default() });
-    let (_, Finish::Read(corpus)) = bench.finished(reading) else { panic!("it is read") };
+        bench.studio.submit(Request::ReadLibrary { source, plan: FramingPlan::default().into() });
+    let (_, Finish::Read(music)) = bench.finished(reading) else { panic!("it is read") };
     let settings = TrainingSettings { epochs: 0, ..TrainingSettings::preset(Preset::Default) };
     let run_dir = folder.path().join("run");
     let request = TrainRequest {
-        corpus,
+        music,
         settings,
         run_dir: run_dir.clone(),
         resume: false,
@@ -210,7 +212,7 @@ fn the_built_in_pieces_are_read_without_a_file() {
     let bench = Bench::new(None);
     let plan = FramingPlan::default();
     let source = LibrarySource::BuiltIn;
-    let job = bench.studio.submit(Request::ReadLibrary { source, plan });
-    let (_, Finish::Read(corpus)) = bench.finished(job) else { panic!("they are in the binary") };
-    assert!(corpus.pieces.len() >= 24 && corpus.skipped.is_empty());
+    let job = bench.studio.submit(Request::ReadLibrary { source, plan: plan.into() });
+    let (_, Finish::Read(music)) = bench.finished(job) else { panic!("they are in the binary") };
+    assert!(music.n_pieces() >= 24 && music.skipped().is_empty());
 }

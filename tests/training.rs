@@ -125,7 +125,7 @@ fn an_adaptive_softmax_learns_and_is_measured_as_what_it_predicts() {
     // What measures asks for the probability of the chord that came; what composes is told those
     // of all chords. Reading every piece through the latter must give the former.
     let corpus = wide_loops();
-    let measured = evaluate(&model, &corpus, &CancelToken::new()).unwrap();
+    let measured = evaluate(&model, &corpus.clone().into(), &CancelToken::new()).unwrap();
     assert_eq!((measured.frames, measured.unseen_frames), (600, 0));
     let (mut network, vocabulary) =
         (model.next_chord().unwrap(), &model.card().chords().unwrap().vocabulary);
@@ -421,7 +421,7 @@ fn resuming_refuses_other_settings_and_other_music() {
     resumed.settings.hidden = 12;
     let mut other = Corpus::clone(&tiny::corpus(&[vec![1; 100]]));
     other.pieces[0].sha256 = "other bytes".to_owned();
-    resumed.corpus = Arc::new(other);
+    resumed.music = other.into();
     let refused = tiny::run(&resumed).unwrap_err();
     assert!(matches!(refused, TrainError::OtherMusic { .. }));
     // The first piece has other bytes, the others are gone.
@@ -429,11 +429,11 @@ fn resuming_refuses_other_settings_and_other_music() {
     assert!(words.contains("has changed") && words.contains("is missing"), "{words}");
     let mut pieces = Corpus::clone(&tiny::loops());
     pieces.pieces.swap(0, 1);
-    resumed.corpus = Arc::new(pieces);
+    resumed.music = pieces.into();
     let words = tiny::run(&resumed).unwrap_err().to_string();
     assert!(words.contains("another order"), "{words}");
     // Going on for longer is what resuming is for.
-    resumed.corpus = tiny::loops();
+    resumed.music = tiny::loops().into();
     resumed.settings.epochs = 4;
     let (_, events) = tiny::run(&resumed).unwrap();
     assert_eq!(epochs(&events).len(), 1);
@@ -638,7 +638,7 @@ fn what_a_run_measured_is_what_evaluating_measures() {
     let Some(TrainEvent::Weights(model)) = events.last() else { panic!("no weights at the end") };
     // The held-out tail of the loops is the last 48 frames: the end of the last piece.
     let tail = corpus.pieces[3].chords[12..].to_vec();
-    let evaluation = evaluate(model, &tiny::corpus(&[tail]), &CancelToken::new()).unwrap();
+    let evaluation = evaluate(model, &tiny::corpus(&[tail]).into(), &CancelToken::new()).unwrap();
     let point = *epochs(&events).last().unwrap();
     assert_eq!(evaluation.frames, 48);
     assert!((evaluation.loss - point.valid_loss).abs() < 1e-6);
@@ -710,7 +710,7 @@ fn the_baselines_of_the_schumann_tail_are_the_known_ones() {
     };
     let corpus = schumann(&data);
     let request = TrainRequest {
-        corpus: corpus.clone(),
+        music: corpus.clone().into(),
         settings,
         run_dir: folder.path().join("run"),
         resume: false,

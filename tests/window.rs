@@ -8,12 +8,13 @@ use egui::accesskit::Role;
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use etude::music::smf;
+use etude::tokens::Music;
 use etude::ui::{App, Preferences, Shown};
 
 #[test]
 fn train_compose_listen_export() {
     let mut window = Window::open(None);
-    window.wait("the built-in pieces are read", |app| app.state.library.corpus.is_some());
+    window.wait("the built-in pieces are read", |app| app.state.library.music.is_some());
     assert!(window.sees("pieces"));
 
     window.press("Train");
@@ -74,7 +75,7 @@ fn train_compose_listen_export() {
     std::fs::create_dir(&other).unwrap();
     std::fs::copy(&out, other.join("take.mid")).unwrap();
     window.drop_on_it(&other);
-    let n_pieces = |app: &App| app.state.library.corpus.as_ref().map(|it| it.pieces.len());
+    let n_pieces = |app: &App| app.state.library.music.as_ref().map(Music::n_pieces);
     window.wait("the other library is read", |app| {
         app.state.library.job.is_none() && n_pieces(app) == Some(1)
     });
@@ -211,7 +212,7 @@ fn choice_name(choice: &etude::ui::ModelChoice) -> String {
 #[test]
 fn every_control_has_a_name_at_the_first_start() {
     let mut window = Window::open(None);
-    window.wait("the built-in pieces are read", |app| app.state.library.corpus.is_some());
+    window.wait("the built-in pieces are read", |app| app.state.library.music.is_some());
     window.harness.check_accessibility();
     assert!(window.sees("Press Compose at the right"));
     window.keys(Modifiers::COMMAND, Key::Num2);
@@ -230,7 +231,7 @@ fn every_control_has_a_name_at_the_first_start() {
 #[test]
 fn commands_answer_to_their_keys() {
     let mut window = Window::open(None);
-    window.wait("a piece is in the roll", |app| app.state.library.corpus.is_some());
+    window.wait("a piece is in the roll", |app| app.state.library.music.is_some());
     window.keys(Modifiers::NONE, Key::Space);
     assert!(window.harness.state().state.sound.is_playing);
     window.keys(Modifiers::NONE, Key::Space);
@@ -289,7 +290,7 @@ fn a_damaged_file_that_is_dropped_is_named_with_its_reason() {
 #[test]
 fn what_follows_saving_is_done_once_it_is_saved_and_not_after_a_cancel() {
     let mut window = Window::open(None);
-    window.wait("the built-in pieces are read", |app| app.state.library.corpus.is_some());
+    window.wait("the built-in pieces are read", |app| app.state.library.music.is_some());
     let one = window.folder.path().join("one note.mid");
     let piece = window.harness.state().state.document.history.score();
     let mut score = etude::music::Score::clone(piece);
@@ -326,7 +327,7 @@ fn what_follows_saving_is_done_once_it_is_saved_and_not_after_a_cancel() {
 #[test]
 fn settings_stay_inside_their_limits() {
     let mut window = Window::open(None);
-    window.wait("the built-in pieces are read", |app| app.state.library.corpus.is_some());
+    window.wait("the built-in pieces are read", |app| app.state.library.music.is_some());
     for (name, wanted) in [("Epochs", 0.0), ("Size", -5.0), ("Frames a second", 1e9)] {
         let node = window.harness.get_by_role_and_label(Role::SpinButton, name);
         assert!(node.accesskit_node().numeric_value().is_some(), "{name}");
@@ -399,7 +400,7 @@ fn a_dropped_file_is_opened_and_a_bad_one_is_named() {
 #[test]
 fn what_cant_be_trained_is_told_until_there_is_music_again() {
     let mut window = Window::open(None);
-    window.wait("the built-in pieces are read", |app| app.state.library.corpus.is_some());
+    window.wait("the built-in pieces are read", |app| app.state.library.music.is_some());
     let is_disabled = |window: &Window| {
         // The first of that name is the menu.
         let trains = window.harness.get_all_by_role_and_label(Role::Button, "Train");
@@ -415,7 +416,7 @@ fn what_cant_be_trained_is_told_until_there_is_music_again() {
     assert_eq!(window.state().notices.last.as_ref().unwrap().text, error);
 
     window.press("Built-in");
-    window.wait("the built-in pieces are read", |app| app.state.library.corpus.is_some());
+    window.wait("the built-in pieces are read", |app| app.state.library.music.is_some());
     assert!(!is_disabled(&window));
     // What failed is over: the line at the bottom tells what was read instead.
     assert!(window.sees("Read ") && !window.sees(&error));
@@ -424,7 +425,7 @@ fn what_cant_be_trained_is_told_until_there_is_music_again() {
 #[test]
 fn training_is_in_reach_however_many_settings_are_shown() {
     let mut window = Window::open(None);
-    window.wait("the built-in pieces are read", |app| app.state.library.corpus.is_some());
+    window.wait("the built-in pieces are read", |app| app.state.library.music.is_some());
     window.harness.get_by_label("All settings").click();
     window.harness.run_steps(9);
     assert!(window.sees("Averaging"));
@@ -450,7 +451,7 @@ fn why_nothing_was_composed_goes_when_something_else_is_asked_for() {
 #[test]
 fn controls_lie_beside_one_another_in_a_narrow_window_and_train_near_its_settings() {
     let mut window = Window::open(None);
-    window.wait("the built-in pieces are read", |app| app.state.library.corpus.is_some());
+    window.wait("the built-in pieces are read", |app| app.state.library.music.is_some());
     // As if there were curves.
     window.harness.state_mut().state.training.run_dir = Some("a run".into());
     let names = [

@@ -19,7 +19,6 @@ mod common;
 mod first_sound;
 
 use std::io::Write;
-use std::sync::Arc;
 #[cfg(feature = "studio")]
 use std::time::Instant;
 
@@ -104,7 +103,7 @@ fn train_when_told(words: &[&str]) -> Fallible {
     let n_frames = (batch * sequence * MOST_STEPS).max(vocabulary * 2) * 5 / 4;
     let folder = tempfile::tempdir()?;
     let request = TrainRequest {
-        corpus: Arc::new(common::corpus(n_frames, vocabulary)),
+        music: common::corpus(n_frames, vocabulary).into(),
         settings,
         run_dir: folder.path().join("run"),
         resume: false,

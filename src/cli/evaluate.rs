@@ -13,11 +13,14 @@ use super::measure;
 use super::output::{Output, count, perplexity, thousands};
 use super::tokenize::{SkippedReport, read};
 use crate::model::{EvaluateError, Run, RunSummary, evaluate};
-use crate::tokens::{Corpus, OwnPart};
+use crate::tokens::{Music, OwnPart};
 
 #[derive(Serialize)]
 struct Report {
+    /// Nats a frame: what keys cost, and of a model with touch what velocities and the pedal do.
     loss: f64,
+    velocity_loss: Option<f64>,
+    pedal_loss: Option<f64>,
     perplexity: f64,
     accuracy: f64,
     frames: usize,
@@ -55,41 +58,43 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<(), Failure> {
     }
     let cancel = cancelled_by_interrupt();
     let model = load_model(model_path, *output)?;
-    let corpus = read(&args.paths, &model.card().plan, &cancel, *output)?;
-    let part = part_to_measure(args.part, &corpus)?;
-    let corpus = match part {
-        Some(part) => corpus.into_part(part),
-        None => corpus,
+    let music = read(&args.paths, &model.card().music_plan(), &cancel, *output)?;
+    let part = part_to_measure(args.part, &music)?;
+    let music = match part {
+        Some(part) => music.into_part(part),
+        None => music,
     };
-    let measured = evaluate(&model, &corpus, &cancel).map_err(|error| {
+    let measured = evaluate(&model, &music, &cancel).map_err(|error| {
         if matches!(error, EvaluateError::Cancelled) {
             return Failure::Interrupted("stopped before the measurement was whole".to_owned());
         }
         error.into()
     })?;
     let run = run_of(model_path);
-    let known = |part| run.as_ref().map(|run| n_pieces_used_as(part, run, &corpus));
+    let known = |part| run.as_ref().map(|run| n_pieces_used_as(part, run, &music));
     let report = Report {
         loss: measured.loss,
+        velocity_loss: measured.velocity_loss,
+        pedal_loss: measured.pedal_loss,
         perplexity: measured.perplexity,
         accuracy: measured.accuracy,
         frames: measured.frames,
-        fps: corpus.plan.rate.per_second(),
+        fps: music.plan().frames().rate.per_second(),
         unseen_frames: measured.unseen_frames,
         has_vocabulary: model.card().chords().is_some(),
-        files: corpus.pieces.len(),
+        files: music.n_pieces(),
         part: part.map(OwnPart::name),
-        steps: corpus.is_of_sets(),
+        steps: music.set().is_some(),
         learned_from: known("train"),
         chosen_by: known("valid"),
-        skipped: corpus.skipped.iter().map(Into::into).collect(),
+        skipped: music.skipped().iter().map(Into::into).collect(),
     };
     output.result(&report, || words(&report))
 }
 
 /// The part that was asked for; of a set of frames the one to test on, unless another was.
-fn part_to_measure(asked: Option<PartWord>, corpus: &Corpus) -> Result<Option<OwnPart>, Failure> {
-    let Some(parts) = &corpus.own_split else {
+fn part_to_measure(asked: Option<PartWord>, music: &Music) -> Result<Option<OwnPart>, Failure> {
+    let Some(parts) = music.own_split() else {
         return match asked.map(PartWord::own_part) {
             Some(Some(part)) => Err(Failure::failed(format!(
                 "these files have no part called {} — only sets with a split of their own do; leave \
@@ -101,7 +106,7 @@ fn part_to_measure(asked: Option<PartWord>, corpus: &Corpus) -> Result<Option<Ow
     };
     let part = match asked {
         Some(asked) => asked.own_part(),
-        None => corpus.is_of_sets().then_some(OwnPart::Test),
+        None => music.set().map(|_| OwnPart::Test),
     };
     match part.filter(|part| !parts.contains(part)) {
         Some(part) => Err(Failure::failed(format!(
@@ -119,10 +124,10 @@ pub fn run_of(model: &Path) -> Option<RunSummary> {
 }
 
 /// How many of the pieces the run used as `part`, by their bytes.
-fn n_pieces_used_as(part: &str, run: &RunSummary, corpus: &Corpus) -> usize {
+fn n_pieces_used_as(part: &str, run: &RunSummary, music: &Music) -> usize {
     let files = run.corpus.files.iter().filter(|file| file.parts.iter().any(|name| name == part));
     let hashes: HashSet<&str> = files.map(|file| file.sha256.as_str()).collect();
-    corpus.pieces.iter().filter(|piece| hashes.contains(piece.sha256.as_str())).count()
+    music.pieces().iter().filter(|piece| hashes.contains(piece.sha256)).count()
 }
 
 fn words(report: &Report) -> String {
@@ -150,6 +155,12 @@ fn words(report: &Report) -> String {
         perplexity(report.perplexity),
         100.0 * report.accuracy
     );
+    if let (Some(velocity), Some(pedal)) = (report.velocity_loss, report.pedal_loss) {
+        text.push_str(&format!(
+            "\nvelocities  {velocity:.4} nats a frame, and the pedal {pedal:.4}: besides the keys, \
+             of which the figures above are"
+        ));
+    }
     for (number, what) in [
         (report.learned_from, "the model learned from"),
         (report.chosen_by, "its epoch was chosen by"),

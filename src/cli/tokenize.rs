@@ -13,8 +13,8 @@ use super::paths::{cannot_write, check_is_not_input, check_output_file, has_exte
 use crate::cancel::CancelToken;
 use crate::files::{cache_dir, write_atomically};
 use crate::tokens::{
-    ChordVocabulary, Corpus, CorpusError, Encoding, FramingPlan, Pedalling, Skipped, Token,
-    VocabularyLimits, read_corpus,
+    ChordVocabulary, Corpus, CorpusError, Encoding, FramingPlan, Music, MusicPlan, Pedalling,
+    Skipped, Token, VocabularyLimits,
 };
 
 /// Lines about single files before they are only counted.
@@ -84,7 +84,7 @@ pub fn run(args: &TokenizeArgs, output: &Output) -> Result<(), Failure> {
     let pedalling = if args.pedal { Pedalling::Sustained } else { Pedalling::Keys };
     let (rate, framing, grid) = (args.fps, args.framing.into(), args.grid);
     let plan = FramingPlan { rate, framing, pedalling, grid };
-    let corpus = read(&args.paths, &plan, &cancel, *output)?;
+    let corpus = read(&args.paths, &plan.into(), &cancel, *output)?.chords();
     let everything: Vec<usize> = (0..corpus.pieces.len()).collect();
     let limits = VocabularyLimits { max_chords: args.max_vocabulary, min_count: args.min_count };
     let encoding = Encoding::new(&corpus, &everything, limits, 0);
@@ -137,12 +137,12 @@ fn words(report: &Report) -> String {
 /// Reads with progress, and says what was skipped.
 pub fn read(
     paths: &[std::path::PathBuf],
-    plan: &FramingPlan,
+    plan: &MusicPlan,
     cancel: &CancelToken,
     output: Output,
-) -> Result<Corpus, Failure> {
+) -> Result<Music, Failure> {
     let meter = std::sync::Mutex::new(Meter::new("reading", 0));
-    let corpus = read_corpus(paths, plan, Some(&cache_dir()), cancel, &|progress| {
+    let music = plan.read(paths, Some(&cache_dir()), cancel, &|progress| {
         // Progress is not worth waiting for: another thread is drawing.
         if let Ok(mut meter) = meter.try_lock() {
             meter.set_total(progress.n_files as u64);
@@ -152,19 +152,20 @@ pub fn read(
         }
     });
     drop(meter);
-    let corpus = corpus.map_err(|error| match error {
+    let music = music.map_err(|error| match error {
         CorpusError::Cancelled => Failure::Interrupted("stopped; nothing was changed".to_owned()),
         error => error.into(),
     })?;
-    if corpus.is_of_sets() {
+    if music.set().is_some() {
         output.note(&format!(
             "a frame is a step of the set: --fps, --framing and --pedal change nothing, and lengths \
              are counted as if {} of them were a second",
-            plan.rate.per_second()
+            plan.frames().rate.per_second()
         ));
     }
-    let skipped = corpus.skipped.iter().map(|skipped| (&skipped.path, "skipped ", &skipped.reason));
-    let warned = corpus.warnings.iter().map(|(path, text)| (path, "", text));
+    let skipped =
+        music.skipped().iter().map(|skipped| (&skipped.path, "skipped ", &skipped.reason));
+    let warned = music.warnings().iter().map(|(path, text)| (path, "", text));
     let notes: Vec<_> = skipped.chain(warned).collect();
     for (path, what, text) in notes.iter().take(MAX_NOTES) {
         output.note(&format!("{what}{}: {text}", path.display()));
@@ -175,7 +176,7 @@ pub fn read(
             count(more, "line")
         ));
     }
-    Ok(corpus)
+    Ok(music)
 }
 
 fn write(out: &Path, corpus: &Corpus, encoding: &Encoding) -> Result<(), Failure> {

@@ -19,7 +19,7 @@ use crate::model::{
     EpochPoint, Outcome, Prepared, Run, TrainEvent, TrainRequest, TrainSummary, TrainingSettings,
     check_before_reading, check_music, discard_unlearned, train,
 };
-use crate::tokens::{BenchmarkSet, Corpus, SplitKind, read_sources};
+use crate::tokens::{BenchmarkSet, Music, SplitKind};
 
 /// One line an epoch.
 #[derive(Serialize)]
@@ -68,7 +68,7 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<(), Failure> {
         if let Some((why, summary)) = nothing_left(run, &settings) {
             // Other music than the run's is a mistake in any case.
             if !paths.is_empty() {
-                check_music(run, &corpus(&paths, &settings, &cancel, *output)?)?;
+                check_music(run, &music(&paths, &settings, &cancel, *output)?)?;
             }
             output.note(&why);
             return print_finished(&summary, args, *output);
@@ -77,9 +77,9 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<(), Failure> {
             paths = music_of(run)?;
         }
     }
-    let corpus = corpus(&paths, &settings, &cancel, *output)?;
+    let music = music(&paths, &settings, &cancel, *output)?;
     let request = TrainRequest {
-        corpus: Arc::new(corpus),
+        music,
         settings,
         run_dir: args.out.clone(),
         resume: args.resume,
@@ -226,27 +226,28 @@ fn check_run_folder(args: &TrainArgs) -> Result<(), Failure> {
 }
 
 /// The pieces named, or those in the binary.
-fn corpus(
+fn music(
     paths: &[PathBuf],
     settings: &TrainingSettings,
     cancel: &CancelToken,
     output: Output,
-) -> Result<Corpus, Failure> {
-    let plan = settings.framing_plan();
-    let corpus = if paths.is_empty() {
+) -> Result<Music, Failure> {
+    let plan = settings.music_plan();
+    let music = if paths.is_empty() {
         output.note("learning from the built-in pieces");
-        read_sources(&piece_scores(), &plan)?
+        plan.read_sources(&piece_scores())?
     } else {
         read(paths, &plan, cancel, output)?
     };
+    let chords = music.n_chords().map(|n_chords| format!(", {}", count(n_chords, "chord")));
     output.note(&format!(
-        "read {}, {} of music, {}, {}",
-        count(corpus.pieces.len(), "piece"),
-        clock(corpus.duration_secs()),
-        count(corpus.n_frames(), "frame"),
-        count(corpus.chords.len(), "chord")
+        "read {}, {} of music, {}{}",
+        count(music.n_pieces(), "piece"),
+        clock(music.duration_secs()),
+        count(music.n_frames(), "frame"),
+        chords.unwrap_or_default()
     ));
-    Ok(corpus)
+    Ok(music)
 }
 
 /// Follows a run: lines on standard output, a bar and notes on standard error.
@@ -294,7 +295,7 @@ fn prepared_words(prepared: &Prepared) -> String {
     format!(
         "computing on {}; {} weights, {}, about {} MB of memory\n\
          learning from {}, {} held out{}; {} of {} an epoch\n\
-         to beat: perplexity {} by counting chords, {} with some repeating; repeating is right {:.1} % of the time",
+         to beat{}: perplexity {} by counting chords, {} with some repeating; repeating is right {:.1} % of the time",
         prepared.device,
         thousands(prepared.parameters as u64),
         match prepared.vocabulary {
@@ -315,6 +316,7 @@ fn prepared_words(prepared: &Prepared) -> String {
         },
         count(prepared.steps_per_epoch, "step"),
         count(prepared.batch, "sequence"),
+        if prepared.has_touch { " (which say nothing of strikes)" } else { "" },
         perplexity(base.unigram_perplexity),
         perplexity(base.mixed_perplexity),
         100.0 * base.repeat_accuracy,
@@ -323,7 +325,7 @@ fn prepared_words(prepared: &Prepared) -> String {
 
 fn epoch_words(point: &EpochPoint) -> String {
     format!(
-        "epoch {:>3}  train perplexity {:>8}  held out {:>8}, {} a frame, {:>4.1} % right  {} frames/s  {}",
+        "epoch {:>3}  train perplexity {:>8}  held out {:>8}, {} a frame, {:>4.1} % right  {} frames/s  {}{}",
         point.epoch,
         perplexity(point.train_perplexity),
         perplexity(point.valid_perplexity),
@@ -331,7 +333,14 @@ fn epoch_words(point: &EpochPoint) -> String {
         100.0 * point.valid_accuracy,
         thousands(point.frames_per_second as u64),
         clock(point.seconds),
+        touch_words(point.valid_velocity_loss, point.valid_pedal_loss),
     )
+}
+
+/// What velocities and the pedal cost besides the keys, where a model knows them.
+fn touch_words(velocity: Option<f64>, pedal: Option<f64>) -> String {
+    let (Some(velocity), Some(pedal)) = (velocity, pedal) else { return String::new() };
+    format!(", besides {} a frame for velocities and {} for the pedal", nats(velocity), nats(pedal))
 }
 
 fn summary_words(summary: &TrainSummary, run: &str) -> String {
@@ -348,9 +357,10 @@ fn summary_words(summary: &TrainSummary, run: &str) -> String {
     }
     let test = summary.test_perplexity.map_or_else(String::new, |test| {
         format!(
-            "\nperplexity on pieces that chose nothing: {}, {} a frame",
+            "\nperplexity on pieces that chose nothing: {}, {} a frame{}",
             perplexity(test),
-            nats(test.ln())
+            nats(test.ln()),
+            touch_words(summary.test_velocity_loss, summary.test_pedal_loss)
         )
     });
     let remedy = if summary.ran_away {
@@ -359,11 +369,14 @@ fn summary_words(summary: &TrainSummary, run: &str) -> String {
     } else {
         ""
     };
+    let touch = touch_words(summary.best_valid_velocity_loss, summary.best_valid_pedal_loss);
+    let unlike = if touch.is_empty() { "" } else { ", which says nothing of strikes" };
     format!(
-        "{how}: best at epoch {}, held-out perplexity {}, {} a frame (the epoch was chosen by it; counting chords alone gets {}){test}{remedy}\n{run}",
+        "{how}: best at epoch {}, held-out perplexity {}, {} a frame{touch} (the epoch was chosen by {}; counting chords alone gets {}{unlike}){test}{remedy}\n{run}",
         summary.best_epoch,
         perplexity(summary.best_valid_perplexity),
         nats(summary.best_valid_perplexity.ln()),
+        if touch.is_empty() { "it" } else { "all of it together" },
         perplexity(summary.baselines.unigram_perplexity)
     )
 }

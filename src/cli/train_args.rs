@@ -72,7 +72,8 @@ pub struct NetworkArgs {
     /// Units that listen over each key of the piano, 0–1,024; 0 for none; for keys alone [default: 64]
     #[arg(long, value_name = "N", value_parser = from_zero_to::<1_024>, allow_negative_numbers = true)]
     pub key_hidden: Option<usize>,
-    /// What is said of each key: off-on, whether it sounds; for keys alone [default: off-on]
+    /// What is said of each key: off-on, whether it sounds, or full, also which keys are struck, how
+    /// hard, and the pedal (with --fps 16, say, or --grid); for keys alone [default: off-on]
     #[arg(long, value_enum, value_name = "WHAT", hide_possible_values = true)]
     pub alphabet: Option<AlphabetWord>,
     /// How one chord is chosen, not for keys: full, among all at once; adaptive, in two steps, which takes a
@@ -303,12 +304,15 @@ impl From<ModelWord> for ModelKind {
 pub enum AlphabetWord {
     /// Whether a key sounds
     OffOn,
+    /// Also whether it is struck, how hard, and the pedal
+    Full,
 }
 
 impl From<AlphabetWord> for Alphabet {
     fn from(word: AlphabetWord) -> Self {
         match word {
             AlphabetWord::OffOn => Self::OffOn,
+            AlphabetWord::Full => Self::Full,
         }
     }
 }
@@ -449,6 +453,7 @@ mod tests {
         assert_eq!(settings("--model keys --preset original").transpose, 0);
         let misplaced = |words: &str| args(words).misplaced(settings(words).model);
         assert_eq!(misplaced("--model keys --key-hidden 0 --alphabet off-on"), None);
+        assert!(settings("--model keys --alphabet full --fps 16").has_touch());
         assert_eq!(misplaced("--model gru --softmax full --max-vocabulary 9"), None);
         assert!(misplaced("--key-hidden 8").unwrap().starts_with("--key-hidden is for models"));
         let refused = misplaced("--model keys --max-vocabulary 90").unwrap();

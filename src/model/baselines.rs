@@ -3,11 +3,12 @@
 //!
 //! They are measured as the network is: over all held-out frames, and a chord outside the
 //! vocabulary pays the escape's share times the back-off. Beside a network without a vocabulary
-//! they have one nevertheless: every chord of the music to learn from.
+//! they have one nevertheless: every chord of the music to learn from. Of touch they know nothing:
+//! beside a network that does they still count only which keys sound.
 
 use super::material::{ChordMaterial, Material, Reading, chords};
 use super::train::Baselines;
-use crate::tokens::{BackOff, Encoding, Stretch, Token};
+use crate::tokens::{BackOff, Corpus, Encoding, Stretch, Token};
 
 /// How much of the mix is "the last chord again".
 const REPEAT_SHARE: f64 = 0.1;
@@ -23,23 +24,22 @@ struct Counted {
 }
 
 impl Counted {
-    fn new(material: &Material) -> Self {
+    fn new(material: &Material, corpus: &Corpus) -> Self {
         match &material.reading {
-            Reading::Chords(reading) => Self {
+            Reading::Chords(_, reading) => Self {
                 tokens: reading.encoding.measured.clone(),
-                counts: target_counts(material, reading),
+                counts: target_counts(corpus, &material.split.train, reading),
                 closed: reading.closed,
             },
-            Reading::Keys(_) => Self::all_learned(material),
+            Reading::Keys(_) => Self::all_learned(corpus, &material.split.train),
         }
     }
 
     /// Every chord of the music to learn from is an output. Of those seen once, the same share as
     /// in a vocabulary counts for the escape, here a part of each.
-    fn all_learned(material: &Material) -> Self {
-        let corpus = &material.corpus;
+    fn all_learned(corpus: &Corpus, stretches: &[Stretch]) -> Self {
         let mut seen = vec![0_u64; corpus.chords.len()];
-        for stretch in &material.split.train {
+        for stretch in stretches {
             for chord in chords(corpus, stretch, 0..stretch.n_frames()) {
                 seen[chord as usize] += 1;
             }
@@ -60,8 +60,8 @@ impl Counted {
 }
 
 /// The same counts as the network with a vocabulary learns from.
-pub fn target_counts(material: &Material, reading: &ChordMaterial) -> Vec<f64> {
-    let counts = reading.target_counts(&material.corpus, &material.split.train);
+pub fn target_counts(corpus: &Corpus, train: &[Stretch], reading: &ChordMaterial) -> Vec<f64> {
+    let counts = reading.target_counts(corpus, train);
     counts.into_iter().map(|count| count as f64).collect()
 }
 
@@ -74,9 +74,9 @@ pub fn unigram(counts: &[f64], closed: bool) -> Vec<f64> {
     counts.iter().enumerate().map(|(idx, &count)| share(idx, count)).collect()
 }
 
-/// Measures the three on stretches.
-pub fn baselines(material: &Material, backoff: &BackOff, stretches: &[Stretch]) -> Baselines {
-    let Counted { tokens, counts, closed } = Counted::new(material);
+/// Measures the three on the held-out music; `corpus` is the chords of all of it.
+pub fn baselines(material: &Material, corpus: &Corpus, backoff: &BackOff) -> Baselines {
+    let Counted { tokens, counts, closed } = Counted::new(material, corpus);
     let shares = unigram(&counts, closed);
     let escape = counts.len() - 1;
     // The first of equals.
@@ -84,13 +84,13 @@ pub fn baselines(material: &Material, backoff: &BackOff, stretches: &[Stretch]) 
     let mut n_frames = 0usize;
     let (mut unigram_loss, mut mixed_loss) = (0.0, 0.0);
     let (mut n_common, mut n_repeated) = (0usize, 0usize);
-    for stretch in stretches {
+    for stretch in &material.split.valid {
         let mut previous = 0;
-        for chord in chords(&material.corpus, stretch, 0..stretch.n_frames()) {
+        for chord in chords(corpus, stretch, 0..stretch.n_frames()) {
             let token = tokens[chord as usize] as usize;
             let mut share = shares[token];
             if token == escape {
-                let chord = material.corpus.chords[chord as usize];
+                let chord = corpus.chords[chord as usize];
                 share *= backoff.log_probability(chord).exp();
             }
             let repeated = chord == previous;

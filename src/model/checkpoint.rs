@@ -22,7 +22,7 @@ use super::train::TrainingState;
 use super::weights::{self, NamedTensor, Precision, TensorMap, WeightFormat, WeightsError};
 use super::{ModelKind, NextChord, run};
 use crate::files::plain_reason;
-use crate::tokens::{BackOff, ChordVocabulary, FramingPlan};
+use crate::tokens::{BackOff, ChordVocabulary, FramingPlan, MusicPlan};
 
 /// What a model is, without its weights: what a checkpoint's manifest says.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
@@ -92,6 +92,19 @@ impl ModelCard {
             FamilyCard::Lstm(card) | FamilyCard::Gru(card) => Some(card),
             FamilyCard::Keys(_) => None,
         }
+    }
+
+    /// How music is to be read to be measured with it.
+    pub fn music_plan(&self) -> MusicPlan {
+        match &self.family {
+            FamilyCard::Lstm(_) | FamilyCard::Gru(_) => MusicPlan::Chords(self.plan),
+            FamilyCard::Keys(card) => card.alphabet.music_plan(self.plan),
+        }
+    }
+
+    /// Whether it knows strikes, velocities and the pedal.
+    pub fn has_touch(&self) -> bool {
+        matches!(&self.family, FamilyCard::Keys(card) if card.alphabet == Alphabet::Full)
     }
 
     pub(super) fn network_config(&self) -> NetworkConfig {

@@ -1,5 +1,7 @@
 //! Loss, perplexity and accuracy on files, every frame counted.
 
+use std::path::PathBuf;
+
 use serde::Serialize;
 
 use super::Model;
@@ -8,12 +10,17 @@ use super::chords::ChordYardstick;
 use super::kernels::Kernels;
 use super::measured::{Yardstick, measure};
 use crate::cancel::CancelToken;
-use crate::tokens::{Corpus, Encoding, Stretch};
+use crate::tokens::{Encoding, Music, Stretch};
 
 #[derive(Clone, Copy, PartialEq, Debug, Serialize)]
 pub struct Evaluation {
-    /// Mean negative log-likelihood in nats per frame.
+    /// Mean negative log-likelihood in nats per frame: of the chord, or of a model that spells which
+    /// keys sound and, with touch, which of them are struck.
     pub loss: f64,
+    /// What the velocities of struck keys and the pedal cost besides, in nats per frame; none for a
+    /// model without touch.
+    pub velocity_loss: Option<f64>,
+    pub pedal_loss: Option<f64>,
     pub perplexity: f64,
     /// 0–1.
     pub accuracy: f64,
@@ -28,26 +35,41 @@ pub enum EvaluateError {
     Cancelled,
     #[error("there is no frame to measure — choose files with notes")]
     NoFrames,
+    #[error(
+        "the model knows strikes, velocities and the pedal, and “{}” says only which keys sound — \
+         choose MIDI files, or a model of the off-on alphabet",
+        .0.display()
+    )]
+    NoTouch(PathBuf),
 }
 
 /// Each piece is read from its first frame to its last with the state carried, the first frame
-/// predicted from a rest; the mean is over all frames of all pieces.
+/// predicted from a rest; the mean is over all frames of all pieces. The music is read as
+/// [`ModelCard::music_plan`](super::ModelCard::music_plan) says.
+///
+/// # Errors
+/// When there is nothing to measure, when it is cancelled, and for music whose strikes nobody knows
+/// and a model that asks for them.
 pub fn evaluate(
     model: &Model,
-    corpus: &Corpus,
+    music: &Music,
     cancel: &CancelToken,
 ) -> Result<Evaluation, EvaluateError> {
-    let whole = |(idx, piece): (usize, &crate::tokens::Piece)| Stretch {
-        parts: vec![(idx, 0..piece.chords.len())],
-    };
-    let stretches: Vec<Stretch> = corpus.pieces.iter().enumerate().map(whole).collect();
-    let encoding;
+    let has_touch = model.card().has_touch();
+    if let Some(piece) = music.without_touch().filter(|_| has_touch) {
+        return Err(EvaluateError::NoTouch(piece.to_owned()));
+    }
+    let pieces = music.pieces().into_iter().enumerate();
+    let stretches: Vec<Stretch> =
+        pieces.map(|(idx, piece)| Stretch { parts: vec![(idx, 0..piece.n_frames)] }).collect();
+    let (corpus, encoding);
     let yardstick = match model.card().chords() {
         Some(ChordCard { vocabulary, backoff, .. }) => {
-            encoding = Encoding::with_vocabulary(corpus, vocabulary.clone());
-            Yardstick::Chords(ChordYardstick { corpus, encoding: &encoding, backoff })
+            corpus = music.chords();
+            encoding = Encoding::with_vocabulary(&corpus, vocabulary.clone());
+            Yardstick::Chords(ChordYardstick { corpus: &corpus, encoding: &encoding, backoff })
         }
-        None => Yardstick::Keys(corpus),
+        None => Yardstick::Keys(music),
     };
     let kernels = &mut Kernels::new();
     let measured = measure(&model.network, yardstick, &stretches, kernels, cancel)
@@ -57,6 +79,8 @@ pub fn evaluate(
     }
     Ok(Evaluation {
         loss: measured.loss(),
+        velocity_loss: has_touch.then(|| measured.velocity_loss()),
+        pedal_loss: has_touch.then(|| measured.pedal_loss()),
         perplexity: measured.perplexity(),
         accuracy: measured.accuracy(),
         frames: measured.n_frames,

@@ -19,7 +19,8 @@ pub enum Batch {
 
 /// What one batch gives.
 pub struct BatchGradients<B: Backend> {
-    /// `[1, 2]`: the summed loss of the frames, and how many were predicted right.
+    /// `[1, 2]`: the summed loss of the frames, and how many were predicted right; with touch
+    /// `[1, 3]`: the loss of the keys, how many were right, and what velocities and pedal cost.
     pub totals: Tensor<B, 2>,
     /// In the order of `ChordConfig::parameter_shapes`.
     pub gradients: Vec<Tensor<B, 2>>,

@@ -11,7 +11,7 @@ use super::material::key_piece;
 use super::network::Network;
 use super::recurrent::LayerState;
 use crate::cancel::CancelToken;
-use crate::tokens::{Corpus, Stretch};
+use crate::tokens::{Music, Stretch};
 
 /// Sums over frames.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
@@ -31,13 +31,28 @@ pub struct Measured {
 #[derive(Clone, Copy)]
 pub enum Yardstick<'a> {
     Chords(ChordYardstick<'a>),
-    Keys(&'a Corpus),
+    Keys(&'a Music),
 }
 
 impl Measured {
-    /// Mean loss in nats per frame.
+    /// Mean loss in nats per frame: that of the keys, which alone perplexities are made of.
     pub fn loss(&self) -> f64 {
-        self.nll / self.n_frames.max(1) as f64
+        self.per_frame(self.nll)
+    }
+
+    /// What the velocities of struck keys cost, in nats per frame and not per strike: so the parts
+    /// of a frame add up.
+    pub fn velocity_loss(&self) -> f64 {
+        self.per_frame(self.nll_velocity)
+    }
+
+    /// What the pedal costs, in nats per frame.
+    pub fn pedal_loss(&self) -> f64 {
+        self.per_frame(self.nll_pedal)
+    }
+
+    fn per_frame(&self, nll: f64) -> f64 {
+        nll / self.n_frames.max(1) as f64
     }
 
     pub fn perplexity(&self) -> f64 {
@@ -65,9 +80,9 @@ pub fn measure<B: Backend>(
         (Network::Chords(network), Yardstick::Chords(yardstick)) => {
             chords::measure(network, yardstick, stretches, kernels, cancel)
         }
-        (Network::Keys(network), Yardstick::Keys(corpus)) => {
+        (Network::Keys(network), Yardstick::Keys(music)) => {
             let has_clock = network.config.has_clock;
-            let all = |stretch: &Stretch| key_piece(corpus, stretch, has_clock);
+            let all = |stretch: &Stretch| key_piece(music, stretch, has_clock);
             let pieces: Vec<KeyPiece> = stretches.iter().map(all).collect();
             keys::measure(network, &pieces, kernels, cancel)
         }

@@ -8,6 +8,7 @@ use super::keys::frames_at_once;
 use super::network::NetworkConfig;
 use super::train::TrainError;
 use super::trainer::MOST_HELD;
+use crate::tokens::KeyFrame;
 
 /// Scores that the loss holds at once (see `loss`), and how many tensors of that size.
 const N_SCORES: u64 = 1 << 22;
@@ -58,8 +59,8 @@ fn loads(config: &NetworkConfig, layout: &Layout, dropout: f64) -> u64 {
     let a_frame = match config {
         // Input, target and weight.
         NetworkConfig::Chords(_) => 12,
-        // A chord and a weight.
-        NetworkConfig::Keys(_) => 20,
+        // A frame, its place on the grid and a weight; velocities are few.
+        NetworkConfig::Keys(_) => size_of::<KeyFrame>() as u64 + 8,
     };
     let masks = config.mask_shapes(layout.batch).into_iter();
     let masks: usize = masks.map(|[rows, width]| 4 * rows * width).sum();

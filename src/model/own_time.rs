@@ -1,16 +1,10 @@
 //! How fast what a model composes is played, and how music is read for it: what its card says of
 //! frames and touch.
 
-use super::checkpoint::{FamilyCard, ModelCard};
-use super::keys::Alphabet;
+use super::ModelCard;
 use crate::tokens::{FrameRate, Grid, PerformancePlan, StepsPerQuarter, Touch};
 
 impl ModelCard {
-    /// Whether it reads and composes strikes, velocities and pedal.
-    pub fn has_touch(&self) -> bool {
-        matches!(&self.family, FamilyCard::Keys(card) if card.alphabet == Alphabet::Full)
-    }
-
     /// How it reads music.
     pub fn reading_plan(&self) -> PerformancePlan {
         let touch = if self.has_touch() { Touch::Kept } else { Touch::Ignored };

@@ -57,6 +57,12 @@ pub struct EpochPoint {
     pub valid_perplexity: f64,
     /// 0–1: frames whose likeliest chord of all is right.
     pub valid_accuracy: f64,
+    /// What the velocities of struck keys and the pedal cost besides, in nats a frame; none without
+    /// touch. The losses and perplexities above are the keys' alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_velocity_loss: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_pedal_loss: Option<f64>,
     pub learning_rate: f64,
     pub frames_per_second: f64,
     /// Seconds since the run began.
@@ -64,6 +70,12 @@ pub struct EpochPoint {
 }
 
 impl EpochPoint {
+    /// What the epochs are compared by: everything that a held-out frame costs, in nats.
+    pub fn whole_valid_loss(&self) -> f64 {
+        let touch = [self.valid_velocity_loss, self.valid_pedal_loss];
+        self.valid_loss + touch.into_iter().flatten().sum::<f64>()
+    }
+
     /// Whether the steps were too large, so that the weights went astray: the music that is learned
     /// from is then predicted worse than by choosing blindly, whose perplexity is `blind`, and what is held out
     /// far worse than by counting. A network that merely learns too much by heart is good at the
@@ -401,6 +413,8 @@ mod tests {
                 valid_loss: f64::ln(valid_perplexity),
                 valid_perplexity,
                 valid_accuracy: 0.1,
+                valid_velocity_loss: None,
+                valid_pedal_loss: None,
                 learning_rate: 0.1,
                 frames_per_second: 1.0,
                 seconds: 1.0,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::keys::Alphabet;
 use crate::tokens::{
-    FrameRate, Framing, FramingPlan, Grid, Pedalling, SplitKind, VocabularyLimits,
+    FrameRate, Framing, FramingPlan, Grid, MusicPlan, Pedalling, SplitKind, VocabularyLimits,
 };
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
@@ -193,6 +193,7 @@ impl TrainingSettings {
             fps: self.fps,
             framing: self.framing,
             pedalling: self.pedalling,
+            grid: self.grid,
             split: self.split,
             max_vocabulary: self.max_vocabulary,
             min_count: self.min_count,
@@ -283,6 +284,19 @@ impl TrainingSettings {
         FramingPlan { rate, framing, pedalling, grid }
     }
 
+    /// How the music is read for this kind of model.
+    pub fn music_plan(&self) -> MusicPlan {
+        match self.model.has_vocabulary() {
+            true => MusicPlan::Chords(self.framing_plan()),
+            false => self.alphabet.music_plan(self.framing_plan()),
+        }
+    }
+
+    /// Whether strikes, velocities and the pedal are learned.
+    pub fn has_touch(&self) -> bool {
+        !self.model.has_vocabulary() && self.alphabet == Alphabet::Full
+    }
+
     pub fn vocabulary_limits(&self) -> VocabularyLimits {
         VocabularyLimits { max_chords: self.max_vocabulary, min_count: self.min_count }
     }
@@ -319,6 +333,11 @@ impl TrainingSettings {
         if self.framing == Framing::Original && self.grid != Grid::Seconds {
             let rule = "the original framing knows seconds only; choose them, or --framing nearest";
             return Err(refusal("--grid", self.grid, rule));
+        }
+        if self.framing == Framing::Original && self.has_touch() {
+            let rule = "the original framing knows neither strikes nor pedal; choose off-on, or \
+                        --framing nearest";
+            return Err(refusal("--alphabet", "full", rule));
         }
         if self.early_stop == Some(0) {
             return Err(refusal("--early-stop", 0, "give 1 or more epochs, or none"));

@@ -6,7 +6,6 @@
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -25,11 +24,12 @@ use super::{
 };
 use crate::cancel::CancelToken;
 use crate::files::plain_reason;
-use crate::tokens::{BackOff, Chord, Corpus, Piece, SplitError, Stretch};
+use crate::tokens::{BackOff, Chord, Corpus, Music, PieceSummary, SplitError, Stretch};
 
 #[derive(Clone)]
 pub struct TrainRequest {
-    pub corpus: Arc<Corpus>,
+    /// Read as [`TrainingSettings::music_plan`] says.
+    pub music: Music,
     /// When resuming, those of the run; only `epochs`, `early_stop` and `save_every` may differ,
     /// and `learning_rate` and `clip`, which a run whose loss ran away needs.
     pub settings: TrainingSettings,
@@ -39,7 +39,8 @@ pub struct TrainRequest {
     pub device: DeviceChoice,
 }
 
-/// Three predictors that learn nothing but counts, measured on the held-out frames.
+/// Three predictors that learn nothing but counts, measured on the held-out frames: on which keys
+/// sound, also beside a model that knows touch.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Baselines {
     #[serde(deserialize_with = "nan_from_null")]
@@ -65,6 +66,9 @@ pub struct Prepared {
     pub test_frames: usize,
     /// Share of held-out frames whose chord the vocabulary has, 0–1.
     pub coverage: f64,
+    /// Whether strikes, velocities and the pedal are learned too, of which the baselines know
+    /// nothing.
+    pub has_touch: bool,
     pub batch: usize,
     pub steps_per_epoch: usize,
     pub memory_bytes: u64,
@@ -119,8 +123,18 @@ pub struct TrainSummary {
     pub train_frames: usize,
     pub valid_frames: usize,
     pub vocabulary: usize,
+    /// What velocities and the pedal cost the best weights on held-out music, in nats a frame; none
+    /// without touch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best_valid_velocity_loss: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub best_valid_pedal_loss: Option<f64>,
     /// Of the best weights on pieces that nothing was chosen by.
     pub test_perplexity: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_velocity_loss: Option<f64>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub test_pedal_loss: Option<f64>,
     pub baselines: Baselines,
     /// The weights went astray, since the steps were too large: the last epoch predicts worse than
     /// choosing blindly. Not known of runs of an older version.
@@ -157,7 +171,12 @@ pub struct TrainingState {
 pub struct BestEpoch {
     /// From 1.
     pub epoch: usize,
+    /// Of the keys, in nats a frame.
     pub loss: f64,
+    /// What velocities and the pedal cost besides, without which the epoch isn't chosen; 0 without
+    /// touch.
+    #[serde(default)]
+    pub touch_loss: f64,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -191,6 +210,12 @@ pub enum TrainError {
          smaller --min-count"
     )]
     NoChords(u64),
+    #[error(
+        "“{}” says only which keys sound, not which were struck, nor how hard — train with \
+         --alphabet off-on, or give MIDI files",
+        .0.display()
+    )]
+    NoTouch(PathBuf),
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     #[error(
@@ -265,7 +290,7 @@ pub fn train_with(
     let folder = RunFolder::new(&request.run_dir);
     let resumed = resumed_run(request)?;
     let chosen = device::choose(request.device).map_err(TrainError::Device)?;
-    let material = Material::new(&request.corpus, &request.settings)?;
+    let material = Material::new(&request.music, &request.settings)?;
     let mut job = prepare(request, material, folder.clone(), &chosen, resumed, cancel)?;
     job.kernels = kernels;
     let _lock = claim(&folder, request.resume)?;
@@ -320,7 +345,7 @@ pub fn estimate_memory(
 fn resumed_run(request: &TrainRequest) -> Result<Option<Run>, TrainError> {
     let run = run_to_resume(&request.settings, &request.run_dir, request.resume)?;
     if let Some(run) = &run {
-        check_music(run, &request.corpus)?;
+        check_music(run, &request.music)?;
     }
     Ok(run)
 }
@@ -329,8 +354,8 @@ fn resumed_run(request: &TrainRequest) -> Result<Option<Run>, TrainError> {
 ///
 /// # Errors
 /// [`TrainError::OtherMusic`].
-pub fn check_music(run: &Run, corpus: &Corpus) -> Result<(), TrainError> {
-    match change_of_music(&run.summary.corpus.files, &corpus.pieces) {
+pub fn check_music(run: &Run, music: &Music) -> Result<(), TrainError> {
+    match change_of_music(&run.summary.corpus.files, &music.pieces()) {
         Some(change) => Err(TrainError::OtherMusic { run: run.path.clone(), change }),
         None => Ok(()),
     }
@@ -359,10 +384,10 @@ fn run_to_resume(
 
 /// What is different about the music that a run learned from, in words; none if it is the same in
 /// the same order.
-fn change_of_music(files: &[FileSummary], pieces: &[Piece]) -> Option<String> {
+fn change_of_music(files: &[FileSummary], pieces: &[PieceSummary<'_>]) -> Option<String> {
     let theirs: HashSet<&str> = files.iter().map(|file| file.sha256.as_str()).collect();
-    let ours: HashSet<&str> = pieces.iter().map(|piece| piece.sha256.as_str()).collect();
-    let paths = pieces.iter().map(|piece| lasting_path(&piece.path).to_string_lossy().into_owned());
+    let ours: HashSet<&str> = pieces.iter().map(|piece| piece.sha256).collect();
+    let paths = pieces.iter().map(|piece| lasting_path(piece.path).to_string_lossy().into_owned());
     let paths: Vec<String> = paths.collect();
     let is_read = |file: &&FileSummary| paths.contains(&file.path);
     let gone = files.iter().filter(|file| !ours.contains(file.sha256.as_str()));
@@ -371,7 +396,7 @@ fn change_of_music(files: &[FileSummary], pieces: &[Piece]) -> Option<String> {
     let new = paths
         .iter()
         .zip(pieces)
-        .filter(|(path, piece)| !theirs.contains(piece.sha256.as_str()) && !is_changed(path));
+        .filter(|(path, piece)| !theirs.contains(piece.sha256) && !is_changed(path));
     let groups = [
         ("has changed", changed.iter().map(|file| file.path.as_str()).collect()),
         ("is missing", missing.iter().map(|file| file.path.as_str()).collect()),
@@ -389,7 +414,7 @@ fn change_of_music(files: &[FileSummary], pieces: &[Piece]) -> Option<String> {
         return Some(words.join("; "));
     }
     let is_same_order =
-        pieces.iter().map(|piece| &piece.sha256).eq(files.iter().map(|file| &file.sha256));
+        pieces.iter().map(|piece| piece.sha256).eq(files.iter().map(|file| file.sha256.as_str()));
     (!is_same_order).then(|| {
         "the files are the same, but renamed or moved so that they come in another order".to_owned()
     })
@@ -433,13 +458,17 @@ pub(super) fn prepare<'a>(
     cancel: &'a CancelToken,
 ) -> Result<Job<'a>, TrainError> {
     let settings = &request.settings;
-    let config = NetworkConfig::new(settings, material.vocabulary(), has_clock(&material.corpus));
+    let config = NetworkConfig::new(settings, material.vocabulary(), has_clock(&material.music));
     let layout = Layout::fit(settings, &material.train_lengths());
     let n_frames = |stretches: &[Stretch]| stretches.iter().map(Stretch::n_frames).sum();
     let split = &material.split;
-    let backoff = BackOff::fit(chords_of(&request.corpus, &split.train));
+    // Of performances the chords are counted here, and needed no more.
+    let chords = material.music.chords();
+    let backoff = BackOff::fit(chords_of(&chords, &split.train));
+    let baselines = baselines::baselines(&material, &chords, &backoff);
+    drop(chords);
     let corpus = CorpusSummary {
-        seconds: request.corpus.duration_secs(),
+        seconds: material.music.duration_secs(),
         train_frames: n_frames(&split.train),
         valid_frames: n_frames(&split.valid),
         test_frames: n_frames(&split.test),
@@ -455,7 +484,7 @@ pub(super) fn prepare<'a>(
         parameters: config.n_parameters(),
         vocabulary: config.vocabulary(),
         corpus,
-        baselines: baselines::baselines(&material, &backoff, &split.valid),
+        baselines,
         ending: None,
     };
     let escape_price = material.escape_price(&backoff);
@@ -481,17 +510,13 @@ pub(super) fn prepare<'a>(
 fn file_summaries(material: &Material) -> Vec<FileSummary> {
     let split = &material.split;
     let parts = [("train", &split.train), ("valid", &split.valid), ("test", &split.test)];
-    let mut files: Vec<FileSummary> = material
-        .corpus
-        .pieces
-        .iter()
-        .map(|piece| FileSummary {
-            path: lasting_path(&piece.path).to_string_lossy().into_owned(),
-            sha256: piece.sha256.clone(),
-            frames: piece.chords.len(),
-            parts: Vec::new(),
-        })
-        .collect();
+    let summary = |piece: PieceSummary<'_>| FileSummary {
+        path: lasting_path(piece.path).to_string_lossy().into_owned(),
+        sha256: piece.sha256.to_owned(),
+        frames: piece.n_frames,
+        parts: Vec::new(),
+    };
+    let mut files: Vec<FileSummary> = material.music.pieces().into_iter().map(summary).collect();
     for (name, stretches) in parts {
         for (piece, _) in stretches.iter().flat_map(|stretch| &stretch.parts) {
             let parts = &mut files[*piece].parts;
@@ -536,8 +561,8 @@ fn notes(job: &Job<'_>, chosen: &Chosen) -> Vec<String> {
         ));
     }
     let n_beyond = match &job.material.reading {
-        Reading::Chords(_) => 0,
-        Reading::Keys(_) => beyond_the_piano(&job.material.corpus),
+        Reading::Chords(..) => 0,
+        Reading::Keys(_) => beyond_the_piano(&job.material.music),
     };
     if n_beyond > 0 {
         notes.push(format!(

@@ -37,7 +37,7 @@ use crate::model::{
     ComposeEvent, ComposeRequest, DeviceReport, Take, TrainEvent, TrainRequest, TrainSummary,
 };
 use crate::music::Score;
-use crate::tokens::{Corpus, FramingPlan, ReadProgress};
+use crate::tokens::{Music, MusicPlan, ReadProgress};
 use lane::{Job, Lane, Work};
 use outbox::Outbox;
 
@@ -58,7 +58,7 @@ pub enum LibrarySource {
 pub enum Request {
     ReadLibrary {
         source: LibrarySource,
-        plan: FramingPlan,
+        plan: MusicPlan,
     },
     Train(TrainRequest),
     Compose(ComposeRequest),
@@ -98,7 +98,7 @@ pub enum Progress {
 /// what it has.
 #[derive(Clone)]
 pub enum Finish {
-    Read(Arc<Corpus>),
+    Read(Music),
     Trained(TrainSummary),
     Composed(Vec<Take>),
     Rendered(RenderReport),

@@ -1,7 +1,7 @@
 //! What each request does once its turn has come.
 
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use super::lane::Work;
 use super::outbox::Reporter;
@@ -11,7 +11,7 @@ use crate::audio::{self, Font, RenderSettings};
 use crate::cancel::CancelToken;
 use crate::model::{self, ComposeRequest, TrainRequest};
 use crate::music::Score;
-use crate::tokens::{self, CorpusError, FramingPlan, ReadProgress};
+use crate::tokens::{CorpusError, Music, MusicPlan, ReadProgress};
 
 pub(super) fn work_of(request: Request, cache_dir: Option<PathBuf>) -> Work {
     match request {
@@ -33,33 +33,29 @@ pub(super) fn work_of(request: Request, cache_dir: Option<PathBuf>) -> Work {
 
 fn read(
     source: &LibrarySource,
-    plan: &FramingPlan,
+    plan: &MusicPlan,
     cache_dir: Option<&Path>,
     cancel: &CancelToken,
     reporter: &mut Reporter,
 ) -> Finish {
-    let corpus = match source {
-        LibrarySource::BuiltIn => read_built_in(plan),
+    let music = match source {
+        LibrarySource::BuiltIn => plan.read_sources(&assets::piece_scores()),
         LibrarySource::Paths(paths) => read_paths(paths, plan, cache_dir, cancel, reporter),
     };
-    match corpus {
-        Ok(corpus) => Finish::Read(Arc::new(corpus)),
+    match music {
+        Ok(music) => Finish::Read(music),
         Err(CorpusError::Cancelled) => Finish::Cancelled,
         Err(error) => Finish::Failed(error.to_string()),
     }
 }
 
-fn read_built_in(plan: &FramingPlan) -> Result<tokens::Corpus, CorpusError> {
-    tokens::read_sources(&assets::piece_scores(), plan)
-}
-
 fn read_paths(
     paths: &[PathBuf],
-    plan: &FramingPlan,
+    plan: &MusicPlan,
     cache_dir: Option<&Path>,
     cancel: &CancelToken,
     reporter: &mut Reporter,
-) -> Result<tokens::Corpus, CorpusError> {
+) -> Result<Music, CorpusError> {
     // Files are read on many threads: whoever is first tells, and nobody goes back.
     let reporter = Mutex::new((reporter, 0));
     let progress = |progress: ReadProgress| {
@@ -70,9 +66,7 @@ fn read_paths(
             reporter.newest(Progress::Read(progress));
         }
     };
-    background::run("etude-reader", || {
-        tokens::read_corpus(paths, plan, cache_dir, cancel, &progress)
-    })
+    background::run("etude-reader", || plan.read(paths, cache_dir, cancel, &progress))
 }
 
 fn train(request: &TrainRequest, cancel: &CancelToken, reporter: &mut Reporter) -> Finish {

@@ -7,7 +7,7 @@ use super::cache::{Cache, FramedPiece};
 use super::frames::{Run, nearest_runs, runs_from_score, runs_from_spans};
 use super::hashing::ChordMap;
 use super::reading::{About, Admitted, Kind, Told, read_paths, read_scores, why_empty};
-use super::{Chord, FramesError, Framing, FramingPlan, file_of_piece, original};
+use super::{Chord, FramesError, Framing, FramingPlan, PerformanceCorpus, file_of_piece, original};
 use crate::cancel::CancelToken;
 use crate::files::read_reason;
 use crate::music::Score;
@@ -240,6 +240,30 @@ impl FramedPiece {
         };
         let runs = runs.iter().map(numbered).collect();
         Self { chords, runs }
+    }
+}
+
+/// Of performances only which keys sound.
+impl From<&PerformanceCorpus> for Corpus {
+    fn from(corpus: &PerformanceCorpus) -> Self {
+        let mut building = Building::new();
+        for piece in &corpus.pieces {
+            let roll = piece.performance.roll(0..piece.performance.n_frames());
+            let chords = roll.into_iter().map(|chord| building.id(chord)).collect();
+            building.pieces.push(Piece {
+                path: piece.path.clone(),
+                sha256: piece.sha256.clone(),
+                chords,
+                n_notes: piece.n_notes,
+                duration_secs: piece.duration_secs,
+            });
+        }
+        let told = Told {
+            skipped: corpus.skipped.clone(),
+            warnings: corpus.warnings.clone(),
+            own_split: corpus.own_split.clone(),
+        };
+        building.finish(&corpus.plan.frames, told)
     }
 }
 

@@ -26,6 +26,7 @@ mod hashing;
 mod key_frame;
 mod mapping;
 pub mod measures;
+mod music;
 mod nearest;
 mod original;
 mod packs;
@@ -53,6 +54,7 @@ pub use frames::{
 };
 pub use grid::{Grid, ParseGridError, StepsPerQuarter};
 pub use key_frame::KeyFrame;
+pub use music::{Music, MusicPlan, PieceSummary};
 pub use performance::{BarPosition, FrameBars, FrameNote, Performance, PerformancePlan, Touch};
 pub use performances::{PerformanceCorpus, PerformedPiece, perform_sources, read_performances};
 pub use playback::{Articulation, Playback, played_score, score_from_roll};

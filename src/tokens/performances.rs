@@ -68,6 +68,11 @@ impl PerformanceCorpus {
         self.read(stretch, frames, Performance::roll)
     }
 
+    /// Where each of these frames lies on the grid: see [`Performance::clocks`].
+    pub fn clocks(&self, stretch: &Stretch, frames: Range<usize>) -> Vec<u32> {
+        self.read(stretch, frames, Performance::clocks)
+    }
+
     fn read<T>(
         &self,
         stretch: &Stretch,

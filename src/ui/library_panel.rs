@@ -9,7 +9,7 @@ use super::theme::Theme;
 use super::widgets::{
     command_button, counted, duration, file_name, grouped, hint, problem, progress, title,
 };
-use crate::tokens::Corpus;
+use crate::tokens::{Music, Skipped};
 
 pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
     title(ui, "Library");
@@ -39,11 +39,11 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
     if let Some(error) = &library.error {
         problem(ui, error);
     }
-    match &library.corpus {
-        Some(corpus) => {
-            summary(ui, corpus);
+    match &library.music {
+        Some(music) => {
+            summary(ui, music);
             covered(ui, library.coverage.as_ref(), library.counting.is_some());
-            skipped(ui, corpus);
+            skipped(ui, music.skipped());
         }
         None if library.job.is_none() && library.error.is_none() => {
             hint(ui, "Choose MIDI files or a folder, or drop them on the window");
@@ -52,24 +52,26 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
     }
 }
 
-fn summary(ui: &mut Ui, corpus: &Corpus) {
+fn summary(ui: &mut Ui, music: &Music) {
     ui.horizontal_wrapped(|ui| {
-        let parts = [
+        let mut parts = vec![
             (
-                counted(corpus.pieces.len(), "piece", "pieces"),
+                counted(music.n_pieces(), "piece", "pieces"),
                 "Files that could be read, each one piece",
             ),
-            (duration(corpus.duration_secs()), "How long all of them last together"),
+            (duration(music.duration_secs()), "How long all of them last together"),
             (
-                counted(corpus.n_frames(), "frame", "frames"),
+                counted(music.n_frames(), "frame", "frames"),
                 "Each piece is cut into slices of equal length. One slice is a frame: the keys \
                  that are down at that moment",
             ),
-            (
-                counted(corpus.chords.len(), "chord", "chords"),
-                "How many different sets of keys there are. The vocabulary is made of them",
-            ),
         ];
+        if let Some(n_chords) = music.n_chords() {
+            parts.push((
+                counted(n_chords, "chord", "chords"),
+                "How many different sets of keys there are. The vocabulary is made of them",
+            ));
+        }
         for (text, tooltip) in parts {
             ui.label(RichText::new(text).small()).on_hover_text(tooltip);
         }
@@ -102,18 +104,18 @@ fn covered(ui: &mut Ui, coverage: Option<&Coverage>, is_counting: bool) {
     }
 }
 
-fn skipped(ui: &mut Ui, corpus: &Corpus) {
-    if corpus.skipped.is_empty() {
+fn skipped(ui: &mut Ui, files: &[Skipped]) {
+    if files.is_empty() {
         return;
     }
-    let count = counted(corpus.skipped.len(), "file was skipped", "files were skipped");
+    let count = counted(files.len(), "file was skipped", "files were skipped");
     CollapsingHeader::new(RichText::new(count).small()).id_salt("skipped files").show(ui, |ui| {
-        for skipped in corpus.skipped.iter().take(MOST_SKIPPED) {
+        for skipped in files.iter().take(MOST_SKIPPED) {
             hint(ui, format!("{}: {}", file_name(&skipped.path), skipped.reason))
                 .on_hover_text(skipped.path.display().to_string());
         }
-        if corpus.skipped.len() > MOST_SKIPPED {
-            hint(ui, format!("… and {} more", corpus.skipped.len() - MOST_SKIPPED));
+        if files.len() > MOST_SKIPPED {
+            hint(ui, format!("… and {} more", files.len() - MOST_SKIPPED));
         }
     });
 }

@@ -11,7 +11,7 @@ use super::widgets::{
     bytes, command_button, command_widget, counted, file_name, grouped, hint, problem, progress,
     short, title,
 };
-use crate::tokens::Corpus;
+use crate::tokens::Music;
 
 /// Train and stop, and how far it is: always in sight, however far the settings are scrolled.
 pub fn foot_ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
@@ -35,7 +35,7 @@ pub fn foot_ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions)
 /// scrolls to.
 pub fn ui(ui: &mut Ui, state: &mut State, actions: &mut Actions) {
     title(ui, "Training");
-    run_ui(ui, &state.training, state.library.corpus.as_deref());
+    run_ui(ui, &state.training, state.library.music.as_ref());
     ui.add_enabled_ui(!state.training.is_busy(), |ui| {
         settings_form::essential_ui(ui, &mut state.preferences);
         settings_form::all_ui(ui, &mut state.preferences);
@@ -69,7 +69,7 @@ fn buttons_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
 }
 
 /// What is known of the run that is shown.
-fn run_ui(ui: &mut Ui, training: &Training, corpus: Option<&Corpus>) {
+fn run_ui(ui: &mut Ui, training: &Training, music: Option<&Music>) {
     if let Some(prepared) = &training.prepared {
         let line = format!(
             "{} on {}",
@@ -84,7 +84,7 @@ fn run_ui(ui: &mut Ui, training: &Training, corpus: Option<&Corpus>) {
             prepared.batch
         ));
     }
-    if corpus.is_some_and(|corpus| training.is_of_other_music(corpus)) {
+    if music.is_some_and(|music| training.is_of_other_music(music)) {
         hint(ui, "An earlier run, which learned from other music than the library has now:")
             .on_hover_text("Its figures can't be compared with those of a run of this library");
     }

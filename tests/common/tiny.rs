@@ -9,7 +9,7 @@ use etude::model::{
     DeviceChoice, Schedule, TrainError, TrainEvent, TrainRequest, TrainSummary, TrainingSettings,
     train,
 };
-use etude::tokens::{Chord, ChordId, Corpus, FramingPlan, Piece, SplitKind};
+use etude::tokens::{Chord, ChordId, Corpus, FramingPlan, Music, Piece, SplitKind};
 
 /// A corpus of pieces given as chord numbers; chord `n` is the one pitch `59 + n`, 0 the rest.
 pub fn corpus(pieces: &[Vec<ChordId>]) -> Arc<Corpus> {
@@ -56,9 +56,13 @@ pub fn settings() -> TrainingSettings {
     }
 }
 
-pub fn request(corpus: &Arc<Corpus>, settings: TrainingSettings, run_dir: &Path) -> TrainRequest {
+pub fn request<M: Clone + Into<Music>>(
+    music: &M,
+    settings: TrainingSettings,
+    run_dir: &Path,
+) -> TrainRequest {
     TrainRequest {
-        corpus: corpus.clone(),
+        music: music.clone().into(),
         settings,
         run_dir: run_dir.to_owned(),
         resume: false,

@@ -242,10 +242,10 @@ mod tests {
     #[test]
     fn fewer_bits_hardly_surprise_the_starter() {
         let model = Model::starter().unwrap();
-        let corpus = read_sources(pieces(), &model.card().plan).unwrap();
+        let music = read_sources(pieces(), &model.card().plan).unwrap().into();
         let loss = |network: ChordNetwork<Flex>| {
             let model = Model::new(model.card().clone(), Network::Chords(network));
-            evaluate(&model, &corpus, &CancelToken::new()).unwrap().loss
+            evaluate(&model, &music, &CancelToken::new()).unwrap().loss
         };
         let network = || match &*model.network {
             Network::Chords(network) => network.clone(),

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::features;
 use crate::model::memory;
-use crate::tokens::Chord;
+use crate::tokens::{Chord, FramingPlan, Grid, MusicPlan, PerformancePlan, Touch};
 
 /// Keys of a piano, A0 (21) to C8 (108).
 pub const KEYS: usize = 88;
@@ -62,6 +62,21 @@ const TOUCH_HIDDEN: usize = 64;
 pub const VELOCITIES: usize = 32;
 
 impl Alphabet {
+    /// How music cut like this is read for a network of this alphabet. Where in the bar a frame is
+    /// only performances know.
+    pub fn music_plan(self, frames: FramingPlan) -> MusicPlan {
+        let touch = match self {
+            Self::Full => Touch::Kept,
+            Self::OffOn => Touch::Ignored,
+        };
+        match (touch, frames.grid) {
+            (Touch::Ignored, Grid::Seconds) => MusicPlan::Chords(frames),
+            (Touch::Ignored | Touch::Kept, _) => {
+                MusicPlan::Performances(PerformancePlan { frames, touch })
+            }
+        }
+    }
+
     /// What is asked of every key: whether it sounds, and with touch whether one that goes on
     /// sounding was struck again.
     pub fn n_questions(self) -> usize {

@@ -76,7 +76,7 @@ pub(super) struct Spelled<B: Backend> {
 
 /// Gradients that the speller gives back for some frames.
 struct SpellerGradients<B: Backend> {
-    /// `[1, 2]`: the summed loss of the frames, and how many were right.
+    /// As in [`BatchGradients::totals`].
     totals: Tensor<B, 2>,
     /// Of each tower's top, `[N · places, H]`.
     tops: Vec<Tensor<B, 2>>,
@@ -414,7 +414,7 @@ fn speller_gradients<B: Backend>(
     let weights = batch.weights[steps.start * batch.n_rows..steps.end * batch.n_rows].to_vec();
     let n = weights.len();
     let weights: Tensor<B, 2> = rows_of_tensor(weights, 1, &device);
-    let mut loss = (surprise_of_keys(log_odds.clone(), &asked) * weights.clone()).sum_dim(0);
+    let loss = (surprise_of_keys(log_odds.clone(), &asked) * weights.clone()).sum_dim(0);
     let n_right = (right(log_odds.clone(), &asked) * weights.clone()).sum_dim(0);
 
     let speller = &network.speller;
@@ -440,14 +440,15 @@ fn speller_gradients<B: Backend>(
         d_tops.push(d_heard.matmul(weights.clone().transpose()));
     }
     d_weights.extend([d_before, d_lower, d_bias, d_middle, d_middle_bias, d_out, d_out_bias]);
+    let mut totals = vec![loss, n_right];
     if let Some(touch) = &network.touch {
         let asked_touch = ask_touch(batch, steps, &device);
         let given = touch_gradients(network, touch, &asked_touch, &asked.before, &tops, n_frames);
-        loss = loss + given.loss.velocity + given.loss.pedal;
+        totals.push(given.loss.velocity + given.loss.pedal);
         d_tops = d_tops.into_iter().zip(given.tops).map(|(sum, of_touch)| sum + of_touch).collect();
         d_weights.extend(given.weights);
     }
-    let totals = Tensor::cat(vec![loss, n_right], 1);
+    let totals = Tensor::cat(totals, 1);
     SpellerGradients { totals, tops: d_tops, weights: d_weights }
 }
 

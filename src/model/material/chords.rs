@@ -164,10 +164,8 @@ fn by_count(vocabulary: &ChordVocabulary) -> ChordVocabulary {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use std::sync::Arc;
-
     use super::super::{Material, Reading};
+    use super::*;
     use crate::model::{ModelKind, TrainingSettings};
     use crate::tokens::{Chord, FramingPlan, Piece};
 
@@ -201,12 +199,12 @@ mod tests {
             sequence: 10,
             ..TrainingSettings::default()
         };
-        Material::new(&Arc::new(corpus), &settings).unwrap()
+        Material::new(&corpus.into(), &settings).unwrap()
     }
 
     fn reading(material: &Material) -> &ChordMaterial {
         match &material.reading {
-            Reading::Chords(reading) => reading,
+            Reading::Chords(_, reading) => reading,
             Reading::Keys(_) => panic!("the settings ask for a vocabulary"),
         }
     }
@@ -214,6 +212,7 @@ mod tests {
     #[test]
     fn transposing_unlearns_no_escape_and_invents_none() {
         let material = material();
+        let corpus = material.music.chords();
         let escape = reading(&material).encoding.vocabulary.escape();
         assert_eq!(material.n_shifts(), 5);
         let learned: Vec<Token> = (0..13).map(|chord| reading(&material).learned(chord)).collect();
@@ -224,7 +223,7 @@ mod tests {
         assert!(n_escaped > n_unknown, "a chord seen once is learned as the escape");
         for (shift, semitones) in reading(&material).shifts.iter().zip([0, -1, 1, -2, 2]) {
             for (chord, &learned) in learned.iter().enumerate() {
-                let moved = material.corpus.chords[chord].transposed(semitones);
+                let moved = corpus.chords[chord].transposed(semitones);
                 let target = shift.target[chord];
                 if learned == escape {
                     assert_eq!(target, Some(escape), "{chord} by {semitones}");
@@ -247,9 +246,10 @@ mod tests {
         assert_eq!(sorted.counts(), [1, 9, 7, 2, 2]);
         // The material is encoded with it: every chord of the corpus is its own token.
         let material = material_for(Softmax::Adaptive);
+        let corpus = material.music.chords();
         let Encoding { vocabulary, measured, .. } = &reading(&material).encoding;
         assert!(vocabulary.counts()[1..].is_sorted_by(|a, b| a >= b));
-        for (chord, &token) in material.corpus.chords.iter().zip(measured) {
+        for (chord, &token) in corpus.chords.iter().zip(measured) {
             assert_eq!(vocabulary.token(*chord).unwrap_or(vocabulary.escape()), token);
         }
     }
@@ -257,17 +257,18 @@ mod tests {
     #[test]
     fn an_escape_pays_what_the_back_off_asks() {
         let material = material();
+        let corpus = material.music.chords();
         let escape = reading(&material).encoding.vocabulary.escape();
-        let counted = material.corpus.chords.iter().map(|&chord| (chord, 1));
+        let counted = corpus.chords.iter().map(|&chord| (chord, 1));
         let backoff = BackOff::fit(counted);
         let frames = material
             .split
             .train
             .iter()
-            .flat_map(|stretch| chords(&material.corpus, stretch, 0..stretch.n_frames()));
+            .flat_map(|stretch| chords(&corpus, stretch, 0..stretch.n_frames()));
         let prices: Vec<f64> = frames
             .map(|chord| match reading(&material).learned(chord) == escape {
-                true => -backoff.log_probability(material.corpus.chords[chord as usize]),
+                true => -backoff.log_probability(corpus.chords[chord as usize]),
                 false => 0.0,
             })
             .collect();

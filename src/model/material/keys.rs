@@ -1,30 +1,32 @@
-//! The music as the second family reads it: which keys sound in each frame.
+//! The music as the second family reads it: which keys sound in each frame, and from performances
+//! which were struck, how hard, the pedal, and where in the bar the frame is.
 
 use std::ops::Range;
 
 use super::{Window, chords};
 use crate::model::TrainingSettings;
 use crate::model::keys::{KEYS, KeyBatch, KeyPiece, LOWEST, PIANO};
-use crate::tokens::{Chord, ChordId, Corpus, KeyFrame, Stretch};
+use crate::tokens::{Chord, ChordId, KeyFrame, Music, Performance, Stretch};
 
 pub struct KeyMaterial {
+    has_clock: bool,
     /// Of each stretch to learn from the keys that ever sound in it, where sequences go on from
     /// each other and so must be moved alike.
     ranges: Option<Vec<Chord>>,
 }
 
 impl KeyMaterial {
-    pub fn new(corpus: &Corpus, stretches: &[Stretch], settings: &TrainingSettings) -> Self {
-        let all = |stretch: &Stretch| union(&key_frames(corpus, stretch, 0..stretch.n_frames()));
+    pub fn new(music: &Music, stretches: &[Stretch], settings: &TrainingSettings) -> Self {
+        let all = |stretch: &Stretch| union(&key_frames(music, stretch, 0..stretch.n_frames()));
         let ranges = settings.carry_state.then(|| stretches.iter().map(all).collect());
-        Self { ranges }
+        Self { has_clock: has_clock(music), ranges }
     }
 
     /// One step's windows as numbers, each moved by as much of its transposition as leaves all its
     /// notes on the piano.
     pub fn batch(
         &self,
-        corpus: &Corpus,
+        music: &Music,
         stretches: &[Stretch],
         semitones: &[i32],
         windows: &[Option<Window>],
@@ -36,7 +38,7 @@ impl KeyMaterial {
             n_rows,
             n_steps,
             frames: vec![KeyFrame::default(); n + n_rows],
-            clocks: if has_clock(corpus) { vec![0; n] } else { Vec::new() },
+            clocks: if self.has_clock { vec![0; n] } else { Vec::new() },
             weights: vec![0.0; n],
             continues: vec![false; n_rows],
         };
@@ -47,7 +49,7 @@ impl KeyMaterial {
             // The frame before the first is the rest that starts every piece.
             let n_before = window.start.min(1);
             let frames = window.start - n_before..window.start + window.len;
-            let frames = key_frames(corpus, stretch, frames);
+            let frames = key_frames(music, stretch, frames);
             let range = match &self.ranges {
                 Some(ranges) => ranges[window.stretch],
                 None => union(&frames),
@@ -58,8 +60,11 @@ impl KeyMaterial {
             }
             for t in 0..window.len {
                 batch.weights[t * n_rows + row] = 1.0;
-                if let Some(clock) = batch.clocks.get_mut(t * n_rows + row) {
-                    *clock = clock_of(window.start + t);
+            }
+            if self.has_clock {
+                let found = clocks(music, stretch, window.start..window.start + window.len);
+                for (t, clock) in found.into_iter().enumerate() {
+                    batch.clocks[t * n_rows + row] = clock;
                 }
             }
         }
@@ -68,35 +73,80 @@ impl KeyMaterial {
 }
 
 /// A stretch as it is measured.
-pub fn key_piece(corpus: &Corpus, stretch: &Stretch, has_clock: bool) -> KeyPiece {
-    let frames = key_frames(corpus, stretch, 0..stretch.n_frames());
-    let n_clocks = if has_clock { frames.len() } else { 0 };
-    KeyPiece { frames, clocks: (0..n_clocks).map(clock_of).collect() }
+pub fn key_piece(music: &Music, stretch: &Stretch, has_clock: bool) -> KeyPiece {
+    let all = 0..stretch.n_frames();
+    let frames = key_frames(music, stretch, all.clone());
+    KeyPiece { frames, clocks: if has_clock { clocks(music, stretch, all) } else { Vec::new() } }
 }
 
-/// Whether frames have a place on a grid: those of sets do, from the first on.
-pub fn has_clock(corpus: &Corpus) -> bool {
-    corpus.is_of_sets()
+/// Whether frames have a place on a grid: in the bar on the grid of beats, and in sets from the
+/// first frame on.
+pub fn has_clock(music: &Music) -> bool {
+    let mut performances = music.performances().peekable();
+    let is_on_beats = performances.peek().is_some();
+    music.set().is_some() || is_on_beats && performances.all(|piece| piece.bars().is_some())
 }
 
-fn clock_of(frame: usize) -> u32 {
-    u32::try_from(frame).unwrap_or(u32::MAX)
+/// The places of some frames of a stretch on the grid.
+fn clocks(music: &Music, stretch: &Stretch, frames: Range<usize>) -> Vec<u32> {
+    match music {
+        Music::Chords(_) => frames.map(|idx| u32::try_from(idx).unwrap_or(u32::MAX)).collect(),
+        Music::Performances(corpus) => corpus.clocks(stretch, frames),
+    }
 }
 
-/// What the second family reads of some frames of a stretch: the keys that sound. Pitches that no
-/// piano has are left out.
-fn key_frames(corpus: &Corpus, stretch: &Stretch, frames: Range<usize>) -> Vec<KeyFrame> {
-    let sounding = |id: ChordId| corpus.chords[id as usize].intersection(PIANO);
-    let frame = |id| KeyFrame { sounding: sounding(id), ..KeyFrame::default() };
-    chords(corpus, stretch, frames).into_iter().map(frame).collect()
+/// What the second family reads of some frames of a stretch; of chords, the keys that sound.
+/// Pitches that no piano has are left out.
+fn key_frames(music: &Music, stretch: &Stretch, frames: Range<usize>) -> Vec<KeyFrame> {
+    match music {
+        Music::Chords(corpus) => {
+            let sounding = |id: ChordId| corpus.chords[id as usize].intersection(PIANO);
+            let frame = |id| KeyFrame { sounding: sounding(id), ..KeyFrame::default() };
+            chords(corpus, stretch, frames).into_iter().map(frame).collect()
+        }
+        Music::Performances(corpus) => {
+            corpus.frames(stretch, frames).into_iter().map(on_piano).collect()
+        }
+    }
 }
 
-/// How many frames of the corpus have a pitch that no piano has, and so lose it.
-pub fn beyond_the_piano(corpus: &Corpus) -> usize {
-    let is_beyond = |chord: &Chord| !chord.difference(PIANO).is_rest();
-    let beyond: Vec<bool> = corpus.chords.iter().map(is_beyond).collect();
-    let frames = corpus.pieces.iter().flat_map(|piece| &piece.chords);
-    frames.filter(|&&id| beyond[id as usize]).count()
+/// The keys of a frame that a piano has.
+fn on_piano(frame: KeyFrame) -> KeyFrame {
+    if !is_beyond(&frame.sounding) {
+        return frame;
+    }
+    let velocities = frame.struck.pitches().zip(frame.velocities);
+    let velocities = velocities.filter(|(pitch, _)| PIANO.contains(*pitch));
+    KeyFrame {
+        sounding: frame.sounding.intersection(PIANO),
+        struck: frame.struck.intersection(PIANO),
+        velocities: velocities.map(|(_, velocity)| velocity).collect(),
+        pedal: frame.pedal,
+    }
+}
+
+fn is_beyond(chord: &Chord) -> bool {
+    !chord.difference(PIANO).is_rest()
+}
+
+/// How many frames of the music have a pitch that no piano has, and so lose it.
+pub fn beyond_the_piano(music: &Music) -> usize {
+    match music {
+        Music::Chords(corpus) => {
+            let beyond: Vec<bool> = corpus.chords.iter().map(is_beyond).collect();
+            let frames = corpus.pieces.iter().flat_map(|piece| &piece.chords);
+            frames.filter(|&&id| beyond[id as usize]).count()
+        }
+        Music::Performances(_) => music.performances().map(frames_beyond).sum(),
+    }
+}
+
+fn frames_beyond(piece: &Performance) -> usize {
+    // Most pieces have none, and looking at their notes costs less than at their frames.
+    match piece.notes().all(|note| PIANO.contains(note.pitch)) {
+        true => 0,
+        false => piece.roll(0..piece.n_frames()).iter().filter(|chord| is_beyond(chord)).count(),
+    }
 }
 
 fn union(frames: &[KeyFrame]) -> Chord {

@@ -1,4 +1,4 @@
-//! What a training learns from and is measured on: corpus and split, read as windows of frames by
+//! What a training learns from and is measured on: music and split, read as windows of frames by
 //! either family in its own way. The frames themselves stay where they are, once, in the corpus.
 
 mod chords;
@@ -16,7 +16,7 @@ use super::loss::Batch;
 use super::measured::Yardstick;
 use super::settings::Batching;
 use super::train::TrainError;
-use crate::tokens::{BackOff, ChordId, Corpus, Split, SplitKind, Stretch};
+use crate::tokens::{BackOff, ChordId, Corpus, Music, Split, SplitKind, Stretch};
 
 /// A stretch of frames that one row of a batch reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -33,7 +33,7 @@ pub struct Window {
 }
 
 pub struct Material {
-    pub corpus: Arc<Corpus>,
+    pub music: Music,
     pub split: Split,
     pub reading: Reading,
     /// By index of a transposition: 0 semitones first, then -1, 1, -2, 2, ….
@@ -42,19 +42,25 @@ pub struct Material {
 
 /// What a family makes of the music.
 pub enum Reading {
-    Chords(Box<ChordMaterial>),
+    Chords(Arc<Corpus>, Box<ChordMaterial>),
     Keys(KeyMaterial),
 }
 
 impl Material {
-    /// Splits a corpus as the settings say, and lets the family of their model read it.
-    pub fn new(corpus: &Arc<Corpus>, settings: &TrainingSettings) -> Result<Self, TrainError> {
-        check_lone_piece(corpus, settings)?;
-        let mut split = Split::new(corpus, settings.split, settings.seed)?;
+    /// Splits music as the settings say, and lets the family of their model read it.
+    ///
+    /// # Errors
+    /// When it is too short, can't be split, or lacks what the model is to learn.
+    pub fn new(music: &Music, settings: &TrainingSettings) -> Result<Self, TrainError> {
+        if let Some(piece) = music.without_touch().filter(|_| settings.has_touch()) {
+            return Err(TrainError::NoTouch(piece.to_owned()));
+        }
+        check_lone_piece(music, settings)?;
+        let mut split = music.split(settings.split, settings.seed)?;
         let learned_from: Vec<usize> = match settings.split {
             SplitKind::Pieces => split.train_pieces(),
             // The vocabulary comes from everything, as the original's did.
-            SplitKind::Tail => (0..corpus.pieces.len()).collect(),
+            SplitKind::Tail => (0..music.n_pieces()).collect(),
         };
         if settings.batching == Batching::Columns {
             let parts = split.train.drain(..).flat_map(|stretch| stretch.parts).collect();
@@ -64,12 +70,13 @@ impl Material {
         let semitones = std::iter::once(0).chain((1..=reach).flat_map(|n| [-n, n]));
         let semitones: Vec<i32> = semitones.collect();
         let reading = if settings.model.has_vocabulary() {
-            let material = ChordMaterial::new(corpus, &learned_from, &semitones, settings)?;
-            Reading::Chords(Box::new(material))
+            let corpus = music.chords();
+            let read = ChordMaterial::new(&corpus, &learned_from, &semitones, settings)?;
+            Reading::Chords(corpus, Box::new(read))
         } else {
-            Reading::Keys(KeyMaterial::new(corpus, &split.train, settings))
+            Reading::Keys(KeyMaterial::new(music, &split.train, settings))
         };
-        let material = Self { corpus: corpus.clone(), split, reading, semitones };
+        let material = Self { music: music.clone(), split, reading, semitones };
         material.check_length(settings)?;
         Ok(material)
     }
@@ -85,7 +92,7 @@ impl Material {
     /// Chords of the vocabulary; 0 where there is none.
     pub fn vocabulary(&self) -> usize {
         match &self.reading {
-            Reading::Chords(material) => material.encoding.vocabulary.len(),
+            Reading::Chords(_, material) => material.encoding.vocabulary.len(),
             Reading::Keys(_) => 0,
         }
     }
@@ -93,8 +100,8 @@ impl Material {
     /// Share of the held-out frames that can be predicted without an escape, 0–1.
     pub fn coverage(&self) -> f64 {
         match &self.reading {
-            Reading::Chords(material) => {
-                material.encoding.held_out_coverage(&self.corpus, &self.split)
+            Reading::Chords(corpus, material) => {
+                material.encoding.held_out_coverage(corpus, &self.split)
             }
             Reading::Keys(_) => 1.0,
         }
@@ -104,8 +111,8 @@ impl Material {
     /// is one.
     pub fn escape_price(&self, backoff: &BackOff) -> f64 {
         match &self.reading {
-            Reading::Chords(material) => {
-                material.escape_price(&self.corpus, &self.split.train, backoff)
+            Reading::Chords(corpus, material) => {
+                material.escape_price(corpus, &self.split.train, backoff)
             }
             Reading::Keys(_) => 0.0,
         }
@@ -113,23 +120,24 @@ impl Material {
 
     /// What networks of this family are measured with.
     pub fn yardstick<'a>(&'a self, backoff: &'a BackOff) -> Yardstick<'a> {
-        let corpus = &self.corpus;
         match &self.reading {
-            Reading::Chords(material) => {
+            Reading::Chords(corpus, material) => {
                 let encoding = &material.encoding;
                 Yardstick::Chords(ChordYardstick { corpus, encoding, backoff })
             }
-            Reading::Keys(_) => Yardstick::Keys(corpus),
+            Reading::Keys(_) => Yardstick::Keys(&self.music),
         }
     }
 
     /// One step's windows as numbers.
     pub fn batch(&self, windows: &[Option<Window>]) -> Batch {
-        let (corpus, stretches) = (&self.corpus, &self.split.train);
+        let stretches = &self.split.train;
         match &self.reading {
-            Reading::Chords(material) => Batch::Chords(material.batch(corpus, stretches, windows)),
+            Reading::Chords(corpus, material) => {
+                Batch::Chords(material.batch(corpus, stretches, windows))
+            }
             Reading::Keys(material) => {
-                Batch::Keys(material.batch(corpus, stretches, &self.semitones, windows))
+                Batch::Keys(material.batch(&self.music, stretches, &self.semitones, windows))
             }
         }
     }
@@ -147,9 +155,9 @@ impl Material {
 
 /// A lone piece can only have its tail held out; one that is too short even for that hears of both
 /// at once.
-fn check_lone_piece(corpus: &Corpus, settings: &TrainingSettings) -> Result<(), TrainError> {
-    let n_frames = corpus.n_frames() * 4 / 5;
-    let is_refused_later = corpus.pieces.len() > 1
+fn check_lone_piece(music: &Music, settings: &TrainingSettings) -> Result<(), TrainError> {
+    let n_frames = music.n_frames() * 4 / 5;
+    let is_refused_later = music.n_pieces() > 1
         || settings.split == SplitKind::Tail
         || settings.batching != Batching::Fitted;
     if is_refused_later || n_frames >= settings.sequence {

@@ -78,7 +78,8 @@ impl<B: Backend> Trainer<'_, B> {
         valid: Measured,
         on_event: &mut dyn FnMut(TrainEvent),
     ) -> Result<(), TrainError> {
-        if is_lost(valid.loss()) {
+        let touch_loss = valid.velocity_loss() + valid.pedal_loss();
+        if is_lost(valid.loss() + touch_loss) {
             return Err(self.diverged());
         }
         let job = self.job;
@@ -102,12 +103,14 @@ impl<B: Backend> Trainer<'_, B> {
             valid_loss: valid.loss(),
             valid_perplexity: valid.perplexity(),
             valid_accuracy: valid.accuracy(),
+            valid_velocity_loss: settings.has_touch().then(|| valid.velocity_loss()),
+            valid_pedal_loss: settings.has_touch().then(|| valid.pedal_loss()),
             learning_rate: rate,
             frames_per_second: self.frames_here as f64
                 / self.began.elapsed().as_secs_f64().max(1e-9),
             seconds: self.state.seconds,
         };
-        let is_best = self.judge(valid.loss());
+        let is_best = self.judge(valid.loss(), touch_loss);
         (self.state.epoch_loss, self.state.epoch_right, self.state.epoch_frames) = (0.0, 0.0, 0);
         self.carried = None;
         self.metrics.push(point);
@@ -125,11 +128,12 @@ impl<B: Backend> Trainer<'_, B> {
         Ok(())
     }
 
-    /// Counts how long it has been since the held-out loss became better.
-    pub(super) fn judge(&mut self, loss: f64) -> bool {
-        let is_best = self.state.best.is_none_or(|best| loss < best.loss);
+    /// Counts how long it has been since the held-out loss, all parts of it together, became better.
+    pub(super) fn judge(&mut self, loss: f64, touch_loss: f64) -> bool {
+        let whole = loss + touch_loss;
+        let is_best = self.state.best.is_none_or(|best| whole < best.loss + best.touch_loss);
         if is_best {
-            self.state.best = Some(BestEpoch { epoch: self.state.epochs_done, loss });
+            self.state.best = Some(BestEpoch { epoch: self.state.epochs_done, loss, touch_loss });
             self.best = Some(self.shown().clone());
             (self.state.n_worse, self.state.n_flat) = (0, 0);
             return true;
@@ -168,16 +172,24 @@ impl<B: Backend> Trainer<'_, B> {
             tested.and_then(|best| measure(best, job.yardstick(), test, kernels, job.cancel));
         let summary = &job.summary;
         let last = self.metrics.last();
+        let best = self.state.best;
+        let of_best =
+            self.metrics.iter().find(|point| best.is_some_and(|it| it.epoch == point.epoch));
+        let tested_touch = tested.filter(|_| job.settings.has_touch());
         Ok(TrainSummary {
             outcome,
-            best_epoch: self.state.best.map_or(0, |best| best.epoch),
-            best_valid_perplexity: self.state.best.map_or(f64::NAN, |best| best.loss.exp()),
+            best_epoch: best.map_or(0, |best| best.epoch),
+            best_valid_perplexity: best.map_or(f64::NAN, |best| best.loss.exp()),
+            best_valid_velocity_loss: of_best.and_then(|point| point.valid_velocity_loss),
+            best_valid_pedal_loss: of_best.and_then(|point| point.valid_pedal_loss),
             parameters: summary.parameters,
             device: summary.device.clone(),
             train_frames: summary.corpus.train_frames,
             valid_frames: summary.corpus.valid_frames,
             vocabulary: summary.vocabulary,
             test_perplexity: tested.map(|measured| measured.perplexity()),
+            test_velocity_loss: tested_touch.map(|measured| measured.velocity_loss()),
+            test_pedal_loss: tested_touch.map(|measured| measured.pedal_loss()),
             baselines: summary.baselines,
             ran_away: last.is_some_and(|last| {
                 last.ran_away(job.config.blind_perplexity(), &summary.baselines)

@@ -65,6 +65,7 @@ impl Job<'_> {
             valid_frames: corpus.valid_frames,
             test_frames: corpus.test_frames,
             coverage: self.material.coverage(),
+            has_touch: self.settings.has_touch(),
             batch: self.layout.batch,
             steps_per_epoch: self.layout.n_steps,
             memory_bytes: self.memory_bytes(self.micro_batch),

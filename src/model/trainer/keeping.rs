@@ -32,7 +32,7 @@ impl<B: Backend> Trainer<'_, B> {
             family,
             layers: job.settings.layers,
             hidden: job.settings.hidden,
-            plan: job.material.corpus.plan,
+            plan: *job.material.music.plan().frames(),
             epoch,
             valid_perplexity,
             about: format!(
@@ -47,7 +47,7 @@ impl<B: Backend> Trainer<'_, B> {
     fn family_card(&self) -> FamilyCard {
         let job = self.job;
         match (job.config, &job.material.reading) {
-            (NetworkConfig::Chords(config), Reading::Chords(reading)) => {
+            (NetworkConfig::Chords(config), Reading::Chords(_, reading)) => {
                 let card = ChordCard {
                     clusters: config.clusters,
                     vocabulary: reading.encoding.vocabulary.clone(),

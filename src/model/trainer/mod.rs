@@ -425,11 +425,11 @@ impl TrainingState {
 /// The logarithm of each output's share of the music to learn from, where that is what the network
 /// begins as.
 fn prior(job: &Job<'_>) -> Option<Vec<f32>> {
-    let Reading::Chords(reading) = &job.material.reading else { return None };
+    let Reading::Chords(corpus, reading) = &job.material.reading else { return None };
     if job.settings.initialization == Initialization::Plain {
         return None;
     }
-    let counts = baselines::target_counts(&job.material, reading);
+    let counts = baselines::target_counts(corpus, &job.material.split.train, reading);
     let shares = baselines::unigram(&counts, false).into_iter();
     Some(shares.map(|share| share.ln() as f32).collect())
 }

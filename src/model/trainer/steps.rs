@@ -147,17 +147,20 @@ impl<B: Backend> Trainer<'_, B> {
             return Ok(0.0);
         }
         let totals = Tensor::cat(std::mem::take(&mut self.pending), 0);
+        let [_, width] = totals.dims();
         let values = totals.try_into_data().map_err(|error| self.failed(&error.to_string()))?;
         let mut loss = 0.0;
-        for step in numbers(values).chunks_exact(2) {
+        let mut of_touch = 0.0;
+        for step in numbers(values).chunks_exact(width) {
             loss += f64::from(step[0]);
+            of_touch += f64::from(step[2..].iter().sum::<f32>());
             self.state.epoch_loss += f64::from(step[0]);
             self.state.epoch_right += f64::from(step[1]);
         }
         let n_frames = std::mem::take(&mut self.pending_frames);
         self.state.epoch_frames += n_frames;
         let loss = loss / n_frames.max(1) as f64;
-        if super::is_lost(loss) {
+        if super::is_lost(loss + of_touch / n_frames.max(1) as f64) {
             return Err(self.diverged());
         }
         Ok(loss + self.job.escape_price)

@@ -1,7 +1,6 @@
 //! What happens when the memory runs out, and when a step is cancelled.
 
 use std::path::Path;
-use std::sync::Arc;
 
 use burn::backend::Flex;
 
@@ -51,14 +50,14 @@ fn request(run_dir: &Path) -> TrainRequest {
     };
     let run_dir = run_dir.to_owned();
     let device = DeviceChoice::Cpu;
-    TrainRequest { corpus: Arc::new(corpus), settings, run_dir, resume: false, device }
+    TrainRequest { music: corpus.into(), settings, run_dir, resume: false, device }
 }
 
 /// Trains where more rows at a time than `fails_above` don't fit.
 fn trained(fails_above: Option<usize>) -> (Result<f64, TrainError>, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let request = request(&folder.path().join("run"));
-    let material = Material::new(&request.corpus, &request.settings).unwrap();
+    let material = Material::new(&request.music, &request.settings).unwrap();
     let chosen = device::choose(DeviceChoice::Cpu).unwrap();
     let folder = RunFolder::new(&request.run_dir);
     let cancel = CancelToken::new();
@@ -104,7 +103,7 @@ fn trained_by(
     [n_threads, stop_after]: [usize; 2],
 ) -> Result<(Vec<[f64; 4]>, Vec<NamedTensor>), TrainError> {
     let request = TrainRequest { settings, ..request(run_dir) };
-    let material = Material::new(&request.corpus, &request.settings).unwrap();
+    let material = Material::new(&request.music, &request.settings).unwrap();
     let chosen = device::choose(DeviceChoice::Cpu).unwrap();
     let folder = RunFolder::new(&request.run_dir);
     let cancel = CancelToken::new();
@@ -203,7 +202,7 @@ fn fused_kernels_notice_a_loss_that_is_no_number() {
 fn what_is_loaded_ahead_is_what_each_step_would_load() {
     let folder = tempfile::tempdir().unwrap();
     let request = request(&folder.path().join("run"));
-    let material = Material::new(&request.corpus, &request.settings).unwrap();
+    let material = Material::new(&request.music, &request.settings).unwrap();
     let lengths = material.train_lengths();
     let layout = Layout::fit(&request.settings, &lengths);
     let plan = plan_epoch(&request.settings, &layout, &lengths, material.n_shifts(), 3);
@@ -229,7 +228,7 @@ fn what_is_loaded_ahead_is_what_each_step_would_load() {
 fn a_batch_that_cannot_be_made_is_not_the_device_s_failure() {
     let folder = tempfile::tempdir().unwrap();
     let request = request(&folder.path().join("run"));
-    let material = Material::new(&request.corpus, &request.settings).unwrap();
+    let material = Material::new(&request.music, &request.settings).unwrap();
     let chosen = device::choose(DeviceChoice::Cpu).unwrap();
     let folder = RunFolder::new(&request.run_dir);
     let cancel = CancelToken::new();
@@ -251,7 +250,7 @@ fn a_step_that_is_cancelled_within_leaves_everything_as_it_was() {
     for kernels in [Kernels::of_burn_for_tests(), Kernels::fused_for_tests()] {
         let folder = tempfile::tempdir().unwrap();
         let request = request(&folder.path().join("run"));
-        let material = Material::new(&request.corpus, &request.settings).unwrap();
+        let material = Material::new(&request.music, &request.settings).unwrap();
         let chosen = device::choose(DeviceChoice::Cpu).unwrap();
         let folder = RunFolder::new(&request.run_dir);
         let cancel = CancelToken::new();

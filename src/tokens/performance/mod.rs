@@ -151,6 +151,16 @@ impl Performance {
         Some(range.map(|frame| bars.position(frame)).collect())
     }
 
+    /// Whole frames from the beginning of its bar to each frame of a range; in real time from the
+    /// beginning of the piece.
+    pub fn clocks(&self, range: Range<usize>) -> Vec<u32> {
+        let range = self.clipped(range);
+        match &self.bars {
+            Some(bars) => range.map(|frame| bars.frames_into_bar(frame)).collect(),
+            None => range.collect(),
+        }
+    }
+
     /// By start, then pitch.
     pub fn notes(&self) -> impl ExactSizeIterator<Item = FrameNote> {
         self.notes.iter().map(|&word| FrameNote::from_word(word))

@@ -111,7 +111,7 @@ mod tests {
     fn frames_go_on_while_the_disk_is_slow_and_training_starts_once() {
         let mut window = Window::with_unsaved_work();
         train(window.app());
-        window.wait("the pieces are read", |app| app.state.library.corpus.is_some());
+        window.wait("the pieces are read", |app| app.state.library.music.is_some());
         let go_on = window.hold_writer();
         window.act(AppAction::Run(Command::Train));
         // As when the button is pressed again.
@@ -134,7 +134,7 @@ mod tests {
     fn what_is_stopped_while_it_waits_is_never_begun() {
         let mut window = Window::with_unsaved_work();
         train(window.app());
-        window.wait("the pieces are read", |app| app.state.library.corpus.is_some());
+        window.wait("the pieces are read", |app| app.state.library.music.is_some());
         let go_on = window.hold_writer();
         window.act(AppAction::Run(Command::Train));
         let out = window.folder.path().join("piece.wav");

@@ -1,13 +1,12 @@
 //! Reading the library, training, stopping, resuming.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use super::App;
 use super::risk::Risk;
 use crate::model::{DeviceChoice, Run, TrainEvent, TrainRequest, TrainSummary, TrainingSettings};
 use crate::studio::{JobId, Request};
-use crate::tokens::{Corpus, Encoding, ReadProgress, Split, SplitKind, Stretch};
+use crate::tokens::{Encoding, Music, ReadProgress, SplitKind, Stretch};
 use crate::ui::state::{
     Coverage, CoverageFigures, CoverageKey, LiveCurve, ModelChoice, Preferences, run_name,
 };
@@ -34,8 +33,7 @@ impl App {
             return;
         }
         let settings = &self.state.preferences.training;
-        if self.state.training.job.is_none()
-            && self.state.library.is_stale(&settings.framing_plan())
+        if self.state.training.job.is_none() && self.state.library.is_stale(&settings.music_plan())
         {
             self.read_library();
         } else {
@@ -45,7 +43,7 @@ impl App {
 
     fn read_library(&mut self) {
         let (source, plan) =
-            (self.state.library.source(), self.state.preferences.training.framing_plan());
+            (self.state.library.source(), self.state.preferences.training.music_plan());
         let library = &mut self.state.library;
         if let Some(job) = library.job {
             self.studio.cancel(job);
@@ -57,10 +55,10 @@ impl App {
         library.job = Some(self.studio.submit(Request::ReadLibrary { source, plan }));
     }
 
-    pub(super) fn library_read(&mut self, corpus: Arc<Corpus>) {
+    pub(super) fn library_read(&mut self, music: Music) {
         let library = &mut self.state.library;
         library.job = None;
-        library.corpus = Some(corpus);
+        library.music = Some(music);
         library.coverage = None;
         library.counting = None;
         if let Some(line) = self.library_line() {
@@ -78,7 +76,7 @@ impl App {
     pub(super) fn library_failed(&mut self, error: String) {
         let library = &mut self.state.library;
         library.job = None;
-        library.corpus = None;
+        library.music = None;
         library.error = Some(error.clone());
         self.state.training.is_waiting_for_library = false;
         self.state.training.waiting_to_resume = None;
@@ -89,13 +87,13 @@ impl App {
         let key = CoverageKey::from(&self.state.preferences.training);
         let library = &mut self.state.library;
         let is_known = library.coverage.as_ref().is_some_and(|coverage| coverage.key == key);
-        let Some(corpus) = library.corpus.clone() else { return };
+        let Some(music) = library.music.clone() else { return };
         if is_known || library.counting.is_some() || library.job.is_some() {
             return;
         }
         library.counting = Some(key);
         self.tasks.spawn("counting coverage", move || {
-            Answer::Covered(Coverage { key, result: coverage(&corpus, key) })
+            Answer::Covered(Coverage { key, result: coverage(&music, key) })
         });
     }
 
@@ -107,19 +105,19 @@ impl App {
             return;
         }
         let settings = self.state.preferences.training.clone();
-        let Some(corpus) = self.corpus_for(&settings) else { return };
-        self.start(corpus, settings, None);
+        let Some(music) = self.music_for(&settings) else { return };
+        self.start(music, settings, None);
     }
 
-    /// The corpus as these settings frame it; if it is yet to be read, training waits for it.
-    fn corpus_for(&mut self, settings: &TrainingSettings) -> Option<Arc<Corpus>> {
+    /// The music as these settings read it; if it is yet to be read, training waits for it.
+    fn music_for(&mut self, settings: &TrainingSettings) -> Option<Music> {
         let library = &self.state.library;
-        let is_fresh = library.job.is_none() && !library.is_stale(&settings.framing_plan());
-        match &library.corpus {
-            Some(corpus) if is_fresh => Some(Arc::clone(corpus)),
+        let is_fresh = library.job.is_none() && !library.is_stale(&settings.music_plan());
+        match &library.music {
+            Some(music) if is_fresh => Some(music.clone()),
             _ => {
                 self.state.training.is_waiting_for_library = true;
-                if library.job.is_none() || library.is_stale(&settings.framing_plan()) {
+                if library.job.is_none() || library.is_stale(&settings.music_plan()) {
                     self.read_library();
                 }
                 None
@@ -128,12 +126,12 @@ impl App {
     }
 
     /// Trains once unsaved work is kept. Until then a second press has nothing to press.
-    fn start(&mut self, corpus: Arc<Corpus>, settings: TrainingSettings, resumed: Option<Run>) {
+    fn start(&mut self, music: Music, settings: TrainingSettings, resumed: Option<Run>) {
         self.n_starts += 1;
         let number = self.n_starts;
         self.state.training.starting = Some(number);
         let device = self.state.preferences.device;
-        let start = Start { number, corpus, settings, resumed, device };
+        let start = Start { number, music, settings, resumed, device };
         self.risk(Risk::Train(Box::new(start)));
     }
 
@@ -167,16 +165,16 @@ impl App {
     }
 
     fn submit_training(&mut self, start: Start, run_dir: PathBuf) {
-        let Start { corpus, settings, resumed, device, .. } = start;
+        let Start { music, settings, resumed, device, .. } = start;
         let request = TrainRequest {
-            corpus,
+            music,
             settings: settings.clone(),
             run_dir: run_dir.clone(),
             resume: resumed.is_some(),
             device,
         };
-        let pieces = &request.corpus.pieces;
-        let learned_from = pieces.iter().map(|piece| piece.sha256.clone()).collect();
+        let pieces = request.music.pieces();
+        let learned_from = pieces.iter().map(|piece| piece.sha256.to_owned()).collect();
         let job = self.studio.submit(Request::Train(request));
         let goes_on = resumed.is_some();
         let epochs = resumed.map(|run| run.metrics).unwrap_or_default();
@@ -281,11 +279,11 @@ impl App {
             self.state.alert = Some(error);
             return;
         }
-        let Some(corpus) = self.corpus_for(&settings) else {
+        let Some(music) = self.music_for(&settings) else {
             self.state.training.waiting_to_resume = Some(run);
             return;
         };
-        self.start(corpus, settings, Some(run));
+        self.start(music, settings, Some(run));
     }
 
     /// The library becomes what the run learned from, unless it is that already. What the user
@@ -293,9 +291,9 @@ impl App {
     fn take_library_of(&mut self, run: &Run, missing: Option<PathBuf>) -> Result<(), String> {
         let files = &run.summary.corpus.files;
         let library = &mut self.state.library;
-        let is_read = library.corpus.as_ref().is_some_and(|corpus| {
-            let learned = files.iter().map(|file| &file.sha256);
-            corpus.pieces.iter().map(|piece| &piece.sha256).eq(learned)
+        let is_read = library.music.as_ref().is_some_and(|music| {
+            let learned = files.iter().map(|file| file.sha256.as_str());
+            music.pieces().iter().map(|piece| piece.sha256).eq(learned)
         });
         // What was read last may be another library than the one that is asked for now.
         let source = library.source();
@@ -429,14 +427,14 @@ impl App {
     }
 
     fn library_line(&self) -> Option<String> {
-        let corpus = self.state.library.corpus.as_ref()?;
-        Some(format!(
-            "Read {}, {}, {}, {}",
-            counted(corpus.pieces.len(), "piece", "pieces"),
-            crate::ui::widgets::duration(corpus.duration_secs()),
-            counted(corpus.n_frames(), "frame", "frames"),
-            counted(corpus.chords.len(), "chord", "chords"),
-        ))
+        let music = self.state.library.music.as_ref()?;
+        let mut parts = vec![
+            counted(music.n_pieces(), "piece", "pieces"),
+            crate::ui::widgets::duration(music.duration_secs()),
+            counted(music.n_frames(), "frame", "frames"),
+        ];
+        parts.extend(music.n_chords().map(|n_chords| counted(n_chords, "chord", "chords")));
+        Some(format!("Read {}", parts.join(", ")))
     }
 }
 
@@ -444,7 +442,7 @@ impl App {
 pub(super) struct Start {
     /// Which of those that were asked for it is.
     number: u64,
-    corpus: Arc<Corpus>,
+    music: Music,
     settings: TrainingSettings,
     /// The run that goes on.
     resumed: Option<Run>,
@@ -476,17 +474,18 @@ fn free_run_dir(runs_dir: &Path, name: &str) -> PathBuf {
 
 /// What these settings make of the music, counted as a run will. With the tail held out the
 /// vocabulary is taken from everything.
-fn coverage(corpus: &Corpus, key: CoverageKey) -> Result<CoverageFigures, String> {
-    let split = Split::new(corpus, key.split, key.seed).map_err(|error| error.to_string())?;
+fn coverage(music: &Music, key: CoverageKey) -> Result<CoverageFigures, String> {
+    let split = music.split(key.split, key.seed).map_err(|error| error.to_string())?;
     let train_lengths = split.train.iter().map(Stretch::n_frames).collect();
     let Some(limits) = key.limits else {
         return Ok(CoverageFigures { vocabulary: 0, share: 1.0, train_lengths });
     };
     let learned_from = match key.split {
-        SplitKind::Tail => (0..corpus.pieces.len()).collect(),
+        SplitKind::Tail => (0..music.n_pieces()).collect(),
         SplitKind::Pieces => split.train_pieces(),
     };
-    let encoding = Encoding::new(corpus, &learned_from, limits, key.seed);
-    let share = encoding.held_out_coverage(corpus, &split);
+    let corpus = music.chords();
+    let encoding = Encoding::new(&corpus, &learned_from, limits, key.seed);
+    let share = encoding.held_out_coverage(&corpus, &split);
     Ok(CoverageFigures { vocabulary: encoding.vocabulary.len(), share, train_lengths })
 }

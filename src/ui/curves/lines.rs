@@ -134,6 +134,8 @@ mod tests {
             valid_loss: loss,
             valid_perplexity: loss.exp(),
             valid_accuracy: 0.25,
+            valid_velocity_loss: None,
+            valid_pedal_loss: None,
             learning_rate: 0.1,
             frames_per_second: 1.0,
             seconds: 1.0,

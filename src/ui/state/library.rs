@@ -1,11 +1,10 @@
 //! What is learned from: where it comes from, what was read, what was skipped.
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
 use crate::model::TrainingSettings;
 use crate::studio::{JobId, LibrarySource};
-use crate::tokens::{Corpus, FramingPlan, ReadProgress, SplitKind, VocabularyLimits};
+use crate::tokens::{Music, MusicPlan, ReadProgress, SplitKind, VocabularyLimits};
 
 /// How much of the held-out music a vocabulary covers, for the settings it was counted with.
 #[derive(Clone, PartialEq, Debug)]
@@ -46,9 +45,9 @@ pub struct Library {
     pub paths: Vec<PathBuf>,
     pub job: Option<JobId>,
     /// What the job reads, or what was read last, even if that failed.
-    pub asked: Option<(LibrarySource, FramingPlan)>,
+    pub asked: Option<(LibrarySource, MusicPlan)>,
     pub progress: ReadProgress,
-    pub corpus: Option<Arc<Corpus>>,
+    pub music: Option<Music>,
     pub coverage: Option<Coverage>,
     /// The coverage that is being counted on another thread.
     pub counting: Option<CoverageKey>,
@@ -76,7 +75,7 @@ impl Library {
     }
 
     /// Whether what is read belongs to other files or another way of framing.
-    pub fn is_stale(&self, plan: &FramingPlan) -> bool {
+    pub fn is_stale(&self, plan: &MusicPlan) -> bool {
         self.asked.as_ref() != Some(&(self.source(), *plan))
     }
 }

@@ -9,7 +9,7 @@ use crate::model::{
     TrainingSettings,
 };
 use crate::studio::JobId;
-use crate::tokens::Corpus;
+use crate::tokens::Music;
 use crate::ui::widgets::{duration, grouped};
 
 /// Weights and the run they belong to: until a new run has its first, they are the last run's.
@@ -132,9 +132,10 @@ impl Training {
     }
 
     /// Whether a run is shown that learned from other pieces than these.
-    pub fn is_of_other_music(&self, corpus: &Corpus) -> bool {
-        let pieces = corpus.pieces.iter().map(|piece| &piece.sha256);
-        self.run_dir.is_some() && !pieces.eq(&self.learned_from)
+    pub fn is_of_other_music(&self, music: &Music) -> bool {
+        let pieces = music.pieces();
+        let pieces = pieces.iter().map(|piece| piece.sha256);
+        self.run_dir.is_some() && !pieces.eq(self.learned_from.iter().map(String::as_str))
     }
 
     /// How far the run in training is, in one line.
@@ -167,7 +168,7 @@ impl Training {
 /// The epoch with the smallest held-out loss.
 pub fn best_epoch(epochs: &[EpochPoint]) -> Option<&EpochPoint> {
     let finite = epochs.iter().filter(|point| point.valid_loss.is_finite());
-    finite.min_by(|one, other| one.valid_loss.total_cmp(&other.valid_loss))
+    finite.min_by(|one, other| one.whole_valid_loss().total_cmp(&other.whole_valid_loss()))
 }
 
 /// The name of a new run's folder: `2026-11-22 16-05-12 LSTM 2x512`, in universal time, so that
