@@ -49,11 +49,50 @@ fn written_as(rate: FrameRate) -> StepsPerQuarter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::KeyCard;
+    use crate::tokens::FramingPlan;
 
     #[test]
     fn frames_are_written_at_a_usual_tempo() {
         let steps = |per_second| written_as(FrameRate::new(per_second).unwrap()).get();
         assert_eq!([2.0, 8.0, 16.0, 32.0].map(steps), [1, 4, 8, 16]);
         assert_eq!((steps(0.1), steps(10.0), steps(200.0)), (1, 6, 24));
+    }
+
+    fn card(alphabet: Alphabet, per_second: f64, grid: Grid) -> ModelCard {
+        let keys = KeyCard { key_hidden: 0, spell_hidden: 1, alphabet, has_clock: false };
+        let rate = FrameRate::new(per_second).unwrap();
+        ModelCard {
+            format_version: ModelCard::FORMAT_VERSION,
+            family: FamilyCard::Keys(keys),
+            layers: 1,
+            hidden: 1,
+            plan: FramingPlan { rate, grid, ..FramingPlan::default() },
+            epoch: 0,
+            valid_perplexity: None,
+            about: String::new(),
+        }
+    }
+
+    #[test]
+    fn touch_is_played_in_its_own_time_and_chords_as_ever() {
+        let asked = FrameRate::new(4.0).ok();
+        let steps = |steps| Grid::Beats(StepsPerQuarter::new(steps).unwrap());
+        let playing = |card: ModelCard, asked, tempo| {
+            let (rate, grid) = card.playing(asked, tempo);
+            (rate.per_second(), grid)
+        };
+        let chords = || card(Alphabet::OffOn, 16.0, Grid::Seconds);
+        assert_eq!(playing(chords(), None, 2.0), (8.0, Grid::Seconds));
+        assert_eq!(playing(chords(), asked, 2.0), (4.0, Grid::Seconds));
+        let touch = || card(Alphabet::Full, 16.0, Grid::Seconds);
+        assert_eq!(playing(touch(), None, 9.0), (16.0, steps(8)));
+        assert_eq!(playing(touch(), asked, 2.0), (4.0, steps(2)));
+        let beats = || card(Alphabet::Full, 2.0, steps(4));
+        assert_eq!(playing(beats(), None, 1.5), (6.0, steps(4)));
+        assert_eq!(playing(beats(), asked, 1.5), (4.0, steps(4)));
+        assert_eq!(playing(beats(), None, f64::INFINITY), (8.0, steps(4)));
+        assert_eq!(touch().reading_plan().touch, Touch::Kept);
+        assert_eq!(chords().reading_plan().touch, Touch::Ignored);
     }
 }

@@ -212,6 +212,20 @@ mod tests {
     }
 
     #[test]
+    fn the_pedal_goes_where_the_notes_go() {
+        let mut entry = entry(0, false);
+        let span = |start, end| PedalSpan { start: Tick(start), end: Tick(end), part: 0 };
+        Arc::make_mut(&mut entry.score).pedal = vec![span(120, 480)];
+        let mut before = score(vec![note(0, 480, 60)]);
+        before.pedal = vec![span(0, 960)];
+        let placed = place_take(&before, &entry, Place::End);
+        assert_eq!(placed.pedal, [span(0, 960), span(2040, 2400)]);
+        // Half a second of the take is a quarter at its tempo and an eighth at the score's.
+        let placed = place_take(&before, &entry, Place::At { secs: 0.5 });
+        assert_eq!(placed.pedal, [span(0, 240), span(300, 480), span(480, 960)]);
+    }
+
+    #[test]
     fn at_the_end_means_the_next_bar_in_the_takes_tempo() {
         let placed = place_take(&score(vec![note(0, 100, 60)]), &entry(0, false), Place::End);
         assert_eq!(starts(&placed)[1..], [(1920, 70), (2040, 71), (2160, 72), (2280, 73)]);

@@ -285,8 +285,8 @@ impl Takes {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::music::Pitch;
-    use crate::tokens::Chord;
+    use crate::music::{Pitch, Velocity};
+    use crate::tokens::{Chord, KeyFrame};
 
     fn entry(id: u64) -> TakeEntry {
         let chord: Chord = [Pitch::MIDDLE_C].into_iter().collect();
@@ -379,6 +379,47 @@ mod tests {
         assert_eq!((adopted[0].id, adopted[0].stars), (TakeId(2), 5));
         assert!(takes.adopt(read, folder.path()).is_empty());
         assert_eq!(takes.list.len(), 2);
+    }
+
+    #[test]
+    fn touch_is_kept_and_played() {
+        let chord: Chord = [Pitch::MIDDLE_C].into_iter().collect();
+        let strike = |velocity, pedal| KeyFrame {
+            sounding: chord,
+            struck: chord,
+            velocities: vec![Velocity::new(velocity).unwrap()],
+            pedal,
+        };
+        let held = KeyFrame { sounding: chord, pedal: true, ..KeyFrame::default() };
+        let touch = vec![strike(30, false), strike(90, true), held, KeyFrame::default()];
+        let without = entry(1);
+        let mut take = without.take.clone();
+        take.roll = touch.iter().map(|frame| frame.sounding).collect();
+        take.touch = Some(touch);
+        let playback = Playback { grid: "eighth".parse().unwrap(), ..Playback::default() };
+        let entry =
+            TakeEntry::new(TakeId(2), "Played".to_owned(), take, playback, without.provenance);
+        let notes = entry.score.notes().iter();
+        let notes: Vec<_> =
+            notes.map(|note| (note.start.0, note.length.0, note.velocity.number())).collect();
+        assert_eq!(notes, [(0, 240, 30), (240, 480, 90)]);
+        let pedal = |score: &Score| {
+            score.pedal.iter().map(|span| (span.start.0, span.end.0)).collect::<Vec<_>>()
+        };
+        assert_eq!(pedal(&entry.score), [(240, 720)]);
+        // The MIDI file has it all.
+        let written = crate::music::smf::read(&crate::music::smf::write(&entry.score)).unwrap();
+        let velocities = written.score.notes().iter().map(|note| note.velocity.number());
+        assert_eq!(velocities.collect::<Vec<_>>(), [30, 90]);
+        assert_eq!(pedal(&written.score), [(240, 720)]);
+        // A project keeps it, and one of an older version has none.
+        let mut kept = serde_json::to_value(&entry).unwrap();
+        let read = |kept: &serde_json::Value| TakeEntry::deserialize(kept).unwrap().restored();
+        assert_eq!(read(&kept), entry);
+        kept["take"].as_object_mut().unwrap().remove("touch");
+        kept["playback"].as_object_mut().unwrap().remove("grid");
+        let older = read(&kept);
+        assert_eq!((older.take.touch, older.score.notes().len()), (None, 1));
     }
 
     #[test]
