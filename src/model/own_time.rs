@@ -48,6 +48,8 @@ fn written_as(rate: FrameRate) -> StepsPerQuarter {
 
 #[cfg(test)]
 mod tests {
+    use super::super::checkpoint::FamilyCard;
+    use super::super::keys::Alphabet;
     use super::*;
     use crate::model::KeyCard;
     use crate::tokens::FramingPlan;
