@@ -125,7 +125,7 @@ fn an_adaptive_softmax_learns_and_is_measured_as_what_it_predicts() {
     // What measures asks for the probability of the chord that came; what composes is told those
     // of all chords. Reading every piece through the latter must give the former.
     let corpus = wide_loops();
-    let measured = evaluate(&model, &corpus.into(), &CancelToken::new()).unwrap();
+    let measured = evaluate(&model, &corpus.clone().into(), &CancelToken::new()).unwrap();
     assert_eq!((measured.frames, measured.unseen_frames), (600, 0));
     let (mut network, vocabulary) =
         (model.next_chord().unwrap(), &model.card().chords().unwrap().vocabulary);
