@@ -237,3 +237,26 @@ impl From<PerformanceCorpus> for Music {
         Self::Performances(Arc::new(corpus))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::assets::pieces;
+
+    #[test]
+    fn performances_know_the_same_chords_as_chords_do() {
+        let frames = FramingPlan::default();
+        let scores = &pieces()[..3];
+        let plan = MusicPlan::Performances(PerformancePlan { frames, touch: Touch::Ignored });
+        let (performed, chords) = (plan.read_sources(scores), MusicPlan::from(frames));
+        let (performed, chords) = (performed.unwrap(), chords.read_sources(scores).unwrap());
+        assert_eq!(performed.plan().frames(), &frames);
+        assert_eq!(performed.chords(), chords.chords());
+        assert_eq!(performed.pieces(), chords.pieces());
+        assert_eq!(performed.split(SplitKind::Pieces, 3), chords.split(SplitKind::Pieces, 3));
+        assert_eq!((performed.n_chords().is_some(), chords.n_chords().is_some()), (false, true));
+        assert!(performed.without_touch().is_some() && chords.without_touch().is_some());
+        let plan = MusicPlan::Performances(PerformancePlan { frames, touch: Touch::Kept });
+        assert_eq!(plan.read_sources(scores).unwrap().without_touch(), None);
+    }
+}

@@ -163,3 +163,68 @@ fn shift_within_piano(keys: Chord, semitones: i32) -> i32 {
     let (first, last) = (LOWEST as i32, (LOWEST + KEYS - 1) as i32);
     semitones.clamp(first - lowest, last - highest)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::assets::pieces;
+    use crate::model::keys::Alphabet;
+    use crate::model::{ModelKind, TrainingSettings};
+    use crate::music::{Pitch, Velocity};
+    use crate::tokens::{Grid, StepsPerQuarter};
+
+    #[test]
+    fn a_window_knows_its_frames_and_its_place_in_the_bar() {
+        let settings = TrainingSettings {
+            alphabet: Alphabet::Full,
+            grid: Grid::Beats(StepsPerQuarter::SIXTEENTHS),
+            ..TrainingSettings::for_model(ModelKind::Keys, crate::model::Preset::Default)
+        };
+        let music = settings.music_plan().read_sources(&pieces()[..2]).unwrap();
+        let piece = music.performances().nth(1).unwrap();
+        let stretches = [Stretch { parts: vec![(1, 0..piece.n_frames())] }];
+        let material = KeyMaterial::new(&music, &stretches, &settings);
+        let window = |start| Window { stretch: 0, start, len: 20, continues: false, shift: 0 };
+        let batch = material.batch(&music, &stretches, &[0], &[Some(window(0)), Some(window(30))]);
+        let of_row = |row: usize| -> (Vec<KeyFrame>, Vec<u32>) {
+            let frames = batch.frames.iter().skip(row).step_by(2);
+            (frames.cloned().collect(), batch.clocks.iter().skip(row).step_by(2).copied().collect())
+        };
+        let ((first, first_clocks), (later, later_clocks)) = (of_row(0), of_row(1));
+        assert_eq!((&first[0], &first[1..]), (&KeyFrame::default(), &*piece.frames(0..20)));
+        assert_eq!(later, piece.frames(29..50));
+        assert!(later.iter().any(|frame| !frame.velocities.is_empty()));
+        let clocks = |frames: Range<usize>| -> Vec<u32> {
+            let places = piece.bar_positions(frames).unwrap().into_iter();
+            places.map(|place| u32::from(place.into) / 12).collect()
+        };
+        assert_eq!((first_clocks, later_clocks), (clocks(0..20), clocks(30..50)));
+        // Measured it is read alike.
+        let whole = key_piece(&music, &stretches[0], true);
+        assert_eq!(
+            (&whole.frames[29..50], &*whole.clocks),
+            (&*later, &*clocks(0..piece.n_frames()))
+        );
+    }
+
+    #[test]
+    fn keys_that_no_piano_has_take_their_velocities_with_them() {
+        let chord = |numbers: &[u8]| numbers.iter().filter_map(|&n| Pitch::new(n)).collect();
+        let velocities =
+            |numbers: &[u8]| numbers.iter().filter_map(|&n| Velocity::new(n)).collect();
+        let frame = KeyFrame {
+            sounding: chord(&[10, 60, 64, 110]),
+            struck: chord(&[10, 64, 110]),
+            velocities: velocities(&[1, 2, 3]),
+            pedal: true,
+        };
+        let left = KeyFrame {
+            sounding: chord(&[60, 64]),
+            struck: chord(&[64]),
+            velocities: velocities(&[2]),
+            pedal: true,
+        };
+        assert_eq!(on_piano(frame), left);
+        assert_eq!(on_piano(left.clone()), left);
+    }
+}
