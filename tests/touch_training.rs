@@ -173,7 +173,8 @@ fn music_that_says_only_which_keys_sound_is_refused_in_words() {
     let piece = "[[60, 64], [60], [62, 65], [64]]";
     let json = format!(r#"{{"train": [{piece}], "valid": [{piece}], "test": [{piece}]}}"#);
     std::fs::write(&set, json).unwrap();
-    let read = |plan: MusicPlan| plan.read(&[set.clone()], None, &CancelToken::new(), &|_| {});
+    let read =
+        |plan: MusicPlan| plan.read(std::slice::from_ref(&set), None, &CancelToken::new(), &|_| {});
     let set = read(settings().music_plan()).unwrap();
     for music in [set.clone(), tiny::loops().into()] {
         let refused = tiny::run(&tiny::request(&music, settings(), &run_dir)).unwrap_err();

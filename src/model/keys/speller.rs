@@ -218,7 +218,7 @@ impl Speller {
             let frame = Frame { sounding, struck, velocities: &chosen, pedal: false };
             let mut row = vec![0.0; STRIKE_WIDTH];
             features::write_strike(frame, key, &mut row);
-            let told = told.clone().slice([key..key + 1]);
+            let told = told.clone().narrow(0, key, 1);
             let heard = rows_of_tensor::<Flex>(row, STRIKE_WIDTH, &device);
             let hidden = relu(told + heard.matmul(touch.velocity.frame.clone()));
             let scores = numbers(log_softmax(touch.velocity.scores(hidden), 1).into_data());
