@@ -84,6 +84,11 @@ impl FrameBars {
         BarPosition { into, bar, beat }
     }
 
+    /// Whole frames from the beginning of its bar to a frame.
+    pub fn frames_into_bar(&self, frame: u32) -> u32 {
+        u32::from(self.position(frame).into) * u32::from(self.steps.get()) / PER_QUARTER
+    }
+
     /// What a stored one must promise before it is used.
     pub(in crate::tokens) fn holds_together(&self) -> bool {
         let is_meter = |meter: Meter| {
@@ -111,7 +116,11 @@ mod tests {
         let bars = FrameBars::of_meters(steps, lead, &meters, TicksPerQuarter::DEFAULT);
         assert!(bars.holds_together());
         let frame = 48.0 / f64::from(steps.get());
-        (0..n_frames).map(|idx| f64::from(bars.position(idx).into) / frame).collect()
+        let places = (0..n_frames).map(|idx| f64::from(bars.position(idx).into) / frame);
+        let places: Vec<f64> = places.collect();
+        let whole = (0..n_frames).map(|idx| f64::from(bars.frames_into_bar(idx)));
+        assert!(whole.eq(places.iter().map(|place| place.floor())));
+        places
     }
 
     #[test]
