@@ -1,5 +1,7 @@
 //! Composing against networks that are tables: what each strategy promises, with nothing learned.
 
+use std::num::NonZeroU32;
+
 use etude::cancel::CancelToken;
 use etude::model::{
     ComposeError, ComposeEvent, ComposeSettings, Guard, NextChord, Prime, Strategy, Take,
@@ -523,6 +525,9 @@ fn a_score_becomes_a_prime_at_the_rate_that_was_learned() {
     assert_eq!(until(99_999), prime);
     assert_eq!(prime.clone().opening(2), Prime::Chords(roll[..2].to_vec()));
     assert_eq!(prime.clone().ending(3), Prime::Chords(roll[1..].to_vec()));
+    let bars = NonZeroU32::new(2).unwrap();
+    assert_eq!(prime.clone().ending_with_bars(3, bars), Prime::Chords(roll[2..].to_vec()));
+    assert_eq!(prime.clone().ending_with_bars(4, bars), prime);
     assert_eq!(prime.clone().ending(99), prime);
     assert_eq!(Prime::from_pitch(Pitch::MIDDLE_C), Prime::from_chord(chord(60)));
 }

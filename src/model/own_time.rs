@@ -1,13 +1,19 @@
 //! How fast what a model composes is played, and how music is read for it: what its card says of
 //! frames and touch.
 
-use super::ModelCard;
+use std::num::NonZeroU32;
+
+use super::checkpoint::{FamilyCard, ModelCard};
+use super::keys::Alphabet;
 use crate::tokens::{FrameRate, Grid, PerformancePlan, StepsPerQuarter, Touch};
 
 impl ModelCard {
-    /// How it reads music.
+    /// How it reads music, and whether it composes strikes, velocities and pedal.
     pub fn reading_plan(&self) -> PerformancePlan {
-        let touch = if self.has_touch() { Touch::Kept } else { Touch::Ignored };
+        let touch = match &self.family {
+            FamilyCard::Keys(card) if card.alphabet == Alphabet::Full => Touch::Kept,
+            FamilyCard::Keys(_) | FamilyCard::Lstm(_) | FamilyCard::Gru(_) => Touch::Ignored,
+        };
         PerformancePlan { frames: self.plan, touch }
     }
 
@@ -18,7 +24,7 @@ impl ModelCard {
     /// music is played in its own time: at the rate it was learned at, or on its grid. Frames in
     /// real time are written as the note that makes the tempo nearest to 120 quarters a minute.
     pub fn playing(&self, asked: Option<FrameRate>, quarters_per_second: f64) -> (FrameRate, Grid) {
-        if !self.has_touch() {
+        if self.reading_plan().touch == Touch::Ignored {
             return (asked.unwrap_or(FrameRate::OUTPUT_DEFAULT), Grid::Seconds);
         }
         match self.plan.grid {
@@ -32,6 +38,15 @@ impl ModelCard {
                 (asked.unwrap_or(in_tempo), self.plan.grid)
             }
         }
+    }
+
+    /// Frames of a bar, for a model that knows where in the bar it is. It composes in common time.
+    pub fn frames_per_bar(&self) -> Option<NonZeroU32> {
+        if !matches!(&self.family, FamilyCard::Keys(card) if card.has_clock) {
+            return None;
+        }
+        let steps = self.plan.grid.steps_per_quarter()?;
+        NonZeroU32::new(4 * u32::from(steps.get()))
     }
 
     /// The tempo where nothing says another, in quarters a second.
@@ -62,7 +77,12 @@ mod tests {
     }
 
     fn card(alphabet: Alphabet, per_second: f64, grid: Grid) -> ModelCard {
-        let keys = KeyCard { key_hidden: 0, spell_hidden: 1, alphabet, has_clock: false };
+        let keys = KeyCard {
+            key_hidden: 0,
+            spell_hidden: 1,
+            alphabet,
+            has_clock: alphabet == Alphabet::Full,
+        };
         let rate = FrameRate::new(per_second).unwrap();
         ModelCard {
             format_version: ModelCard::FORMAT_VERSION,
@@ -94,6 +114,12 @@ mod tests {
         assert_eq!(playing(beats(), None, 1.5), (6.0, steps(4)));
         assert_eq!(playing(beats(), asked, 1.5), (4.0, steps(4)));
         assert_eq!(playing(beats(), None, f64::INFINITY), (8.0, steps(4)));
+        let per_bar = |card: ModelCard| card.frames_per_bar().map(NonZeroU32::get);
+        let chords_on_beats = card(Alphabet::OffOn, 2.0, steps(4));
+        assert_eq!(
+            (per_bar(touch()), per_bar(beats()), per_bar(chords_on_beats)),
+            (None, Some(16), None)
+        );
         assert_eq!(touch().reading_plan().touch, Touch::Kept);
         assert_eq!(chords().reading_plan().touch, Touch::Ignored);
     }

@@ -146,7 +146,8 @@ pub fn compose(
             }
             let (prime, note) = PrimeFrames::of_piano(&settings.prime, network.config.alphabet);
             let rules = rules(settings, prime.len());
-            let model = ByKeys::new(Speller::new(network), rules, settings.strategy);
+            let speller = Speller::new(network).with_bars(model.card().frames_per_bar());
+            let model = ByKeys::new(speller, rules, settings.strategy);
             compose_by(model, prime, note, settings, cancel, on_event)
         }
         (Network::Chords(_), Some(chords)) => {

@@ -1,6 +1,7 @@
 //! What a composition starts from, and how it becomes tokens.
 
 use std::borrow::Cow;
+use std::num::NonZeroU32;
 
 use rand::Rng;
 use serde::{Deserialize, Serialize};
@@ -49,6 +50,7 @@ impl Prime {
     }
 
     /// A whole score as a model with this plan reads its pieces: with touch, where it knows that.
+    /// On the beat grid it then begins at a bar line, with rests where the music doesn't.
     ///
     /// # Errors
     /// As [`Prime::from_score`]; also a plan that contradicts itself.
@@ -57,7 +59,10 @@ impl Prime {
             Touch::Ignored => Self::from_score(score, &plan.frames),
             Touch::Kept => {
                 let performance = Performance::from_score(score, plan)?;
-                Ok(Self::Played(performance.frames(0..performance.n_frames())))
+                let n_rests = performance.bars().map_or(0, |bars| bars.frames_into_bar(0));
+                let mut frames = vec![KeyFrame::default(); n_rests as usize];
+                frames.extend(performance.frames(0..performance.n_frames()));
+                Ok(Self::Played(frames))
             }
         }
     }
@@ -129,8 +134,15 @@ impl Prime {
 
     /// Only the last `n` frames of it.
     #[must_use]
-    pub fn ending(mut self, n: usize) -> Self {
-        let n_gone = self.n_frames().saturating_sub(n);
+    pub fn ending(self, n: usize) -> Self {
+        self.ending_with_bars(n, NonZeroU32::MIN)
+    }
+
+    /// The same, from which whole bars are taken; no more than that.
+    #[must_use]
+    pub fn ending_with_bars(mut self, n: usize, frames_per_bar: NonZeroU32) -> Self {
+        let too_many = self.n_frames().saturating_sub(n);
+        let n_gone = too_many.next_multiple_of(frames_per_bar.get() as usize).min(self.n_frames());
         match &mut self {
             Self::Chords(roll) => drop(roll.drain(..n_gone)),
             Self::Played(frames) => drop(frames.drain(..n_gone)),

@@ -3,6 +3,7 @@
 //! Each hypothesis is computed by itself, so that it gets the same numbers to the last bit whatever
 //! others there are.
 
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use burn::backend::Flex;
@@ -32,6 +33,8 @@ pub struct Speller {
     out: Vec<f32>,
     out_bias: Vec<f32>,
     kernels: Kernels<Flex>,
+    /// After so many frames the clock begins again; none where it goes on and on.
+    bar: Option<u32>,
     hypotheses: Vec<Hypothesis>,
 }
 
@@ -111,10 +114,16 @@ impl Speller {
             out_bias: values(&weights.out_bias),
             network: network.clone(),
             kernels: Kernels::new(),
+            bar: None,
             hypotheses: Vec::new(),
         };
         speller.start(1);
         speller
+    }
+
+    /// The same for music whose bars have so many frames, of which the first is at a bar line.
+    pub fn with_bars(self, n_frames: Option<NonZeroU32>) -> Self {
+        Self { bar: n_frames.map(NonZeroU32::get), ..self }
     }
 
     /// Forgets everything and holds `n` hypotheses that have read nothing. What they read first
@@ -131,7 +140,9 @@ impl Speller {
     pub fn read(&mut self, frames: &[KeyFrame]) {
         for (hypothesis, frame) in self.hypotheses.iter_mut().zip(frames) {
             let state = std::mem::take(&mut hypothesis.state);
-            let clock = self.network.config.has_clock.then_some(hypothesis.n_read);
+            let n_read = hypothesis.n_read;
+            let clock = self.bar.map_or(n_read, |bar| n_read % bar);
+            let clock = self.network.config.has_clock.then_some(clock);
             let read = tell_all(&self.network, frame, clock, state, &mut self.kernels);
             (hypothesis.told, hypothesis.state) = read;
             hypothesis.before = frame.clone();

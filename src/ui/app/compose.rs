@@ -1,5 +1,6 @@
 //! Composing: choosing a model, making the prime, hearing frames as they come.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
@@ -86,7 +87,7 @@ impl App {
             }
             Err(error) => return self.composing_failed(error),
         };
-        let prime = match self.prime(&model.card().reading_plan()) {
+        let prime = match self.prime(model.card()) {
             Ok(Some(prime)) => prime,
             // A file is being asked for or read.
             Ok(None) => return,
@@ -137,7 +138,8 @@ impl App {
     }
 
     /// What the composition starts from; `None` while a file is asked for or read.
-    fn prime(&mut self, plan: &PerformancePlan) -> Result<Option<Prime>, String> {
+    fn prime(&mut self, card: &ModelCard) -> Result<Option<Prime>, String> {
+        let plan = &card.reading_plan();
         let form = &self.state.preferences.compose;
         let frames = (form.prime_secs * plan.frames.rate.per_second()).round().max(1.0) as usize;
         let prime = match form.prime {
@@ -148,9 +150,12 @@ impl App {
                 Prime::Chords(vec![[pitch].into_iter().collect()])
             }
             PrimeKind::Chord => Prime::Chords(vec![form.chord()?]),
-            PrimeKind::Score => {
-                score_prime(&self.state.document, self.state.score_playhead_secs(), plan)?
-            }
+            PrimeKind::Score => score_prime(
+                &self.state.document,
+                self.state.score_playhead_secs(),
+                plan,
+                card.frames_per_bar(),
+            )?,
             PrimeKind::File => {
                 let Some(path) = form.prime_file.clone() else {
                     self.ask(Purpose::PrimeFile);
@@ -395,7 +400,12 @@ fn model_in_words(name: &str, kind: &str, layers: usize, hidden: usize) -> Strin
 /// What was composed here is read a composed frame at a time, so that the model goes on in its own
 /// pace; anything else, and everything by a model that plays in its own time, at the rate the model
 /// learned.
-fn score_prime(document: &Document, secs: f64, plan: &PerformancePlan) -> Result<Prime, String> {
+fn score_prime(
+    document: &Document,
+    secs: f64,
+    plan: &PerformancePlan,
+    frames_per_bar: Option<NonZeroU32>,
+) -> Result<Prime, String> {
     let score = document.history.score();
     let tick = score.tempo_map.tick_from_secs(secs);
     let prime = match (document.composed_rate(), plan.touch) {
@@ -410,7 +420,12 @@ fn score_prime(document: &Document, secs: f64, plan: &PerformancePlan) -> Result
         }
         _ => Prime::read_until(score, tick, plan),
     };
-    let prime = prime.map_err(|error| error.to_string())?.ending(Prime::CONTEXT_FRAMES);
+    let prime = prime.map_err(|error| error.to_string())?;
+    let prime = match frames_per_bar {
+        // What is left out is whole bars, so that the model knows where in the bar it is.
+        Some(per_bar) => prime.ending_with_bars(Prime::CONTEXT_FRAMES, per_bar),
+        None => prime.ending(Prime::CONTEXT_FRAMES),
+    };
     if prime.n_frames() == 0 {
         return Err("There is nothing to continue — no note stands before the playhead. Move it \
                     to the right in the ruler"
@@ -453,7 +468,7 @@ mod tests {
         document.commit(&edit).unwrap();
         let plan = off_on();
         let prime = |document: &Document, frames: f64| {
-            score_prime(document, frames / 7.0 + 0.001, &plan).unwrap()
+            score_prime(document, frames / 7.0 + 0.001, &plan, None).unwrap()
         };
         // From elsewhere: two frames a second.
         assert_ne!(prime(&document, 8.0), Prime::Chords(roll.clone()));
@@ -484,7 +499,7 @@ mod tests {
         let rate = FrameRate::new(8.0).unwrap();
         let frames = FramingPlan { rate, ..FramingPlan::default() };
         let plan = PerformancePlan { frames, touch: Touch::Kept };
-        let Ok(Prime::Played(frames)) = score_prime(&document, 9.0, &plan) else {
+        let Ok(Prime::Played(frames)) = score_prime(&document, 9.0, &plan, None) else {
             panic!("a prime with touch")
         };
         let told = |frame: &KeyFrame| {
@@ -506,7 +521,7 @@ mod tests {
         let score = Score::piano(TempoMap::default(), vec![note(0, 480), note(960, 960)]);
         let document = Document::new(score, None);
         let plan = off_on();
-        let n_frames = |secs| match score_prime(&document, secs, &plan) {
+        let n_frames = |secs| match score_prime(&document, secs, &plan, None) {
             Ok(Prime::Chords(roll)) => roll.len(),
             _ => 0,
         };

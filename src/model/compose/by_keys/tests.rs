@@ -1,0 +1,276 @@
+use super::super::guard::History;
+use super::super::prime::PrimeFrames;
+use super::super::{ComposeEvent, Prime, Take, compose_by};
+use super::*;
+use crate::cancel::CancelToken;
+use crate::model::Guard;
+use crate::model::keys::{Alphabet, KeyConfig, KeyNetwork};
+use crate::music::{Pitch, Velocity};
+use crate::tokens::FrameRate;
+
+fn speller(alphabet: Alphabet) -> Speller {
+    let config = KeyConfig {
+        layers: 1,
+        hidden: 2,
+        key_hidden: 0,
+        spell_hidden: 3,
+        alphabet,
+        has_clock: false,
+    };
+    Speller::new(&KeyNetwork::new(config, 3, &Default::default()))
+}
+
+fn with_guard(alphabet: Alphabet, guard: &Guard, strategy: Strategy) -> ByKeys {
+    ByKeys::new(speller(alphabet), Rules::new(guard, FrameRate::INPUT_DEFAULT, 0), strategy)
+}
+
+/// A model that has learned nothing and has read the rest that starts every piece, then a
+/// chord.
+fn unlearned(alphabet: Alphabet) -> ByKeys {
+    let mut model = with_guard(alphabet, &Guard::OFF, Strategy::Max);
+    model.start(1);
+    model.step(&[SpelledFrame::default()]).unwrap();
+    if alphabet == Alphabet::Full {
+        let keys = prime_frames(&Prime::from_chord(chord(&[40, 50, 60, 61, 62, 100])));
+        model.step(&keys).unwrap();
+    }
+    model
+}
+
+fn chord(numbers: &[u8]) -> Chord {
+    numbers.iter().filter_map(|&number| Pitch::new(number)).collect()
+}
+
+fn prime_frames(prime: &Prime) -> Vec<SpelledFrame> {
+    match PrimeFrames::of_piano(prime, Alphabet::Full).0 {
+        PrimeFrames::Shared(frames) => frames,
+        PrimeFrames::Drawn => Vec::new(),
+    }
+}
+
+fn keys_of(spelled: Spelled) -> Keys {
+    (spelled.chord, spelled.struck)
+}
+
+/// What keys are drawn with under a sampling, as exactly as it is computed.
+fn share(model: &ByKeys, keys: Keys, sampling: Sampling) -> f64 {
+    Detour::new(&model.speller, 0, keys, sampling).unwrap().log_rests[0].exp()
+}
+
+#[test]
+fn what_is_forbidden_is_taken_out_and_the_rest_keeps_its_proportions() {
+    let models = [Alphabet::OffOn, Alphabet::Full].map(unlearned);
+    // Sharpened until few chords are probable.
+    for (model, temperature) in models.iter().zip([0.3, 0.45]) {
+        let sampling = Sampling { temperature, enough: 1.0 };
+        let rng = &mut take_rng(1, 0);
+        let mut draw = |forbidden: &[Keys]| keys_of(model.draw(0, forbidden, sampling, rng));
+        let n = 4_000;
+        let free: Vec<Keys> = (0..n).map(|_| draw(&[])).collect();
+        let mut common = free.clone();
+        common.sort_unstable();
+        common.dedup();
+        common.sort_by_key(|keys| std::cmp::Reverse(free.iter().filter(|k| *k == keys).count()));
+        let forbidden = [common[0], common[2]];
+        let taken: f64 = forbidden.iter().map(|&keys| share(model, keys, sampling)).sum();
+        assert!((0.01..0.999).contains(&taken), "{taken}");
+        let drawn: Vec<Keys> = (0..n).map(|_| draw(&forbidden)).collect();
+        assert!(!drawn.iter().any(|keys| forbidden.contains(keys)));
+        for keys in [common[1], common[3]] {
+            let expected = share(model, keys, sampling) / (1.0 - taken);
+            let found = drawn.iter().filter(|k| **k == keys).count() as f64 / n as f64;
+            let deviation = (expected * (1.0 - expected) / n as f64).sqrt();
+            assert!((found - expected).abs() < 5.0 * deviation, "{found} for {expected}");
+        }
+    }
+}
+
+#[test]
+fn where_only_what_is_forbidden_is_probable_another_chord_comes() {
+    for model in [Alphabet::OffOn, Alphabet::Full].map(unlearned) {
+        let sampling = Sampling { temperature: f64::MIN_POSITIVE, enough: 1.0 };
+        let rng = &mut take_rng(1, 0);
+        let only = keys_of(model.draw(0, &[], sampling, rng));
+        assert_eq!(share(&model, only, sampling), 1.0);
+        for _ in 0..10 {
+            assert_ne!(keys_of(model.draw(0, &[only], sampling, rng)), only);
+        }
+        // The likeliest beside it is what a search finds.
+        let allowed = model.allowed(0, &[only], 3);
+        assert!(allowed.len() == 3 && allowed.iter().all(|&spelled| keys_of(spelled) != only));
+    }
+}
+
+#[test]
+fn what_cannot_be_spelled_takes_nothing_out() {
+    let model = unlearned(Alphabet::Full);
+    // A key that begins to sound without being struck.
+    let keys = (chord(&[64]), Chord::REST);
+    assert!(Detour::new(&model.speller, 0, keys, Sampling::PLAIN).is_none());
+    let keys = (chord(&[60]), Chord::REST);
+    assert!(Detour::new(&model.speller, 0, keys, Sampling::PLAIN).is_some());
+}
+
+/// What is forbidden after frames of which some keys are struck.
+fn forbidden(guard: &Guard, frames: &[(&[u8], &[u8])]) -> Vec<Keys> {
+    let mut model = with_guard(Alphabet::Full, guard, Strategy::Max);
+    let mut history = History::with_capacity(frames.len());
+    for (sounding, struck) in frames {
+        let keys =
+            KeyFrame { sounding: chord(sounding), struck: chord(struck), ..KeyFrame::default() };
+        history.push(SpelledFrame::of_touch(keys).name());
+    }
+    model.forbidden(super::super::next_frame::Place { hypothesis: 0, history: &history, frame: 0 })
+}
+
+#[test]
+fn a_hold_lasts_until_a_key_is_struck_or_let_go() {
+    // At two frames a second.
+    let guard = Guard { longest_hold_secs: Some(1.5), no_repeat: None };
+    let held = |frames: &[(&[u8], &[u8])]| forbidden(&guard, frames);
+    let (both, one) = (&[60, 64][..], &[60][..]);
+    assert_eq!(held(&[(both, both), (both, &[])]), []);
+    assert_eq!(held(&[(both, both), (both, &[]), (both, &[])]), [(chord(both), Chord::REST)]);
+    assert_eq!(held(&[(both, both), (both, &[]), (both, one)]), []);
+    assert_eq!(held(&[(both, both), (both, &[]), (both, &[]), (one, &[])]), []);
+    assert_eq!(held(&[(&[], &[]), (&[], &[]), (&[], &[])]), [Keys::default()]);
+    assert_eq!(held(&[]), [Keys::default()], "music from nothing begins with a chord");
+}
+
+#[test]
+fn runs_are_of_chords_that_are_struck() {
+    let guard = Guard { longest_hold_secs: None, no_repeat: Some(3) };
+    let (a, b, c) = (&[60][..], &[62][..], &[64][..]);
+    let held: &[u8] = &[];
+    let past = [(a, a), (a, held), (b, b), (c, c), (held, held), (a, a), (b, b), (b, held)];
+    assert_eq!(forbidden(&guard, &past), [(chord(c), chord(c))]);
+}
+
+const STRATEGIES: [Strategy; 3] = [
+    Strategy::Sample { temperature: 0.9, top_k: None, top_p: Some(0.95) },
+    Strategy::Max,
+    Strategy::Beam { width: 2, length_penalty: 1.0 },
+];
+
+/// Composes with a model that has learned nothing; what was streamed of the first take comes
+/// along.
+fn composed(settings: &ComposeSettings) -> (Vec<Take>, Vec<KeyFrame>) {
+    let model = with_guard(Alphabet::Full, &settings.guard, settings.strategy);
+    let (prime, _) = PrimeFrames::of_piano(&settings.prime, Alphabet::Full);
+    let mut streamed = Vec::new();
+    let on_event = &mut |event: ComposeEvent<'_>| {
+        if let ComposeEvent::Frames { take: 0, first, chords, touch } = event {
+            assert_eq!(streamed.len(), first);
+            streamed.extend_from_slice(&touch.expect("it has touch"));
+            assert_eq!(streamed.len(), first + chords.len());
+        }
+    };
+    let takes = compose_by(model, prime, None, settings, &CancelToken::new(), on_event);
+    (takes.unwrap(), streamed)
+}
+
+fn settings(strategy: Strategy) -> ComposeSettings {
+    let prime = Prime::from_pitch(Pitch::MIDDLE_C);
+    ComposeSettings { strategy, prime, frames: 6, ..ComposeSettings::default() }
+}
+
+#[test]
+fn a_take_has_touch_and_comes_again_with_its_seed() {
+    for strategy in STRATEGIES {
+        let (takes, streamed) = composed(&settings(strategy));
+        let [take] = &takes[..] else { panic!("one take") };
+        let touch = take.touch.as_deref().unwrap();
+        assert_eq!((touch, touch.len()), (&streamed[..], 7));
+        let mut before = Chord::REST;
+        for (frame, chord) in touch.iter().zip(&take.roll) {
+            assert_eq!(frame.sounding, *chord);
+            assert_eq!(frame.velocities.len(), frame.struck.len());
+            assert!(frame.struck.difference(frame.sounding).is_rest());
+            let begun = frame.sounding.difference(before);
+            assert!(begun.difference(frame.struck).is_rest(), "what begins is struck");
+            before = frame.sounding;
+        }
+        let same = |a: &Take, b: &Take| (&a.roll, &a.touch) == (&b.roll, &b.touch);
+        assert!(same(&composed(&settings(strategy)).0[0], take));
+        let other = composed(&ComposeSettings { seed: 1, ..settings(strategy) }).0;
+        let is_drawn = matches!(strategy, Strategy::Sample { .. });
+        assert_eq!(!same(&other[0], take), is_drawn, "{strategy:?}");
+    }
+}
+
+#[test]
+fn the_log_likelihood_is_that_of_everything_chosen() {
+    for strategy in STRATEGIES {
+        let (takes, _) = composed(&settings(strategy));
+        let touch = takes[0].touch.as_deref().unwrap();
+        let mut speller = speller(Alphabet::Full);
+        speller.start(1);
+        speller.read(&[KeyFrame::default()]);
+        speller.read(&touch[..1]);
+        let mut expected = 0.0;
+        for frame in &touch[1..] {
+            let spelled = speller.spell(0, &mut |Decision { key, question, .. }| {
+                let chord = match question {
+                    Question::Sounds => frame.sounding,
+                    Question::StruckAgain => frame.struck,
+                };
+                has_key(chord, key)
+            });
+            assert_eq!(keys_of(spelled), (frame.sounding, frame.struck));
+            let mut velocities = frame.velocities.iter();
+            let level = |velocity: Velocity| usize::from((velocity.number() - 1) / 4);
+            let choose = &mut |_: &[f32]| level(*velocities.next().unwrap());
+            let (again, of_velocities) = speller.velocities(0, &spelled, choose);
+            assert_eq!(again, frame.velocities);
+            let log_odds = speller.pedal_log_odds(0, &spelled).unwrap();
+            expected += spelled.log_probability + of_velocities;
+            expected += log_probability(log_odds, frame.pedal);
+            speller.read(std::slice::from_ref(frame));
+        }
+        let found = takes[0].log_likelihood;
+        assert!((found - expected).abs() < 1e-9, "{strategy:?}: {found} for {expected}");
+    }
+}
+
+#[test]
+fn a_prime_is_read_with_touch_or_a_middle_velocity() {
+    let frames = prime_frames(&Prime::Chords(vec![chord(&[60]), chord(&[10, 60, 64])]));
+    let frames: Vec<KeyFrame> = frames.into_iter().map(|frame| frame.keys).collect();
+    let middle = vec![Velocity::MIDDLE];
+    assert_eq!((frames[0].struck, &frames[0].velocities), (chord(&[60]), &middle));
+    assert_eq!((frames[1].struck, &frames[1].velocities), (chord(&[64]), &middle));
+    assert_eq!(frames[1].sounding, chord(&[60, 64]), "no piano has the lowest");
+    let loud = [20, 90].map(|number| Velocity::new(number).unwrap());
+    let played = KeyFrame {
+        sounding: chord(&[10, 60, 64]),
+        struck: chord(&[10, 60]),
+        velocities: loud.to_vec(),
+        pedal: true,
+    };
+    let expected = KeyFrame {
+        sounding: chord(&[60, 64]),
+        struck: chord(&[60]),
+        velocities: loud[1..].to_vec(),
+        pedal: true,
+    };
+    let prime = Prime::Played(vec![played]);
+    assert_eq!(prime_frames(&prime), [SpelledFrame::of_touch(expected)]);
+    let (frames, note) = PrimeFrames::of_piano(&prime, Alphabet::OffOn);
+    let only_chord = SpelledFrame::of_chord(chord(&[60, 64]));
+    assert_eq!(frames, PrimeFrames::Shared(vec![only_chord]));
+    assert!(note.unwrap().starts_with("1 of the prime's 1 frames has a pitch"));
+}
+
+#[test]
+fn top_p_and_top_k_leave_out_the_unlikelier_state_of_a_key() {
+    let strategy = |top_k, top_p| Strategy::Sample { temperature: 1.0, top_k, top_p };
+    let share =
+        |top_k, top_p, odds: f64| Sampling::new(strategy(top_k, top_p)).share(odds.ln() as f32);
+    assert!((share(None, None, 3.0) - 0.75).abs() < 1e-6);
+    assert!((share(Some(2), Some(0.8), 3.0) - 0.75).abs() < 1e-6);
+    assert_eq!(share(None, Some(0.7), 3.0), 1.0);
+    assert_eq!(share(None, Some(0.7), 1.0 / 3.0), 0.0);
+    assert_eq!(share(Some(1), None, 1.1), 1.0);
+    let cold = Sampling { temperature: f64::MIN_POSITIVE, ..Sampling::PLAIN };
+    assert_eq!((cold.share(-0.1), cold.share(0.1)), (0.0, 1.0));
+}
