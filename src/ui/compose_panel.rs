@@ -14,7 +14,7 @@ use super::widgets::{
 };
 use crate::model::WeightFormat;
 use crate::music::Pitch;
-use crate::tokens::Articulation;
+use crate::tokens::{Articulation, Touch};
 
 pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) {
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
@@ -23,7 +23,10 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) 
         let mut form = state.preferences.compose.clone();
         strategy_ui(ui, &mut form);
         prime_ui(ui, &mut form, state, actions);
-        length_ui(ui, &mut form);
+        let loaded = state.composing.loaded(&form.model);
+        let has_touch =
+            loaded.is_some_and(|loaded| loaded.model.card().reading_plan().touch == Touch::Kept);
+        length_ui(ui, &mut form, has_touch);
         more_ui(ui, &mut form);
         if state.preferences.compose != form {
             // What was wrong was said of another request.
@@ -202,7 +205,8 @@ fn prime_secs(ui: &mut Ui, form: &mut ComposeForm, tooltip: &str) {
     row(ui, "Seconds of it", tooltip, |ui| ui.add(number(&mut form.prime_secs, 0.5..=600.0, 0.1)));
 }
 
-fn length_ui(ui: &mut Ui, form: &mut ComposeForm) {
+/// `has_touch` says whether the model composes strikes, and so has a time of its own.
+fn length_ui(ui: &mut Ui, form: &mut ComposeForm, has_touch: bool) {
     row(ui, "Length", "How long each take is; a bar has four quarters", |ui| {
         let unit = choice_small(ui, &mut form.unit);
         let value = match form.unit {
@@ -216,15 +220,20 @@ fn length_ui(ui: &mut Ui, form: &mut ComposeForm) {
         "Output rate",
         "Frames played in a second. A frame is a sixteenth: 8 is 120 beats a minute. Music learned \
          at 2 and played at 8 moves four times as fast, as the original's did",
-        |ui| ui.add(number(&mut form.rate, 0.5..=32.0, 0.05)),
+        |ui| {
+            let is_used = !(has_touch && form.is_own_time);
+            ui.add_enabled(is_used, number(&mut form.rate, 0.5..=32.0, 0.05))
+        },
     );
-    row(
-        ui,
-        "Own time",
-        "Models that also compose touch (strikes, velocities, pedal) play as fast as the music they \
-         learned from, or in the tempo of the score. Off: at the output rate, as all other models",
-        |ui| ui.checkbox(&mut form.is_own_time, ""),
-    );
+    if has_touch {
+        row(
+            ui,
+            "Own time",
+            "Play as fast as the music that the model learned from, or in the tempo of the score. \
+             Off: at the output rate",
+            |ui| ui.checkbox(&mut form.is_own_time, ""),
+        );
+    }
     row(ui, "Takes", "How many answers are composed", |ui| {
         let most = match form.strategy {
             StrategyKind::Max => 1,
