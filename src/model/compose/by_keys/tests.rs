@@ -1,3 +1,5 @@
+//! Composing key by key with small networks, held against what they say of every frame.
+
 use super::super::guard::History;
 use super::super::prime::PrimeFrames;
 use super::super::{ComposeEvent, Prime, Take, compose_by};
