@@ -336,6 +336,9 @@ fn dropped<B: Backend>(x: Tensor<B, 2>, each: usize, mask: Option<&Tensor<B, 2>>
 }
 
 /// A row for each class becomes one for each key of it: `[N · CLASSES, W]` → `[N · KEYS, W]`.
+///
+/// By `cat`, since the autodiff of burn 0.21, which tests hold the gradients against, takes the
+/// gradient of `repeat_dim` for that of another order.
 pub(super) fn laid_out_over_keys<B: Backend>(of_classes: Tensor<B, 2>) -> Tensor<B, 2> {
     let [rows, width] = of_classes.dims();
     let n = rows / CLASSES;
