@@ -95,6 +95,10 @@ impl TensorMap {
         if tensor.shape != expected {
             return Err(WeightsError::Shape { name, found: tensor.shape.to_vec(), expected });
         }
+        // A rectifier takes what is no number for 0, so that nobody would notice later.
+        if !tensor.values.iter().all(|value| value.is_finite()) {
+            return Err(WeightsError::Damaged(format!("“{name}” holds what is no number")));
+        }
         let data = TensorData::new(tensor.values.clone(), expected);
         Ok(Tensor::from_data(data, device))
     }
@@ -268,4 +272,26 @@ fn manifest_of(bytes: &[u8]) -> Result<String, WeightsError> {
         .metadata
         .and_then(|mut metadata| metadata.remove(MANIFEST))
         .ok_or_else(|| damaged("it has no manifest of this program"))
+}
+
+#[cfg(test)]
+mod tests {
+    use burn::backend::Flex;
+
+    use super::*;
+
+    #[test]
+    fn weights_that_are_no_numbers_are_refused() {
+        let map = |value: f32| -> TensorMap {
+            let (name, shape) = ("bias".to_owned(), [1, 2]);
+            [NamedTensor { name, shape, values: vec![0.5, value] }].into_iter().collect()
+        };
+        let device = Default::default();
+        let read = |value| map(value).tensor::<Flex>("", "bias", [1, 2], &device);
+        assert!(read(1.0).is_ok());
+        for value in [f32::NAN, f32::INFINITY] {
+            let error = read(value).unwrap_err().to_string();
+            assert!(error.contains("“bias” holds what is no number"), "{error}");
+        }
+    }
 }

@@ -77,7 +77,7 @@ impl SpelledFrame {
 }
 
 /// How the probability of a key is bent before it is drawn.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq)]
 struct Sampling {
     /// What log-odds are divided by.
     temperature: f64,
@@ -206,25 +206,33 @@ impl ByKeys {
     ) -> Spelled {
         let detour = |&keys| Detour::new(&self.speller, hypothesis, keys, sampling);
         let mut detours: Vec<Detour> = forbidden.iter().filter_map(detour).collect();
-        self.speller.spell(hypothesis, &mut |Decision { key, question, log_odds }| {
-            let share = sampling.share(log_odds);
-            let left = |is_so| {
-                let shares = detours.iter().map(|it| it.share_after(key, question, is_so));
-                let left: f64 = 1.0 - f64::min(shares.sum(), 1.0);
-                if left < LEAST_SHARE { 0.0 } else { left }
-            };
-            let (yes, no) = (share * left(true), (1.0 - share) * left(false));
-            let is_so = if yes + no > 0.0 {
-                uniform(rng) * (yes + no) < yes
-            } else {
-                // Only forbidden chords are probable at all: whichever way leads off them.
-                left(true) > left(false)
-            };
-            for detour in &mut detours {
-                detour.is_followed &= detour.has(key, question, is_so);
-            }
-            is_so
-        })
+        let mut is_lost = false;
+        let spelled =
+            self.speller.spell(hypothesis, &mut |Decision { key, question, log_odds }| {
+                let share = sampling.share(log_odds);
+                let left = |is_so| {
+                    let shares = detours.iter().map(|it| it.share_after(key, question, is_so));
+                    let left: f64 = 1.0 - f64::min(shares.sum(), 1.0);
+                    if left < LEAST_SHARE { 0.0 } else { left }
+                };
+                let (yes, no) = (share * left(true), (1.0 - share) * left(false));
+                let is_so = if yes + no > 0.0 {
+                    uniform(rng) * (yes + no) < yes
+                } else {
+                    // Only forbidden chords are probable at all: whichever way leads off them.
+                    is_lost = true;
+                    left(true) > left(false)
+                };
+                for detour in &mut detours {
+                    detour.is_followed &= detour.has(key, question, is_so);
+                }
+                is_so
+            });
+        if is_lost && sampling != Sampling::PLAIN {
+            // Sharpened so far that nothing else is left; the model itself knows other frames.
+            return self.draw(hypothesis, forbidden, Sampling::PLAIN, rng);
+        }
+        spelled
     }
 
     /// The `n` likeliest frames beside the forbidden ones.
