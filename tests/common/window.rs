@@ -66,8 +66,18 @@ impl Window {
         self.harness.run_steps(3);
     }
 
-    /// Presses the last button of that name: the one in the panel, not the menu's title.
+    /// Presses the last button of that name: the one in the panel, not the menu's title. A question
+    /// may wait for what is asked of the disk first, so the button is waited for.
     pub fn press(&mut self, name: &str) {
+        let start = Instant::now();
+        while self.harness.query_all_by_role_and_label(Role::Button, name).next().is_none() {
+            assert!(
+                start.elapsed() < Duration::from_secs(30),
+                "waited too long: the button {name}"
+            );
+            let _ = self.knocks.recv_timeout(Duration::from_millis(20));
+            self.harness.step();
+        }
         let buttons = self.harness.get_all_by_role_and_label(Role::Button, name);
         buttons.last().unwrap().click();
         self.harness.run_steps(3);
