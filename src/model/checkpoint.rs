@@ -307,6 +307,7 @@ impl Model {
 
     fn from_manifest(manifest: Manifest, tensors: &TensorMap) -> Result<Self, WeightsError> {
         let config = manifest.card.network_config();
+        tensors.check_numbers(config.parameter_shapes().into_iter().map(|(name, _)| name))?;
         let network = Network::from_tensors(config, tensors, &Default::default())?;
         Ok(Self { card: Arc::new(manifest.card), network: Arc::new(network) })
     }
