@@ -22,10 +22,15 @@ pub struct BatchGradients<B: Backend> {
     /// `[1, 2]`: the summed loss of the frames, and how many were predicted right; with touch
     /// `[1, 3]`: the loss of the keys, how many were right, and what velocities and pedal cost.
     pub totals: Tensor<B, 2>,
-    /// In the order of `ChordConfig::parameter_shapes`.
+    /// In the order of `NetworkConfig::parameter_shapes`.
     pub gradients: Vec<Tensor<B, 2>>,
     /// Where the rows stopped.
     pub state: Vec<LayerState<B>>,
+}
+
+/// The sequences `first..first + n` of what is laid out time-major for `n_rows` of them.
+pub fn picked<T: Clone>(values: &[T], n_rows: usize, first: usize, n: usize) -> Vec<T> {
+    values.chunks_exact(n_rows).flat_map(|step| step[first..first + n].iter().cloned()).collect()
 }
 
 impl Batch {

@@ -4,16 +4,12 @@
 use std::num::NonZeroU32;
 
 use super::checkpoint::{FamilyCard, ModelCard};
-use super::keys::Alphabet;
 use crate::tokens::{FrameRate, Grid, PerformancePlan, StepsPerQuarter, Touch};
 
 impl ModelCard {
-    /// How it reads music, and whether it composes strikes, velocities and pedal.
+    /// How it reads music that is given to it as a performance.
     pub fn reading_plan(&self) -> PerformancePlan {
-        let touch = match &self.family {
-            FamilyCard::Keys(card) if card.alphabet == Alphabet::Full => Touch::Kept,
-            FamilyCard::Keys(_) | FamilyCard::Lstm(_) | FamilyCard::Gru(_) => Touch::Ignored,
-        };
+        let touch = if self.has_touch() { Touch::Kept } else { Touch::Ignored };
         PerformancePlan { frames: self.plan, touch }
     }
 
@@ -24,7 +20,7 @@ impl ModelCard {
     /// music is played in its own time: at the rate it was learned at, or on its grid. Frames in
     /// real time are written as the note that makes the tempo nearest to 120 quarters a minute.
     pub fn playing(&self, asked: Option<FrameRate>, quarters_per_second: f64) -> (FrameRate, Grid) {
-        if self.reading_plan().touch == Touch::Ignored {
+        if !self.has_touch() {
             return (asked.unwrap_or(FrameRate::OUTPUT_DEFAULT), Grid::Seconds);
         }
         match self.plan.grid {
@@ -63,7 +59,6 @@ fn written_as(rate: FrameRate) -> StepsPerQuarter {
 
 #[cfg(test)]
 mod tests {
-    use super::super::checkpoint::FamilyCard;
     use super::super::keys::Alphabet;
     use super::*;
     use crate::model::KeyCard;

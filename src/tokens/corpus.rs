@@ -60,6 +60,14 @@ pub enum OwnPart {
 }
 
 impl OwnPart {
+    /// Keeps the pieces of this part alone; all of them where there is no split.
+    pub(super) fn keep<T>(self, pieces: &mut Vec<T>, own_split: &mut Option<Vec<Self>>) {
+        let Some(parts) = own_split.take() else { return };
+        let mut of_piece = parts.iter();
+        pieces.retain(|_| of_piece.next() == Some(&self));
+        *own_split = Some(vec![self; pieces.len()]);
+    }
+
     pub const ALL: [Self; 3] = [Self::Train, Self::Valid, Self::Test];
 
     /// What files and flags call it.
@@ -75,11 +83,7 @@ impl OwnPart {
 impl Corpus {
     /// The pieces of one part of its own split alone; all of them where it has none.
     pub fn into_part(mut self, part: OwnPart) -> Self {
-        if let Some(parts) = self.own_split.take() {
-            let mut of_piece = parts.iter();
-            self.pieces.retain(|_| of_piece.next() == Some(&part));
-            self.own_split = Some(vec![part; self.pieces.len()]);
-        }
+        part.keep(&mut self.pieces, &mut self.own_split);
         self
     }
 

@@ -95,11 +95,7 @@ impl PerformanceCorpus {
 
     /// The pieces of one part of its own split alone; all of them where it has none.
     pub fn into_part(mut self, part: OwnPart) -> Self {
-        if let Some(parts) = self.own_split.take() {
-            let mut of_piece = parts.iter();
-            self.pieces.retain(|_| of_piece.next() == Some(&part));
-            self.own_split = Some(vec![part; self.pieces.len()]);
-        }
+        part.keep(&mut self.pieces, &mut self.own_split);
         self
     }
 }

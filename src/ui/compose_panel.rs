@@ -14,7 +14,7 @@ use super::widgets::{
 };
 use crate::model::WeightFormat;
 use crate::music::Pitch;
-use crate::tokens::{Articulation, Touch};
+use crate::tokens::Articulation;
 
 pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) {
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
@@ -24,8 +24,7 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) 
         strategy_ui(ui, &mut form);
         prime_ui(ui, &mut form, state, actions);
         let loaded = state.composing.loaded(&form.model);
-        let has_touch =
-            loaded.is_some_and(|loaded| loaded.model.card().reading_plan().touch == Touch::Kept);
+        let has_touch = loaded.is_some_and(|loaded| loaded.model.card().has_touch());
         length_ui(ui, &mut form, has_touch);
         more_ui(ui, &mut form);
         if state.preferences.compose != form {

@@ -8,7 +8,7 @@ use super::decode::decode;
 use super::network::ChordNetwork;
 use crate::cancel::CancelToken;
 use crate::model::kernels::Kernels;
-use crate::model::loss::BatchGradients;
+use crate::model::loss::{BatchGradients, picked};
 use crate::model::recurrent::LayerState;
 
 /// A batch of sequences as plain numbers, time-major: entry `t · n_rows + row`.
@@ -32,14 +32,12 @@ impl ChordBatch {
 
     /// The rows `first..first + n` as a batch of their own.
     pub fn rows(&self, first: usize, n: usize) -> Self {
-        let pick = |t: usize| t * self.n_rows + first..t * self.n_rows + first + n;
-        let spans = || (0..self.n_steps).map(pick);
         Self {
             n_rows: n,
             n_steps: self.n_steps,
-            inputs: spans().flat_map(|span| self.inputs[span].iter().copied()).collect(),
-            targets: spans().flat_map(|span| self.targets[span].iter().copied()).collect(),
-            weights: spans().flat_map(|span| self.weights[span].iter().copied()).collect(),
+            inputs: picked(&self.inputs, self.n_rows, first, n),
+            targets: picked(&self.targets, self.n_rows, first, n),
+            weights: picked(&self.weights, self.n_rows, first, n),
             continues: self.continues[first..first + n].to_vec(),
         }
     }

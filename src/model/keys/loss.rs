@@ -23,7 +23,7 @@ use super::touch::{ask_touch, touch_gradients};
 use crate::cancel::CancelToken;
 use crate::model::DeviceKind;
 use crate::model::kernels::Kernels;
-use crate::model::loss::BatchGradients;
+use crate::model::loss::{BatchGradients, picked};
 use crate::model::recurrent::{LayerState, Memory};
 use crate::tokens::KeyFrame;
 
@@ -107,11 +107,6 @@ impl KeyBatch {
         let frame = |idx: usize| Frame::of(&self.frames[idx]);
         (frame(idx), frame(idx + self.n_rows), self.clocks.get(idx).copied())
     }
-}
-
-/// Columns `first..first + n` of rows of `width`.
-fn picked<T: Clone>(rows: &[T], width: usize, first: usize, n: usize) -> Vec<T> {
-    rows.chunks_exact(width).flat_map(|row| row[first..first + n].iter().cloned()).collect()
 }
 
 /// What the towers hear of a batch: for each, `[n_steps · n_rows · places, inputs]`.

@@ -11,8 +11,7 @@ use crate::model::{ComposeSettings, Guard, Model, ModelCard, Prime, Strategy, We
 use crate::music::{Pitch, Score, Velocity};
 use crate::studio::JobId;
 use crate::tokens::{
-    Articulation, Chord, FrameRate, KeyFrame, PianoRoll, Playback, StepsPerQuarter, Touch,
-    played_score,
+    Articulation, Chord, FrameRate, KeyFrame, PianoRoll, Playback, StepsPerQuarter, played_score,
 };
 
 /// Who composes.
@@ -147,7 +146,7 @@ impl ComposeForm {
     /// How what a model composes is played; the tempo counts for one that learned on the beat
     /// grid.
     pub fn playback(&self, card: &ModelCard, quarters_per_second: f64) -> Playback {
-        let is_own_time = self.is_own_time && card.reading_plan().touch == Touch::Kept;
+        let is_own_time = self.is_own_time && card.has_touch();
         let asked = (!is_own_time).then_some(self.rate());
         let (rate, grid) = card.playing(asked, quarters_per_second);
         Playback { rate, velocity: Velocity::COMPOSED, articulation: self.articulation, grid }
