@@ -21,6 +21,7 @@ use crate::tokens::{FrameRate, Grid, Pedalling, SplitKind};
   etude train music/ --out runs/small --hidden 128 --epochs 20 --transpose 5
   etude train music/ --out runs/spelled --model keys           spelled key by key
   etude train music/ --out runs/first --resume                 go on where it ended
+  etude train my/ --out runs/mine --from starter               fine-tune the built-in model
   etude train music/ --out runs/again --preset original        as the original experiment did
   etude train jsb-chorales.json.gz --out runs/jsb              a benchmark, with its own split
 
@@ -36,6 +37,12 @@ pub struct TrainArgs {
     /// The run folder to make; one with anything in it is refused unless --resume
     #[arg(long, value_name = "RUN")]
     pub out: PathBuf,
+    /// Fine-tune: a new run that goes on from the weights of a checkpoint, or of the best one of a run
+    /// folder, or of `starter`, the built-in model. The network and how music is cut are the
+    /// checkpoint's, and it stays the best until an epoch is better on the held-out music [default: a
+    /// fresh network]
+    #[arg(long, value_name = "CHECKPOINT")]
+    pub from: Option<PathBuf>,
     /// Go on with the run in --out, with its own settings and music; --epochs may differ
     #[arg(long)]
     pub resume: bool,
@@ -99,7 +106,8 @@ pub struct LearningArgs {
     /// Frames in a sequence, 1–10,000 [default: 100; keys: 64]
     #[arg(long, value_name = "FRAMES", value_parser = up_to::<10_000>, allow_negative_numbers = true)]
     pub sequence: Option<usize>,
-    /// How far weights move in a step, above 0 and up to 10 [default: 0.002; keys: 0.003]
+    /// How far weights move in a step, above 0 and up to 10 [default: 0.002; keys: 0.003; with --from
+    /// 0.0005, since larger steps soon undo what is known already]
     #[arg(long, value_name = "RATE", value_parser = learning_rate, allow_negative_numbers = true)]
     pub learning_rate: Option<f64>,
     /// What moves the weights: adam, whose weight decay is a penalty on large weights; adamw, whose

@@ -53,7 +53,7 @@ pub enum Answer {
     /// The SoundFonts of this system.
     FontsFound(Vec<PathBuf>),
     /// A run that is to be resumed, and the first of its files that isn't there any more.
-    RunRead(Result<(Run, Option<PathBuf>), String>),
+    RunRead(Result<Box<(Run, Option<PathBuf>)>, String>),
     /// A new run has a folder of its own.
     RunDirMade {
         /// Which of the starts it is that were asked for.

@@ -169,6 +169,7 @@ impl App {
         let request = TrainRequest {
             music,
             settings: settings.clone(),
+            from: None,
             run_dir: run_dir.clone(),
             resume: resumed.is_some(),
             device,
@@ -257,16 +258,19 @@ impl App {
             Answer::RunRead(read.map(|run| {
                 let paths = run.summary.corpus.paths();
                 let missing = paths.into_iter().find(|path| !path.exists());
-                (run, missing)
+                Box::new((run, missing))
             }))
         });
     }
 
-    pub(super) fn run_read(&mut self, result: Result<(Run, Option<PathBuf>), String>) {
+    pub(super) fn run_read(&mut self, result: Result<Box<(Run, Option<PathBuf>)>, String>) {
         match result {
             // Something else was started while it was read.
             Ok(_) if self.state.training.is_busy() => {}
-            Ok((run, missing)) => self.resume_read(run, missing),
+            Ok(read) => {
+                let (run, missing) = *read;
+                self.resume_read(run, missing);
+            }
             Err(error) => self.alert(error),
         }
     }
