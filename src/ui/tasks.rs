@@ -20,11 +20,12 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use super::dialogs::Picked;
 use super::sessions::LeftBehind;
 use super::state::{
-    Coverage, LiveCurve, LoadedModel, ModelChoice, Piece, ProjectView, Question, TakeEntry, WorkId,
+    Coverage, LiveCurve, LoadedModel, ModelChoice, Piece, ProjectView, Question, StartChoice,
+    TakeEntry, WorkId,
 };
 use crate::audio::Font;
 use crate::editor::{Clipboard, ClipboardError};
-use crate::model::{Run, TrainSummary};
+use crate::model::{Run, StartingPoint, TrainSummary};
 use crate::music::{Key, Score, Tick};
 use crate::studio::JobId;
 
@@ -48,6 +49,11 @@ pub enum Answer {
     ModelLoaded {
         choice: ModelChoice,
         result: Result<LoadedModel, String>,
+    },
+    /// The checkpoint that a run is to go on from was read, with what is to be known of it.
+    StartRead {
+        choice: StartChoice,
+        result: Result<Box<(StartingPoint, Vec<String>)>, String>,
     },
     RunsListed(Vec<Run>),
     /// The SoundFonts of this system.
