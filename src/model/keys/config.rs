@@ -58,6 +58,8 @@ pub struct Tower {
 
 /// Units that velocities, and the pedal, are decided with.
 const TOUCH_HIDDEN: usize = 64;
+/// Frames that one step lasts at most where runs are read: what is held longer takes another step.
+pub const LENGTHS: usize = 32;
 /// Velocities that are told apart are four apart.
 pub const VELOCITIES: usize = 32;
 
@@ -74,6 +76,15 @@ impl Alphabet {
             (Touch::Ignored | Touch::Kept, _) => {
                 MusicPlan::Performances(PerformancePlan { frames, touch })
             }
+        }
+    }
+
+    /// Most frames that one step of a network lasts: frames in which nothing changes are no steps
+    /// of their own, but for the alphabet that others are compared by.
+    pub fn longest_run(self) -> u32 {
+        match self {
+            Self::OffOn => 1,
+            Self::Full => LENGTHS as u32,
         }
     }
 

@@ -10,7 +10,7 @@ use burn::backend::Flex;
 use burn::tensor::Tensor;
 use burn::tensor::activation::{log_softmax, relu};
 
-use super::config::{CLASSES, KEYS, KeyConfig, VELOCITIES};
+use super::config::{CLASSES, KEYS, KeyConfig, LENGTHS, VELOCITIES};
 use super::features::{self, Frame, Keys, PEDAL_WIDTH, STRIKE_WIDTH};
 use super::loss::{read, rows_of_tensor, tell};
 use super::network::KeyNetwork;
@@ -19,7 +19,7 @@ use crate::model::kernels::Kernels;
 use crate::model::recurrent::LayerState;
 use crate::model::weights::numbers;
 use crate::music::Velocity;
-use crate::tokens::{Chord, KeyFrame};
+use crate::tokens::{Chord, KeyFrame, KeyRun};
 
 /// Reads frames and spells what may come next.
 pub struct Speller {
@@ -136,17 +136,18 @@ impl Speller {
         self.hypotheses = vec![nothing; n];
     }
 
-    /// Hypothesis `i` reads `frames[i]`.
-    pub fn read(&mut self, frames: &[KeyFrame]) {
-        for (hypothesis, frame) in self.hypotheses.iter_mut().zip(frames) {
+    /// Hypothesis `i` reads `runs[i]`, of one frame each where the alphabet asks for no length.
+    pub fn read(&mut self, runs: &[KeyRun]) {
+        for (hypothesis, run) in self.hypotheses.iter_mut().zip(runs) {
             let state = std::mem::take(&mut hypothesis.state);
-            let n_read = hypothesis.n_read;
-            let clock = self.bar.map_or(n_read, |bar| n_read % bar);
+            // What every piece begins with stands before its first frame.
+            let last = hypothesis.n_read.saturating_add(run.length - 1);
+            let clock = self.bar.map_or(last, |bar| last % bar);
             let clock = self.network.config.has_clock.then_some(clock);
-            let read = tell_all(&self.network, frame, clock, state, &mut self.kernels);
+            let read = tell_all(&self.network, &run.frame, clock, state, &mut self.kernels);
             (hypothesis.told, hypothesis.state) = read;
-            hypothesis.before = frame.clone();
-            hypothesis.n_read = hypothesis.n_read.saturating_add(1);
+            hypothesis.before = run.frame.clone();
+            hypothesis.n_read = hypothesis.n_read.saturating_add(run.length);
         }
     }
 
@@ -255,6 +256,19 @@ impl Speller {
         let heard = rows_of_tensor::<Flex>(row, PEDAL_WIDTH, &self.network.device());
         let hidden = relu(told.clone() + heard.matmul(touch.pedal.frame.clone()));
         numbers(touch.pedal.log_odds(hidden).into_data()).first().copied()
+    }
+
+    /// Of a hypothesis' next frame, all else of which is given, the log-probability that it lasts
+    /// 1, 2, … and [`LENGTHS`] frames; none without touch.
+    pub fn lengths(
+        &self,
+        hypothesis: usize,
+        _: &Spelled,
+        _: &[Velocity],
+        _: bool,
+    ) -> Option<Vec<f32>> {
+        self.hypotheses[hypothesis].told.touch.as_ref()?;
+        Some(vec![-(LENGTHS as f32).ln(); LENGTHS])
     }
 
     fn begun(&self, hypothesis: usize) -> Prefix {

@@ -13,7 +13,7 @@ use crate::model::kernels::Kernels;
 use crate::model::random::{self, Purpose};
 use crate::model::weights::numbers;
 use crate::music::Velocity;
-use crate::tokens::{Chord, KeyFrame};
+use crate::tokens::{Chord, KeyFrame, KeyRun};
 
 type Recorded = Autodiff<Flex>;
 
@@ -307,8 +307,8 @@ fn what_is_measured_is_the_loss_that_is_learned() {
 /// A speller that has read the rest that starts every piece, and some frames.
 fn after(network: &KeyNetwork<Flex>, past: &[KeyFrame]) -> Speller {
     let mut speller = Speller::new(network);
-    speller.read(&[KeyFrame::default()]);
-    past.iter().for_each(|frame| speller.read(std::slice::from_ref(frame)));
+    speller.read(&[KeyRun::single(KeyFrame::default())]);
+    past.iter().for_each(|frame| speller.read(&[KeyRun::single(frame.clone())]));
     speller
 }
 
@@ -388,12 +388,13 @@ fn candidates_are_the_likeliest_frames() {
 fn a_hypothesis_is_the_same_alone_and_among_others() {
     let network = network(config(1, 4));
     let frame = |key: u32| KeyFrame { sounding: chord(&[key]), ..KeyFrame::default() };
+    let run = |frame: KeyFrame| KeyRun::single(frame);
     let mut together = Speller::new(&network);
     together.start(2);
-    together.read(&[KeyFrame::default(), KeyFrame::default()]);
-    together.read(&[frame(60), frame(61)]);
+    together.read(&[run(KeyFrame::default()), run(KeyFrame::default())]);
+    together.read(&[run(frame(60)), run(frame(61))]);
     together.select(&[1, 0, 1]);
-    together.read(&[frame(62), frame(62), frame(62)]);
+    together.read(&[run(frame(62)), run(frame(62)), run(frame(62))]);
     let odds = |speller: &Speller, row: usize| {
         let mut odds = Vec::new();
         speller.spell(row, &mut |decision| {
