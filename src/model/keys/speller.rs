@@ -151,6 +151,19 @@ impl Speller {
         }
     }
 
+    /// One hypothesis reads a run.
+    pub fn read_one(&mut self, hypothesis: usize, run: &KeyRun) {
+        // Those that come first are given something to read.
+        self.hypotheses.swap(0, hypothesis);
+        self.read(std::slice::from_ref(run));
+        self.hypotheses.swap(0, hypothesis);
+    }
+
+    /// Hypothesis `to` becomes what hypothesis `from` is.
+    pub fn copy(&mut self, from: usize, to: usize) {
+        self.hypotheses[to] = self.hypotheses[from].clone();
+    }
+
     /// Afterwards hypothesis `i` continues what was hypothesis `parents[i]`; there are then as
     /// many as `parents` has.
     pub fn select(&mut self, parents: &[usize]) {
