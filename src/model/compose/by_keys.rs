@@ -20,7 +20,7 @@ use super::scores::{Sampler, most_likely};
 use super::{ComposeError, ComposeSettings, PRIME_STREAM, Strategy, take_rng, uniform};
 use crate::model::WeightFormat;
 use crate::model::keys::{Decision, KEYS, LOWEST, Question, Spelled, Speller, log_probability};
-use crate::tokens::{Chord, KeyFrame};
+use crate::tokens::{Chord, KeyFrame, KeyRun};
 
 /// Below this share what is left beside forbidden chords is rounding.
 const LEAST_SHARE: f64 = 1e-9;
@@ -307,7 +307,7 @@ impl NextFrame for ByKeys {
     /// As the model itself would begin after silence, with a chord.
     fn draw_first(&mut self, seed: u64) -> Result<SpelledFrame, ComposeError> {
         self.speller.start(1);
-        self.speller.read(&[KeyFrame::default()]);
+        self.speller.read(&[KeyRun::single(KeyFrame::default())]);
         let rng = &mut take_rng(seed, PRIME_STREAM);
         let drawn = self.draw(0, &[Keys::default()], Sampling::PLAIN, rng);
         self.touched(0, drawn, 0, Some((Sampling::PLAIN, rng))).map(|answer| answer.frame)
@@ -318,8 +318,8 @@ impl NextFrame for ByKeys {
     }
 
     fn read(&mut self, frames: &[SpelledFrame]) {
-        let frames: Vec<KeyFrame> = frames.iter().map(|frame| frame.keys.clone()).collect();
-        self.speller.read(&frames);
+        let runs = frames.iter().map(|frame| KeyRun::single(frame.keys.clone()));
+        self.speller.read(&runs.collect::<Vec<_>>());
     }
 
     fn step(&mut self, frames: &[SpelledFrame]) -> Result<(), ComposeError> {

@@ -8,7 +8,7 @@ use crate::cancel::CancelToken;
 use crate::model::Guard;
 use crate::model::keys::{Alphabet, KeyConfig, KeyNetwork};
 use crate::music::{Pitch, Velocity};
-use crate::tokens::FrameRate;
+use crate::tokens::{FrameRate, KeyRun};
 
 fn speller(alphabet: Alphabet) -> Speller {
     let config = KeyConfig {
@@ -212,8 +212,9 @@ fn the_log_likelihood_is_that_of_everything_chosen() {
         let touch = takes[0].touch.as_deref().unwrap();
         let mut speller = speller(Alphabet::Full);
         speller.start(1);
-        speller.read(&[KeyFrame::default()]);
-        speller.read(&touch[..1]);
+        let mut read = |frame: &KeyFrame| speller.read(&[KeyRun::single(frame.clone())]);
+        read(&KeyFrame::default());
+        read(&touch[0]);
         let mut expected = 0.0;
         for frame in &touch[1..] {
             let spelled = speller.spell(0, &mut |Decision { key, question, .. }| {
@@ -232,7 +233,7 @@ fn the_log_likelihood_is_that_of_everything_chosen() {
             let log_odds = speller.pedal_log_odds(0, &spelled).unwrap();
             expected += spelled.log_probability + of_velocities;
             expected += log_probability(log_odds, frame.pedal);
-            speller.read(std::slice::from_ref(frame));
+            speller.read(&[KeyRun::single(frame.clone())]);
         }
         let found = takes[0].log_likelihood;
         assert!((found - expected).abs() < 1e-9, "{strategy:?}: {found} for {expected}");
