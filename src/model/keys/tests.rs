@@ -3,6 +3,7 @@
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Tensor, TensorData};
 
+use super::config::LENGTHS;
 use super::loss::{KeyBatch, Masks, ask, gradients, hear, read, spell, surprise_of_keys};
 use super::measure::{KeyPiece, measure};
 use super::speller::{Question, Spelled};
@@ -65,6 +66,7 @@ fn batch(config: &KeyConfig) -> KeyBatch {
         n_rows: N_ROWS,
         n_steps: N_STEPS,
         frames: piece(n + N_ROWS),
+        lengths: lengths(config, n + N_ROWS),
         clocks: if config.has_clock { (0..n as u32).collect() } else { Vec::new() },
         weights,
         continues: vec![false; N_ROWS],
@@ -78,6 +80,10 @@ fn whole(config: &KeyConfig, frames: &[KeyFrame]) -> KeyBatch {
         n_rows: 1,
         n_steps: n,
         frames: std::iter::once(KeyFrame::default()).chain(frames.iter().cloned()).collect(),
+        lengths: std::iter::once(1)
+            .chain(lengths(config, n))
+            .take(lengths(config, n + 1).len())
+            .collect(),
         clocks: clocks(config, n),
         weights: vec![1.0; n],
         continues: vec![false],
@@ -88,8 +94,21 @@ fn clocks(config: &KeyConfig, n: usize) -> Vec<u32> {
     if config.has_clock { (0..n as u32).collect() } else { Vec::new() }
 }
 
+/// How long the frames of a piece last, where that is said.
+fn lengths(config: &KeyConfig, n: usize) -> Vec<u32> {
+    match config.alphabet {
+        Alphabet::OffOn => Vec::new(),
+        Alphabet::Full => (0..n).map(length).collect(),
+    }
+}
+
+fn length(idx: usize) -> u32 {
+    [1, 4, 2, 32, 1, 7][idx % 6]
+}
+
 fn key_piece(config: &KeyConfig, frames: &[KeyFrame]) -> KeyPiece {
-    KeyPiece { frames: frames.to_vec(), clocks: clocks(config, frames.len()) }
+    let n = frames.len();
+    KeyPiece { frames: frames.to_vec(), lengths: lengths(config, n), clocks: clocks(config, n) }
 }
 
 fn masks(config: &KeyConfig) -> Vec<Vec<f32>> {
@@ -139,7 +158,7 @@ fn recorded_gradients(config: KeyConfig) -> Vec<Vec<f32>> {
     if let Some(touch) = &network.touch {
         let asked_touch = ask_touch(&batch, 0..N_STEPS, &Default::default());
         let of_touch = touch_loss(&network, touch, &asked_touch, &asked.before, &tops);
-        loss = loss + of_touch.velocity.sum() + of_touch.pedal.sum();
+        loss = loss + of_touch.velocity.sum() + of_touch.pedal.sum() + of_touch.length.sum();
     }
     let recorded = loss.div_scalar(batch.n_frames() as f32).backward();
     let gradient = |parameter: &Tensor<Recorded, 2>| {
@@ -295,7 +314,16 @@ fn what_is_measured_is_the_loss_that_is_learned() {
             nll += f64::from(totals[0]);
             nll_touch += f64::from(totals[2..].iter().sum::<f32>());
         }
-        assert_eq!(measured.n_frames, 349);
+        let n_frames: usize = match config.alphabet {
+            Alphabet::OffOn => 349,
+            Alphabet::Full => {
+                let of_piece =
+                    |piece: &Vec<KeyFrame>| -> u32 { (0..piece.len()).map(length).sum() };
+                pieces.iter().map(of_piece).sum::<u32>() as usize
+            }
+        };
+        assert_eq!(measured.n_frames, n_frames);
+        assert_eq!(measured.nll_length > 0.0, config.alphabet == Alphabet::Full);
         let touch = measured.nll_velocity + measured.nll_pedal;
         assert_eq!(touch > 0.0, config.alphabet == Alphabet::Full);
         for (ours, learned) in [(measured.nll, nll), (touch, nll_touch)] {
@@ -308,7 +336,11 @@ fn what_is_measured_is_the_loss_that_is_learned() {
 fn after(network: &KeyNetwork<Flex>, past: &[KeyFrame]) -> Speller {
     let mut speller = Speller::new(network);
     speller.read(&[KeyRun::single(KeyFrame::default())]);
-    past.iter().for_each(|frame| speller.read(&[KeyRun::single(frame.clone())]));
+    let lengths = lengths(&network.config, past.len());
+    for (idx, frame) in past.iter().enumerate() {
+        let length = lengths.get(idx).copied().unwrap_or(1);
+        speller.read(&[KeyRun { frame: frame.clone(), length }]);
+    }
     speller
 }
 
@@ -347,6 +379,10 @@ fn what_is_spelled_has_the_probability_that_is_measured() {
             assert!(pairs.clone().all(|(a, b)| a.number().abs_diff(b.number()) <= 4));
             let odds = speller.pedal_log_odds(0, &spelled).unwrap();
             ours += of_velocities + share(odds, frame.pedal).ln();
+            let lengths = speller.lengths(0, &spelled, &frame.velocities, frame.pedal).unwrap();
+            let sum: f64 = lengths.iter().map(|&score| f64::from(score).exp()).sum();
+            assert!(lengths.len() == LENGTHS && (sum - 1.0).abs() < 1e-5, "{sum}");
+            ours += f64::from(lengths[length(5) as usize - 1]);
         }
         let of_piece = |n: usize| {
             let frames: Vec<KeyFrame> = past.iter().chain([&frame]).take(n).cloned().collect();
@@ -388,13 +424,13 @@ fn candidates_are_the_likeliest_frames() {
 fn a_hypothesis_is_the_same_alone_and_among_others() {
     let network = network(config(1, 4));
     let frame = |key: u32| KeyFrame { sounding: chord(&[key]), ..KeyFrame::default() };
-    let run = |frame: KeyFrame| KeyRun::single(frame);
+    let run = |key: u32| KeyRun::single(frame(key));
     let mut together = Speller::new(&network);
     together.start(2);
-    together.read(&[run(KeyFrame::default()), run(KeyFrame::default())]);
-    together.read(&[run(frame(60)), run(frame(61))]);
+    together.read(&[KeyRun::single(KeyFrame::default()), KeyRun::single(KeyFrame::default())]);
+    together.read(&[run(60), run(61)]);
     together.select(&[1, 0, 1]);
-    together.read(&[run(frame(62)), run(frame(62)), run(frame(62))]);
+    together.read(&[run(62), run(62), run(62)]);
     let odds = |speller: &Speller, row: usize| {
         let mut odds = Vec::new();
         speller.spell(row, &mut |decision| {
