@@ -146,16 +146,8 @@ impl Speller {
         self.hypotheses = vec![nothing; n];
     }
 
-    /// Hypothesis `i` reads `runs[i]`, of one frame each where the alphabet asks for no length.
-    pub fn read(&mut self, runs: &[KeyRun]) {
-        let n = self.hypotheses.len();
-        for (hypothesis, run) in runs.iter().enumerate().take(n) {
-            self.read_one(hypothesis, run);
-        }
-    }
-
-    /// One hypothesis reads a run.
-    pub fn read_one(&mut self, hypothesis: usize, run: &KeyRun) {
+    /// A hypothesis reads a run, of one frame where the alphabet asks for no length.
+    pub fn read(&mut self, hypothesis: usize, run: &KeyRun) {
         // The rest that starts every piece stands before its first frame.
         let n_read = self.hypotheses[hypothesis].n_read.saturating_add(run.length);
         let clock = self.clock(n_read.saturating_sub(1));
@@ -276,7 +268,6 @@ impl Speller {
     /// 1, 2, … and [`LENGTHS`] frames; none without touch.
     ///
     /// [`LENGTHS`]: super::config::LENGTHS
-    #[cfg_attr(not(test), expect(dead_code, reason = "composing asks for it with its next commit"))]
     pub fn lengths(
         &self,
         hypothesis: usize,

@@ -335,11 +335,11 @@ fn what_is_measured_is_the_loss_that_is_learned() {
 /// A speller that has read the rest that starts every piece, and some frames.
 fn after(network: &KeyNetwork<Flex>, past: &[KeyFrame]) -> Speller {
     let mut speller = Speller::new(network);
-    speller.read(&[KeyRun::single(KeyFrame::default())]);
+    speller.read(0, &KeyRun::single(KeyFrame::default()));
     let lengths = lengths(&network.config, past.len());
     for (idx, frame) in past.iter().enumerate() {
         let length = lengths.get(idx).copied().unwrap_or(1);
-        speller.read(&[KeyRun { frame: frame.clone(), length }]);
+        speller.read(0, &KeyRun { frame: frame.clone(), length });
     }
     speller
 }
@@ -427,10 +427,14 @@ fn a_hypothesis_is_the_same_alone_and_among_others() {
     let run = |key: u32| KeyRun::single(frame(key));
     let mut together = Speller::new(&network);
     together.start(2);
-    together.read(&[KeyRun::single(KeyFrame::default()), KeyRun::single(KeyFrame::default())]);
-    together.read(&[run(60), run(61)]);
+    let mut read = |runs: &[KeyRun]| {
+        runs.iter().enumerate().for_each(|(row, run)| together.read(row, run));
+    };
+    let rest = KeyRun::single(KeyFrame::default());
+    read(&[rest.clone(), rest]);
+    read(&[run(60), run(61)]);
     together.select(&[1, 0, 1]);
-    together.read(&[run(62), run(62), run(62)]);
+    (0..3).for_each(|row| together.read(row, &run(62)));
     let odds = |speller: &Speller, row: usize| {
         let mut odds = Vec::new();
         speller.spell(row, &mut |decision| {

@@ -108,7 +108,7 @@ impl Reader {
         let place = self.open.len() + hypothesis;
         if let Some(open) = self.open[hypothesis].as_mut().filter(|open| !open.is_read) {
             self.speller.copy(hypothesis, place);
-            self.speller.read_one(place, &open.run);
+            self.speller.read(place, &open.run);
             open.is_read = true;
         }
         place
@@ -204,10 +204,10 @@ mod tests {
             let mut reader = reader(Alphabet::Full, 2, n_frames);
             let after = |lengths: &[u32]| {
                 let mut speller = speller(Alphabet::Full);
-                speller.read(&[KeyRun::single(KeyFrame::default())]);
+                speller.read(0, &KeyRun::single(KeyFrame::default()));
                 let frames = [begun(), begun().held_on()];
                 for (frame, &length) in frames.into_iter().zip(lengths) {
-                    speller.read(&[KeyRun { frame, length }]);
+                    speller.read(0, &KeyRun { frame, length });
                 }
                 said(&speller, 0)
             };

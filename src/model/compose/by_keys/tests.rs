@@ -240,7 +240,7 @@ fn the_log_likelihood_is_that_of_every_run_and_its_length() {
         let touch = takes[0].touch.clone().unwrap();
         let mut speller = speller(Alphabet::Full);
         speller.start(1);
-        speller.read(&[KeyRun::single(KeyFrame::default())]);
+        speller.read(0, &KeyRun::single(KeyFrame::default()));
         let runs = RunCutter::cut(Alphabet::Full.longest_run(), touch);
         let mut expected = 0.0;
         for (idx, run) in runs.iter().enumerate() {
@@ -257,7 +257,7 @@ fn the_log_likelihood_is_that_of_every_run_and_its_length() {
             let shares = lengths[length - 1..longest].iter().map(|log| f64::from(*log).exp());
             expected += shares.sum::<f64>().ln();
             n_longer += usize::from(length > 1);
-            speller.read(std::slice::from_ref(run));
+            speller.read(0, run);
         }
         let found = takes[0].log_likelihood;
         assert!((found - expected).abs() < 1e-4, "{strategy:?}: {found} for {expected}");
