@@ -12,6 +12,7 @@ use burn::tensor::activation::{log_softmax, relu};
 
 use super::config::{CLASSES, KEYS, KeyConfig, VELOCITIES};
 use super::features::{self, Frame, Keys, PEDAL_WIDTH, STRIKE_WIDTH};
+use super::heard::Heard;
 use super::loss::{read, rows_of_tensor, tell};
 use super::network::KeyNetwork;
 use super::touch;
@@ -352,6 +353,7 @@ fn tell_all(
     let towers = network.config.towers().into_iter();
     let heard =
         towers.map(|tower| if tower.places == CLASSES { classes.clone() } else { before.clone() });
+    let heard = heard.map(Heard::Rows);
     let (tops, state) = read(network, heard.collect(), state, kernels);
     let touch = network
         .touch
