@@ -71,7 +71,6 @@ impl<'a, B: Backend> Heard<'a, B> {
     }
 
     /// [`Heard::read`], keeping what the way back needs; `None` if it was cancelled.
-    #[expect(clippy::type_complexity, reason = "as of `RecurrentLayer::remember`")]
     pub fn remember(
         self,
         layer: &RecurrentLayer<B>,
@@ -105,7 +104,6 @@ impl<'a, B: Backend> Heard<'a, B> {
 impl<B: Backend> HeardMemory<'_, B> {
     /// From the gradient of what a layer gave to those of its weights, and of what it heard unless
     /// that was slides, which nothing is below. `None` if it was cancelled.
-    #[expect(clippy::type_complexity, reason = "as of `RecurrentLayer::backward`")]
     pub fn backward(
         self,
         layer: &RecurrentLayer<B>,
