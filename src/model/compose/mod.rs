@@ -73,7 +73,7 @@ pub struct Take {
     pub seed: u64,
     /// Summed natural log-probability of the composed chords under the model itself: untempered,
     /// unguarded, normalized over the vocabulary without the escape. With touch it is that of
-    /// everything chosen: keys, strikes, velocities and pedal.
+    /// everything chosen: keys, strikes, velocities, pedal, and whether anything changes at all.
     pub log_likelihood: f64,
     /// Time it took; the takes of one request are composed together and took the same.
     pub secs: f64,

@@ -20,8 +20,8 @@ pub enum Strategy {
     ///
     /// Where chords are spelled, the same is done to the two states of every key in turn: a key
     /// whose likelier state makes up `top_p` has it, and so with a `top_k` of 1 has every key; a
-    /// larger one leaves nothing out. With touch each strike, velocity and pedal is drawn in the
-    /// same way; a mean velocity would play everything alike.
+    /// larger one leaves nothing out. With touch each strike, velocity, pedal and length is drawn in
+    /// the same way; a mean velocity would play everything alike.
     Sample {
         /// Log-probabilities are divided by it: below 1 is safer, above 1 is wilder.
         temperature: f64,
@@ -35,7 +35,8 @@ pub enum Strategy {
     ///
     /// Where chords are spelled, what may follow a hypothesis is itself found by a search over the
     /// keys that keeps `width` beginnings, and as many more as the guard forbids. Velocities and
-    /// pedal are the likeliest for each, and count in its sum.
+    /// pedal are the likeliest for each, and count in its sum; that nothing changes is one of the
+    /// frames that may follow.
     Beam {
         /// Hypotheses kept after each frame.
         width: usize,

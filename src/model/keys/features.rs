@@ -10,9 +10,9 @@
 
 use rayon::prelude::*;
 
-use super::config::{Alphabet, CLASSES, KEYS, LOWEST};
+use super::config::{Alphabet, CLASSES, KEYS, LENGTHS, LOWEST};
 use crate::music::Velocity;
-use crate::tokens::{Chord, KeyFrame};
+use crate::tokens::{Chord, KeyFrame, KeyRun};
 
 /// Semitones that a key hears up and down.
 pub(super) const REACH: usize = 24;
@@ -45,13 +45,19 @@ pub const STRIKE_WIDTH: usize = 2 * REACH + 1 + STRIKES + 4;
 /// What the pedal is decided by besides the towers: whether it was down, how many keys sound, are
 /// struck and were let go.
 pub const PEDAL_WIDTH: usize = 4;
+/// What is said of how long a frame lasts: which of these it reaches, and its logarithm.
+const LENGTH_STEPS: [u32; 14] = [2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 17, 25, 31, 32];
+pub(super) const LENGTH_WIDTH: usize = LENGTH_STEPS.len() + 1;
+/// What it is decided by besides the towers how long a frame lasts: what the pedal is decided by,
+/// the pedal, the force of its strikes, how long the frame before lasted, the clock.
+pub const LASTING_WIDTH: usize = PEDAL_WIDTH + 2 + LENGTH_WIDTH + CLOCK;
 
 /// What a key hears of a frame.
 pub const fn key_width(alphabet: Alphabet) -> usize {
     match alphabet {
         Alphabet::OffOn => KEY_BASE,
-        // Strikes around it, and the pedal.
-        Alphabet::Full => KEY_BASE + STRIKES + 1,
+        // Strikes around it, the pedal, and how long it lasts.
+        Alphabet::Full => KEY_BASE + STRIKES + 1 + LENGTH_WIDTH,
     }
 }
 
@@ -59,8 +65,8 @@ pub const fn key_width(alphabet: Alphabet) -> usize {
 pub const fn class_width(alphabet: Alphabet) -> usize {
     match alphabet {
         Alphabet::OffOn => CLASS_BASE,
-        // Strikes by interval, their mean force, and the pedal.
-        Alphabet::Full => CLASS_BASE + CLASS_COUNTS + 2,
+        // Strikes by interval, their mean force, the pedal, and how long it lasts.
+        Alphabet::Full => CLASS_BASE + CLASS_COUNTS + 2 + LENGTH_WIDTH,
     }
 }
 
@@ -91,6 +97,8 @@ pub struct Frame<'a> {
     /// Of the struck keys from low to high; empty where nobody knows.
     pub velocities: &'a [Velocity],
     pub pedal: bool,
+    /// How many frames it lasts; 0 where it isn't known yet.
+    pub length: u32,
 }
 
 impl Keys {
@@ -139,7 +147,12 @@ impl<'a> Frame<'a> {
             struck: Keys::of(frame.struck),
             velocities: &frame.velocities,
             pedal: frame.pedal,
+            length: 0,
         }
+    }
+
+    pub fn of_run(run: &'a KeyRun) -> Self {
+        Self { length: run.length, ..Self::of(&run.frame) }
     }
 
     /// The struck keys and their force, 1 for the middle velocity, from low to high.
@@ -165,9 +178,9 @@ fn take<'r>(rest: &mut &'r mut [f32], n: usize) -> &'r mut [f32] {
 /// the place of the frame to come on the grid, if there is one.
 pub fn write_keys(alphabet: Alphabet, before: Frame, clock: Option<u32>, rows: &mut [f32]) {
     let counts = class_counts(before.sounding);
-    let clock = clock_values(clock);
+    let (clock, length) = (clock_values(clock), length_values(before.length));
     for (key, row) in rows.chunks_exact_mut(key_width(alphabet)).enumerate() {
-        write_of_key(alphabet, key, before, (&counts, &clock), row);
+        write_of_key(alphabet, key, before, (&counts, &clock, &length), row);
     }
 }
 
@@ -180,14 +193,16 @@ pub fn write_key(
     row: &mut [f32],
 ) {
     let (counts, clock) = (class_counts(before.sounding), clock_values(clock));
-    write_of_key(alphabet, key, before, (&counts, &clock), row);
+    let length = length_values(before.length);
+    write_of_key(alphabet, key, before, (&counts, &clock, &length), row);
 }
 
+/// The row of a key, given what is the same for all of them.
 fn write_of_key(
     alphabet: Alphabet,
     key: usize,
     before: Frame,
-    (counts, clock): (&[f32; CLASSES], &[f32; CLOCK]),
+    (counts, clock, length): (&[f32; CLASSES], &[f32; CLOCK], &[f32; LENGTH_WIDTH]),
     mut row: &mut [f32],
 ) {
     let rest = &mut row;
@@ -197,7 +212,8 @@ fn write_of_key(
     take(rest, CLOCK).copy_from_slice(clock);
     if alphabet == Alphabet::Full {
         write_around::<STRIKE_REACH>(key, before.forces(), rest);
-        rest[0] = f32::from(u8::from(before.pedal));
+        take(rest, 1)[0] = f32::from(u8::from(before.pedal));
+        rest.copy_from_slice(length);
     }
 }
 
@@ -206,7 +222,7 @@ fn write_of_key(
 pub fn write_classes(alphabet: Alphabet, before: Frame, clock: Option<u32>, rows: &mut [f32]) {
     let counts = class_counts(before.sounding);
     let strikes = class_counts(before.struck);
-    let clock = clock_values(clock);
+    let (clock, length) = (clock_values(clock), length_values(before.length));
     for (class, mut row) in rows.chunks_exact_mut(class_width(alphabet)).enumerate() {
         let rest = &mut row;
         let span = take(rest, SPAN);
@@ -220,7 +236,9 @@ pub fn write_classes(alphabet: Alphabet, before: Frame, clock: Option<u32>, rows
         take(rest, CLOCK).copy_from_slice(&clock);
         if alphabet == Alphabet::Full {
             write_turned(&strikes, class, take(rest, CLASS_COUNTS));
-            rest.copy_from_slice(&[before.mean_force(), f32::from(u8::from(before.pedal))]);
+            let of_frame = [before.mean_force(), f32::from(u8::from(before.pedal))];
+            take(rest, 2).copy_from_slice(&of_frame);
+            rest.copy_from_slice(&length);
         }
     }
 }
@@ -306,6 +324,16 @@ pub fn write_pedal(before: Frame, frame: Frame, row: &mut [f32]) {
     ]);
 }
 
+/// What it is decided by how long a frame lasts, of which all else is known: [`LASTING_WIDTH`].
+pub fn write_lasting(before: Frame, frame: Frame, clock: Option<u32>, mut row: &mut [f32]) {
+    let rest = &mut row;
+    write_pedal(before, frame, take(rest, PEDAL_WIDTH));
+    let of_frame = [f32::from(u8::from(frame.pedal)), frame.mean_force()];
+    take(rest, of_frame.len()).copy_from_slice(&of_frame);
+    take(rest, LENGTH_WIDTH).copy_from_slice(&length_values(before.length));
+    rest.copy_from_slice(&clock_values(clock));
+}
+
 /// Values at their semitones from `key`, up to `N` up and down.
 fn write_around<const N: usize>(
     key: usize,
@@ -361,6 +389,16 @@ pub(super) fn clock_values(clock: Option<u32>) -> [f32; CLOCK] {
     values
 }
 
+pub(super) fn length_values(length: u32) -> [f32; LENGTH_WIDTH] {
+    let mut values = [0.0; LENGTH_WIDTH];
+    for (value, step) in values.iter_mut().zip(LENGTH_STEPS) {
+        *value = f32::from(u8::from(length >= step));
+    }
+    let length = length.clamp(1, LENGTHS as u32);
+    values[LENGTH_WIDTH - 1] = (length as f32).log2() / (LENGTHS as f32).log2();
+    values
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -394,6 +432,7 @@ mod tests {
                     struck: keys(&[34 + moved, 50 + moved]),
                     velocities: &velocities,
                     pedal: true,
+                    length: 3,
                 };
                 let write = |rows: &mut [f32]| write_keys(alphabet, frame, Some(3), rows);
                 let of_keys = rows(KEYS, key_width(alphabet), write);
@@ -459,6 +498,7 @@ mod tests {
             struck: keys(&[20, 40, 60]),
             velocities,
             pedal: false,
+            length: 0,
         };
         let of = |frame: Frame, key| rows(1, STRIKE_WIDTH, |row| write_strike(frame, key, row));
         let last = |row: Vec<Vec<f32>>| row[0][STRIKE_WIDTH - 4..].to_vec();

@@ -45,6 +45,9 @@ pub struct KeyBatch {
     /// `(n_steps + 1) · n_rows` frames of keys that a piano has: the one before the first, then
     /// those to predict.
     pub frames: Vec<KeyFrame>,
+    /// How many frames of the music each of them lasts; empty where each is one, for the alphabet
+    /// that asks for no length.
+    pub lengths: Vec<u32>,
     /// `n_steps · n_rows`: the place on the grid of every frame to predict; empty for music that is
     /// on none.
     pub clocks: Vec<u32>,
@@ -84,9 +87,20 @@ struct SpellerGradients<B: Backend> {
 }
 
 impl KeyBatch {
-    /// Frames that count.
+    /// Frames of the music that count.
     pub fn n_frames(&self) -> usize {
-        self.weights.iter().filter(|&&weight| weight > 0.0).count()
+        self.frames_of(0..self.weights.len()).iter().sum::<f32>() as usize
+    }
+
+    /// How many frames of the music each of these (time-major) to predict stands for: 0 for
+    /// padding.
+    pub(super) fn frames_of(&self, range: Range<usize>) -> Vec<f32> {
+        let weights = self.weights[range.clone()].iter();
+        let lengths = self.lengths.get(range.start + self.n_rows..range.end + self.n_rows);
+        match lengths {
+            None => weights.copied().collect(),
+            Some(lengths) => weights.zip(lengths).map(|(w, &length)| w * length as f32).collect(),
+        }
     }
 
     /// The rows `first..first + n` as a batch of their own.
@@ -95,6 +109,7 @@ impl KeyBatch {
             n_rows: n,
             n_steps: self.n_steps,
             frames: picked(&self.frames, self.n_rows, first, n),
+            lengths: picked(&self.lengths, self.n_rows, first, n),
             clocks: picked(&self.clocks, self.n_rows, first, n),
             weights: picked(&self.weights, self.n_rows, first, n),
             continues: self.continues[first..first + n].to_vec(),
@@ -103,7 +118,10 @@ impl KeyBatch {
 
     /// The frame before frame `idx` (time-major), that frame, and its place on the grid.
     pub(super) fn frame(&self, idx: usize) -> (Frame<'_>, Frame<'_>, Option<u32>) {
-        let frame = |idx: usize| Frame::of(&self.frames[idx]);
+        let frame = |idx: usize| {
+            let length = self.lengths.get(idx).copied().unwrap_or(0);
+            Frame { length, ..Frame::of(&self.frames[idx]) }
+        };
         (frame(idx), frame(idx + self.n_rows), self.clocks.get(idx).copied())
     }
 }
@@ -410,11 +428,13 @@ fn speller_gradients<B: Backend>(
     let tops: Vec<_> = tops.iter().map(|top| rows_of_steps(top, batch, steps.clone())).collect();
     let Spelled { first, second, log_odds } = spell(network, &asked, &tops, masks);
 
-    let weights = batch.weights[steps.start * batch.n_rows..steps.end * batch.n_rows].to_vec();
+    let range = steps.start * batch.n_rows..steps.end * batch.n_rows;
+    let n_music_frames = rows_of_tensor(batch.frames_of(range.clone()), 1, &device);
+    let weights = batch.weights[range].to_vec();
     let n = weights.len();
     let weights: Tensor<B, 2> = rows_of_tensor(weights, 1, &device);
-    let loss = (surprise_of_keys(log_odds.clone(), &asked) * weights.clone()).sum_dim(0);
-    let n_right = (right(log_odds.clone(), &asked) * weights.clone()).sum_dim(0);
+    let mut loss = (surprise_of_keys(log_odds.clone(), &asked) * weights.clone()).sum_dim(0);
+    let n_right = (right(log_odds.clone(), &asked) * n_music_frames).sum_dim(0);
 
     let speller = &network.speller;
     let [first_mask, second_mask] = masks.of_speller();
@@ -438,15 +458,16 @@ fn speller_gradients<B: Backend>(
     }
     d_weights.extend(of_heard);
     d_weights.extend([d_middle, d_middle_bias, d_out, d_out_bias]);
-    let mut totals = vec![loss, n_right];
+    let mut of_touch = None;
     if let Some(touch) = &network.touch {
-        let asked_touch = ask_touch(network.config.alphabet, batch, steps, &device);
+        let asked_touch = ask_touch(batch, steps, &device);
         let given = touch_gradients(network, touch, &asked_touch, &tops, n_frames);
-        totals.push(given.loss.velocity + given.loss.pedal);
+        loss = loss + given.loss.length;
+        of_touch = Some(given.loss.velocity + given.loss.pedal);
         d_tops = d_tops.into_iter().zip(given.tops).map(|(sum, of_touch)| sum + of_touch).collect();
         d_weights.extend(given.weights);
     }
-    let totals = Tensor::cat(totals, 1);
+    let totals = Tensor::cat([loss, n_right].into_iter().chain(of_touch).collect(), 1);
     SpellerGradients { totals, tops: d_tops, weights: d_weights }
 }
 

@@ -29,6 +29,8 @@ const MAX_FRAMES: usize = 256;
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct KeyPiece {
     pub frames: Vec<KeyFrame>,
+    /// How many frames of the music each of them lasts; empty where each is one.
+    pub lengths: Vec<u32>,
     /// The place of every frame on the grid; empty for music that is on none.
     pub clocks: Vec<u32>,
 }
@@ -74,10 +76,21 @@ fn block(pieces: &[&KeyPiece], first: usize, n_steps: usize) -> KeyBatch {
         n_rows: pieces.len(),
         n_steps,
         frames: pieces.iter().map(before).collect(),
+        lengths: Vec::new(),
         clocks: Vec::new(),
         weights: Vec::with_capacity(n_steps * pieces.len()),
         continues: vec![first > 0; pieces.len()],
     };
+    let has_lengths = pieces.iter().all(|piece| piece.lengths.len() == piece.frames.len());
+    if has_lengths {
+        let length = |piece: &KeyPiece, idx: usize| piece.lengths.get(idx).copied().unwrap_or(1);
+        let before = first.checked_sub(1);
+        let of_before = pieces.iter().map(|piece| before.map_or(1, |idx| length(piece, idx)));
+        batch.lengths.extend(of_before);
+        for idx in first..first + n_steps {
+            batch.lengths.extend(pieces.iter().map(|piece| length(piece, idx)));
+        }
+    }
     let has_clocks = pieces.iter().all(|piece| piece.clocks.len() == piece.frames.len());
     for idx in first..first + n_steps {
         batch.frames.extend(pieces.iter().map(|piece| frame(piece, idx)));
@@ -99,6 +112,7 @@ struct Found {
     /// Of all frames together.
     velocity: f32,
     pedal: f32,
+    length: f32,
 }
 
 /// Reads a block and adds what its frames cost.
@@ -121,21 +135,25 @@ fn measure_block<B: Backend>(
         let right = numbers(right(log_odds.clone(), &asked).into_data());
         let keys = numbers(surprise_of_keys(log_odds, &asked).into_data());
         let Some(touch) = &network.touch else {
-            return Found { keys, right, velocity: 0.0, pedal: 0.0 };
+            return Found { keys, right, velocity: 0.0, pedal: 0.0, length: 0.0 };
         };
-        let asked_touch = ask_touch(network.config.alphabet, batch, steps, &device);
+        let asked_touch = ask_touch(batch, steps, &device);
         let loss = touch_loss(network, touch, &asked_touch, &tops);
-        Found { keys, right, velocity: sum(loss.velocity), pedal: sum(loss.pedal) }
+        let [velocity, pedal, length] = [loss.velocity, loss.pedal, loss.length].map(sum);
+        Found { keys, right, velocity, pedal, length }
     });
-    let mut weights = batch.weights.iter();
-    for Found { keys, right, velocity, pedal } in found {
+    let mut lasting = batch.frames_of(0..batch.weights.len()).into_iter();
+    for Found { keys, right, velocity, pedal, length } in found {
         for (nll, right) in keys.into_iter().zip(right) {
-            if weights.next().is_some_and(|&weight| weight > 0.0) {
-                measured.n_frames += 1;
+            let n_frames = lasting.next().map_or(0, |n| n as usize);
+            if n_frames > 0 {
+                measured.n_frames += n_frames;
                 measured.nll += f64::from(nll);
-                measured.n_right += usize::from(right > 0.5);
+                measured.n_right += if right > 0.5 { n_frames } else { 0 };
             }
         }
+        measured.nll += f64::from(length);
+        measured.nll_length += f64::from(length);
         measured.nll_velocity += f64::from(velocity);
         measured.nll_pedal += f64::from(pedal);
     }

@@ -7,7 +7,7 @@
 //! heard      either of them, and what becomes of it
 //! network    the weights: towers that listen, a speller that writes
 //! loss       forward and backward through all of it
-//! touch      velocities and pedal
+//! touch      velocities, pedal and how long a frame lasts
 //! measure    held-out music, every frame counted
 //! speller    one frame after the other, for composing
 //! ```

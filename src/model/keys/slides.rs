@@ -20,11 +20,11 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use rayon::prelude::*;
 
-use super::config::{Alphabet, CLASSES, KEYS};
+use super::config::{Alphabet, CLASSES, KEYS, LENGTHS};
 use super::features::{
     CLASS_BASE, CLOCK_PERIOD, COUNT_UNIT, Frame, KEY_BASE, LOWER_BASE, LOWER_KEYS, LOWER_STRIKES,
     NUMBER_UNIT, REACH, REGISTER, SPAN, STRIKE_REACH, STRIKES, class_width, clock_values,
-    key_width, lower_width, register_values,
+    key_width, length_values, lower_width, register_values,
 };
 use super::loss::KeyBatch;
 use super::network::KeyNetwork;
@@ -36,6 +36,9 @@ use crate::model::kernels::{Kernels, Numbers};
 /// Places of the clock that differ.
 const CLOCKS: usize = CLOCK_PERIOD as usize;
 
+/// Lengths of a frame: also that of none, which isn't known, and of one, which says no more.
+const N_LENGTHS: usize = LENGTHS + 1;
+
 /// Where things lie in the table of a key.
 mod of_keys {
     use super::*;
@@ -43,15 +46,16 @@ mod of_keys {
     pub const NOTES: usize = 0;
     pub const REGISTERS: usize = NOTES + 2 * KEYS - 1;
     pub const CLOCK: usize = REGISTERS + KEYS;
-    /// As the notes, as far as strikes are heard. Only with touch, as the pedal.
+    /// As the notes, as far as strikes are heard. Only with touch, as what follows.
     pub const STRIKES_AROUND: usize = CLOCK + CLOCKS;
     pub const PEDAL: usize = STRIKES_AROUND + STRIKES;
+    pub const LENGTH: usize = PEDAL + 1;
     /// Of the speller alone: lower keys of its own frame by interval, and with touch which of them
     /// were struck, of which those out of reach are all alike.
     pub const fn lower(alphabet: Alphabet) -> usize {
         match alphabet {
             Alphabet::OffOn => STRIKES_AROUND,
-            Alphabet::Full => PEDAL + 1,
+            Alphabet::Full => LENGTH + N_LENGTHS,
         }
     }
     pub const fn struck(alphabet: Alphabet) -> usize {
@@ -68,6 +72,7 @@ mod of_classes {
     pub const STRIKES: usize = CLOCK + CLOCKS;
     pub const FORCE: usize = STRIKES + CLASSES;
     pub const PEDAL: usize = FORCE + 1;
+    pub const LENGTH: usize = PEDAL + 1;
 }
 
 /// Frames whose products are made together.
@@ -315,6 +320,7 @@ fn fold_keys(alphabet: Alphabet, bias: Option<usize>, folds: &mut SparseRows) {
             folds.push(KEY_BASE + if row < STRIKES { STRIKES - 1 - row } else { STRIKES }, 1.0);
             folds.end_row();
         }
+        fold_lengths(KEY_BASE + STRIKES + 1, folds);
     }
 }
 
@@ -356,6 +362,7 @@ fn fold_classes(alphabet: Alphabet, folds: &mut SparseRows) {
             folds.push(CLASS_BASE + CLASSES + idx, 1.0);
             folds.end_row();
         }
+        fold_lengths(CLASS_BASE + CLASSES + 2, folds);
     }
 }
 
@@ -367,8 +374,17 @@ fn fold_clock(first: usize, folds: &mut SparseRows) {
     }
 }
 
+/// A row for each length; what is said of it is at `first`.
+fn fold_lengths(first: usize, folds: &mut SparseRows) {
+    for length in 0..N_LENGTHS {
+        push_all(folds, first, &length_values(length as u32));
+        folds.end_row();
+    }
+}
+
 fn push_all(folds: &mut SparseRows, first: usize, values: &[f32]) {
-    (first..).zip(values).for_each(|(column, &value)| folds.push(column, value));
+    let values = (first..).zip(values).filter(|(_, value)| **value != 0.0);
+    values.for_each(|(column, &value)| folds.push(column, value));
 }
 
 /// S of the keys: of the frame before, and if there is one of the lower keys of their own frame.
@@ -403,6 +419,7 @@ fn hear_by_key(
             if before.pedal {
                 heard.push(of_keys::PEDAL, 1.0);
             }
+            push_length(of_keys::LENGTH, before, heard);
             for lower in lower_struck.iter().take_while(|&&lower| lower < key) {
                 heard.push(of_struck + (key - lower - 1).min(LOWER_STRIKES), 1.0);
             }
@@ -427,8 +444,15 @@ fn hear_by_class(alphabet: Alphabet, before: Frame, clock: Option<u32>, heard: &
             if before.pedal {
                 heard.push(of_classes::PEDAL, 1.0);
             }
+            push_length(of_classes::LENGTH, before, heard);
         }
         heard.end_row();
+    }
+}
+
+fn push_length(first: usize, before: Frame, heard: &mut SparseRows) {
+    if before.length > 1 {
+        heard.push(first + (before.length as usize).min(LENGTHS), 1.0);
     }
 }
 

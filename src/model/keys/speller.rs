@@ -11,7 +11,7 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::{log_softmax, relu};
 
 use super::config::{CLASSES, KEYS, KeyConfig, VELOCITIES};
-use super::features::{self, Frame, Keys, PEDAL_WIDTH, STRIKE_WIDTH};
+use super::features::{self, Frame, Keys, LASTING_WIDTH, PEDAL_WIDTH, STRIKE_WIDTH};
 use super::heard::Heard;
 use super::loss::{read, rows_of_tensor, tell};
 use super::network::KeyNetwork;
@@ -20,7 +20,7 @@ use crate::model::kernels::Kernels;
 use crate::model::recurrent::LayerState;
 use crate::model::weights::numbers;
 use crate::music::Velocity;
-use crate::tokens::{Chord, KeyFrame};
+use crate::tokens::{Chord, KeyFrame, KeyRun};
 
 /// Reads frames and spells what may come next.
 pub struct Speller {
@@ -41,9 +41,10 @@ pub struct Speller {
 
 #[derive(Clone)]
 struct Hypothesis {
+    /// Frames of the music.
     n_read: u32,
     /// What it read last.
-    before: KeyFrame,
+    before: KeyRun,
     state: Vec<LayerState<Flex>>,
     told: Told,
 }
@@ -53,8 +54,16 @@ struct Hypothesis {
 struct Told {
     /// What every key is told but for the lower keys of its own frame, `[KEYS, S]`.
     keys: Arc<Vec<f32>>,
-    /// The same for velocities, `[KEYS, U]`, and for the pedal, `[1, U]`; none without touch.
-    touch: Option<[Tensor<Flex, 2>; 2]>,
+    /// None without touch.
+    touch: Option<ToldOfTouch>,
+}
+
+/// The same for velocities, `[KEYS, U]`, for the pedal and for the length, `[1, U]` each.
+#[derive(Clone)]
+struct ToldOfTouch {
+    velocity: Tensor<Flex, 2>,
+    pedal: Tensor<Flex, 2>,
+    length: Tensor<Flex, 2>,
 }
 
 /// What is asked of whoever spells.
@@ -133,22 +142,25 @@ impl Speller {
         let keys = Arc::new(vec![0.0; KEYS * self.network.config.spell_hidden]);
         let state = self.network.zero_state(1);
         let told = Told { keys, touch: None };
-        let nothing = Hypothesis { n_read: 0, before: KeyFrame::default(), state, told };
+        let before = KeyRun::single(KeyFrame::default());
+        let nothing = Hypothesis { n_read: 0, before, state, told };
         self.hypotheses = vec![nothing; n];
     }
 
-    /// Hypothesis `i` reads `frames[i]`.
-    pub fn read(&mut self, frames: &[KeyFrame]) {
-        for (hypothesis, frame) in self.hypotheses.iter_mut().zip(frames) {
-            let state = std::mem::take(&mut hypothesis.state);
-            let n_read = hypothesis.n_read;
-            let clock = self.bar.map_or(n_read, |bar| n_read % bar);
-            let clock = self.network.config.has_clock.then_some(clock);
-            let read = tell_all(&self.network, frame, clock, state, &mut self.kernels);
-            (hypothesis.told, hypothesis.state) = read;
-            hypothesis.before = frame.clone();
-            hypothesis.n_read = hypothesis.n_read.saturating_add(1);
-        }
+    /// A hypothesis reads a run, of one frame where the alphabet asks for no length.
+    pub fn read(&mut self, hypothesis: usize, run: &KeyRun) {
+        // The rest that starts every piece stands before its first frame.
+        let n_read = self.hypotheses[hypothesis].n_read.saturating_add(run.length);
+        let clock = self.clock(n_read.saturating_sub(1));
+        let state = std::mem::take(&mut self.hypotheses[hypothesis].state);
+        let frame = Frame::of_run(run);
+        let (told, state) = tell_all(&self.network, frame, clock, state, &mut self.kernels);
+        self.hypotheses[hypothesis] = Hypothesis { n_read, before: run.clone(), state, told };
+    }
+
+    /// Hypothesis `to` becomes what hypothesis `from` is.
+    pub fn copy(&mut self, from: usize, to: usize) {
+        self.hypotheses[to] = self.hypotheses[from].clone();
     }
 
     /// Afterwards hypothesis `i` continues what was hypothesis `parents[i]`; there are then as
@@ -161,7 +173,7 @@ impl Speller {
     /// The keys of a hypothesis' next frame: `choose` answers what is asked of every key from low
     /// to high.
     pub fn spell(&self, hypothesis: usize, choose: &mut dyn FnMut(Decision) -> bool) -> Spelled {
-        let before = Keys::of(self.hypotheses[hypothesis].before.sounding);
+        let before = Keys::of(self.hypotheses[hypothesis].before.frame.sounding);
         let mut prefix = self.begun(hypothesis);
         for key in 0..KEYS {
             let log_odds = self.log_odds(&prefix, key);
@@ -184,7 +196,7 @@ impl Speller {
     /// struck. They are found by a search over the keys that goes on with the `n` likeliest
     /// beginnings at every key.
     pub fn candidates(&self, hypothesis: usize, n: usize) -> Vec<Spelled> {
-        let before = Keys::of(self.hypotheses[hypothesis].before.sounding);
+        let before = Keys::of(self.hypotheses[hypothesis].before.frame.sounding);
         let mut prefixes = vec![self.begun(hypothesis)];
         for key in 0..KEYS {
             let mut next: Vec<(usize, Answer)> = Vec::with_capacity(3 * prefixes.len());
@@ -220,17 +232,17 @@ impl Speller {
         choose: &mut dyn FnMut(&[f32]) -> usize,
     ) -> (Vec<Velocity>, f64) {
         let told = &self.hypotheses[hypothesis].told;
-        let (Some([told, _]), Some(touch)) = (&told.touch, &self.network.touch) else {
+        let (Some(told), Some(touch)) = (&told.touch, &self.network.touch) else {
             return (Vec::new(), 0.0);
         };
         let device = self.network.device();
         let (sounding, struck) = (Keys::of(spelled.chord), Keys::of(spelled.struck));
         let (mut chosen, mut sum) = (Vec::with_capacity(struck.len()), 0.0);
         for key in struck.iter() {
-            let frame = Frame { sounding, struck, velocities: &chosen, pedal: false };
+            let frame = Frame { sounding, struck, velocities: &chosen, ..Frame::default() };
             let mut row = vec![0.0; STRIKE_WIDTH];
             features::write_strike(frame, key, &mut row);
-            let told = told.clone().narrow(0, key, 1);
+            let told = told.velocity.clone().narrow(0, key, 1);
             let heard = rows_of_tensor::<Flex>(row, STRIKE_WIDTH, &device);
             let hidden = relu(told + heard.matmul(touch.velocity.frame.clone()));
             let scores = numbers(log_softmax(touch.velocity.scores(hidden), 1).into_data());
@@ -245,17 +257,40 @@ impl Speller {
     /// touch.
     pub fn pedal_log_odds(&self, hypothesis: usize, spelled: &Spelled) -> Option<f32> {
         let Hypothesis { told, before, .. } = &self.hypotheses[hypothesis];
-        let ([_, told], touch) = (told.touch.as_ref()?, self.network.touch.as_ref()?);
-        let frame = Frame {
-            sounding: Keys::of(spelled.chord),
-            struck: Keys::of(spelled.struck),
-            ..Frame::default()
-        };
+        let (told, touch) = (told.touch.as_ref()?, self.network.touch.as_ref()?);
         let mut row = vec![0.0; PEDAL_WIDTH];
-        features::write_pedal(Frame::of(before), frame, &mut row);
+        features::write_pedal(Frame::of_run(before), spelled.frame(&[], false), &mut row);
         let heard = rows_of_tensor::<Flex>(row, PEDAL_WIDTH, &self.network.device());
-        let hidden = relu(told.clone() + heard.matmul(touch.pedal.frame.clone()));
-        numbers(touch.pedal.log_odds(hidden).into_data()).first().copied()
+        let hidden = relu(told.pedal.clone() + heard.matmul(touch.pedal.frame.clone()));
+        numbers(touch.pedal.answers(hidden).into_data()).first().copied()
+    }
+
+    /// Of a hypothesis' next frame, all else of which is given, the log-probability that it lasts
+    /// 1, 2, … and [`LENGTHS`] frames; none without touch.
+    ///
+    /// [`LENGTHS`]: super::config::LENGTHS
+    pub fn lengths(
+        &self,
+        hypothesis: usize,
+        spelled: &Spelled,
+        velocities: &[Velocity],
+        pedal: bool,
+    ) -> Option<Vec<f32>> {
+        let Hypothesis { told, before, n_read, .. } = &self.hypotheses[hypothesis];
+        let (told, touch) = (told.touch.as_ref()?, self.network.touch.as_ref()?);
+        let frame = spelled.frame(velocities, pedal);
+        let clock = self.clock(n_read.saturating_sub(1));
+        let mut row = vec![0.0; LASTING_WIDTH];
+        features::write_lasting(Frame::of_run(before), frame, clock, &mut row);
+        let heard = rows_of_tensor::<Flex>(row, LASTING_WIDTH, &self.network.device());
+        let hidden = relu(told.length.clone() + heard.matmul(touch.length.frame.clone()));
+        Some(numbers(log_softmax(touch.length.answers(hidden), 1).into_data()))
+    }
+
+    /// The place on the grid of a frame of the music, where frames have one.
+    fn clock(&self, frame: u32) -> Option<u32> {
+        let clock = self.bar.map_or(frame, |bar| frame % bar);
+        self.network.config.has_clock.then_some(clock)
     }
 
     fn begun(&self, hypothesis: usize) -> Prefix {
@@ -304,6 +339,14 @@ impl Speller {
     }
 }
 
+impl Spelled {
+    /// As a network hears it, with what is known besides.
+    fn frame(self, velocities: &[Velocity], pedal: bool) -> Frame<'_> {
+        let (sounding, struck) = (Keys::of(self.chord), Keys::of(self.struck));
+        Frame { sounding, struck, velocities, pedal, length: 0 }
+    }
+}
+
 impl Prefix {
     fn spelled(&self) -> Spelled {
         let (chord, struck) = (self.sounding.chord(), self.struck.chord());
@@ -332,13 +375,12 @@ fn answers(log_odds: &[f32], sounded_before: bool) -> [Option<Answer>; 3] {
 /// Reads a frame: what is known of the next one before any of its keys, and the state after.
 fn tell_all(
     network: &KeyNetwork<Flex>,
-    frame: &KeyFrame,
+    frame: Frame,
     clock: Option<u32>,
     state: Vec<LayerState<Flex>>,
     kernels: &mut Kernels<Flex>,
 ) -> (Told, Vec<LayerState<Flex>>) {
     let (device, alphabet) = (network.device(), network.config.alphabet);
-    let frame = Frame::of(frame);
     let rows = |n: usize, width: usize, write: &dyn Fn(&mut [f32])| {
         let mut rows = vec![0.0; n * width];
         write(&mut rows);
@@ -355,10 +397,11 @@ fn tell_all(
         towers.map(|tower| if tower.places == CLASSES { classes.clone() } else { before.clone() });
     let heard = heard.map(Heard::Rows);
     let (tops, state) = read(network, heard.collect(), state, kernels);
-    let touch = network
-        .touch
-        .as_ref()
-        .map(|touch| [touch.velocity.told(network, &before, &tops), touch.pedal.told(&tops)]);
+    let touch = network.touch.as_ref().map(|touch| ToldOfTouch {
+        velocity: touch.velocity.told(network, &before, &tops),
+        pedal: touch.pedal.told(&tops),
+        length: touch.length.told(&tops),
+    });
     let keys = Arc::new(numbers(tell(network, before, &tops).into_data()));
     (Told { keys, touch }, state)
 }

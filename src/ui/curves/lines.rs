@@ -134,6 +134,7 @@ mod tests {
             valid_loss: loss,
             valid_perplexity: loss.exp(),
             valid_accuracy: 0.25,
+            valid_length_loss: None,
             valid_velocity_loss: None,
             valid_pedal_loss: None,
             learning_rate: 0.1,

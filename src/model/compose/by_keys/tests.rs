@@ -3,14 +3,15 @@
 use super::super::guard::History;
 use super::super::prime::PrimeFrames;
 use super::super::{ComposeEvent, Prime, Take, compose_by};
+use super::detour::has_key;
 use super::*;
 use crate::cancel::CancelToken;
 use crate::model::Guard;
-use crate::model::keys::{Alphabet, KeyConfig, KeyNetwork};
+use crate::model::keys::{Alphabet, KeyConfig, KeyNetwork, Question};
 use crate::music::{Pitch, Velocity};
-use crate::tokens::FrameRate;
+use crate::tokens::{FrameRate, KeyRun, RunCutter};
 
-fn speller(alphabet: Alphabet) -> Speller {
+pub(super) fn speller(alphabet: Alphabet) -> Speller {
     let config = KeyConfig {
         layers: 1,
         hidden: 2,
@@ -27,8 +28,8 @@ fn with_guard(alphabet: Alphabet, guard: &Guard, strategy: Strategy) -> ByKeys {
 }
 
 /// A model that has learned nothing and has read the rest that starts every piece, then a
-/// chord.
-fn unlearned(alphabet: Alphabet) -> ByKeys {
+/// chord; and where in its speller that is so.
+fn unlearned(alphabet: Alphabet) -> (ByKeys, usize) {
     let mut model = with_guard(alphabet, &Guard::OFF, Strategy::Max);
     model.start(1);
     model.step(&[SpelledFrame::default()]).unwrap();
@@ -36,10 +37,11 @@ fn unlearned(alphabet: Alphabet) -> ByKeys {
         let keys = prime_frames(&Prime::from_chord(chord(&[40, 50, 60, 61, 62, 100])));
         model.step(&keys).unwrap();
     }
-    model
+    let place = model.reader.ended(0);
+    (model, place)
 }
 
-fn chord(numbers: &[u8]) -> Chord {
+pub(super) fn chord(numbers: &[u8]) -> Chord {
     numbers.iter().filter_map(|&number| Pitch::new(number)).collect()
 }
 
@@ -55,8 +57,8 @@ fn keys_of(spelled: Spelled) -> Keys {
 }
 
 /// What keys are drawn with under a sampling, as exactly as it is computed.
-fn share(model: &ByKeys, keys: Keys, sampling: Sampling) -> f64 {
-    Detour::new(&model.speller, 0, keys, sampling).unwrap().log_rests[0].exp()
+fn share((model, place): &(ByKeys, usize), keys: Keys, sampling: Sampling) -> f64 {
+    Detour::new(&model.reader.speller, *place, keys, sampling).unwrap().log_rests[0].exp()
 }
 
 #[test]
@@ -66,7 +68,8 @@ fn what_is_forbidden_is_taken_out_and_the_rest_keeps_its_proportions() {
     for (model, temperature) in models.iter().zip([0.3, 0.45]) {
         let sampling = Sampling { temperature, enough: 1.0 };
         let rng = &mut take_rng(1, 0);
-        let mut draw = |forbidden: &[Keys]| keys_of(model.draw(0, forbidden, sampling, rng));
+        let mut draw =
+            |forbidden: &[Keys]| keys_of(model.0.draw(model.1, forbidden, sampling, rng));
         let n = 4_000;
         let free: Vec<Keys> = (0..n).map(|_| draw(&[])).collect();
         let mut common = free.clone();
@@ -92,10 +95,11 @@ fn where_only_what_is_forbidden_is_probable_another_chord_comes() {
     for model in [Alphabet::OffOn, Alphabet::Full].map(unlearned) {
         let sampling = Sampling { temperature: f64::MIN_POSITIVE, enough: 1.0 };
         let rng = &mut take_rng(1, 0);
-        let only = keys_of(model.draw(0, &[], sampling, rng));
+        let place = model.1;
+        let mut draw = |forbidden: &[Keys]| keys_of(model.0.draw(place, forbidden, sampling, rng));
+        let only = draw(&[]);
         assert_eq!(share(&model, only, sampling), 1.0);
-        let others: Vec<Keys> =
-            (0..10).map(|_| keys_of(model.draw(0, &[only], sampling, rng))).collect();
+        let others: Vec<Keys> = (0..10).map(|_| draw(&[only])).collect();
         assert!(others.iter().all(|other| *other != only));
         // They are the model's own, not whatever differs in the lowest key.
         let lowest = chord(&[21]);
@@ -103,19 +107,18 @@ fn where_only_what_is_forbidden_is_probable_another_chord_comes() {
             others.iter().any(|other| other.0.intersection(lowest) == only.0.intersection(lowest))
         );
         // The likeliest beside it is what a search finds.
-        let allowed = model.allowed(0, &[only], 3);
+        let allowed = model.0.allowed(place, &[only], 3);
         assert!(allowed.len() == 3 && allowed.iter().all(|&spelled| keys_of(spelled) != only));
     }
 }
 
 #[test]
 fn what_cannot_be_spelled_takes_nothing_out() {
-    let model = unlearned(Alphabet::Full);
+    let (model, place) = unlearned(Alphabet::Full);
+    let detour = |keys| Detour::new(&model.reader.speller, place, keys, Sampling::PLAIN);
     // A key that begins to sound without being struck.
-    let keys = (chord(&[64]), Chord::REST);
-    assert!(Detour::new(&model.speller, 0, keys, Sampling::PLAIN).is_none());
-    let keys = (chord(&[60]), Chord::REST);
-    assert!(Detour::new(&model.speller, 0, keys, Sampling::PLAIN).is_some());
+    assert!(detour((chord(&[64]), Chord::REST)).is_none());
+    assert!(detour((chord(&[60]), Chord::REST)).is_some());
 }
 
 /// What is forbidden after frames of which some keys are struck.
@@ -178,7 +181,7 @@ fn composed(settings: &ComposeSettings) -> (Vec<Take>, Vec<KeyFrame>) {
 
 fn settings(strategy: Strategy) -> ComposeSettings {
     let prime = Prime::from_pitch(Pitch::MIDDLE_C);
-    ComposeSettings { strategy, prime, frames: 6, ..ComposeSettings::default() }
+    ComposeSettings { strategy, prime, frames: 24, ..ComposeSettings::default() }
 }
 
 #[test]
@@ -187,7 +190,7 @@ fn a_take_has_touch_and_comes_again_with_its_seed() {
         let (takes, streamed) = composed(&settings(strategy));
         let [take] = &takes[..] else { panic!("one take") };
         let touch = take.touch.as_deref().unwrap();
-        assert_eq!((touch, touch.len()), (&streamed[..], 7));
+        assert_eq!((touch, touch.len()), (&streamed[..], 25));
         let mut before = Chord::REST;
         for (frame, chord) in touch.iter().zip(&take.roll) {
             assert_eq!(frame.sounding, *chord);
@@ -205,38 +208,61 @@ fn a_take_has_touch_and_comes_again_with_its_seed() {
     }
 }
 
+/// The keys of a frame as a speller that has read what comes before it spells them.
+fn respelled(speller: &Speller, frame: &KeyFrame) -> Spelled {
+    let spelled = speller.spell(0, &mut |Decision { key, question, .. }| {
+        let chord = match question {
+            Question::Sounds => frame.sounding,
+            Question::StruckAgain => frame.struck,
+        };
+        has_key(chord, key)
+    });
+    assert_eq!(keys_of(spelled), (frame.sounding, frame.struck));
+    spelled
+}
+
+/// The log-probability of a frame, all of it.
+fn log_share(speller: &Speller, spelled: &Spelled, frame: &KeyFrame) -> f64 {
+    let mut velocities = frame.velocities.iter();
+    let level = |velocity: Velocity| usize::from((velocity.number() - 1) / 4);
+    let choose = &mut |_: &[f32]| level(*velocities.next().unwrap());
+    let (again, of_velocities) = speller.velocities(0, spelled, choose);
+    assert_eq!(again, frame.velocities);
+    let log_odds = speller.pedal_log_odds(0, spelled).unwrap();
+    spelled.log_probability + of_velocities + log_probability(log_odds, frame.pedal)
+}
+
 #[test]
-fn the_log_likelihood_is_that_of_everything_chosen() {
+fn the_log_likelihood_is_that_of_every_run_and_its_length() {
+    let mut n_longer = 0;
     for strategy in STRATEGIES {
         let (takes, _) = composed(&settings(strategy));
-        let touch = takes[0].touch.as_deref().unwrap();
+        let touch = takes[0].touch.clone().unwrap();
         let mut speller = speller(Alphabet::Full);
         speller.start(1);
-        speller.read(&[KeyFrame::default()]);
-        speller.read(&touch[..1]);
+        speller.read(0, &KeyRun::single(KeyFrame::default()));
+        let runs = RunCutter::cut(Alphabet::Full.longest_run(), touch);
         let mut expected = 0.0;
-        for frame in &touch[1..] {
-            let spelled = speller.spell(0, &mut |Decision { key, question, .. }| {
-                let chord = match question {
-                    Question::Sounds => frame.sounding,
-                    Question::StruckAgain => frame.struck,
-                };
-                has_key(chord, key)
-            });
-            assert_eq!(keys_of(spelled), (frame.sounding, frame.struck));
-            let mut velocities = frame.velocities.iter();
-            let level = |velocity: Velocity| usize::from((velocity.number() - 1) / 4);
-            let choose = &mut |_: &[f32]| level(*velocities.next().unwrap());
-            let (again, of_velocities) = speller.velocities(0, &spelled, choose);
-            assert_eq!(again, frame.velocities);
-            let log_odds = speller.pedal_log_odds(0, &spelled).unwrap();
-            expected += spelled.log_probability + of_velocities;
-            expected += log_probability(log_odds, frame.pedal);
-            speller.read(std::slice::from_ref(frame));
+        for (idx, run) in runs.iter().enumerate() {
+            let KeyRun { frame, length } = run;
+            let spelled = respelled(&speller, frame);
+            // The first frame was given, but not how long it lasts.
+            if idx > 0 {
+                expected += log_share(&speller, &spelled, frame);
+            }
+            let lengths = speller.lengths(0, &spelled, &frame.velocities, frame.pedal).unwrap();
+            let length = *length as usize;
+            // The last one is as long at least.
+            let longest = if idx + 1 == runs.len() { lengths.len() } else { length };
+            let shares = lengths[length - 1..longest].iter().map(|log| f64::from(*log).exp());
+            expected += shares.sum::<f64>().ln();
+            n_longer += usize::from(length > 1);
+            speller.read(0, run);
         }
         let found = takes[0].log_likelihood;
-        assert!((found - expected).abs() < 1e-9, "{strategy:?}: {found} for {expected}");
+        assert!((found - expected).abs() < 1e-4, "{strategy:?}: {found} for {expected}");
     }
+    assert!(n_longer > 2, "some runs are longer than one frame");
 }
 
 #[test]

@@ -44,12 +44,18 @@ fn frames(rng: &mut ChaCha8Rng, n: usize) -> Vec<KeyFrame> {
 
 fn batch(rng: &mut ChaCha8Rng, n_rows: usize, n_steps: usize, has_clock: bool) -> KeyBatch {
     let n = n_rows * n_steps;
-    let clocks = (0..if has_clock { n } else { 0 }).map(|_| rng.random_range(0..1000));
+    let n_clocks = if has_clock { n } else { 0 };
+    let clocks = (0..n_clocks).map(|_| rng.random_range(0..1000)).collect();
+    // Longer ones count as the longest.
+    let n_lengths = if has_clock { 0 } else { n + n_rows };
+    let lengths: Vec<u32> =
+        (0..n_lengths).map(|_| rng.random_range(0..=LENGTHS as u32 + 1)).collect();
     KeyBatch {
         n_rows,
         n_steps,
-        clocks: clocks.collect(),
+        clocks,
         frames: frames(rng, n + n_rows),
+        lengths,
         weights: (0..n).map(|idx| if idx % 7 == 5 { 0.0 } else { 1.0 }).collect(),
         continues: vec![false; n_rows],
     }
@@ -183,9 +189,12 @@ fn a_network_is_measured_with_slides_as_without() {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     for config in configs() {
         let network = KeyNetwork::<Flex>::new(config, 3, &Default::default());
-        let mut piece = |n: u32| KeyPiece {
-            frames: frames(&mut rng, n as usize),
-            clocks: (0..if config.has_clock { n } else { 0 }).collect(),
+        let mut piece = |n: usize| {
+            let (clocks, lengths) = match config.alphabet {
+                Alphabet::OffOn => ((0..n as u32).collect(), Vec::new()),
+                Alphabet::Full => (Vec::new(), (0..n as u32).map(|idx| 1 + idx % 32).collect()),
+            };
+            KeyPiece { frames: frames(&mut rng, n), lengths, clocks }
         };
         let pieces = [piece(20), piece(33)];
         let measured = |choice| {
@@ -194,7 +203,7 @@ fn a_network_is_measured_with_slides_as_without() {
         };
         let (ours, burns) = (measured(KernelChoice::Fused), measured(KernelChoice::Burn));
         assert_eq!((ours.n_frames, ours.n_right), (burns.n_frames, burns.n_right));
-        let all = |it: Measured| [it.nll, it.nll_velocity, it.nll_pedal];
+        let all = |it: Measured| [it.nll, it.nll_velocity, it.nll_pedal, it.nll_length];
         for (ours, burns) in all(ours).into_iter().zip(all(burns)) {
             assert!((ours - burns).abs() <= 1e-5 * burns, "{ours} for {burns}");
         }
