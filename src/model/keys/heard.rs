@@ -11,7 +11,7 @@ use burn::tensor::backend::Backend;
 use super::config::{Alphabet, KEYS};
 use super::features::{self, key_width, lower_width};
 use super::loss::{KeyBatch, hear, rows_of_tensor};
-use super::network::{KeyNetwork, SpellerWeights};
+use super::network::{KeyNetwork, SpellerWeights, VelocityWeights};
 use super::slides::{SlidBatch, Slides};
 use crate::cancel::CancelToken;
 use crate::model::kernels::{Kernels, Numbers};
@@ -38,7 +38,11 @@ pub enum HeardOfKeys<'a, B: Backend> {
         before: Tensor<B, 2>,
         lower: Tensor<B, 2>,
     },
-    Slides(SlidBatch<'a>, Range<usize>),
+    Slides {
+        slides: &'a Slides,
+        batch: &'a KeyBatch,
+        frames: Range<usize>,
+    },
 }
 
 impl<'a, B: Backend> Heard<'a, B> {
@@ -134,8 +138,8 @@ impl<'a, B: Backend> HeardOfKeys<'a, B> {
         slides: Option<&'a Slides>,
         device: &B::Device,
     ) -> Self {
-        if let Some(Slides { speller: slide, .. }) = slides {
-            return Self::Slides(SlidBatch { slide, batch }, frames);
+        if let Some(slides) = slides {
+            return Self::Slides { slides, batch, frames };
         }
         let (key_width, lower_width) = (key_width(alphabet), lower_width(alphabet));
         let mut before = vec![0.0; frames.len() * KEYS * key_width];
@@ -160,7 +164,20 @@ impl<'a, B: Backend> HeardOfKeys<'a, B> {
                 let told = lower.clone().matmul(weights.lower.clone());
                 told + before.clone().matmul(weights.before.clone()) + weights.bias.clone()
             }
-            Self::Slides(SlidBatch { slide, batch }, frames) => {
+            Self::Slides { slides, batch, frames } => {
+                let [_, width] = weights.bias.dims();
+                let told = slides.speller.products(batch, frames.clone());
+                rows_of_tensor(told, width, &weights.bias.device())
+            }
+        }
+    }
+
+    /// What strikes of every key are told of the frame before: `[N · KEYS, U]`.
+    pub fn told_to_strikes(&self, weights: &VelocityWeights<B>) -> Tensor<B, 2> {
+        match self {
+            Self::Rows { before, .. } => before.clone().matmul(weights.before.clone()),
+            Self::Slides { slides, batch, frames } => {
+                let slide = slides.strikes.as_ref().expect("there is one for these weights");
                 let [_, width] = weights.bias.dims();
                 let told = slide.products(batch, frames.clone());
                 rows_of_tensor(told, width, &weights.bias.device())
@@ -181,8 +198,8 @@ impl<'a, B: Backend> HeardOfKeys<'a, B> {
                 lower.clone().transpose().matmul(d_told.clone()),
                 d_told.clone().sum_dim(0),
             ],
-            Self::Slides(SlidBatch { slide, batch }, frames) => {
-                let gradient = slide.gradient(batch, frames.clone(), &Numbers::of(d_told));
+            Self::Slides { slides, batch, frames } => {
+                let gradient = slides.speller.gradient(batch, frames.clone(), &Numbers::of(d_told));
                 let mut rest = gradient.as_slice();
                 [&weights.before, &weights.lower, &weights.bias].map(|weights| {
                     let [rows, width] = weights.dims();

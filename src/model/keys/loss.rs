@@ -260,18 +260,8 @@ pub(super) fn spell<B: Backend>(
     Spelled { first, second, log_odds: log_odds.reshape([n / KEYS, KEYS * n_questions]) }
 }
 
-/// What the speller is told of every key but for the lower keys of its frame: `[N · KEYS, S]`.
-pub(super) fn tell<B: Backend>(
-    network: &KeyNetwork<B>,
-    before: Tensor<B, 2>,
-    tops: &[Tensor<B, 2>],
-) -> Tensor<B, 2> {
-    let weights = &network.speller;
-    add_tops(network, before.matmul(weights.before.clone()) + weights.bias.clone(), tops)
-}
-
 /// What the speller is told of every key, with what the towers tell it.
-fn add_tops<B: Backend>(
+pub(super) fn add_tops<B: Backend>(
     network: &KeyNetwork<B>,
     mut told: Tensor<B, 2>,
     tops: &[Tensor<B, 2>],

@@ -110,6 +110,8 @@ pub struct Slides {
     /// Of the first layer of each tower.
     pub towers: Vec<Slide>,
     pub speller: Slide,
+    /// Of what strikes hear of the frame before; only with touch.
+    pub strikes: Option<Slide>,
 }
 
 /// What is heard of a batch.
@@ -134,7 +136,12 @@ impl Slides {
         });
         let speller = &network.speller;
         let weights = [&speller.before, &speller.lower, &speller.bias];
-        Some(Self { towers: towers.collect(), speller: slide(Hearing::Speller, &weights) })
+        let strikes = network.touch.as_ref().map(|touch| &touch.velocity.before);
+        Some(Self {
+            towers: towers.collect(),
+            speller: slide(Hearing::Speller, &weights),
+            strikes: strikes.map(|weights| slide(Hearing::Keys, &[weights])),
+        })
     }
 }
 
@@ -271,6 +278,11 @@ impl SlidBatch<'_> {
 impl Products for SlidBatch<'_> {
     fn write(&self, products: &mut [f32]) {
         let size = FRAMES * self.slide.values_a_frame();
+        if products.len() <= size {
+            // Composing: not worth waking another thread for.
+            self.slide.write_products(&mut SparseRows::default(), self.batch, 0, products);
+            return;
+        }
         let blocks = products.par_chunks_mut(size).enumerate();
         blocks.for_each_init(SparseRows::default, |heard, (block, products)| {
             self.slide.write_products(heard, self.batch, block * FRAMES, products);

@@ -17,6 +17,7 @@ use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
 
 use super::config::{Alphabet, CLASSES, KEYS, LENGTHS, Tower, VELOCITIES};
 use super::features::{self, LASTING_WIDTH, PEDAL_WIDTH, STRIKE_WIDTH};
+use super::heard::HeardOfKeys;
 use super::loss::{KeyBatch, laid_out_over_keys, rows_of_tensor, surprise, through_relu};
 use super::network::{FrameWeights, KeyNetwork, TouchWeights, VelocityWeights};
 use crate::music::Velocity;
@@ -305,10 +306,10 @@ impl<B: Backend> VelocityWeights<B> {
     pub fn told(
         &self,
         network: &KeyNetwork<B>,
-        before: &Tensor<B, 2>,
+        heard: &HeardOfKeys<'_, B>,
         tops: &[Tensor<B, 2>],
     ) -> Tensor<B, 2> {
-        let mut z = before.clone().matmul(self.before.clone()) + self.bias.clone();
+        let mut z = heard.told_to_strikes(self) + self.bias.clone();
         for ((tower, top), weights) in network.config.towers().iter().zip(tops).zip(&self.towers) {
             let heard = top.clone().matmul(weights.clone());
             z = z + if tower.places == CLASSES { laid_out_over_keys(heard) } else { heard };

@@ -10,6 +10,7 @@ use super::super::config::{KeyConfig, LOWEST};
 use super::super::features::{write_classes, write_keys, write_lower};
 use super::super::loss::gradients;
 use super::super::measure::{KeyPiece, measure};
+use super::super::speller::Speller;
 use super::*;
 use crate::cancel::CancelToken;
 use crate::model::kernels::KernelChoice;
@@ -17,7 +18,7 @@ use crate::model::measured::Measured;
 use crate::model::random::{self, Purpose};
 use crate::model::weights::numbers;
 use crate::music::Velocity;
-use crate::tokens::{Chord, KeyFrame};
+use crate::tokens::{Chord, KeyFrame, KeyRun};
 
 const ALPHABETS: [Alphabet; 2] = [Alphabet::OffOn, Alphabet::Full];
 const HEARINGS: [Hearing; 3] = [Hearing::Classes, Hearing::Keys, Hearing::Speller];
@@ -206,6 +207,41 @@ fn a_network_is_measured_with_slides_as_without() {
         let all = |it: Measured| [it.nll, it.nll_velocity, it.nll_pedal, it.nll_length];
         for (ours, burns) in all(ours).into_iter().zip(all(burns)) {
             assert!((ours - burns).abs() <= 1e-5 * burns, "{ours} for {burns}");
+        }
+    }
+}
+
+/// All that is asked of a frame with every third key struck, after some others.
+fn answers(speller: &mut Speller, past: &[KeyFrame]) -> Vec<f32> {
+    for (idx, frame) in past.iter().enumerate() {
+        speller.read(0, &KeyRun { frame: frame.clone(), length: 1 + idx as u32 });
+    }
+    let mut all = Vec::new();
+    let spelled = speller.spell(0, &mut |decision| {
+        all.push(decision.log_odds);
+        decision.key % 3 == 0
+    });
+    let (velocities, _) = speller.velocities(0, &spelled, &mut |scores| {
+        all.extend_from_slice(scores);
+        3
+    });
+    all.extend(speller.pedal_log_odds(0, &spelled));
+    all.extend(speller.lengths(0, &spelled, &velocities, true).into_iter().flatten());
+    all
+}
+
+#[test]
+fn composing_asks_with_slides_what_it_asks_without() {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    for config in configs() {
+        let network = KeyNetwork::<Flex>::new(config, 3, &Default::default());
+        let past = frames(&mut rng, 5);
+        let [ours, burns] = [KernelChoice::Fused, KernelChoice::Burn].map(|choice| {
+            answers(&mut Speller::with_kernels(&network, Kernels::chosen(choice)), &past)
+        });
+        assert!(ours.len() == burns.len() && ours.len() >= KEYS);
+        for (ours, burns) in ours.iter().zip(&burns) {
+            assert!((ours - burns).abs() < 1e-4, "{ours} for {burns}");
         }
     }
 }
