@@ -36,7 +36,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 pub use next_chord::NextChord;
-pub use prime::Prime;
+pub use prime::{Prime, ReadPrime};
 pub use settings::{ComposeError, ComposeSettings, Guard, Strategy};
 pub use statistics::{RollStatistics, roll_statistics};
 
@@ -146,7 +146,9 @@ pub fn compose(
             }
             let (prime, note) = PrimeFrames::of_piano(&settings.prime, network.config.alphabet);
             let rules = rules(settings, prime.len());
-            let speller = Speller::new(network).with_bars(model.card().frames_per_bar());
+            let own = model.card().frames_per_bar();
+            let bars = own.map(|own| settings.frames_per_bar.unwrap_or(own));
+            let speller = Speller::new(network).with_bars(bars);
             let model = ByKeys::new(speller, rules, settings.strategy);
             compose_by(model, prime, note, settings, cancel, on_event)
         }
