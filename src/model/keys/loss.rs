@@ -17,14 +17,16 @@ use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
 use super::config::{Alphabet, CLASSES, KEYS, Tower};
-use super::features::{self, Frame, key_width, lower_width};
+use super::features::{self, Frame};
+use super::heard::{Heard, HeardMemory, HeardOfKeys};
 use super::network::KeyNetwork;
+use super::slides::Slides;
 use super::touch::{ask_touch, touch_gradients};
 use crate::cancel::CancelToken;
 use crate::model::DeviceKind;
 use crate::model::kernels::Kernels;
 use crate::model::loss::{BatchGradients, picked};
-use crate::model::recurrent::{LayerState, Memory};
+use crate::model::recurrent::LayerState;
 use crate::tokens::KeyFrame;
 
 /// Keys of all octaves that the classes are laid out over: the 88 and those that fill the last
@@ -57,11 +59,8 @@ pub struct KeyBatch {
 
 /// What the speller is told and asked of some frames as tensors; `N` is their number, Q that of
 /// the questions a key.
-pub(super) struct Asked<B: Backend> {
-    /// `[N · KEYS, key_width]`
-    pub before: Tensor<B, 2>,
-    /// `[N · KEYS, lower_width]`
-    pub lower: Tensor<B, 2>,
+pub(super) struct Asked<'a, B: Backend> {
+    pub heard: HeardOfKeys<'a, B>,
     /// `[N, KEYS · Q]`: 1 for yes.
     pub truth: Tensor<B, 2>,
     /// `[N, KEYS · Q]`: 0 for a question that isn't asked, since its answer is known: a key that
@@ -146,39 +145,28 @@ pub(super) fn hear<B: Backend>(network: &KeyNetwork<B>, batch: &KeyBatch) -> Vec
 }
 
 /// What the speller is told and asked of the frames of some time steps.
-pub(super) fn ask<B: Backend>(
+pub(super) fn ask<'a, B: Backend>(
     alphabet: Alphabet,
-    batch: &KeyBatch,
+    batch: &'a KeyBatch,
     steps: Range<usize>,
+    slides: Option<&'a Slides>,
     device: &B::Device,
-) -> Asked<B> {
-    let (first, n) = (steps.start * batch.n_rows, steps.len() * batch.n_rows);
-    let (key_width, lower_width) = (key_width(alphabet), lower_width(alphabet));
+) -> Asked<'a, B> {
+    let frames = steps.start * batch.n_rows..steps.end * batch.n_rows;
     let n_asked = KEYS * alphabet.n_questions();
-    let mut before = vec![0.0; n * KEYS * key_width];
-    let mut lower = vec![0.0; n * KEYS * lower_width];
-    let mut truth = vec![0.0; n * n_asked];
-    let mut counts = vec![0.0; n * n_asked];
-    let rows = before
-        .chunks_exact_mut(KEYS * key_width)
-        .zip(lower.chunks_exact_mut(KEYS * lower_width))
-        .zip(truth.chunks_exact_mut(n_asked).zip(counts.chunks_exact_mut(n_asked)));
-    for (idx, ((before, lower), (truth, counts))) in (first..).zip(rows) {
-        let (frame_before, frame, clock) = batch.frame(idx);
-        features::write_keys(alphabet, frame_before, clock, before);
-        features::write_lower(alphabet, frame, lower);
+    let mut truth = vec![0.0; frames.len() * n_asked];
+    let mut counts = vec![0.0; frames.len() * n_asked];
+    let rows = truth.chunks_exact_mut(n_asked).zip(counts.chunks_exact_mut(n_asked));
+    for (idx, (truth, counts)) in frames.clone().zip(rows) {
+        let (frame_before, frame, _) = batch.frame(idx);
         write_answers(alphabet, frame_before, frame, truth, counts);
     }
     let counts = match alphabet {
         Alphabet::OffOn => None,
         Alphabet::Full => Some(rows_of_tensor(counts, n_asked, device)),
     };
-    Asked {
-        before: rows_of_tensor(before, key_width, device),
-        lower: rows_of_tensor(lower, lower_width, device),
-        truth: rows_of_tensor(truth, n_asked, device),
-        counts,
-    }
+    let heard = HeardOfKeys::of(alphabet, batch, frames, slides, device);
+    Asked { heard, truth: rows_of_tensor(truth, n_asked, device), counts }
 }
 
 /// The answers of a frame, and which of its questions are asked.
@@ -257,13 +245,12 @@ pub(super) fn of_blocks<B: Backend, T: Send>(
 /// From the towers' tops (`[N · places, H]`) to the log-odds of every key.
 pub(super) fn spell<B: Backend>(
     network: &KeyNetwork<B>,
-    asked: &Asked<B>,
+    asked: &Asked<'_, B>,
     tops: &[Tensor<B, 2>],
     masks: &Masks<'_, B>,
 ) -> Spelled<B> {
     let weights = &network.speller;
-    let told = asked.lower.clone().matmul(weights.lower.clone());
-    let z = told + tell(network, asked.before.clone(), tops);
+    let z = add_tops(network, asked.heard.told(weights), tops);
     let [first, second] = masks.of_speller();
     let first = dropped(relu(z), KEYS, first);
     let z = first.clone().matmul(weights.middle.clone()) + weights.middle_bias.clone();
@@ -273,15 +260,14 @@ pub(super) fn spell<B: Backend>(
     Spelled { first, second, log_odds: log_odds.reshape([n / KEYS, KEYS * n_questions]) }
 }
 
-/// What the speller is told of every key but for the lower keys of its frame: `[N · KEYS, S]`.
-pub(super) fn tell<B: Backend>(
+/// What the speller is told of every key, with what the towers tell it.
+pub(super) fn add_tops<B: Backend>(
     network: &KeyNetwork<B>,
-    before: Tensor<B, 2>,
+    mut told: Tensor<B, 2>,
     tops: &[Tensor<B, 2>],
 ) -> Tensor<B, 2> {
-    let weights = &network.speller;
-    let mut told = before.matmul(weights.before.clone()) + weights.bias.clone();
-    for ((tower, top), weights) in network.config.towers().iter().zip(tops).zip(&weights.towers) {
+    let weights = &network.speller.towers;
+    for ((tower, top), weights) in network.config.towers().iter().zip(tops).zip(weights) {
         let heard = top.clone().matmul(weights.clone());
         told = told + if tower.places == CLASSES { laid_out_over_keys(heard) } else { heard };
     }
@@ -298,20 +284,20 @@ pub(super) fn surprise<B: Backend>(log_odds: Tensor<B, 2>, truth: Tensor<B, 2>) 
 /// What the keys of each frame cost, `[N, 1]`.
 pub(super) fn surprise_of_keys<B: Backend>(
     log_odds: Tensor<B, 2>,
-    asked: &Asked<B>,
+    asked: &Asked<'_, B>,
 ) -> Tensor<B, 2> {
     asked.of_asked(surprise(log_odds, asked.truth.clone())).sum_dim(1)
 }
 
 /// `[N, 1]`: 1 for a frame of which every key's likelier state, given the true lower keys, is the
 /// true one. Spelling the likeliest key by key then gives exactly this chord.
-pub(super) fn right<B: Backend>(log_odds: Tensor<B, 2>, asked: &Asked<B>) -> Tensor<B, 2> {
+pub(super) fn right<B: Backend>(log_odds: Tensor<B, 2>, asked: &Asked<'_, B>) -> Tensor<B, 2> {
     let answered = log_odds.greater_elem(0.0).float();
     let wrong = asked.of_asked((answered - asked.truth.clone()).abs()).sum_dim(1);
     wrong.lower_elem(0.5).float()
 }
 
-impl<B: Backend> Asked<B> {
+impl<B: Backend> Asked<'_, B> {
     /// `[N, KEYS · Q]` with zeros for what isn't asked.
     fn of_asked(&self, values: Tensor<B, 2>) -> Tensor<B, 2> {
         match &self.counts {
@@ -383,12 +369,14 @@ pub fn gradients<B: Backend>(
     cancel: &CancelToken,
 ) -> Option<BatchGradients<B>> {
     let masks = Masks(masks);
-    let heard = hear(network, batch);
+    let slides = Slides::of(network, kernels);
+    let slides = slides.as_ref();
+    let heard = Heard::of(network, batch, slides);
     let Listened { tops, memories, state } =
         listen(network, heard, state, &masks, kernels, cancel)?;
     let learn = |steps: Range<usize>| {
         (!cancel.is_cancelled())
-            .then(|| speller_gradients(network, batch, steps, &tops, &masks, n_frames))
+            .then(|| speller_gradients(network, batch, slides, steps, &tops, &masks, n_frames))
     };
     let blocks = blocks(batch, kernels);
     let parts: Option<Vec<_>> = of_blocks(&blocks, kernels, learn).into_iter().collect();
@@ -397,14 +385,16 @@ pub fn gradients<B: Backend>(
     let mut gradients = Vec::new();
     let mut memories = memories.into_iter();
     let mut n_below = 0;
-    for (layers, mut d_x) in network.towers.iter().zip(d_tops) {
+    for (layers, d_top) in network.towers.iter().zip(d_tops) {
+        let mut d_y = Some(d_top);
         let memories: Vec<_> = memories.by_ref().take(layers.len()).collect();
         let mut of_tower = Vec::new();
         for (idx, (layer, memory)) in layers.iter().zip(memories).enumerate().rev() {
-            d_x = dropped(d_x, 1, masks.of_layer(n_below + idx));
-            let (below, gradients) = layer.backward(memory, d_x, kernels, cancel)?;
+            let dy = d_y.take().expect("only the first layer has nothing below");
+            let dy = dropped(dy, 1, masks.of_layer(n_below + idx));
+            let (below, gradients) = memory.backward(layer, dy, kernels, cancel)?;
             of_tower.push([gradients.input_weights, gradients.recurrent_weights, gradients.bias]);
-            d_x = below;
+            d_y = below;
         }
         gradients.extend(of_tower.into_iter().rev().flatten());
         n_below += layers.len();
@@ -417,13 +407,14 @@ pub fn gradients<B: Backend>(
 fn speller_gradients<B: Backend>(
     network: &KeyNetwork<B>,
     batch: &KeyBatch,
+    slides: Option<&Slides>,
     steps: Range<usize>,
     tops: &[Tensor<B, 2>],
     masks: &Masks<'_, B>,
     n_frames: usize,
 ) -> SpellerGradients<B> {
     let device = network.device();
-    let asked = ask(network.config.alphabet, batch, steps.clone(), &device);
+    let asked = ask(network.config.alphabet, batch, steps.clone(), slides, &device);
     let tops: Vec<_> = tops.iter().map(|top| rows_of_steps(top, batch, steps.clone())).collect();
     let Spelled { first, second, log_odds } = spell(network, &asked, &tops, masks);
 
@@ -446,9 +437,7 @@ fn speller_gradients<B: Backend>(
     let d_middle = first.clone().transpose().matmul(d_z.clone());
     let d_middle_bias = d_z.clone().sum_dim(0);
     let d_z = through_relu(d_z.matmul(speller.middle.clone().transpose()), &first, first_mask);
-    let d_bias = d_z.clone().sum_dim(0);
-    let d_before = asked.before.clone().transpose().matmul(d_z.clone());
-    let d_lower = asked.lower.clone().transpose().matmul(d_z.clone());
+    let of_heard = asked.heard.gradients(speller, &d_z);
 
     let (mut d_tops, mut d_weights) = (Vec::new(), Vec::new());
     for ((tower, top), weights) in network.config.towers().iter().zip(&tops).zip(&speller.towers) {
@@ -457,11 +446,12 @@ fn speller_gradients<B: Backend>(
         d_weights.push(top.clone().transpose().matmul(d_heard.clone()));
         d_tops.push(d_heard.matmul(weights.clone().transpose()));
     }
-    d_weights.extend([d_before, d_lower, d_bias, d_middle, d_middle_bias, d_out, d_out_bias]);
+    d_weights.extend(of_heard);
+    d_weights.extend([d_middle, d_middle_bias, d_out, d_out_bias]);
     let mut of_touch = None;
     if let Some(touch) = &network.touch {
         let asked_touch = ask_touch(batch, steps, &device);
-        let given = touch_gradients(network, touch, &asked_touch, &asked.before, &tops, n_frames);
+        let given = touch_gradients(network, touch, &asked_touch, &tops, n_frames);
         loss = loss + given.loss.length;
         of_touch = Some(given.loss.velocity + given.loss.pedal);
         d_tops = d_tops.into_iter().zip(given.tops).map(|(sum, of_touch)| sum + of_touch).collect();
@@ -502,35 +492,35 @@ pub(super) fn through_relu<B: Backend>(
 }
 
 /// What the towers said of a batch.
-struct Listened<B: Backend> {
+struct Listened<'a, B: Backend> {
     /// Of each tower, `[n_steps · n_rows · places, H]`, after dropout.
     tops: Vec<Tensor<B, 2>>,
     /// What the way back needs, by tower and layer.
-    memories: Vec<Memory<B>>,
+    memories: Vec<HeardMemory<'a, B>>,
     /// Where the layers stopped.
     state: Vec<LayerState<B>>,
 }
 
 /// `None` if it was cancelled.
-fn listen<B: Backend>(
+fn listen<'a, B: Backend>(
     network: &KeyNetwork<B>,
-    heard: Vec<Tensor<B, 2>>,
+    heard: Vec<Heard<'a, B>>,
     state: Vec<LayerState<B>>,
     masks: &Masks<'_, B>,
     kernels: &mut Kernels<B>,
     cancel: &CancelToken,
-) -> Option<Listened<B>> {
+) -> Option<Listened<'a, B>> {
     let (mut tops, mut memories, mut after) = (Vec::new(), Vec::new(), Vec::new());
     let mut state = state.into_iter();
     for (layers, mut x) in network.towers.iter().zip(heard) {
         for layer in layers {
             let before = state.next().expect("a state for every layer");
-            let (y, next, memory) = layer.remember(x, before, kernels, cancel)?;
-            x = dropped(y, 1, masks.of_layer(after.len()));
+            let (y, next, memory) = x.remember(layer, before, kernels, cancel)?;
+            x = Heard::Rows(dropped(y, 1, masks.of_layer(after.len())));
             after.push(next);
             memories.push(memory);
         }
-        tops.push(x);
+        tops.push(x.rows().expect("a tower has at least one layer"));
     }
     Some(Listened { tops, memories, state: after })
 }
@@ -538,7 +528,7 @@ fn listen<B: Backend>(
 /// The same without going back.
 pub(super) fn read<B: Backend>(
     network: &KeyNetwork<B>,
-    heard: Vec<Tensor<B, 2>>,
+    heard: Vec<Heard<'_, B>>,
     state: Vec<LayerState<B>>,
     kernels: &mut Kernels<B>,
 ) -> (Vec<Tensor<B, 2>>, Vec<LayerState<B>>) {
@@ -547,11 +537,11 @@ pub(super) fn read<B: Backend>(
     for (layers, mut x) in network.towers.iter().zip(heard) {
         for layer in layers {
             let before = state.next().expect("a state for every layer");
-            let (y, next) = layer.forward(x, before, kernels);
+            let (y, next) = x.read(layer, before, kernels);
             after.push(next);
-            x = y;
+            x = Heard::Rows(y);
         }
-        tops.push(x);
+        tops.push(x.rows().expect("a tower has at least one layer"));
     }
     (tops, after)
 }

@@ -6,11 +6,12 @@
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
+use super::heard::Heard;
 use super::loss::{
-    KeyBatch, Masks, ask, blocks, hear, of_blocks, read, right, rows_of_steps, spell,
-    surprise_of_keys,
+    KeyBatch, Masks, ask, blocks, of_blocks, read, right, rows_of_steps, spell, surprise_of_keys,
 };
 use super::network::KeyNetwork;
+use super::slides::Slides;
 use super::touch::{ask_touch, touch_loss};
 use crate::cancel::CancelToken;
 use crate::model::kernels::Kernels;
@@ -44,6 +45,7 @@ pub fn measure<B: Backend>(
     let mut order: Vec<&KeyPiece> = pieces.iter().filter(|it| !it.frames.is_empty()).collect();
     order.sort_by_key(|piece| std::cmp::Reverse(piece.frames.len()));
     let mut measured = Measured::default();
+    let slides = Slides::of(network, kernels);
     for group in order.chunks(MAX_ROWS) {
         let longest = group.first().map_or(0, |piece| piece.frames.len());
         let mut state = network.zero_state(group.len());
@@ -57,7 +59,7 @@ pub fn measure<B: Backend>(
             let n_steps = (MAX_FRAMES / reading.len()).min(longest - first);
             state = keep_rows_of(network, state, reading.len());
             let batch = block(&reading, first, n_steps);
-            state = measure_block(network, &batch, state, kernels, &mut measured);
+            state = measure_block(network, &batch, slides.as_ref(), state, kernels, &mut measured);
             first += n_steps;
         }
     }
@@ -117,15 +119,16 @@ struct Found {
 fn measure_block<B: Backend>(
     network: &KeyNetwork<B>,
     batch: &KeyBatch,
+    slides: Option<&Slides>,
     state: Vec<LayerState<B>>,
     kernels: &mut Kernels<B>,
     measured: &mut Measured,
 ) -> Vec<LayerState<B>> {
-    let (tops, state) = read(network, hear(network, batch), state, kernels);
+    let (tops, state) = read(network, Heard::of(network, batch, slides), state, kernels);
     let sum = |tensor: Tensor<B, 2>| numbers(tensor.into_data())[0];
     let found = of_blocks(&blocks(batch, kernels), kernels, |steps| {
         let device = network.device();
-        let asked = ask(network.config.alphabet, batch, steps.clone(), &device);
+        let asked = ask(network.config.alphabet, batch, steps.clone(), slides, &device);
         let tops: Vec<_> =
             tops.iter().map(|top| rows_of_steps(top, batch, steps.clone())).collect();
         let log_odds = spell(network, &asked, &tops, &Masks(&[])).log_odds;
@@ -135,7 +138,7 @@ fn measure_block<B: Backend>(
             return Found { keys, right, velocity: 0.0, pedal: 0.0, length: 0.0 };
         };
         let asked_touch = ask_touch(batch, steps, &device);
-        let loss = touch_loss(network, touch, &asked_touch, &asked.before, &tops);
+        let loss = touch_loss(network, touch, &asked_touch, &tops);
         let [velocity, pedal, length] = [loss.velocity, loss.pedal, loss.length].map(sum);
         Found { keys, right, velocity, pedal, length }
     });

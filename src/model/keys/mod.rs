@@ -3,6 +3,8 @@
 //! ```text
 //! config     what decides every shape
 //! features   a frame by intervals: what keys and pitch classes hear
+//! slides     the same as tables that slide along the keyboard, for the CPU
+//! heard      either of them, and what becomes of it
 //! network    the weights: towers that listen, a speller that writes
 //! loss       forward and backward through all of it
 //! touch      velocities, pedal and how long a frame lasts
@@ -12,9 +14,11 @@
 
 mod config;
 mod features;
+mod heard;
 mod loss;
 mod measure;
 mod network;
+mod slides;
 mod speller;
 mod touch;
 

@@ -10,10 +10,12 @@ use burn::backend::Flex;
 use burn::tensor::Tensor;
 use burn::tensor::activation::{log_softmax, relu};
 
-use super::config::{CLASSES, KEYS, KeyConfig, VELOCITIES};
+use super::config::{KEYS, KeyConfig, VELOCITIES};
 use super::features::{self, Frame, Keys, LASTING_WIDTH, PEDAL_WIDTH, STRIKE_WIDTH};
-use super::loss::{read, rows_of_tensor, tell};
+use super::heard::{Heard, HeardOfKeys};
+use super::loss::{KeyBatch, add_tops, read, rows_of_tensor};
 use super::network::KeyNetwork;
+use super::slides::Slides;
 use super::touch;
 use crate::model::kernels::Kernels;
 use crate::model::recurrent::LayerState;
@@ -33,6 +35,7 @@ pub struct Speller {
     out: Vec<f32>,
     out_bias: Vec<f32>,
     kernels: Kernels<Flex>,
+    slides: Option<Slides>,
     /// After so many frames the clock begins again; none where it goes on and on.
     bar: Option<u32>,
     hypotheses: Vec<Hypothesis>,
@@ -115,6 +118,10 @@ struct Answer {
 
 impl Speller {
     pub fn new(network: &KeyNetwork<Flex>) -> Self {
+        Self::with_kernels(network, Kernels::new())
+    }
+
+    pub(super) fn with_kernels(network: &KeyNetwork<Flex>, kernels: Kernels<Flex>) -> Self {
         let values = |tensor: &Tensor<Flex, 2>| numbers(tensor.clone().into_data());
         let weights = &network.speller;
         let mut speller = Self {
@@ -124,7 +131,8 @@ impl Speller {
             out: values(&weights.out.clone().transpose()),
             out_bias: values(&weights.out_bias),
             network: network.clone(),
-            kernels: Kernels::new(),
+            slides: Slides::of(network, &kernels),
+            kernels,
             bar: None,
             hypotheses: Vec::new(),
         };
@@ -154,8 +162,7 @@ impl Speller {
         let n_read = self.hypotheses[hypothesis].n_read.saturating_add(run.length);
         let clock = self.clock(n_read.saturating_sub(1));
         let state = std::mem::take(&mut self.hypotheses[hypothesis].state);
-        let frame = Frame::of_run(run);
-        let (told, state) = tell_all(&self.network, frame, clock, state, &mut self.kernels);
+        let (told, state) = self.tell_all(run, clock, state);
         self.hypotheses[hypothesis] = Hypothesis { n_read, before: run.clone(), state, told };
     }
 
@@ -311,6 +318,36 @@ impl Speller {
         Prefix { sounding, struck, log_probability: 0.0, is_like: false, told }
     }
 
+    /// Reads a run: what is known of the next frame before any of its keys, and the state after.
+    fn tell_all(
+        &mut self,
+        run: &KeyRun,
+        clock: Option<u32>,
+        state: Vec<LayerState<Flex>>,
+    ) -> (Told, Vec<LayerState<Flex>>) {
+        let (network, slides) = (&self.network, self.slides.as_ref());
+        let batch = KeyBatch {
+            n_rows: 1,
+            n_steps: 1,
+            frames: vec![run.frame.clone(), KeyFrame::default()],
+            lengths: vec![run.length, 0],
+            clocks: clock.into_iter().collect(),
+            weights: vec![1.0],
+            continues: vec![true],
+        };
+        let heard = Heard::of(network, &batch, slides);
+        let (tops, state) = read(network, heard, state, &mut self.kernels);
+        let heard =
+            HeardOfKeys::of(network.config.alphabet, &batch, 0..1, slides, &network.device());
+        let touch = network.touch.as_ref().map(|touch| ToldOfTouch {
+            velocity: touch.velocity.told(network, &heard, &tops),
+            pedal: touch.pedal.told(&tops),
+            length: touch.length.told(&tops),
+        });
+        let keys = add_tops(network, heard.told(&network.speller), &tops);
+        (Told { keys: Arc::new(numbers(keys.into_data())), touch }, state)
+    }
+
     /// Of every question that the alphabet has of a key.
     fn log_odds(&self, prefix: &Prefix, key: usize) -> Vec<f32> {
         let n = self.network.config.spell_hidden;
@@ -382,39 +419,6 @@ fn answers(log_odds: &[f32], sounded_before: bool) -> [Option<Answer>; 3] {
             answer(true, true, sounds + log_probability(again, true)),
         ],
     }
-}
-
-/// Reads a frame: what is known of the next one before any of its keys, and the state after.
-fn tell_all(
-    network: &KeyNetwork<Flex>,
-    frame: Frame,
-    clock: Option<u32>,
-    state: Vec<LayerState<Flex>>,
-    kernels: &mut Kernels<Flex>,
-) -> (Told, Vec<LayerState<Flex>>) {
-    let (device, alphabet) = (network.device(), network.config.alphabet);
-    let rows = |n: usize, width: usize, write: &dyn Fn(&mut [f32])| {
-        let mut rows = vec![0.0; n * width];
-        write(&mut rows);
-        rows_of_tensor::<Flex>(rows, width, &device)
-    };
-    let before = rows(KEYS, features::key_width(alphabet), &|rows| {
-        features::write_keys(alphabet, frame, clock, rows);
-    });
-    let classes = rows(CLASSES, features::class_width(alphabet), &|rows| {
-        features::write_classes(alphabet, frame, clock, rows);
-    });
-    let towers = network.config.towers().into_iter();
-    let heard =
-        towers.map(|tower| if tower.places == CLASSES { classes.clone() } else { before.clone() });
-    let (tops, state) = read(network, heard.collect(), state, kernels);
-    let touch = network.touch.as_ref().map(|touch| ToldOfTouch {
-        velocity: touch.velocity.told(network, &before, &tops),
-        pedal: touch.pedal.told(&tops),
-        length: touch.length.told(&tops),
-    });
-    let keys = Arc::new(numbers(tell(network, before, &tops).into_data()));
-    (Told { keys, touch }, state)
 }
 
 /// Of a key's sounding or being silent, or the pedal's being down or up: log σ(±s) without overflow.

@@ -4,6 +4,7 @@ use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Tensor, TensorData};
 
 use super::config::LENGTHS;
+use super::heard::Heard;
 use super::loss::{KeyBatch, Masks, ask, gradients, hear, read, spell, surprise_of_keys};
 use super::measure::{KeyPiece, measure};
 use super::speller::{Question, Spelled};
@@ -150,14 +151,14 @@ fn recorded_gradients(config: KeyConfig) -> Vec<Vec<f32>> {
         }
         tops.push(x);
     }
-    let asked = ask(config.alphabet, &batch, 0..N_STEPS, &Default::default());
+    let asked = ask(config.alphabet, &batch, 0..N_STEPS, None, &Default::default());
     let log_odds = spell(&network, &asked, &tops, &Masks(&masks)).log_odds;
     let weights = TensorData::new(batch.weights.clone(), [batch.weights.len(), 1]);
     let weights = Tensor::<Recorded, 2>::from_data(weights, &Default::default());
     let mut loss = (surprise_of_keys(log_odds, &asked) * weights).sum();
     if let Some(touch) = &network.touch {
         let asked_touch = ask_touch(&batch, 0..N_STEPS, &Default::default());
-        let of_touch = touch_loss(&network, touch, &asked_touch, &asked.before, &tops);
+        let of_touch = touch_loss(&network, touch, &asked_touch, &tops);
         loss = loss + of_touch.velocity.sum() + of_touch.pedal.sum() + of_touch.length.sum();
     }
     let recorded = loss.div_scalar(batch.n_frames() as f32).backward();
@@ -219,9 +220,9 @@ fn log_odds(network: &KeyNetwork<Flex>, past: &[KeyFrame], frame: KeyFrame) -> V
     let batch = whole(&network.config, &frames);
     let state = network.zero_state(1);
     let mut kernels = Kernels::of_burn_for_tests();
-    let (tops, _) = read(network, hear(network, &batch), state, &mut kernels);
+    let (tops, _) = read(network, Heard::of(network, &batch, None), state, &mut kernels);
     let alphabet = network.config.alphabet;
-    let asked = ask(alphabet, &batch, 0..batch.n_steps, &Default::default());
+    let asked = ask(alphabet, &batch, 0..batch.n_steps, None, &Default::default());
     let all = numbers(spell(network, &asked, &tops, &Masks(&[])).log_odds.into_data());
     all[all.len() - 88 * alphabet.n_questions()..].to_vec()
 }

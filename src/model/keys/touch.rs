@@ -15,8 +15,9 @@ use burn::tensor::activation::{log_softmax, relu, sigmoid};
 use burn::tensor::backend::Backend;
 use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
 
-use super::config::{CLASSES, KEYS, LENGTHS, Tower, VELOCITIES};
+use super::config::{Alphabet, CLASSES, KEYS, LENGTHS, Tower, VELOCITIES};
 use super::features::{self, LASTING_WIDTH, PEDAL_WIDTH, STRIKE_WIDTH};
+use super::heard::HeardOfKeys;
 use super::loss::{KeyBatch, laid_out_over_keys, rows_of_tensor, surprise, through_relu};
 use super::network::{FrameWeights, KeyNetwork, TouchWeights, VelocityWeights};
 use crate::music::Velocity;
@@ -61,6 +62,8 @@ struct Strikes<B: Backend> {
     /// `[M]`: their rows among the `N · KEYS`, and those of their classes among `N · CLASSES`.
     keys: Tensor<B, 1, Int>,
     classes: Tensor<B, 1, Int>,
+    /// `[M, key_width]`: what they hear of the frame before.
+    before: Tensor<B, 2>,
     /// `[M, STRIKE_WIDTH]`
     frame: Tensor<B, 2>,
     /// `[M, VELOCITIES]`: 1 for its own, else 0.
@@ -92,6 +95,8 @@ pub fn ask_touch<B: Backend>(
     let frames = steps.start * batch.n_rows..steps.end * batch.n_rows;
     let n = frames.len();
     let (mut keys, mut classes, mut strikes, mut truth) = (vec![], vec![], vec![], vec![]);
+    let mut heard_before = Vec::new();
+    let key_width = features::key_width(Alphabet::Full);
     let mut pedal = vec![0.0; n * PEDAL_WIDTH];
     let mut pedal_truth = vec![0.0; n];
     let mut lasting = vec![0.0; n * LASTING_WIDTH];
@@ -109,6 +114,9 @@ pub fn ask_touch<B: Backend>(
         for (key, &velocity) in frame.struck.iter().zip(frame.velocities) {
             keys.push((idx * KEYS + key) as i32);
             classes.push((idx * CLASSES + key % CLASSES) as i32);
+            let row = heard_before.len();
+            heard_before.resize(row + key_width, 0.0);
+            features::write_key(Alphabet::Full, key, before, clock, &mut heard_before[row..]);
             let row = strikes.len();
             strikes.resize(row + STRIKE_WIDTH, 0.0);
             features::write_strike(frame, key, &mut strikes[row..]);
@@ -120,6 +128,7 @@ pub fn ask_touch<B: Backend>(
     let strikes = (!keys.is_empty()).then(|| Strikes {
         keys: places(keys, device),
         classes: places(classes, device),
+        before: rows_of_tensor(heard_before, key_width, device),
         frame: rows_of_tensor(strikes, STRIKE_WIDTH, device),
         truth: rows_of_tensor(truth, VELOCITIES, device),
     });
@@ -149,13 +158,12 @@ pub fn touch_loss<B: Backend>(
     network: &KeyNetwork<B>,
     weights: &TouchWeights<B>,
     asked: &AskedTouch<B>,
-    before: &Tensor<B, 2>,
     tops: &[Tensor<B, 2>],
 ) -> TouchLoss<B> {
     let velocity = match &asked.strikes {
         None => Tensor::zeros([1, 1], &network.device()),
         Some(strikes) => {
-            let heard = heard_by_strikes(network, strikes, before, tops);
+            let heard = heard_by_strikes(network, strikes, tops);
             let hidden = weights.velocity.hidden(&heard, strikes.frame.clone());
             surprise_of_strikes(weights.velocity.scores(hidden), strikes)
         }
@@ -175,7 +183,6 @@ pub fn touch_gradients<B: Backend>(
     network: &KeyNetwork<B>,
     weights: &TouchWeights<B>,
     asked: &AskedTouch<B>,
-    before: &Tensor<B, 2>,
     tops: &[Tensor<B, 2>],
     n_frames: usize,
 ) -> TouchGradients<B> {
@@ -192,7 +199,7 @@ pub fn touch_gradients<B: Backend>(
             (Tensor::zeros([1, 1], &device), zeros(velocity_weights.all()))
         }
         Some(strikes) => {
-            let heard = heard_by_strikes(network, strikes, before, tops);
+            let heard = heard_by_strikes(network, strikes, tops);
             let hidden = velocity_weights.hidden(&heard, strikes.frame.clone());
             let scores = velocity_weights.scores(hidden.clone());
             let loss = surprise_of_strikes(scores.clone(), strikes);
@@ -241,14 +248,13 @@ pub fn touch_gradients<B: Backend>(
 fn heard_by_strikes<B: Backend>(
     network: &KeyNetwork<B>,
     strikes: &Strikes<B>,
-    before: &Tensor<B, 2>,
     tops: &[Tensor<B, 2>],
 ) -> Vec<Tensor<B, 2>> {
     let towers = network.config.towers();
     let of_tower =
         |(top, tower): (&Tensor<B, 2>, &Tower)| top.clone().select(0, strikes.places_in(tower));
     let mut heard: Vec<_> = tops.iter().zip(&towers).map(of_tower).collect();
-    heard.push(before.clone().select(0, strikes.keys.clone()));
+    heard.push(strikes.before.clone());
     heard
 }
 
@@ -300,10 +306,10 @@ impl<B: Backend> VelocityWeights<B> {
     pub fn told(
         &self,
         network: &KeyNetwork<B>,
-        before: &Tensor<B, 2>,
+        heard: &HeardOfKeys<'_, B>,
         tops: &[Tensor<B, 2>],
     ) -> Tensor<B, 2> {
-        let mut z = before.clone().matmul(self.before.clone()) + self.bias.clone();
+        let mut z = heard.told_to_strikes(self) + self.bias.clone();
         for ((tower, top), weights) in network.config.towers().iter().zip(tops).zip(&self.towers) {
             let heard = top.clone().matmul(weights.clone());
             z = z + if tower.places == CLASSES { laid_out_over_keys(heard) } else { heard };
