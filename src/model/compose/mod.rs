@@ -9,7 +9,10 @@
 //! by_vocabulary  the answers of a model that has a vocabulary,
 //! next_chord       what is asked of its network
 //! scores           and from scores to one chord
-//! by_keys        the answers of a model that spells key by key
+//! by_keys        the answers of a model that spells key by key:
+//!   reader         what it has read, run by run
+//!   sampling       how its answers are bent and drawn
+//!   detour         how what is forbidden is left out
 //! guard          which chords may not come next
 //! one_by_one     max and sample: one chord after the other
 //! beam           the likeliest whole phrases
