@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
-use etude::music::{Note, Pitch, Score, TempoMap, Tick, Velocity, smf};
+use etude::music::{Meter, MeterChange, Note, Pitch, Score, TempoMap, Tick, Velocity, smf};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -271,6 +271,34 @@ fn a_model_that_spells_is_trained_measured_composed_with_and_exported() {
     assert!(refused.contains("--key-hidden is for models that spell key by key"), "{refused}");
     let refused = shell.refuses(1, &format!("train {} --out run --model lstm --resume", music()));
     assert!(refused.contains("--model differs from the run's"), "{refused}");
+}
+
+#[test]
+fn a_model_with_touch_goes_on_in_the_tempo_and_the_bars_of_a_file() {
+    let shell = Shell::new();
+    let tiny = "--model keys --alphabet full --grid quarter --hidden 4 --key-hidden 0 --epochs 1";
+    shell.json(&format!("train {} --out run {tiny} --batch 4 --sequence 16 --device cpu", music()));
+    let mut score = smf::read_file(&TRAINED.join("music/piece0.mid")).unwrap().score;
+    let micros = 750_000;
+    score.tempo_map = TempoMap::constant(score.tempo_map.ticks_per_quarter(), micros);
+    let meter = Meter { numerator: 3, denominator_power: 2 };
+    score.meters = vec![MeterChange { tick: Tick::ZERO, meter }];
+    // It begins with the fifth quarter, the second of its bar.
+    score.set_notes(score.notes().iter().filter(|note| note.start.0 >= 4 * 480).copied().collect());
+    fs::write(shell.path("waltz.mid"), smf::write(&score)).unwrap();
+    let tempo = |words: &str| {
+        let words = format!("generate --model run --frames 3 --out a.mid {words}");
+        let composed = shell.run(&words);
+        assert_eq!(composed.status, 0, "{}", composed.stderr);
+        let is_noted = composed.stderr.contains("--restrike counts for nothing here");
+        assert_eq!(is_noted, words.contains("--restrike"), "{}", composed.stderr);
+        let score = smf::read_file(&shell.path("a.mid")).unwrap().score;
+        score.tempo_map.tempo_at(Tick::ZERO).micros_per_quarter
+    };
+    assert_eq!(tempo("--prime waltz.mid --prime-frames 8 --restrike"), micros);
+    let as_json = "generate --model run --frames 3 --out a.mid --prime waltz.mid --prime-frames 8";
+    assert_eq!(shell.json(as_json)[0]["takes"][0]["prime_frames"], 9);
+    assert_eq!(tempo(""), 500_000);
 }
 
 #[test]

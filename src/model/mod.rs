@@ -37,13 +37,14 @@ pub use adaptive::Clusters;
 pub use checkpoint::{CheckpointError, ChordCard, FamilyCard, KeyCard, Model, ModelCard};
 pub use compose::{
     ComposeError, ComposeEvent, ComposeRequest, ComposeSettings, Guard, NextChord, Prime,
-    RollStatistics, Strategy, Take, compose, compose_with, roll_statistics,
+    ReadPrime, RollStatistics, Strategy, Take, compose, compose_with, roll_statistics,
 };
 pub use cuda_probe::announce_own_cuda;
 pub use device::{DeviceChoice, DeviceKind, DeviceReport, compute_devices, probe};
 pub use evaluate::{EvaluateError, Evaluation, evaluate};
 pub use kernels::KernelChoice;
 pub use keys::Alphabet;
+pub use own_time::ReadingPlan;
 pub use run::{CorpusSummary, EpochPoint, FileSummary, Run, RunError, RunSummary};
 pub use settings::{
     Batching, Initialization, ModelKind, Optimizer, Preset, Schedule, SettingsError, Softmax,

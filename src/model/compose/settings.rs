@@ -1,5 +1,7 @@
 //! What composing can be told, its limits, and why it may fail.
 
+use std::num::NonZeroU32;
+
 use serde::{Deserialize, Serialize};
 
 use super::Prime;
@@ -86,6 +88,10 @@ pub struct ComposeSettings {
     /// the `n` best of one search.
     pub takes: usize,
     pub seed: u64,
+    /// A bar's frames, for a model that knows where in the bar it is; those of common time where
+    /// nothing is said. The prime begins at a bar line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frames_per_bar: Option<NonZeroU32>,
     #[serde(default)]
     pub weights: WeightFormat,
 }
@@ -100,6 +106,7 @@ impl Default for ComposeSettings {
             rate: FrameRate::OUTPUT_DEFAULT,
             takes: 1,
             seed: 0,
+            frames_per_bar: None,
             weights: WeightFormat::default(),
         }
     }
