@@ -14,7 +14,7 @@ use super::loss::{KeyBatch, hear, rows_of_tensor};
 use super::network::{KeyNetwork, SpellerWeights, VelocityWeights};
 use super::slides::{SlidBatch, Slides};
 use crate::cancel::CancelToken;
-use crate::model::kernels::{Kernels, Numbers};
+use crate::model::kernels::Kernels;
 use crate::model::recurrent::{LayerGradients, LayerState, Memory, ProductsMemory, RecurrentLayer};
 
 /// What a recurrent layer hears of a batch.
@@ -186,28 +186,10 @@ impl<'a, B: Backend> HeardOfKeys<'a, B> {
     }
 
     /// The gradients of the weights for the frame before, of those for the lower keys, and of the
-    /// bias, given that of [`HeardOfKeys::told`].
-    pub fn gradients(
-        &self,
-        weights: &SpellerWeights<B>,
-        d_told: &Tensor<B, 2>,
-    ) -> [Tensor<B, 2>; 3] {
-        match self {
-            Self::Rows { before, lower } => [
-                before.clone().transpose().matmul(d_told.clone()),
-                lower.clone().transpose().matmul(d_told.clone()),
-                d_told.clone().sum_dim(0),
-            ],
-            Self::Slides { slides, batch, frames } => {
-                let gradient = slides.speller.gradient(batch, frames.clone(), &Numbers::of(d_told));
-                let mut rest = gradient.as_slice();
-                [&weights.before, &weights.lower, &weights.bias].map(|weights| {
-                    let [rows, width] = weights.dims();
-                    let (values, after) = rest.split_at(rows * width);
-                    rest = after;
-                    rows_of_tensor(values.to_vec(), width, &weights.device())
-                })
-            }
-        }
+    /// bias, given that of [`HeardOfKeys::told`]. None of slides: `spelling` goes back through them.
+    pub fn gradients(&self, d_told: &Tensor<B, 2>) -> Option<[Tensor<B, 2>; 3]> {
+        let Self::Rows { before, lower } = self else { return None };
+        let of_weights = |heard: &Tensor<B, 2>| heard.clone().transpose().matmul(d_told.clone());
+        Some([of_weights(before), of_weights(lower), d_told.clone().sum_dim(0)])
     }
 }
