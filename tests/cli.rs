@@ -130,7 +130,8 @@ fn write_music(folder: &Path) {
     }
 }
 
-const TINY: &str = "--hidden 8 --layers 1 --epochs 2 --batch 4 --sequence 20 --device cpu";
+const TINY: &str =
+    "--model lstm --hidden 8 --layers 1 --epochs 2 --batch 4 --sequence 20 --device cpu";
 
 /// A run trained once for all tests, with the music it learned from.
 static TRAINED: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -431,8 +432,8 @@ fn help_gives_ranges_and_defaults() {
     let help = shell.run("train --help").stdout;
     for line in [
         "--dropout <SHARE>",
-        "0–0.95 [default: 0.65; keys: 0.3; original: 0]",
-        "1–4,096; of keys those that listen over each pitch class [default: 512; keys: 128]",
+        "0–0.95 [default: 0.3; chords: 0.65; original: 0]",
+        "1–4,096; of keys those that listen over each pitch class [default: 128; chords: 512]",
         "1–100,000 [default: 50]",
     ] {
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");

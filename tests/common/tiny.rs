@@ -52,7 +52,7 @@ pub fn settings() -> TrainingSettings {
         warm_up: 0,
         early_stop: None,
         split: SplitKind::Tail,
-        ..TrainingSettings::default()
+        ..TrainingSettings::chords()
     }
 }
 

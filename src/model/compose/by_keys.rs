@@ -8,9 +8,11 @@
 //! P(key sounds | π, nothing forbidden) ∝ P(key sounds | π) · (1 − m(π with it))
 //! ```
 //!
-//! and `m` follows from how probable each forbidden chord is, which is found by spelling it. With
-//! touch the same holds of every question that is asked of a key, and a chord is forbidden with
-//! the strikes that it has; then come the velocities of the struck keys, then the pedal.
+//! and `m` follows from how probable each forbidden frame is, which is found by spelling it. Most of
+//! them are improbable, so a frame is drawn first, and only one that was drawn and may not come is
+//! taken out of the next draw: whichever were taken out before, what is drawn beside the forbidden
+//! ones has the distribution over all others. With touch the same holds of every question that is
+//! asked of a key; then come the velocities of the struck keys, then the pedal.
 
 mod detour;
 mod reader;
@@ -18,7 +20,7 @@ mod sampling;
 
 use rand_chacha::ChaCha8Rng;
 
-use super::guard::{Lifted, Name, Named, Rules};
+use super::guard::{Forbidden, Lifted, Name, Named, Rules};
 use super::next_frame::{Answer, NextFrame, PlaceOf};
 use super::{ComposeError, ComposeSettings, PRIME_STREAM, Strategy, take_rng, uniform};
 use crate::model::WeightFormat;
@@ -31,12 +33,18 @@ use sampling::{Chooser, Sampling};
 /// Below this share what is left beside forbidden chords is rounding.
 const LEAST_SHARE: f64 = 1e-9;
 
+/// Forbidden frames that are drawn for one that may come, before the likeliest that may is taken.
+const MOST_DETOURS: usize = 64;
+
 pub(super) struct ByKeys {
-    reader: Reader,
     rules: Rules<KeysName>,
+    writer: Writer,
+}
+
+/// What writes the next frame, whatever the guard says.
+struct Writer {
+    reader: Reader,
     sampling: Sampling,
-    /// Memory for the frames that the guard forbids.
-    forbidden: Vec<Keys>,
 }
 
 /// Which keys sound in a frame, and which of them are struck; none without touch.
@@ -94,26 +102,63 @@ pub(super) fn idle_settings(settings: &ComposeSettings) -> Vec<&'static str> {
     notes
 }
 
+impl Forbidden<'_, KeysName> {
+    fn has(&self, spelled: &Spelled) -> bool {
+        let Spelled { chord: sounding, struck, .. } = *spelled;
+        let repeats = |struck| self.repeating.binary_search(&KeysName { sounding, struck }).is_ok();
+        self.held_keys() == Some(sounding) || repeats(Some(struck)) || repeats(None)
+    }
+
+    /// The keys that may not sound together, whichever of them are struck.
+    fn held_keys(&self) -> Option<Chord> {
+        self.held.map(|name| name.sounding)
+    }
+}
+
 impl ByKeys {
     pub fn new(speller: Speller, rules: Rules<KeysName>, strategy: Strategy) -> Self {
         let (reader, sampling) = (Reader::new(speller), Sampling::new(strategy));
-        Self { reader, rules, sampling, forbidden: Vec::new() }
+        Self { rules, writer: Writer { reader, sampling } }
     }
+}
 
-    /// Draws the keys of a frame that is none of the forbidden ones. Here and in what follows
-    /// `place` is one in the speller.
+impl Writer {
+    /// Draws the keys of a frame that is none of the forbidden ones; none if hardly another is
+    /// probable. Here and in what follows `place` is one in the speller.
     fn draw(
         &self,
         place: usize,
-        forbidden: &[Keys],
+        forbidden: &Forbidden<KeysName>,
         sampling: Sampling,
         rng: &mut ChaCha8Rng,
-    ) -> Spelled {
-        let speller = &self.reader.speller;
-        let detour = |&keys| Detour::new(speller, place, keys, sampling);
-        let mut detours: Vec<Detour> = forbidden.iter().filter_map(detour).collect();
+    ) -> Option<Spelled> {
+        let mut detours: Vec<Detour> = Vec::new();
+        while detours.len() < MOST_DETOURS
+            && let Some(spelled) = self.draw_beside(place, &mut detours, sampling, rng)
+        {
+            if !forbidden.has(&spelled) {
+                return Some(spelled);
+            }
+            let keys = (spelled.chord, spelled.struck);
+            detours.extend(Detour::new(&self.reader.speller, place, keys, sampling));
+        }
+        // Sharpened so far that nothing else is left; the model itself knows other frames.
+        let is_plain = sampling == Sampling::PLAIN;
+        if is_plain { None } else { self.draw(place, forbidden, Sampling::PLAIN, rng) }
+    }
+
+    /// Draws the keys of a frame beside some; none if only those are probable at all.
+    fn draw_beside(
+        &self,
+        place: usize,
+        detours: &mut [Detour],
+        sampling: Sampling,
+        rng: &mut ChaCha8Rng,
+    ) -> Option<Spelled> {
+        detours.iter_mut().for_each(|detour| detour.is_followed = true);
         let mut is_lost = false;
-        let spelled = speller.spell(place, &mut |Decision { key, question, log_odds }| {
+        let spelled = self.reader.speller.spell(place, &mut |decision| {
+            let Decision { key, question, log_odds } = decision;
             let share = sampling.share(log_odds);
             let left = |is_so| {
                 let shares = detours.iter().map(|it| it.share_after(key, question, is_so));
@@ -121,57 +166,45 @@ impl ByKeys {
                 if left < LEAST_SHARE { 0.0 } else { left }
             };
             let (yes, no) = (share * left(true), (1.0 - share) * left(false));
-            let is_so = if yes + no > 0.0 {
-                uniform(rng) * (yes + no) < yes
-            } else {
-                // Only forbidden chords are probable at all: whichever way leads off them.
-                is_lost = true;
-                left(true) > left(false)
-            };
-            for detour in &mut detours {
+            is_lost |= yes + no <= 0.0;
+            let is_so = uniform(rng) * (yes + no) < yes;
+            for detour in &mut *detours {
                 detour.is_followed &= detour.has(key, question, is_so);
             }
             is_so
         });
-        if is_lost && sampling != Sampling::PLAIN {
-            // Sharpened so far that nothing else is left; the model itself knows other frames.
-            return self.draw(place, forbidden, Sampling::PLAIN, rng);
-        }
-        spelled
+        (!is_lost).then_some(spelled)
     }
 
     /// The `n` likeliest frames beside the forbidden ones.
-    fn allowed(&self, place: usize, forbidden: &[Keys], n: usize) -> Vec<Spelled> {
-        let mut found = self.reader.speller.candidates(place, n + forbidden.len());
-        found.retain(|spelled| !forbidden.contains(&(spelled.chord, spelled.struck)));
-        found.truncate(n);
-        found
-    }
-
-    /// What the guard forbids at a place.
-    fn forbidden(&mut self, at: PlaceOf<'_, Self>) -> Vec<Keys> {
-        let mut frames = std::mem::take(&mut self.forbidden);
-        let forbidden = self.rules.forbidden(at.history);
-        frames.clear();
-        let names = forbidden.held.iter().chain(forbidden.repeating);
-        frames.extend(names.map(|name| (name.sounding, name.struck.unwrap_or_default())));
-        frames.sort_unstable();
-        frames.dedup();
-        frames
+    fn allowed(&self, place: usize, forbidden: &Forbidden<KeysName>, n: usize) -> Vec<Spelled> {
+        let n_forbidden = forbidden.repeating.len();
+        // Few of many forbidden ones are among the likeliest.
+        let mut width = n + n_forbidden.min(n);
+        loop {
+            let mut found = self.reader.speller.candidates(place, width, forbidden.held_keys());
+            found.retain(|spelled| !forbidden.has(spelled));
+            if found.len() >= n || width >= n + n_forbidden {
+                found.truncate(n);
+                return found;
+            }
+            width = (2 * width).min(n + n_forbidden);
+        }
     }
 
     /// The keys of a frame that is none of the forbidden ones.
-    fn spelled(&self, place: usize, forbidden: &[Keys], chooser: &mut Chooser) -> Spelled {
+    fn spelled(
+        &self,
+        place: usize,
+        forbidden: &Forbidden<KeysName>,
+        chooser: &mut Chooser,
+    ) -> Spelled {
         let sampling = chooser.sampling;
-        let drawn = chooser.rng.as_mut().map(|rng| self.draw(place, forbidden, sampling, rng));
-        match drawn {
-            Some(spelled) if !forbidden.contains(&(spelled.chord, spelled.struck)) => spelled,
-            // Nothing else was probable enough to be drawn, or nothing is to be drawn.
-            _ => {
-                let likeliest = self.allowed(place, forbidden, 1).into_iter().next();
-                likeliest.expect("there are more chords than a guard forbids")
-            }
-        }
+        let rng = chooser.rng.as_mut();
+        rng.and_then(|rng| self.draw(place, forbidden, sampling, rng)).unwrap_or_else(|| {
+            let likeliest = self.allowed(place, forbidden, 1).into_iter().next();
+            likeliest.expect("there are more chords than a guard forbids")
+        })
     }
 
     /// The frame with these keys; its velocities, and its pedal if that isn't given, are chosen.
@@ -197,17 +230,17 @@ impl ByKeys {
     }
 
     /// The frame that goes on with the run of a hypothesis, if it may come.
-    fn held_on(&self, hypothesis: usize, forbidden: &[Keys]) -> Option<SpelledFrame> {
+    fn held_on(&self, hypothesis: usize, forbidden: &Forbidden<KeysName>) -> Option<SpelledFrame> {
         let held = self.reader.held_on(hypothesis)?;
-        let may_come = !forbidden.contains(&(held.sounding, held.struck));
+        let may_come = forbidden.held_keys() != Some(held.sounding);
         may_come.then(|| SpelledFrame::of_touch(held))
     }
 
     /// The next frame of a hypothesis: another of its run, or the first of the next run.
     fn next(
         &mut self,
-        at: PlaceOf<'_, Self>,
-        forbidden: &[Keys],
+        at: PlaceOf<'_, ByKeys>,
+        forbidden: &Forbidden<KeysName>,
         chooser: &mut Chooser,
     ) -> Result<Answer<SpelledFrame>, ComposeError> {
         let hypothesis = at.hypothesis;
@@ -227,9 +260,9 @@ impl ByKeys {
     /// The `n` likeliest of them.
     fn likeliest_next(
         &mut self,
-        at: PlaceOf<'_, Self>,
+        at: PlaceOf<'_, ByKeys>,
         n: usize,
-        forbidden: &[Keys],
+        forbidden: &Forbidden<KeysName>,
         answers: &mut Vec<Answer<SpelledFrame>>,
     ) -> Result<(), ComposeError> {
         let hypothesis = at.hypothesis;
@@ -277,31 +310,33 @@ impl NextFrame for ByKeys {
 
     /// As the model itself would begin after silence, with a chord.
     fn draw_first(&mut self, seed: u64) -> Result<SpelledFrame, ComposeError> {
-        self.reader.start(1);
-        self.reader.push(&[SpelledFrame::default()]);
-        let place = self.reader.ended(0);
+        let writer = &mut self.writer;
+        writer.reader.start(1);
+        writer.reader.push(&[SpelledFrame::default()]);
+        let place = writer.reader.ended(0);
         let rng = &mut take_rng(seed, PRIME_STREAM);
         let chooser = &mut Chooser { sampling: Sampling::PLAIN, rng: Some(rng) };
-        let spelled = self.spelled(place, &[Keys::default()], chooser);
-        let Answer { frame, log_probability } = self.touched(place, spelled, None, chooser);
+        let rest = Forbidden { held: Some(KeysName::default()), repeating: &[] };
+        let spelled = writer.spelled(place, &rest, chooser);
+        let Answer { frame, log_probability } = writer.touched(place, spelled, None, chooser);
         checked(frame, log_probability, 0).map(|answer| answer.frame)
     }
 
     fn start(&mut self, n: usize) {
-        self.reader.start(n);
+        self.writer.reader.start(n);
     }
 
     fn read(&mut self, frames: &[SpelledFrame]) {
-        self.reader.push(frames);
+        self.writer.reader.push(frames);
     }
 
     fn step(&mut self, frames: &[SpelledFrame]) -> Result<(), ComposeError> {
-        self.reader.push(frames);
+        self.writer.reader.push(frames);
         Ok(())
     }
 
     fn select(&mut self, parents: &[usize]) {
-        self.reader.select(parents);
+        self.writer.reader.select(parents);
     }
 
     fn choose(
@@ -309,11 +344,10 @@ impl NextFrame for ByKeys {
         at: PlaceOf<'_, Self>,
         draw: Option<&mut ChaCha8Rng>,
     ) -> Result<(Answer<SpelledFrame>, Lifted), ComposeError> {
-        let forbidden = self.forbidden(at);
-        let chooser = &mut Chooser { sampling: self.sampling, rng: draw };
-        let answer = self.next(at, &forbidden, chooser);
-        self.forbidden = forbidden;
-        Ok((answer?, Lifted::Nothing))
+        let forbidden = self.rules.forbidden(at.history);
+        let chooser = &mut Chooser { sampling: self.writer.sampling, rng: draw };
+        let answer = self.writer.next(at, &forbidden, chooser)?;
+        Ok((answer, Lifted::Nothing))
     }
 
     fn likeliest(
@@ -322,10 +356,9 @@ impl NextFrame for ByKeys {
         n: usize,
         answers: &mut Vec<Answer<SpelledFrame>>,
     ) -> Result<Lifted, ComposeError> {
-        let forbidden = self.forbidden(at);
-        let found = self.likeliest_next(at, n, &forbidden, answers);
-        self.forbidden = forbidden;
-        found.map(|()| Lifted::Nothing)
+        let forbidden = self.rules.forbidden(at.history);
+        self.writer.likeliest_next(at, n, &forbidden, answers)?;
+        Ok(Lifted::Nothing)
     }
 }
 

@@ -47,8 +47,9 @@ pub enum Strategy {
 
 /// Against one chord for ever; rests included, and the prime counted as part of the take.
 ///
-/// Of a model with touch a chord is held as long as no key is struck and none let go, and the
-/// chords that don't come back are those of which something is struck.
+/// Of a model with touch a chord is held as long as the same keys sound, struck again or not, and
+/// may be back after any other; the chords that don't come back in the same order are those of which
+/// something is struck.
 ///
 /// Either rule takes chords out before one is chosen, whatever the strategy. When nothing would
 /// be left, the less harmful rule is lifted for that one frame and a note says so: first

@@ -102,6 +102,8 @@ struct Prefix {
     sounding: Keys,
     struck: Keys,
     log_probability: f64,
+    /// Whether the keys so far are those of a chord that isn't looked for.
+    is_like: bool,
     /// What every key is told, of the lower ones so far too. Beginnings that go on in the same way
     /// share it.
     told: Arc<Vec<f32>>,
@@ -198,12 +200,14 @@ impl Speller {
         prefix.spelled()
     }
 
-    /// Up to `n` next frames of a hypothesis, the likeliest first, each with other keys sounding or
-    /// struck. They are found by a search over the keys that goes on with the `n` likeliest
-    /// beginnings at every key.
-    pub fn candidates(&self, hypothesis: usize, n: usize) -> Vec<Spelled> {
+    /// The next frames of a hypothesis, the likeliest first, each with other keys sounding or struck;
+    /// in none do the keys of `unlike` sound. They are found by a search over the keys that goes on
+    /// with the `n` likeliest beginnings at every key, and with the `n` likeliest that may still
+    /// become `unlike`.
+    pub fn candidates(&self, hypothesis: usize, n: usize, unlike: Option<Chord>) -> Vec<Spelled> {
         let before = Keys::of(self.hypotheses[hypothesis].before.frame.sounding);
-        let mut prefixes = vec![self.begun(hypothesis)];
+        let unlike = unlike.map(Keys::of);
+        let mut prefixes = vec![Prefix { is_like: unlike.is_some(), ..self.begun(hypothesis) }];
         for key in 0..KEYS {
             let mut next: Vec<(usize, Answer)> = Vec::with_capacity(3 * prefixes.len());
             for (idx, prefix) in prefixes.iter().enumerate() {
@@ -215,17 +219,26 @@ impl Speller {
             };
             // A stable sort: of equals the one found first stays.
             next.sort_by(|a, b| total(b).total_cmp(&total(a)));
-            next.truncate(n);
-            prefixes = next
-                .into_iter()
-                .map(|(idx, answer)| {
-                    let mut prefix = prefixes[idx].clone();
-                    self.go_on(&mut prefix, key, &answer);
-                    prefix
-                })
-                .collect();
+            let is_like = |(idx, answer): &(usize, Answer)| {
+                let so_far = unlike.filter(|_| prefixes[*idx].is_like);
+                so_far.is_some_and(|unlike| unlike.contains(key) == answer.sounds)
+            };
+            let mut kept = [0; 2];
+            next.retain(|it| {
+                let kept = &mut kept[usize::from(is_like(it))];
+                *kept += 1;
+                *kept <= n
+            });
+            let gone_on = |it: (usize, Answer)| {
+                let is_like = is_like(&it);
+                let (idx, answer) = it;
+                let mut prefix = Prefix { is_like, ..prefixes[idx].clone() };
+                self.go_on(&mut prefix, key, &answer);
+                prefix
+            };
+            prefixes = next.into_iter().map(gone_on).collect();
         }
-        prefixes.iter().map(Prefix::spelled).collect()
+        prefixes.iter().filter(|prefix| !prefix.is_like).map(Prefix::spelled).collect()
     }
 
     /// How hard the struck keys of a hypothesis' next frame are struck, from low to high, and the
@@ -302,7 +315,7 @@ impl Speller {
     fn begun(&self, hypothesis: usize) -> Prefix {
         let told = self.hypotheses[hypothesis].told.keys.clone();
         let (sounding, struck) = (Keys::default(), Keys::default());
-        Prefix { sounding, struck, log_probability: 0.0, told }
+        Prefix { sounding, struck, log_probability: 0.0, is_like: false, told }
     }
 
     /// Reads a run: what is known of the next frame before any of its keys, and the state after.

@@ -402,7 +402,7 @@ fn candidates_are_the_likeliest_frames() {
     for config in [config(1, 4), full(1, 4)] {
         let network = network(config);
         let speller = after(&network, &piece(5));
-        let found = speller.candidates(0, 12);
+        let found = speller.candidates(0, 12, None);
         assert_eq!(found.len(), 12);
         assert!(found.windows(2).all(|pair| pair[0].log_probability >= pair[1].log_probability));
         let greedy = speller.spell(0, &mut |decision| decision.log_odds > 0.0);
@@ -418,6 +418,11 @@ fn candidates_are_the_likeliest_frames() {
         frames.sort_unstable();
         frames.dedup();
         assert_eq!(frames.len(), 12);
+        let unlike = found[0].chord;
+        let others = speller.candidates(0, 12, Some(unlike));
+        assert!(others.len() >= 12 && others.iter().all(|it| it.chord != unlike));
+        let next = found.iter().find(|it| it.chord != unlike).expect("another chord was found");
+        assert!(others[0].log_probability >= next.log_probability);
     }
 }
 

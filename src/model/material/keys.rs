@@ -316,7 +316,7 @@ mod tests {
 
     #[test]
     fn without_touch_every_frame_is_a_step() {
-        let settings = TrainingSettings::for_model(ModelKind::Keys, crate::model::Preset::Default);
+        let settings = TrainingSettings::default().with_alphabet(Alphabet::OffOn);
         let music = settings.music_plan().read_sources(&pieces()[..1]).unwrap();
         let stretches = [Stretch { parts: vec![(0, 0..music.n_frames())] }];
         let material = KeyMaterial::new(&music, &stretches, &settings);
