@@ -18,10 +18,10 @@ use rayon::prelude::*;
 
 use super::config::{Alphabet, CLASSES, KEYS, Tower};
 use super::features::{self, Frame};
-use super::heard::{Heard, HeardMemory, HeardOfKeys};
+use super::heard::{Heard, HeardMemory, RowsOfKeys};
 use super::network::KeyNetwork;
 use super::slides::Slides;
-use super::spelling::Spelling;
+use super::spelling::{OfKeys, Spelling};
 use super::touch::{ask_touch, touch_gradients};
 use crate::cancel::CancelToken;
 use crate::model::DeviceKind;
@@ -60,8 +60,8 @@ pub struct KeyBatch {
 
 /// What the speller is told and asked of some frames as tensors; `N` is their number, Q that of
 /// the questions a key.
-pub(super) struct Asked<'a, B: Backend> {
-    pub heard: HeardOfKeys<'a, B>,
+pub(super) struct Asked<B: Backend> {
+    pub heard: RowsOfKeys<B>,
     /// `[N, KEYS · Q]`: 1 for yes.
     pub truth: Tensor<B, 2>,
     /// `[N, KEYS · Q]`: 0 for a question that isn't asked, since its answer is known: a key that
@@ -146,13 +146,12 @@ pub(super) fn hear<B: Backend>(network: &KeyNetwork<B>, batch: &KeyBatch) -> Vec
 }
 
 /// What the speller is told and asked of the frames of some time steps.
-pub(super) fn ask<'a, B: Backend>(
+pub(super) fn ask<B: Backend>(
     alphabet: Alphabet,
-    batch: &'a KeyBatch,
+    batch: &KeyBatch,
     steps: Range<usize>,
-    slides: Option<&'a Slides>,
     device: &B::Device,
-) -> Asked<'a, B> {
+) -> Asked<B> {
     let frames = steps.start * batch.n_rows..steps.end * batch.n_rows;
     let n_asked = KEYS * alphabet.n_questions();
     let mut truth = vec![0.0; frames.len() * n_asked];
@@ -166,7 +165,7 @@ pub(super) fn ask<'a, B: Backend>(
         Alphabet::OffOn => None,
         Alphabet::Full => Some(rows_of_tensor(counts, n_asked, device)),
     };
-    let heard = HeardOfKeys::of(alphabet, batch, frames, slides, device);
+    let heard = RowsOfKeys::of(alphabet, batch, frames, device);
     Asked { heard, truth: rows_of_tensor(truth, n_asked, device), counts }
 }
 
@@ -246,7 +245,7 @@ pub(super) fn of_blocks<B: Backend, T: Send>(
 /// From the towers' tops (`[N · places, H]`) to the log-odds of every key.
 pub(super) fn spell<B: Backend>(
     network: &KeyNetwork<B>,
-    asked: &Asked<'_, B>,
+    asked: &Asked<B>,
     tops: &[Tensor<B, 2>],
     masks: &Masks<'_, B>,
 ) -> Spelled<B> {
@@ -285,20 +284,20 @@ pub(super) fn surprise<B: Backend>(log_odds: Tensor<B, 2>, truth: Tensor<B, 2>) 
 /// What the keys of each frame cost, `[N, 1]`.
 pub(super) fn surprise_of_keys<B: Backend>(
     log_odds: Tensor<B, 2>,
-    asked: &Asked<'_, B>,
+    asked: &Asked<B>,
 ) -> Tensor<B, 2> {
     asked.of_asked(surprise(log_odds, asked.truth.clone())).sum_dim(1)
 }
 
 /// `[N, 1]`: 1 for a frame of which every key's likelier state, given the true lower keys, is the
 /// true one. Spelling the likeliest key by key then gives exactly this chord.
-pub(super) fn right<B: Backend>(log_odds: Tensor<B, 2>, asked: &Asked<'_, B>) -> Tensor<B, 2> {
+pub(super) fn right<B: Backend>(log_odds: Tensor<B, 2>, asked: &Asked<B>) -> Tensor<B, 2> {
     let answered = log_odds.greater_elem(0.0).float();
     let wrong = asked.of_asked((answered - asked.truth.clone()).abs()).sum_dim(1);
     wrong.lower_elem(0.5).float()
 }
 
-impl<B: Backend> Asked<'_, B> {
+impl<B: Backend> Asked<B> {
     /// `[N, KEYS · Q]` with zeros for what isn't asked.
     fn of_asked(&self, values: Tensor<B, 2>) -> Tensor<B, 2> {
         match &self.counts {
@@ -423,7 +422,7 @@ fn speller_gradients<B: Backend>(
     n_frames: usize,
 ) -> SpellerGradients<B> {
     let device = network.device();
-    let asked = ask(network.config.alphabet, batch, steps.clone(), None, &device);
+    let asked = ask(network.config.alphabet, batch, steps.clone(), &device);
     let Spelled { first, second, log_odds } = spell(network, &asked, tops, masks);
 
     let range = steps.start * batch.n_rows..steps.end * batch.n_rows;
@@ -445,7 +444,7 @@ fn speller_gradients<B: Backend>(
     let d_middle = first.clone().transpose().matmul(d_z.clone());
     let d_middle_bias = d_z.clone().sum_dim(0);
     let d_z = through_relu(d_z.matmul(speller.middle.clone().transpose()), &first, first_mask);
-    let of_heard = asked.heard.gradients(&d_z).expect("it was asked for rows");
+    let of_heard = asked.heard.gradients(&d_z);
 
     let (mut d_tops, mut d_weights) = (Vec::new(), Vec::new());
     for ((tower, top), weights) in network.config.towers().iter().zip(tops).zip(&speller.towers) {
@@ -490,7 +489,8 @@ fn fused_gradients<B: Backend>(
     weights.extend([rows(learned.middle, width), rows(learned.middle_bias, width)]);
     let out_bias = rows(learned.out_bias, network.config.alphabet.n_questions());
     weights.extend([rows(learned.out, width).transpose(), out_bias]);
-    let totals = rows(vec![learned.loss as f32, learned.n_right as f32], 2);
+    let OfKeys { loss, n_right } = learned.keys;
+    let totals = rows(vec![loss as f32, n_right as f32], 2);
     SpellerGradients { totals, tops: d_tops.collect(), weights }
 }
 

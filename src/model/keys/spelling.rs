@@ -51,11 +51,16 @@ struct Factor {
     back: PackedRight,
 }
 
+/// What the keys of some frames cost together, and how many frames of the music are spelled right.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OfKeys {
+    pub loss: f64,
+    pub n_right: usize,
+}
+
 /// What a speller learned of some frames.
 pub struct Learned {
-    pub loss: f64,
-    /// Frames of the music that are spelled right.
-    pub n_right: f64,
+    pub keys: OfKeys,
     /// Gradients of the towers' tops, `[N · places, H]` each.
     pub tops: Vec<Vec<f32>>,
     /// Gradients of the weights in the order of `KeyConfig::parameter_shapes`; those of `before`,
@@ -95,6 +100,19 @@ impl Factor {
         factor.back.pack(Threads::ONE, view.transposed());
         factor
     }
+}
+
+impl Tower {
+    /// Where the outputs of some frames lie among those of `frames`.
+    fn part(&self, frames: &Range<usize>, chunk: &Range<usize>) -> Range<usize> {
+        let each = self.places * self.hidden;
+        (chunk.start - frames.start) * each..(chunk.end - frames.start) * each
+    }
+}
+
+fn chunks(frames: Range<usize>) -> impl Iterator<Item = Range<usize>> {
+    let end = frames.end;
+    frames.step_by(FRAMES).map(move |first| first..(first + FRAMES).min(end))
 }
 
 impl<'a> Spelling<'a> {
@@ -149,21 +167,14 @@ impl<'a> Spelling<'a> {
         let mut learned = self.nothing(tops);
         let mut table = self.slide.no_gradient();
         let mut held = self.room();
-        for first in frames.clone().step_by(FRAMES) {
-            let chunk = first..(first + FRAMES).min(frames.end);
-            // Where the chunk's outputs of a tower lie among those given.
-            let places = |tower: &Tower| {
-                let each = tower.places * tower.hidden;
-                (chunk.start - frames.start) * each..(chunk.end - frames.start) * each
-            };
-            let tops: Vec<&[f32]> =
-                self.towers.iter().zip(tops).map(|(tower, top)| &top[places(tower)]).collect();
-            self.spell(batch, chunk.clone(), &tops, &mut held);
-            self.judge(batch, chunk.clone(), n_frames, &mut held, &mut learned);
+        for chunk in chunks(frames.clone()) {
+            let tops_here = self.tops_of(tops, &frames, &chunk);
+            self.spell(batch, chunk.clone(), &tops_here, &mut held);
+            self.judge(batch, chunk.clone(), n_frames, &mut held, &mut learned.keys);
             self.go_back(batch, chunk.clone(), &mut held, &mut learned);
             self.slide.add_gradient(&held.heard, &held.d_first, &mut table);
-            for (idx, (tower, top)) in self.towers.iter().zip(tops).enumerate() {
-                let d_top = &mut learned.tops[idx][places(tower)];
+            for (idx, (tower, top)) in self.towers.iter().zip(tops_here).enumerate() {
+                let d_top = &mut learned.tops[idx][tower.part(&frames, &chunk)];
                 self.tell_tower(tower, top, &mut held, &mut learned.towers[idx], d_top);
             }
         }
@@ -171,12 +182,33 @@ impl<'a> Spelling<'a> {
         learned
     }
 
+    /// What the frames `frames` of a batch cost, given their towers' tops.
+    pub fn measure(&self, batch: &KeyBatch, frames: Range<usize>, tops: &[&[f32]]) -> OfKeys {
+        let (mut sum, mut held) = (OfKeys::default(), self.room());
+        for chunk in chunks(frames.clone()) {
+            let tops = self.tops_of(tops, &frames, &chunk);
+            self.spell(batch, chunk.clone(), &tops, &mut held);
+            self.judge(batch, chunk, 1, &mut held, &mut sum);
+        }
+        sum
+    }
+
+    /// What the towers gave in some of the frames whose tops are given.
+    fn tops_of<'t>(
+        &self,
+        tops: &[&'t [f32]],
+        frames: &Range<usize>,
+        chunk: &Range<usize>,
+    ) -> Vec<&'t [f32]> {
+        let towers = self.towers.iter().zip(tops);
+        towers.map(|(tower, top)| &top[tower.part(frames, chunk)]).collect()
+    }
+
     fn nothing(&self, tops: &[&[f32]]) -> Learned {
         let zeros = |n: usize| vec![0.0; n];
         let width = self.width();
         Learned {
-            loss: 0.0,
-            n_right: 0.0,
+            keys: OfKeys::default(),
             tops: tops.iter().map(|top| zeros(top.len())).collect(),
             towers: self.towers.iter().map(|tower| zeros(tower.hidden * width)).collect(),
             heard: Vec::new(),
@@ -249,7 +281,7 @@ impl<'a> Spelling<'a> {
         frames: Range<usize>,
         n_frames: usize,
         held: &mut Held,
-        learned: &mut Learned,
+        sum: &mut OfKeys,
     ) {
         let n_asked = KEYS * self.n_questions();
         held.truth.resize(n_asked, 0.0);
@@ -270,8 +302,8 @@ impl<'a> Spelling<'a> {
                 let share = if *odds >= 0.0 { 1.0 } else { small } / (1.0 + small);
                 *odds = counts * (share - truth) * scale;
             }
-            learned.loss += f64::from(weight) * loss;
-            learned.n_right += if is_right { f64::from(lasting) } else { 0.0 };
+            sum.loss += f64::from(weight) * loss;
+            sum.n_right += if is_right { lasting as usize } else { 0 };
         }
     }
 
