@@ -61,6 +61,7 @@ pub struct KeyBatch {
 /// What the speller is told and asked of some frames as tensors; `N` is their number, Q that of
 /// the questions a key.
 pub(super) struct Asked<B: Backend> {
+    /// Of the frame before and of the lower keys.
     pub heard: RowsOfKeys<B>,
     /// `[N, KEYS · Q]`: 1 for yes.
     pub truth: Tensor<B, 2>,
