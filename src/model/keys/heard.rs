@@ -12,9 +12,9 @@ use super::config::{Alphabet, KEYS};
 use super::features::{self, key_width, lower_width};
 use super::loss::{KeyBatch, hear, rows_of_tensor};
 use super::network::{KeyNetwork, SpellerWeights, VelocityWeights};
-use super::slides::{SlidBatch, Slides};
+use super::slides::{SlidBatch, Slide, Slides};
 use crate::cancel::CancelToken;
-use crate::model::kernels::{Kernels, Numbers};
+use crate::model::kernels::Kernels;
 use crate::model::recurrent::{LayerGradients, LayerState, Memory, ProductsMemory, RecurrentLayer};
 
 /// What a recurrent layer hears of a batch.
@@ -32,17 +32,17 @@ pub enum HeardMemory<'a, B: Backend> {
 }
 
 /// What the keys of some frames hear of the frame before and of the lower ones of their own.
+pub struct RowsOfKeys<B: Backend> {
+    /// `[N · KEYS, key_width]`
+    pub before: Tensor<B, 2>,
+    /// `[N · KEYS, lower_width]`
+    pub lower: Tensor<B, 2>,
+}
+
+/// The same of one frame that is to be spelled: nothing yet of its own keys.
 pub enum HeardOfKeys<'a, B: Backend> {
-    /// `[N · KEYS, key_width]` and `[N · KEYS, lower_width]`
-    Rows {
-        before: Tensor<B, 2>,
-        lower: Tensor<B, 2>,
-    },
-    Slides {
-        slides: &'a Slides,
-        batch: &'a KeyBatch,
-        frames: Range<usize>,
-    },
+    Rows(RowsOfKeys<B>),
+    Slides(&'a Slides, &'a KeyBatch),
 }
 
 impl<'a, B: Backend> Heard<'a, B> {
@@ -129,18 +129,14 @@ impl<B: Backend> HeardMemory<'_, B> {
     }
 }
 
-impl<'a, B: Backend> HeardOfKeys<'a, B> {
-    /// In some frames of a batch, by slides if there are any.
+impl<B: Backend> RowsOfKeys<B> {
+    /// In some frames of a batch.
     pub fn of(
         alphabet: Alphabet,
-        batch: &'a KeyBatch,
+        batch: &KeyBatch,
         frames: Range<usize>,
-        slides: Option<&'a Slides>,
         device: &B::Device,
     ) -> Self {
-        if let Some(slides) = slides {
-            return Self::Slides { slides, batch, frames };
-        }
         let (key_width, lower_width) = (key_width(alphabet), lower_width(alphabet));
         let mut before = vec![0.0; frames.len() * KEYS * key_width];
         let mut lower = vec![0.0; frames.len() * KEYS * lower_width];
@@ -151,7 +147,7 @@ impl<'a, B: Backend> HeardOfKeys<'a, B> {
             features::write_keys(alphabet, frame_before, clock, before);
             features::write_lower(alphabet, frame, lower);
         }
-        Self::Rows {
+        Self {
             before: rows_of_tensor(before, key_width, device),
             lower: rows_of_tensor(lower, lower_width, device),
         }
@@ -159,55 +155,52 @@ impl<'a, B: Backend> HeardOfKeys<'a, B> {
 
     /// What the speller is told of it, with the bias: `[N · KEYS, S]`.
     pub fn told(&self, weights: &SpellerWeights<B>) -> Tensor<B, 2> {
-        match self {
-            Self::Rows { before, lower } => {
-                let told = lower.clone().matmul(weights.lower.clone());
-                told + before.clone().matmul(weights.before.clone()) + weights.bias.clone()
-            }
-            Self::Slides { slides, batch, frames } => {
-                let [_, width] = weights.bias.dims();
-                let told = slides.speller.products(batch, frames.clone());
-                rows_of_tensor(told, width, &weights.bias.device())
-            }
-        }
-    }
-
-    /// What strikes of every key are told of the frame before: `[N · KEYS, U]`.
-    pub fn told_to_strikes(&self, weights: &VelocityWeights<B>) -> Tensor<B, 2> {
-        match self {
-            Self::Rows { before, .. } => before.clone().matmul(weights.before.clone()),
-            Self::Slides { slides, batch, frames } => {
-                let slide = slides.strikes.as_ref().expect("there is one for these weights");
-                let [_, width] = weights.bias.dims();
-                let told = slide.products(batch, frames.clone());
-                rows_of_tensor(told, width, &weights.bias.device())
-            }
-        }
+        let told = self.lower.clone().matmul(weights.lower.clone());
+        told + self.before.clone().matmul(weights.before.clone()) + weights.bias.clone()
     }
 
     /// The gradients of the weights for the frame before, of those for the lower keys, and of the
-    /// bias, given that of [`HeardOfKeys::told`].
-    pub fn gradients(
-        &self,
-        weights: &SpellerWeights<B>,
-        d_told: &Tensor<B, 2>,
-    ) -> [Tensor<B, 2>; 3] {
-        match self {
-            Self::Rows { before, lower } => [
-                before.clone().transpose().matmul(d_told.clone()),
-                lower.clone().transpose().matmul(d_told.clone()),
-                d_told.clone().sum_dim(0),
-            ],
-            Self::Slides { slides, batch, frames } => {
-                let gradient = slides.speller.gradient(batch, frames.clone(), &Numbers::of(d_told));
-                let mut rest = gradient.as_slice();
-                [&weights.before, &weights.lower, &weights.bias].map(|weights| {
-                    let [rows, width] = weights.dims();
-                    let (values, after) = rest.split_at(rows * width);
-                    rest = after;
-                    rows_of_tensor(values.to_vec(), width, &weights.device())
-                })
+    /// bias, given that of [`RowsOfKeys::told`].
+    pub fn gradients(&self, d_told: &Tensor<B, 2>) -> [Tensor<B, 2>; 3] {
+        let of_weights = |heard: &Tensor<B, 2>| heard.clone().transpose().matmul(d_told.clone());
+        [of_weights(&self.before), of_weights(&self.lower), d_told.clone().sum_dim(0)]
+    }
+}
+
+impl<'a, B: Backend> HeardOfKeys<'a, B> {
+    /// In a batch of one frame, by slides if there are any.
+    pub fn of(network: &KeyNetwork<B>, batch: &'a KeyBatch, slides: Option<&'a Slides>) -> Self {
+        match slides {
+            Some(slides) => Self::Slides(slides, batch),
+            None => {
+                let (alphabet, device) = (network.config.alphabet, network.device());
+                Self::Rows(RowsOfKeys::of(alphabet, batch, 0..1, &device))
             }
         }
     }
+
+    /// What the speller is told of it, with the bias: `[KEYS, S]`.
+    pub fn told(&self, weights: &SpellerWeights<B>) -> Tensor<B, 2> {
+        match self {
+            Self::Rows(rows) => rows.told(weights),
+            Self::Slides(slides, batch) => products(&slides.speller, batch, &weights.bias),
+        }
+    }
+
+    /// What strikes of every key are told of the frame before: `[KEYS, U]`.
+    pub fn told_to_strikes(&self, weights: &VelocityWeights<B>) -> Tensor<B, 2> {
+        match self {
+            Self::Rows(rows) => rows.before.clone().matmul(weights.before.clone()),
+            Self::Slides(slides, batch) => {
+                let slide = slides.strikes.as_ref().expect("there is one for these weights");
+                products(slide, batch, &weights.bias)
+            }
+        }
+    }
+}
+
+/// Of a batch of one frame, as wide as `bias`.
+fn products<B: Backend>(slide: &Slide, batch: &KeyBatch, bias: &Tensor<B, 2>) -> Tensor<B, 2> {
+    let [_, width] = bias.dims();
+    rows_of_tensor(slide.products(batch, 0..1), width, &bias.device())
 }

@@ -18,13 +18,14 @@ use rayon::prelude::*;
 
 use super::config::{Alphabet, CLASSES, KEYS, Tower};
 use super::features::{self, Frame};
-use super::heard::{Heard, HeardMemory, HeardOfKeys};
+use super::heard::{Heard, HeardMemory, RowsOfKeys};
 use super::network::KeyNetwork;
 use super::slides::Slides;
+use super::spelling::{OfKeys, Spelling};
 use super::touch::{ask_touch, touch_gradients};
 use crate::cancel::CancelToken;
 use crate::model::DeviceKind;
-use crate::model::kernels::Kernels;
+use crate::model::kernels::{Kernels, Numbers};
 use crate::model::loss::{BatchGradients, picked};
 use crate::model::recurrent::LayerState;
 use crate::tokens::KeyFrame;
@@ -59,8 +60,9 @@ pub struct KeyBatch {
 
 /// What the speller is told and asked of some frames as tensors; `N` is their number, Q that of
 /// the questions a key.
-pub(super) struct Asked<'a, B: Backend> {
-    pub heard: HeardOfKeys<'a, B>,
+pub(super) struct Asked<B: Backend> {
+    /// Of the frame before and of the lower keys.
+    pub heard: RowsOfKeys<B>,
     /// `[N, KEYS · Q]`: 1 for yes.
     pub truth: Tensor<B, 2>,
     /// `[N, KEYS · Q]`: 0 for a question that isn't asked, since its answer is known: a key that
@@ -145,13 +147,12 @@ pub(super) fn hear<B: Backend>(network: &KeyNetwork<B>, batch: &KeyBatch) -> Vec
 }
 
 /// What the speller is told and asked of the frames of some time steps.
-pub(super) fn ask<'a, B: Backend>(
+pub(super) fn ask<B: Backend>(
     alphabet: Alphabet,
-    batch: &'a KeyBatch,
+    batch: &KeyBatch,
     steps: Range<usize>,
-    slides: Option<&'a Slides>,
     device: &B::Device,
-) -> Asked<'a, B> {
+) -> Asked<B> {
     let frames = steps.start * batch.n_rows..steps.end * batch.n_rows;
     let n_asked = KEYS * alphabet.n_questions();
     let mut truth = vec![0.0; frames.len() * n_asked];
@@ -165,12 +166,12 @@ pub(super) fn ask<'a, B: Backend>(
         Alphabet::OffOn => None,
         Alphabet::Full => Some(rows_of_tensor(counts, n_asked, device)),
     };
-    let heard = HeardOfKeys::of(alphabet, batch, frames, slides, device);
+    let heard = RowsOfKeys::of(alphabet, batch, frames, device);
     Asked { heard, truth: rows_of_tensor(truth, n_asked, device), counts }
 }
 
 /// The answers of a frame, and which of its questions are asked.
-fn write_answers(
+pub(super) fn write_answers(
     alphabet: Alphabet,
     before: Frame,
     frame: Frame,
@@ -245,7 +246,7 @@ pub(super) fn of_blocks<B: Backend, T: Send>(
 /// From the towers' tops (`[N · places, H]`) to the log-odds of every key.
 pub(super) fn spell<B: Backend>(
     network: &KeyNetwork<B>,
-    asked: &Asked<'_, B>,
+    asked: &Asked<B>,
     tops: &[Tensor<B, 2>],
     masks: &Masks<'_, B>,
 ) -> Spelled<B> {
@@ -284,20 +285,20 @@ pub(super) fn surprise<B: Backend>(log_odds: Tensor<B, 2>, truth: Tensor<B, 2>) 
 /// What the keys of each frame cost, `[N, 1]`.
 pub(super) fn surprise_of_keys<B: Backend>(
     log_odds: Tensor<B, 2>,
-    asked: &Asked<'_, B>,
+    asked: &Asked<B>,
 ) -> Tensor<B, 2> {
     asked.of_asked(surprise(log_odds, asked.truth.clone())).sum_dim(1)
 }
 
 /// `[N, 1]`: 1 for a frame of which every key's likelier state, given the true lower keys, is the
 /// true one. Spelling the likeliest key by key then gives exactly this chord.
-pub(super) fn right<B: Backend>(log_odds: Tensor<B, 2>, asked: &Asked<'_, B>) -> Tensor<B, 2> {
+pub(super) fn right<B: Backend>(log_odds: Tensor<B, 2>, asked: &Asked<B>) -> Tensor<B, 2> {
     let answered = log_odds.greater_elem(0.0).float();
     let wrong = asked.of_asked((answered - asked.truth.clone()).abs()).sum_dim(1);
     wrong.lower_elem(0.5).float()
 }
 
-impl<B: Backend> Asked<'_, B> {
+impl<B: Backend> Asked<B> {
     /// `[N, KEYS · Q]` with zeros for what isn't asked.
     fn of_asked(&self, values: Tensor<B, 2>) -> Tensor<B, 2> {
         match &self.counts {
@@ -374,9 +375,18 @@ pub fn gradients<B: Backend>(
     let heard = Heard::of(network, batch, slides);
     let Listened { tops, memories, state } =
         listen(network, heard, state, &masks, kernels, cancel)?;
+    let spelling = slides.map(|slides| Spelling::of(network, &slides.speller, masks.of_speller()));
     let learn = |steps: Range<usize>| {
-        (!cancel.is_cancelled())
-            .then(|| speller_gradients(network, batch, slides, steps, &tops, &masks, n_frames))
+        if cancel.is_cancelled() {
+            return None;
+        }
+        let tops: Vec<_> =
+            tops.iter().map(|top| rows_of_steps(top, batch, steps.clone())).collect();
+        let of_keys = match &spelling {
+            Some(spelling) => fused_gradients(network, batch, spelling, &steps, &tops, n_frames),
+            None => speller_gradients(network, batch, &steps, &tops, &masks, n_frames),
+        };
+        Some(with_touch(network, batch, steps, &tops, n_frames, of_keys))
     };
     let blocks = blocks(batch, kernels);
     let parts: Option<Vec<_>> = of_blocks(&blocks, kernels, learn).into_iter().collect();
@@ -407,23 +417,21 @@ pub fn gradients<B: Backend>(
 fn speller_gradients<B: Backend>(
     network: &KeyNetwork<B>,
     batch: &KeyBatch,
-    slides: Option<&Slides>,
-    steps: Range<usize>,
+    steps: &Range<usize>,
     tops: &[Tensor<B, 2>],
     masks: &Masks<'_, B>,
     n_frames: usize,
 ) -> SpellerGradients<B> {
     let device = network.device();
-    let asked = ask(network.config.alphabet, batch, steps.clone(), slides, &device);
-    let tops: Vec<_> = tops.iter().map(|top| rows_of_steps(top, batch, steps.clone())).collect();
-    let Spelled { first, second, log_odds } = spell(network, &asked, &tops, masks);
+    let asked = ask(network.config.alphabet, batch, steps.clone(), &device);
+    let Spelled { first, second, log_odds } = spell(network, &asked, tops, masks);
 
     let range = steps.start * batch.n_rows..steps.end * batch.n_rows;
     let n_music_frames = rows_of_tensor(batch.frames_of(range.clone()), 1, &device);
     let weights = batch.weights[range].to_vec();
     let n = weights.len();
     let weights: Tensor<B, 2> = rows_of_tensor(weights, 1, &device);
-    let mut loss = (surprise_of_keys(log_odds.clone(), &asked) * weights.clone()).sum_dim(0);
+    let loss = (surprise_of_keys(log_odds.clone(), &asked) * weights.clone()).sum_dim(0);
     let n_right = (right(log_odds.clone(), &asked) * n_music_frames).sum_dim(0);
 
     let speller = &network.speller;
@@ -437,10 +445,10 @@ fn speller_gradients<B: Backend>(
     let d_middle = first.clone().transpose().matmul(d_z.clone());
     let d_middle_bias = d_z.clone().sum_dim(0);
     let d_z = through_relu(d_z.matmul(speller.middle.clone().transpose()), &first, first_mask);
-    let of_heard = asked.heard.gradients(speller, &d_z);
+    let of_heard = asked.heard.gradients(&d_z);
 
     let (mut d_tops, mut d_weights) = (Vec::new(), Vec::new());
-    for ((tower, top), weights) in network.config.towers().iter().zip(&tops).zip(&speller.towers) {
+    for ((tower, top), weights) in network.config.towers().iter().zip(tops).zip(&speller.towers) {
         let d_heard =
             if tower.places == CLASSES { gathered_by_class(d_z.clone()) } else { d_z.clone() };
         d_weights.push(top.clone().transpose().matmul(d_heard.clone()));
@@ -448,17 +456,64 @@ fn speller_gradients<B: Backend>(
     }
     d_weights.extend(of_heard);
     d_weights.extend([d_middle, d_middle_bias, d_out, d_out_bias]);
-    let mut of_touch = None;
-    if let Some(touch) = &network.touch {
-        let asked_touch = ask_touch(batch, steps, &device);
-        let given = touch_gradients(network, touch, &asked_touch, &tops, n_frames);
-        loss = loss + given.loss.length;
-        of_touch = Some(given.loss.velocity + given.loss.pedal);
-        d_tops = d_tops.into_iter().zip(given.tops).map(|(sum, of_touch)| sum + of_touch).collect();
-        d_weights.extend(given.weights);
-    }
-    let totals = Tensor::cat([loss, n_right].into_iter().chain(of_touch).collect(), 1);
+    let totals = Tensor::cat(vec![loss, n_right], 1);
     SpellerGradients { totals, tops: d_tops, weights: d_weights }
+}
+
+/// [`speller_gradients`] by the kernels of the CPU.
+fn fused_gradients<B: Backend>(
+    network: &KeyNetwork<B>,
+    batch: &KeyBatch,
+    spelling: &Spelling<'_>,
+    steps: &Range<usize>,
+    tops: &[Tensor<B, 2>],
+    n_frames: usize,
+) -> SpellerGradients<B> {
+    let device = network.device();
+    let tops: Vec<Numbers> = tops.iter().map(Numbers::of).collect();
+    let tops: Vec<&[f32]> = tops.iter().map(|top| &**top).collect();
+    let frames = steps.start * batch.n_rows..steps.end * batch.n_rows;
+    let learned = spelling.learn(batch, frames, &tops, n_frames);
+    let rows = |values, width| rows_of_tensor::<B>(values, width, &device);
+    let width = network.config.spell_hidden;
+    let towers = network.config.towers();
+    let d_tops = towers.iter().zip(learned.tops).map(|(tower, top)| rows(top, tower.hidden));
+    let mut weights: Vec<_> = learned.towers.into_iter().map(|it| rows(it, width)).collect();
+    let heard = rows(learned.heard, width);
+    let speller = &network.speller;
+    let mut first = 0;
+    for part in [&speller.before, &speller.lower, &speller.bias] {
+        let n = part.dims()[0];
+        weights.push(heard.clone().narrow(0, first, n));
+        first += n;
+    }
+    weights.extend([rows(learned.middle, width), rows(learned.middle_bias, width)]);
+    let out_bias = rows(learned.out_bias, network.config.alphabet.n_questions());
+    weights.extend([rows(learned.out, width).transpose(), out_bias]);
+    let OfKeys { loss, n_right } = learned.keys;
+    let totals = rows(vec![loss as f32, n_right as f32], 2);
+    SpellerGradients { totals, tops: d_tops.collect(), weights }
+}
+
+/// Adds what is learned of touch in the same time steps.
+fn with_touch<B: Backend>(
+    network: &KeyNetwork<B>,
+    batch: &KeyBatch,
+    steps: Range<usize>,
+    tops: &[Tensor<B, 2>],
+    n_frames: usize,
+    of_keys: SpellerGradients<B>,
+) -> SpellerGradients<B> {
+    let Some(touch) = &network.touch else { return of_keys };
+    let SpellerGradients { totals, tops: d_tops, mut weights } = of_keys;
+    let asked = ask_touch(batch, steps, &network.device());
+    let given = touch_gradients(network, touch, &asked, tops, n_frames);
+    let n_right = totals.clone().narrow(1, 1, 1);
+    let loss = totals.narrow(1, 0, 1) + given.loss.length;
+    let totals = Tensor::cat(vec![loss, n_right, given.loss.velocity + given.loss.pedal], 1);
+    let tops = d_tops.into_iter().zip(given.tops).map(|(sum, of_touch)| sum + of_touch).collect();
+    weights.extend(given.weights);
+    SpellerGradients { totals, tops, weights }
 }
 
 /// The gradients of all blocks together, summed in order.

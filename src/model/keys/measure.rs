@@ -3,6 +3,8 @@
 //! As in [`crate::model::measured`]: each piece is read from its first frame to its last with the
 //! state carried, the first frame predicted from a rest.
 
+use std::ops::Range;
+
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
@@ -12,9 +14,10 @@ use super::loss::{
 };
 use super::network::KeyNetwork;
 use super::slides::Slides;
+use super::spelling::{OfKeys, Spelling};
 use super::touch::{ask_touch, touch_loss};
 use crate::cancel::CancelToken;
-use crate::model::kernels::Kernels;
+use crate::model::kernels::{Kernels, Numbers};
 use crate::model::measured::{Measured, keep_rows};
 use crate::model::recurrent::LayerState;
 use crate::model::weights::numbers;
@@ -46,6 +49,9 @@ pub fn measure<B: Backend>(
     order.sort_by_key(|piece| std::cmp::Reverse(piece.frames.len()));
     let mut measured = Measured::default();
     let slides = Slides::of(network, kernels);
+    let spelling =
+        slides.as_ref().map(|slides| Spelling::of(network, &slides.speller, [None, None]));
+    let fused = slides.as_ref().zip(spelling.as_ref());
     for group in order.chunks(MAX_ROWS) {
         let longest = group.first().map_or(0, |piece| piece.frames.len());
         let mut state = network.zero_state(group.len());
@@ -59,7 +65,7 @@ pub fn measure<B: Backend>(
             let n_steps = (MAX_FRAMES / reading.len()).min(longest - first);
             state = keep_rows_of(network, state, reading.len());
             let batch = block(&reading, first, n_steps);
-            state = measure_block(network, &batch, slides.as_ref(), state, kernels, &mut measured);
+            state = measure_block(network, &batch, fused, state, kernels, &mut measured);
             first += n_steps;
         }
     }
@@ -104,12 +110,9 @@ fn block(pieces: &[&KeyPiece], first: usize, n_steps: usize) -> KeyBatch {
     batch
 }
 
-/// What some frames cost.
+/// What some frames cost together.
 struct Found {
-    /// Of each frame.
-    keys: Vec<f32>,
-    right: Vec<f32>,
-    /// Of all frames together.
+    keys: OfKeys,
     velocity: f32,
     pedal: f32,
     length: f32,
@@ -119,45 +122,72 @@ struct Found {
 fn measure_block<B: Backend>(
     network: &KeyNetwork<B>,
     batch: &KeyBatch,
-    slides: Option<&Slides>,
+    fused: Option<(&Slides, &Spelling)>,
     state: Vec<LayerState<B>>,
     kernels: &mut Kernels<B>,
     measured: &mut Measured,
 ) -> Vec<LayerState<B>> {
-    let (tops, state) = read(network, Heard::of(network, batch, slides), state, kernels);
+    let heard = Heard::of(network, batch, fused.map(|(slides, _)| slides));
+    let (tops, state) = read(network, heard, state, kernels);
     let sum = |tensor: Tensor<B, 2>| numbers(tensor.into_data())[0];
     let found = of_blocks(&blocks(batch, kernels), kernels, |steps| {
-        let device = network.device();
-        let asked = ask(network.config.alphabet, batch, steps.clone(), slides, &device);
         let tops: Vec<_> =
             tops.iter().map(|top| rows_of_steps(top, batch, steps.clone())).collect();
-        let log_odds = spell(network, &asked, &tops, &Masks(&[])).log_odds;
-        let right = numbers(right(log_odds.clone(), &asked).into_data());
-        let keys = numbers(surprise_of_keys(log_odds, &asked).into_data());
-        let Some(touch) = &network.touch else {
-            return Found { keys, right, velocity: 0.0, pedal: 0.0, length: 0.0 };
+        let keys = match fused {
+            Some((_, spelling)) => fused_keys(batch, spelling, &steps, &tops),
+            None => keys_of(network, batch, &steps, &tops),
         };
-        let asked_touch = ask_touch(batch, steps, &device);
+        let Some(touch) = &network.touch else {
+            return Found { keys, velocity: 0.0, pedal: 0.0, length: 0.0 };
+        };
+        let asked_touch = ask_touch(batch, steps, &network.device());
         let loss = touch_loss(network, touch, &asked_touch, &tops);
         let [velocity, pedal, length] = [loss.velocity, loss.pedal, loss.length].map(sum);
-        Found { keys, right, velocity, pedal, length }
+        Found { keys, velocity, pedal, length }
     });
-    let mut lasting = batch.frames_of(0..batch.weights.len()).into_iter();
-    for Found { keys, right, velocity, pedal, length } in found {
-        for (nll, right) in keys.into_iter().zip(right) {
-            let n_frames = lasting.next().map_or(0, |n| n as usize);
-            if n_frames > 0 {
-                measured.n_frames += n_frames;
-                measured.nll += f64::from(nll);
-                measured.n_right += if right > 0.5 { n_frames } else { 0 };
-            }
-        }
-        measured.nll += f64::from(length);
+    measured.n_frames += batch.n_frames();
+    for Found { keys, velocity, pedal, length } in found {
+        measured.nll += keys.loss + f64::from(length);
+        measured.n_right += keys.n_right;
         measured.nll_length += f64::from(length);
         measured.nll_velocity += f64::from(velocity);
         measured.nll_pedal += f64::from(pedal);
     }
     state
+}
+
+/// What the keys of some time steps cost.
+fn keys_of<B: Backend>(
+    network: &KeyNetwork<B>,
+    batch: &KeyBatch,
+    steps: &Range<usize>,
+    tops: &[Tensor<B, 2>],
+) -> OfKeys {
+    let asked = ask(network.config.alphabet, batch, steps.clone(), &network.device());
+    let log_odds = spell(network, &asked, tops, &Masks(&[])).log_odds;
+    let right = numbers(right(log_odds.clone(), &asked).into_data());
+    let nll = numbers(surprise_of_keys(log_odds, &asked).into_data());
+    let lasting = batch.frames_of(steps.start * batch.n_rows..steps.end * batch.n_rows);
+    let mut sum = OfKeys::default();
+    for ((nll, right), n_frames) in nll.into_iter().zip(right).zip(lasting) {
+        if n_frames > 0.0 {
+            sum.loss += f64::from(nll);
+            sum.n_right += if right > 0.5 { n_frames as usize } else { 0 };
+        }
+    }
+    sum
+}
+
+/// The same by the kernels of the CPU.
+fn fused_keys<B: Backend>(
+    batch: &KeyBatch,
+    spelling: &Spelling,
+    steps: &Range<usize>,
+    tops: &[Tensor<B, 2>],
+) -> OfKeys {
+    let tops: Vec<Numbers> = tops.iter().map(Numbers::of).collect();
+    let tops: Vec<&[f32]> = tops.iter().map(|top| &**top).collect();
+    spelling.measure(batch, steps.start * batch.n_rows..steps.end * batch.n_rows, &tops)
 }
 
 /// The state of the first `n_rows` sequences.

@@ -7,6 +7,7 @@
 //! heard      either of them, and what becomes of it
 //! network    the weights: towers that listen, a speller that writes
 //! loss       forward and backward through all of it
+//! spelling   the speller's part of that by the kernels of the CPU
 //! touch      velocities, pedal and how long a frame lasts
 //! measure    held-out music, every frame counted
 //! speller    one frame after the other, for composing
@@ -20,6 +21,7 @@ mod measure;
 mod network;
 mod slides;
 mod speller;
+mod spelling;
 mod touch;
 
 pub use config::{Alphabet, KEYS, KeyConfig, LOWEST, PIANO};

@@ -214,11 +214,6 @@ impl Slide {
         products
     }
 
-    /// dW of some frames of a batch, given their dZ: all weights below each other.
-    pub fn gradient(&self, batch: &KeyBatch, frames: Range<usize>, dz: &[f32]) -> Vec<f32> {
-        self.unfolded(&self.table_gradient(batch, frames, dz))
-    }
-
     /// Numbers that Z has for each frame.
     fn values_a_frame(&self) -> usize {
         self.hearing.places() * self.table.columns()
@@ -233,38 +228,63 @@ impl Slide {
         products: &mut [f32],
     ) {
         for (idx, products) in products.chunks_exact_mut(self.values_a_frame()).enumerate() {
-            self.hear(batch, first + idx, heard);
-            multiply(self.level, heard, &self.table, products);
+            self.hear_all(batch, first + idx..first + idx + 1, heard);
+            self.multiply(heard, products);
         }
     }
 
     /// Sᵀ dZ of some frames.
     fn table_gradient(&self, batch: &KeyBatch, frames: Range<usize>, dz: &[f32]) -> Strips {
-        let mut sum = Strips::zeros(self.table.rows(), self.table.columns());
+        let mut sum = self.no_gradient();
         let mut heard = SparseRows::default();
         for (idx, dz) in frames.zip(dz.chunks_exact(self.values_a_frame())) {
-            self.hear(batch, idx, &mut heard);
-            add_transposed(self.level, &heard, dz, &mut sum);
+            self.hear_all(batch, idx..idx + 1, &mut heard);
+            self.add_gradient(&heard, dz, &mut sum);
         }
         sum
     }
 
-    /// Fᵀ times the table's gradient.
-    fn unfolded(&self, of_table: &Strips) -> Vec<f32> {
+    /// A gradient of the table to which nothing was added.
+    pub fn no_gradient(&self) -> Strips {
+        Strips::zeros(self.table.rows(), self.table.columns())
+    }
+
+    /// Z, given S.
+    pub fn multiply(&self, heard: &SparseRows, products: &mut [f32]) {
+        multiply(self.level, heard, &self.table, products);
+    }
+
+    /// Adds Sᵀ dZ to a gradient of the table.
+    pub fn add_gradient(&self, heard: &SparseRows, dz: &[f32], of_table: &mut Strips) {
+        add_transposed(self.level, heard, dz, of_table);
+    }
+
+    /// dW, all weights below each other: Fᵀ times the table's gradient.
+    pub fn unfolded(&self, of_table: &Strips) -> Vec<f32> {
         let mut gradient = Strips::zeros(self.n_inputs, of_table.columns());
         add_transposed(self.level, &self.folds, &of_table.to_rows(), &mut gradient);
         gradient.to_rows()
     }
 
-    /// S of frame `idx` of a batch.
-    fn hear(&self, batch: &KeyBatch, idx: usize, heard: &mut SparseRows) {
+    /// S of some frames of a batch.
+    pub fn hear_all(&self, batch: &KeyBatch, frames: Range<usize>, heard: &mut SparseRows) {
         heard.clear();
-        let (before, frame, clock) = batch.frame(idx);
-        match self.hearing {
-            Hearing::Classes => hear_by_class(self.alphabet, before, clock, heard),
-            Hearing::Keys => hear_by_key(self.alphabet, before, None, clock, heard),
-            Hearing::Speller => hear_by_key(self.alphabet, before, Some(frame), clock, heard),
+        for idx in frames {
+            let (before, frame, clock) = batch.frame(idx);
+            match self.hearing {
+                Hearing::Classes => hear_by_class(self.alphabet, before, clock, heard),
+                Hearing::Keys => hear_by_key(self.alphabet, before, None, clock, heard),
+                Hearing::Speller => hear_by_key(self.alphabet, before, Some(frame), clock, heard),
+            }
         }
+    }
+
+    pub fn level(&self) -> Level {
+        self.level
+    }
+
+    pub fn alphabet(&self) -> Alphabet {
+        self.alphabet
     }
 }
 

@@ -337,8 +337,7 @@ impl Speller {
         };
         let heard = Heard::of(network, &batch, slides);
         let (tops, state) = read(network, heard, state, &mut self.kernels);
-        let heard =
-            HeardOfKeys::of(network.config.alphabet, &batch, 0..1, slides, &network.device());
+        let heard = HeardOfKeys::of(network, &batch, slides);
         let touch = network.touch.as_ref().map(|touch| ToldOfTouch {
             velocity: touch.velocity.told(network, &heard, &tops),
             pedal: touch.pedal.told(&tops),

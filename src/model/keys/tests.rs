@@ -151,7 +151,7 @@ fn recorded_gradients(config: KeyConfig) -> Vec<Vec<f32>> {
         }
         tops.push(x);
     }
-    let asked = ask(config.alphabet, &batch, 0..N_STEPS, None, &Default::default());
+    let asked = ask(config.alphabet, &batch, 0..N_STEPS, &Default::default());
     let log_odds = spell(&network, &asked, &tops, &Masks(&masks)).log_odds;
     let weights = TensorData::new(batch.weights.clone(), [batch.weights.len(), 1]);
     let weights = Tensor::<Recorded, 2>::from_data(weights, &Default::default());
@@ -222,7 +222,7 @@ fn log_odds(network: &KeyNetwork<Flex>, past: &[KeyFrame], frame: KeyFrame) -> V
     let mut kernels = Kernels::of_burn_for_tests();
     let (tops, _) = read(network, Heard::of(network, &batch, None), state, &mut kernels);
     let alphabet = network.config.alphabet;
-    let asked = ask(alphabet, &batch, 0..batch.n_steps, None, &Default::default());
+    let asked = ask(alphabet, &batch, 0..batch.n_steps, &Default::default());
     let all = numbers(spell(network, &asked, &tops, &Masks(&[])).log_odds.into_data());
     all[all.len() - 88 * alphabet.n_questions()..].to_vec()
 }

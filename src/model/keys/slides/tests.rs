@@ -247,6 +247,19 @@ fn composing_asks_with_slides_what_it_asks_without() {
 }
 
 #[test]
+fn weights_that_are_no_numbers_cost_no_number() {
+    let config = config(Alphabet::OffOn, 1, 5);
+    let mut network = KeyNetwork::<Flex>::new(config, 3, &Default::default());
+    let tower = &mut network.speller.towers[0];
+    *tower = tower.clone().mul_scalar(f32::NAN);
+    let batch = batch(&mut ChaCha8Rng::seed_from_u64(6), 1, 3, true);
+    let (state, kernels) = (network.zero_state(1), &mut Kernels::fused_for_tests());
+    let cancel = CancelToken::new();
+    let learned = gradients(&network, &batch, state, &[], 3, kernels, &cancel).unwrap();
+    assert!(numbers(learned.totals.into_data())[0].is_nan());
+}
+
+#[test]
 fn threads_change_nothing() {
     let mut rng = ChaCha8Rng::seed_from_u64(4);
     let config = config(Alphabet::Full, 1, 5);
