@@ -27,7 +27,7 @@ echo "== devices"
 measure() {
     name=$1
     shift
-    "$etude" train "$music" --out "$work/$name" --seed 1 --early-stop 0 --json "$@" \
+    "$etude" train "$music" --out "$work/$name" --model lstm --seed 1 --early-stop 0 --json "$@" \
         >"$work/$name.json" 2>"$work/$name.log" || { cat "$work/$name.log" >&2; return 1; }
 }
 

@@ -29,7 +29,7 @@ fn main() -> ExitCode {
     let length = Duration::from_secs_f64(60.0 * minutes.unwrap_or(0.25));
     let folder = tempfile::tempdir().expect("a temporary folder can be made");
     let settings =
-        TrainingSettings { epochs: 100_000, early_stop: None, ..TrainingSettings::default() };
+        TrainingSettings { epochs: 100_000, early_stop: None, ..TrainingSettings::chords() };
     let request = TrainRequest {
         music: common::corpus(400_000, 1_000).into(),
         settings,

@@ -68,7 +68,7 @@ fn seconds_a_step(
         epochs: 1_000,
         max_vocabulary: None,
         early_stop: None,
-        ..TrainingSettings::default()
+        ..TrainingSettings::chords()
     };
     // Enough that the batch isn't shrunk, with what is held out on top.
     let n_frames = (batch * settings.sequence * 10).max(vocabulary * 2) * 5 / 4;

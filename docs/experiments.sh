@@ -36,13 +36,13 @@ curves() {
 # The networks: the original's settings, then Etude's defaults on the same frames.
 train lstm --preset original
 train gru --preset original --model gru
-train ours --framing original --split tail
+train ours --model lstm --framing original --split tail
 train ours-gru --framing original --split tail --model gru
-train ours-seed1 --framing original --split tail --seed 1
+train ours-seed1 --model lstm --framing original --split tail --seed 1
 train ours-gru-seed1 --framing original --split tail --model gru --seed 1
-train fps8 --framing original --split tail --fps 8 --epochs 10
-train fps8-steps --framing original --split tail --fps 8 --epochs 10 --batch 4 --dropout 0.3
-train fps30 --framing original --split tail --fps 30 --epochs 3
+train fps8 --model lstm --framing original --split tail --fps 8 --epochs 10
+train fps8-steps --model lstm --framing original --split tail --fps 8 --epochs 10 --batch 4 --dropout 0.3
+train fps30 --model lstm --framing original --split tail --fps 30 --epochs 3
 
 # Temperature: five takes each, with nothing forbidden.
 last=lstm/checkpoints/epoch-00050.safetensors

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
-use etude::music::{Note, Pitch, Score, TempoMap, Tick, Velocity, smf};
+use etude::music::{Meter, MeterChange, Note, Pitch, Score, TempoMap, Tick, Velocity, smf};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -130,7 +130,8 @@ fn write_music(folder: &Path) {
     }
 }
 
-const TINY: &str = "--hidden 8 --layers 1 --epochs 2 --batch 4 --sequence 20 --device cpu";
+const TINY: &str =
+    "--model lstm --hidden 8 --layers 1 --epochs 2 --batch 4 --sequence 20 --device cpu";
 
 /// A run trained once for all tests, with the music it learned from.
 static TRAINED: LazyLock<PathBuf> = LazyLock::new(|| {
@@ -273,6 +274,34 @@ fn a_model_that_spells_is_trained_measured_composed_with_and_exported() {
 }
 
 #[test]
+fn a_model_with_touch_goes_on_in_the_tempo_and_the_bars_of_a_file() {
+    let shell = Shell::new();
+    let tiny = "--model keys --alphabet full --grid quarter --hidden 4 --key-hidden 0 --epochs 1";
+    shell.json(&format!("train {} --out run {tiny} --batch 4 --sequence 16 --device cpu", music()));
+    let mut score = smf::read_file(&TRAINED.join("music/piece0.mid")).unwrap().score;
+    let micros = 750_000;
+    score.tempo_map = TempoMap::constant(score.tempo_map.ticks_per_quarter(), micros);
+    let meter = Meter { numerator: 3, denominator_power: 2 };
+    score.meters = vec![MeterChange { tick: Tick::ZERO, meter }];
+    // It begins with the fifth quarter, the second of its bar.
+    score.set_notes(score.notes().iter().filter(|note| note.start.0 >= 4 * 480).copied().collect());
+    fs::write(shell.path("waltz.mid"), smf::write(&score)).unwrap();
+    let tempo = |words: &str| {
+        let words = format!("generate --model run --frames 3 --out a.mid {words}");
+        let composed = shell.run(&words);
+        assert_eq!(composed.status, 0, "{}", composed.stderr);
+        let is_noted = composed.stderr.contains("--restrike counts for nothing here");
+        assert_eq!(is_noted, words.contains("--restrike"), "{}", composed.stderr);
+        let score = smf::read_file(&shell.path("a.mid")).unwrap().score;
+        score.tempo_map.tempo_at(Tick::ZERO).micros_per_quarter
+    };
+    assert_eq!(tempo("--prime waltz.mid --prime-frames 8 --restrike"), micros);
+    let as_json = "generate --model run --frames 3 --out a.mid --prime waltz.mid --prime-frames 8";
+    assert_eq!(shell.json(as_json)[0]["takes"][0]["prime_frames"], 9);
+    assert_eq!(tempo(""), 500_000);
+}
+
+#[test]
 fn a_run_with_nothing_left_to_do_says_so_at_once() {
     let shell = Shell::new();
     shell.json(&format!("train {} --out run {TINY} --early-stop 0", music()));
@@ -314,7 +343,7 @@ fn resuming_names_the_music_that_is_gone_or_changed() {
 /// None of these says a word about the music, which would take long to read.
 /// A run of a small model that spells, and a piece of its own to go on with.
 fn spelling_run(shell: &Shell) {
-    let keys = TINY.replace("--hidden", "--model keys --key-hidden 4 --hidden");
+    let keys = TINY.replace("--model lstm", "--model keys --alphabet off-on --key-hidden 4");
     shell.json(&format!("train {} --out source {keys}", music()));
     fs::create_dir(shell.path("mine")).unwrap();
     for kind in 0..3 {
@@ -537,8 +566,8 @@ fn help_gives_ranges_and_defaults() {
     let help = shell.run("train --help").stdout;
     for line in [
         "--dropout <SHARE>",
-        "0–0.95 [default: 0.65; keys: 0.3; original: 0]",
-        "1–4,096; of keys those that listen over each pitch class [default: 512; keys: 128]",
+        "0–0.95 [default: 0.3; chords: 0.65; original: 0]",
+        "1–4,096; of keys those that listen over each pitch class [default: 128; chords: 512]",
         "1–100,000 [default: 50]",
     ] {
         let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -691,7 +720,7 @@ fn a_benchmark_is_learned_from_and_measured_by_its_own_split() {
     shell.refuses(2, &format!("train set.json --out tail {TINY} --split tail"));
     shell.refuses(2, &format!("train set.json --out original {TINY} --preset original"));
     // A step of a set is no note, and its own split stays its own, also when the run goes on.
-    let keys = TINY.replace("--hidden", "--model keys --key-hidden 4 --hidden");
+    let keys = TINY.replace("--model lstm", "--model keys --alphabet off-on --key-hidden 4");
     for words in
         [format!("--out grid {keys} --grid sixteenth"), format!("--out grid {TINY} --grid 4")]
     {

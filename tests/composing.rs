@@ -4,11 +4,16 @@ use std::num::NonZeroU32;
 
 use etude::cancel::CancelToken;
 use etude::model::{
-    ComposeError, ComposeEvent, ComposeSettings, Guard, NextChord, Prime, Strategy, Take,
-    compose_with, roll_statistics,
+    ComposeError, ComposeEvent, ComposeSettings, Guard, NextChord, Prime, ReadingPlan, Strategy,
+    Take, compose_with, roll_statistics,
 };
-use etude::music::{Note, Pitch, Score, TempoMap, Tick, Velocity};
-use etude::tokens::{Chord, ChordVocabulary, FrameRate, FramingPlan, Token};
+use etude::music::{
+    Meter, MeterChange, Note, Pitch, Score, TempoMap, Tick, TicksPerQuarter, Velocity,
+};
+use etude::tokens::{
+    Chord, ChordVocabulary, FrameRate, FramingPlan, Grid, PerformancePlan, StepsPerQuarter, Token,
+    Touch,
+};
 use proptest::prelude::{Just, ProptestConfig, prop_assert, prop_assert_eq, prop_oneof, proptest};
 use proptest::strategy::Strategy as _;
 
@@ -530,6 +535,56 @@ fn a_score_becomes_a_prime_at_the_rate_that_was_learned() {
     assert_eq!(prime.clone().ending_with_bars(4, bars), prime);
     assert_eq!(prime.clone().ending(99), prime);
     assert_eq!(Prime::from_pitch(Pitch::MIDDLE_C), Prime::from_chord(chord(60)));
+}
+
+#[test]
+fn on_the_grid_a_prime_is_read_with_its_bars_and_its_tempo() {
+    let note = |n: u32, pitch| Note {
+        start: Tick(n * 480),
+        length: Tick(480),
+        pitch: Pitch::new(pitch).unwrap(),
+        velocity: Velocity::COMPOSED,
+        part: 0,
+    };
+    // Three quarters a bar and 1.5 a second; the first note is the last quarter of the first bar.
+    let tempo_map = TempoMap::constant(TicksPerQuarter::DEFAULT, 666_667);
+    let mut score = Score::piano(tempo_map, (2..8).map(|n| note(n, 60 + n as u8)).collect());
+    let meter = |numerator| Meter { numerator, denominator_power: 2 };
+    score.meters = vec![MeterChange { tick: Tick::ZERO, meter: meter(3) }];
+    let grid = Grid::Beats(StepsPerQuarter::new(1).unwrap());
+    let plan = |touch, frames_per_bar| ReadingPlan {
+        music: PerformancePlan { frames: FramingPlan { grid, ..FramingPlan::default() }, touch },
+        frames_per_bar: NonZeroU32::new(frames_per_bar),
+    };
+    let roll = |prime: &Prime| match prime {
+        Prime::Chords(roll) => roll.clone(),
+        Prime::Played(frames) => frames.iter().map(|frame| frame.sounding).collect(),
+        Prime::Silence | Prime::Random => Vec::new(),
+    };
+    let chord = |n: u32| Chord::from_bits(1 << (60 + n));
+    let rests = vec![Chord::REST; 2];
+    for touch in [Touch::Kept, Touch::Ignored] {
+        let read = |score: &Score, n| Prime::read(score, &plan(touch, 4), n).unwrap();
+        let found = read(&score, 4);
+        assert_eq!(roll(&found.prime), [rests.clone(), (2..6).map(chord).collect()].concat());
+        assert_eq!(found.frames_per_bar, NonZeroU32::new(3));
+        assert!((found.quarters_per_second.unwrap() - 1.5).abs() < 1e-5);
+        assert!(matches!(found.prime, Prime::Played(_)) == (touch == Touch::Kept));
+        // An upbeat that is a bar of its own is counted as part of a whole one.
+        let mut upbeat = score.clone();
+        upbeat.meters = vec![
+            MeterChange { tick: Tick(2 * 480), meter: meter(1) },
+            MeterChange { tick: Tick(3 * 480), meter: meter(3) },
+        ];
+        assert_eq!(read(&upbeat, 4), found);
+        // Up to the playhead.
+        let until = Prime::read_until(&score, Tick(6 * 480), &plan(touch, 4)).unwrap();
+        assert_eq!(until, found);
+        // Where nothing is known of bars nothing is put before.
+        let free = Prime::read(&score, &plan(touch, 0), 4).unwrap();
+        assert_eq!(roll(&free.prime), (2..6).map(chord).collect::<Vec<_>>());
+        assert_eq!(free.frames_per_bar, None);
+    }
 }
 
 // ── Streaming and stopping ───────────────────────────────────────────────────────────────────

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, unbounded};
 use etude::model::{
-    ComposeEvent, ComposeRequest, ComposeSettings, DeviceChoice, Model, Outcome, Preset,
-    TrainEvent, TrainRequest, TrainingSettings,
+    ComposeEvent, ComposeRequest, ComposeSettings, DeviceChoice, Model, Outcome, TrainEvent,
+    TrainRequest, TrainingSettings,
 };
 use etude::music::{Note, Pitch, Score, TempoMap, Tick, Velocity, smf};
 use etude::studio::{EventKind, Finish, JobId, LibrarySource, Progress, Request, Studio};
@@ -131,7 +131,7 @@ fn a_model_is_heard_while_it_learns_and_stopping_keeps_it() {
         // It ends only because it is stopped.
         epochs: 1_000_000,
         early_stop: None,
-        ..TrainingSettings::preset(Preset::Default)
+        ..TrainingSettings::chords()
     };
     let training = bench.studio.submit(Request::Train(TrainRequest {
         music,
@@ -193,7 +193,7 @@ fn settings_that_are_off_fail_in_words() {
     let reading =
         bench.studio.submit(Request::ReadLibrary { source, plan: FramingPlan::default().into() });
     let (_, Finish::Read(music)) = bench.finished(reading) else { panic!("it is read") };
-    let settings = TrainingSettings { epochs: 0, ..TrainingSettings::preset(Preset::Default) };
+    let settings = TrainingSettings { epochs: 0, ..TrainingSettings::chords() };
     let run_dir = folder.path().join("run");
     let request = TrainRequest {
         music,

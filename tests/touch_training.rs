@@ -64,14 +64,17 @@ fn strikes_velocities_and_pedal_are_learned_and_reported_apart() {
     let folder = tempfile::tempdir().unwrap();
     let run_dir = folder.path().join("run");
     let settings = TrainingSettings { epochs: 6, split: SplitKind::Pieces, ..settings() };
-    let request = tiny::request(&music(3, 100), settings, &run_dir);
+    let request = tiny::request(&music(3, 300), settings, &run_dir);
     let (summary, events) = tiny::run(&request).unwrap();
     let epochs = epochs(&events);
     let [first, .., last] = epochs.as_slice() else { panic!("six epochs") };
     assert!(last.train_loss < 0.8 * first.train_loss, "{epochs:?}");
     assert!(last.valid_loss < first.valid_loss, "{epochs:?}");
-    let parts: [fn(&EpochPoint) -> Option<f64>; 2] =
-        [|point| point.valid_velocity_loss, |point| point.valid_pedal_loss];
+    let parts: [fn(&EpochPoint) -> Option<f64>; 3] = [
+        |point| point.valid_velocity_loss,
+        |point| point.valid_pedal_loss,
+        |point| point.valid_length_loss,
+    ];
     for part in parts {
         let (first, last) = (part(first).unwrap(), part(last).unwrap());
         assert!(0.0 < last && last < first, "{last} after {first}");
@@ -101,6 +104,7 @@ fn strikes_velocities_and_pedal_are_learned_and_reported_apart() {
         (measured.perplexity, summary.best_valid_perplexity),
         (measured.velocity_loss.unwrap(), best.valid_velocity_loss.unwrap()),
         (measured.pedal_loss.unwrap(), best.valid_pedal_loss.unwrap()),
+        (measured.length_loss.unwrap(), best.valid_length_loss.unwrap()),
     ] {
         assert!((ours / theirs - 1.0).abs() < 1e-4, "{ours} for {theirs}");
     }

@@ -10,9 +10,9 @@ use std::sync::Arc;
 use etude::cancel::CancelToken;
 use etude::model::{
     Baselines, ComposeRequest, ComposeSettings, DeviceChoice, DeviceKind, KernelChoice, Model,
-    ModelKind, Optimizer, Outcome, Preset, Run, Schedule, Softmax, Strategy, TrainError,
-    TrainEvent, TrainRequest, TrainSummary, TrainingSettings, check_before_reading, compose,
-    estimate_memory, evaluate, train, train_with,
+    ModelKind, Optimizer, Outcome, Run, Schedule, Softmax, Strategy, TrainError, TrainEvent,
+    TrainRequest, TrainSummary, TrainingSettings, check_before_reading, compose, estimate_memory,
+    evaluate, train, train_with,
 };
 use etude::tokens::{Corpus, FramingPlan, SplitKind, read_corpus};
 
@@ -647,7 +647,7 @@ fn what_a_run_measured_is_what_evaluating_measures() {
 
 #[test]
 fn the_estimate_follows_settings_and_music_and_is_what_the_run_says() {
-    let small = TrainingSettings::default();
+    let small = TrainingSettings::chords();
     let large = TrainingSettings { hidden: 1024, ..small.clone() };
     let estimate = |settings: &TrainingSettings, n_frames, kind| {
         estimate_memory(settings, 4_000, &[n_frames], kind)
@@ -673,7 +673,7 @@ fn the_estimate_follows_settings_and_music_and_is_what_the_run_says() {
 }
 
 fn schumann(data: &std::path::Path) -> Arc<Corpus> {
-    let settings = TrainingSettings::preset(Preset::Original);
+    let settings = TrainingSettings::original();
     let plan: FramingPlan = settings.framing_plan();
     let paths = [data.join("schumann")];
     Arc::new(read_corpus(&paths, &plan, None, &CancelToken::new(), &|_| {}).unwrap())
@@ -702,12 +702,8 @@ fn plain_baselines(corpus: &Corpus, from: usize) -> [f64; 3] {
 fn the_baselines_of_the_schumann_tail_are_the_known_ones() {
     let Some(data) = common::test_data("the_baselines_of_the_schumann_tail") else { return };
     let folder = tempfile::tempdir().unwrap();
-    let settings = TrainingSettings {
-        hidden: 2,
-        layers: 1,
-        epochs: 1,
-        ..TrainingSettings::preset(Preset::Original)
-    };
+    let settings =
+        TrainingSettings { hidden: 2, layers: 1, epochs: 1, ..TrainingSettings::original() };
     let corpus = schumann(&data);
     let request = TrainRequest {
         music: corpus.clone().into(),

@@ -10,7 +10,7 @@ use common::window::{PATIENCE, Window, preferences};
 use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use etude::model::{Alphabet, EpochPoint, ModelKind, Run, TrainingSettings};
-use etude::tokens::Grid;
+use etude::tokens::{FrameRate, Grid};
 use etude::ui::{Preferences, StartChoice};
 
 /// The window once the built-in pieces are read.
@@ -172,13 +172,18 @@ fn what_it_learns_of_the_playing_and_the_grid_are_asked_of_the_key_model_alone()
     choose(&mut window, "Network", "Keys");
     assert!(rows.iter().all(|name| is_there(&window, Role::ComboBox, name)));
     let settings = |window: &Window| window.state().preferences.training.clone();
-    assert_eq!(
-        (settings(&window).model, settings(&window).alphabet),
-        (ModelKind::Keys, Alphabet::OffOn)
-    );
-
+    let chosen = |window: &Window| {
+        let TrainingSettings { model, alphabet, fps, .. } = settings(window);
+        (model, alphabet, fps.per_second())
+    };
+    choose(&mut window, "Learns", "Which keys sound");
+    assert_eq!(chosen(&window), (ModelKind::Keys, Alphabet::OffOn, 2.0));
     choose(&mut window, "Learns", "Touch and pedal too");
-    assert_eq!(settings(&window).alphabet, Alphabet::Full);
+    // With touch come finer frames, and coarser ones are advised against.
+    assert_eq!(chosen(&window), (ModelKind::Keys, Alphabet::Full, 16.0));
+    assert!(!window.sees("Touch asks for finer frames"));
+    window.harness.state_mut().state.preferences.training.fps = FrameRate::INPUT_DEFAULT;
+    window.harness.run_steps(3);
     assert!(window.sees("Touch asks for finer frames"));
     choose(&mut window, "Frames", "Sixteenths");
     assert_eq!(settings(&window).grid, Grid::Beats(etude::tokens::StepsPerQuarter::SIXTEENTHS));
@@ -207,6 +212,7 @@ fn point(epoch: usize, touch: Option<f64>) -> EpochPoint {
         valid_loss: 3.5,
         valid_perplexity: f64::exp(3.5),
         valid_accuracy: 0.1,
+        valid_length_loss: touch.map(|loss| loss / 2.0),
         valid_velocity_loss: touch,
         valid_pedal_loss: touch.map(|loss| loss / 10.0),
         learning_rate: 0.001,
@@ -218,13 +224,13 @@ fn point(epoch: usize, touch: Option<f64>) -> EpochPoint {
 #[test]
 fn velocities_and_pedal_have_curves_where_they_are_learned() {
     let mut window = ready(preferences());
-    let mut show = |window: &mut Window, epochs: Vec<EpochPoint>| {
+    let show = |window: &mut Window, epochs: Vec<EpochPoint>| {
         let training = &mut window.harness.state_mut().state.training;
         training.run_dir = Some("a run".into());
         training.epochs = epochs;
         window.harness.run_steps(4);
     };
-    let measures = ["Velocities", "Pedal"];
+    let measures = ["Lengths", "Velocities", "Pedal"];
     let is_legend = |window: &Window, name| is_there(window, Role::Label, name);
     // The settings have a row of the pedal too, folded away; of buttons there is none.
     let has = |window: &Window, name| is_there(window, Role::Button, name);
@@ -265,6 +271,7 @@ fn a_set_of_frames_is_learned_from_when_it_is_chosen_or_dropped() {
     window.wait("the set is read", is_read(6));
     // A grid of notes means nothing for it, and is refused in words.
     choose(&mut window, "Network", "Keys");
+    choose(&mut window, "Learns", "Which keys sound");
     choose(&mut window, "Frames", "Eighths");
     window.press("Train");
     window.wait("it is refused", |app| {

@@ -301,7 +301,7 @@ def learning_schumann(bench):
             for repeat in range(bench.args.repeats):
                 theirs = [(it["seconds"], it["loss"]) for it in json_lines(run(peer))]
                 out = Path(folder) / f"run{repeat}"
-                words = ["train", music, "--out", out, *framing, "--split", "tail", "--json"]
+                words = ["train", music, "--out", out, "--model", "lstm", *framing, "--split", "tail", "--json"]
                 epochs = json_lines(run([bench.etude, *words]))
                 ours = [(it["seconds"], it["valid_loss"]) for it in epochs if it["event"] == "epoch"]
                 best = min(loss for _, loss in theirs)

@@ -95,7 +95,7 @@ fn train_when_told(words: &[&str]) -> Fallible {
         dropout: 0.0,
         max_vocabulary: None,
         early_stop: None,
-        ..TrainingSettings::default()
+        ..TrainingSettings::chords()
     };
     // More than is measured in one epoch, so that no evaluation falls between; a fifth is held
     // out.

@@ -157,7 +157,7 @@ pub struct GenerateArgs {
     #[arg(long, value_name = "FRAMES", default_value = "300", value_parser = up_to::<{ ComposeSettings::MAX_FRAMES }>, allow_negative_numbers = true)]
     pub frames: usize,
     /// Frames in a second of the music that is written, 0.1–200 [default: 8; with a model of the
-    /// full alphabet its own time]
+    /// full alphabet its own time, on a grid the tempo of --prime]
     #[arg(long, value_name = "RATE", value_parser = frame_rate, allow_negative_numbers = true)]
     pub fps: Option<FrameRate>,
     #[command(flatten)]
@@ -178,7 +178,8 @@ pub struct GenerateArgs {
     /// models compose faster, and may give other notes; models that spell key by key stay `f32`
     #[arg(long, value_enum, value_name = "FORMAT", default_value_t = WeightWord::F32, hide_possible_values = true)]
     pub weights: WeightWord,
-    /// Strike a pitch again at every new chord instead of holding it [default: off]
+    /// Strike a pitch again at every new chord instead of holding it; a model of the full alphabet
+    /// says itself what is struck [default: off]
     #[arg(long)]
     pub restrike: bool,
 }

@@ -19,6 +19,7 @@ use crate::tokens::{Music, OwnPart};
 struct Report {
     /// Nats a frame: what keys cost, and of a model with touch what velocities and the pedal do.
     loss: f64,
+    length_loss: Option<f64>,
     velocity_loss: Option<f64>,
     pedal_loss: Option<f64>,
     perplexity: f64,
@@ -76,6 +77,7 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<(), Failure> {
     let known = |part| run.as_ref().map(|run| n_pieces_used_as(part, run, &music));
     let report = Report {
         loss: measured.loss,
+        length_loss: measured.length_loss,
         velocity_loss: measured.velocity_loss,
         pedal_loss: measured.pedal_loss,
         perplexity: measured.perplexity,
@@ -161,6 +163,11 @@ fn words(report: &Report) -> String {
         text.push_str(&format!(
             "\nvelocities  {velocity:.4} nats a frame, and the pedal {pedal:.4}: besides the keys, \
              of which the figures above are"
+        ));
+    }
+    if let Some(length) = report.length_loss {
+        text.push_str(&format!(
+            "\nlengths     {length:.4} nats a frame of the loss say how long nothing changes"
         ));
     }
     for (number, what) in [

@@ -14,8 +14,8 @@ use super::paths::{
 };
 use crate::files::write_atomically;
 use crate::model::{
-    ComposeEvent, ComposeRequest, ComposeSettings, Guard, Model, ModelCard, Prime, Strategy, Take,
-    compose,
+    ComposeEvent, ComposeRequest, ComposeSettings, Guard, Model, ModelCard, Prime, ReadPrime,
+    Strategy, Take, compose,
 };
 use crate::music::{Velocity, smf};
 use crate::tokens::{Articulation, FrameRate, Playback};
@@ -68,9 +68,14 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<(), Failure> {
     }
     let cancel = cancelled_by_interrupt();
     let model = load_model(&args.model, *output)?;
-    let playback = playback(args, model.card());
-    let prime = prime(args, &model, *output)?;
-    let settings = ComposeSettings { prime, rate: playback.rate, ..settings };
+    if args.restrike && model.card().has_touch() {
+        output.note(
+            "--restrike counts for nothing here: this model says itself which keys are struck",
+        );
+    }
+    let ReadPrime { prime, frames_per_bar, quarters_per_second } = prime(args, &model, *output)?;
+    let playback = playback(args, model.card(), quarters_per_second);
+    let settings = ComposeSettings { prime, frames_per_bar, rate: playback.rate, ..settings };
     let mut progress = Progress::new(args);
     let request = ComposeRequest { model, settings };
     // After Ctrl+C the takes come back with what they have.
@@ -138,10 +143,12 @@ fn n_takes(args: &GenerateArgs) -> usize {
     if args.strategy == StrategyWord::Max { 1 } else { args.takes }
 }
 
-/// There is no score here whose tempo a model on the beat grid could take.
-fn playback(args: &GenerateArgs, card: &ModelCard) -> Playback {
+/// `quarters_per_second` is the tempo for a model that composes on the beat grid, if there is one to
+/// go on in.
+fn playback(args: &GenerateArgs, card: &ModelCard, quarters_per_second: Option<f64>) -> Playback {
     let articulation = if args.restrike { Articulation::Restruck } else { Articulation::Held };
-    let (rate, grid) = card.playing(args.fps, ModelCard::USUAL_TEMPO);
+    let (rate, grid) =
+        card.playing(args.fps, quarters_per_second.unwrap_or(ModelCard::USUAL_TEMPO));
     Playback { rate, velocity: Velocity::COMPOSED, articulation, grid }
 }
 
@@ -165,6 +172,7 @@ fn settings(args: &GenerateArgs) -> ComposeSettings {
         strategy,
         guard,
         prime: Prime::Silence,
+        frames_per_bar: None,
         frames: args.frames,
         rate: args.fps.unwrap_or(FrameRate::OUTPUT_DEFAULT),
         takes: args.takes,
@@ -174,17 +182,17 @@ fn settings(args: &GenerateArgs) -> ComposeSettings {
 }
 
 /// A file is framed as the model learned; its opening is what counts.
-fn prime(args: &GenerateArgs, model: &Model, output: Output) -> Result<Prime, Failure> {
+fn prime(args: &GenerateArgs, model: &Model, output: Output) -> Result<ReadPrime, Failure> {
     let from = &args.prime;
     if let Some(path) = &from.prime {
         let (score, warnings) = read_piece(path)?;
         for warning in warnings {
             output.note(&format!("{}: {warning}", path.display()));
         }
-        let whole = Prime::read(&score, &model.card().reading_plan());
-        let whole = whole.map_err(|error| named(path, &error))?;
-        let opening = whole.opening(from.prime_frames.unwrap_or(PRIME_FRAMES));
-        if opening.n_frames() == 0 {
+        let n_frames = from.prime_frames.unwrap_or(PRIME_FRAMES);
+        let opening = Prime::read(&score, &model.card().reading_plan(), n_frames);
+        let opening = opening.map_err(|error| named(path, &error))?;
+        if opening.prime.n_frames() == 0 {
             return Err(Failure::failed(format!(
                 "{} has no notes to start from — choose another file",
                 path.display()
@@ -192,13 +200,13 @@ fn prime(args: &GenerateArgs, model: &Model, output: Output) -> Result<Prime, Fa
         }
         return Ok(opening);
     }
-    if let Some(chord) = from.prime_chord {
-        return Ok(Prime::Chords(vec![chord]));
-    }
-    if let Some(pitch) = from.prime_pitch {
-        return Ok(Prime::Chords(vec![std::iter::once(pitch).collect()]));
-    }
-    Ok(if from.prime_random { Prime::Random } else { Prime::Silence })
+    let prime = match (from.prime_chord, from.prime_pitch) {
+        (Some(chord), _) => Prime::from_chord(chord),
+        (None, Some(pitch)) => Prime::from_pitch(pitch),
+        (None, None) if from.prime_random => Prime::Random,
+        (None, None) => Prime::Silence,
+    };
+    Ok(ReadPrime { prime, ..ReadPrime::default() })
 }
 
 fn write(

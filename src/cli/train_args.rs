@@ -12,14 +12,14 @@ use super::values::{
 use crate::model::{
     Alphabet, DeviceChoice, ModelKind, Optimizer, Preset, Schedule, Softmax, TrainingSettings,
 };
-use crate::tokens::{FrameRate, Grid, Pedalling, SplitKind};
+use crate::tokens::{BenchmarkSet, FrameRate, Grid, Pedalling, SplitKind};
 
 /// Train a network on MIDI files and keep what it learned in a run folder
 #[derive(Args, Debug)]
 #[command(after_help = "Examples:
   etude train music/ --out runs/first
-  etude train music/ --out runs/small --hidden 128 --epochs 20 --transpose 5
-  etude train music/ --out runs/spelled --model keys           spelled key by key
+  etude train music/ --out runs/small --hidden 64 --key-hidden 32 --epochs 20
+  etude train music/ --out runs/chords --model lstm            chords of a vocabulary
   etude train music/ --out runs/first --resume                 go on where it ended
   etude train my/ --out runs/mine --from starter               fine-tune the built-in model
   etude train music/ --out runs/again --preset original        as the original experiment did
@@ -64,31 +64,32 @@ pub struct TrainArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "The network")]
 pub struct NetworkArgs {
-    /// The kind of network: lstm or gru (also chord-lstm, chord-gru), which know the chords of a
-    /// vocabulary; keys, which spells every chord key by key and knows no unknown one. What is left
-    /// out is chosen for the kind: defaults of keys stand beside the others [default: lstm]
+    /// The kind of network: keys, which spells every chord key by key and knows no unknown one; lstm
+    /// or gru (also chord-lstm, chord-gru), which know the chords of a vocabulary. What is left out
+    /// is chosen for the kind: defaults of chords are those of lstm and gru [default: keys; original:
+    /// lstm]
     #[arg(long, value_enum, value_name = "KIND", hide_possible_values = true)]
     pub model: Option<ModelWord>,
-    /// Stacked layers, 1–8 [default: 2; keys: 1]
+    /// Stacked layers, 1–8 [default: 1; chords: 2]
     #[arg(long, value_name = "N", value_parser = up_to::<8>, allow_negative_numbers = true)]
     pub layers: Option<usize>,
-    /// Units in a layer, 1–4,096; of keys those that listen over each pitch class [default: 512;
-    /// keys: 128]
+    /// Units in a layer, 1–4,096; of keys those that listen over each pitch class [default: 128;
+    /// chords: 512]
     #[arg(long, value_name = "N", value_parser = up_to::<4_096>, allow_negative_numbers = true)]
     pub hidden: Option<usize>,
     /// Units that listen over each key of the piano, 0–1,024; 0 for none; for keys alone [default: 64]
     #[arg(long, value_name = "N", value_parser = from_zero_to::<1_024>, allow_negative_numbers = true)]
     pub key_hidden: Option<usize>,
-    /// What is said of each key: off-on, whether it sounds, or full, also which keys are struck, how
-    /// hard, and the pedal (with --fps 16, say, or --grid); for keys alone [default: off-on]
+    /// What is said of each key, for keys alone: full, which keys are struck, how hard, the pedal, and
+    /// how long; off-on, only whether it sounds [default: full; of sets and original framing: off-on]
     #[arg(long, value_enum, value_name = "WHAT", hide_possible_values = true)]
     pub alphabet: Option<AlphabetWord>,
     /// How one chord is chosen, not for keys: full, among all at once; adaptive, in two steps, which takes a
     /// half of the time with 16,000 chords and a quarter with 40,000 [default: full]
     #[arg(long, value_enum, value_name = "HOW", hide_possible_values = true)]
     pub softmax: Option<SoftmaxWord>,
-    /// Share of activations left out between layers while learning, 0–0.95 [default: 0.65;
-    /// keys: 0.3; original: 0]
+    /// Share of activations left out between layers while learning, 0–0.95 [default: 0.3; chords:
+    /// 0.65; original: 0]
     #[arg(long, value_name = "SHARE", value_parser = dropout, allow_negative_numbers = true)]
     pub dropout: Option<f64>,
 }
@@ -99,30 +100,31 @@ pub struct LearningArgs {
     /// Passes over the music, 1–100,000 [default: 50]
     #[arg(long, value_name = "N", value_parser = up_to::<100_000>, allow_negative_numbers = true)]
     pub epochs: Option<usize>,
-    /// Sequences in a step, 1–65,536; shrinks until an epoch has at least eight steps [default: 256;
-    /// keys: 16]
+    /// Sequences in a step, 1–65,536; shrinks until an epoch has at least eight steps [default: 16;
+    /// chords: 256]
     #[arg(long, value_name = "N", value_parser = up_to::<65_536>, allow_negative_numbers = true)]
     pub batch: Option<usize>,
-    /// Frames in a sequence, 1–10,000 [default: 100; keys: 64]
+    /// Frames in a sequence, 1–10,000; with --alphabet full those in which something changes [default:
+    /// 64; chords: 100]
     #[arg(long, value_name = "FRAMES", value_parser = up_to::<10_000>, allow_negative_numbers = true)]
     pub sequence: Option<usize>,
-    /// How far weights move in a step, above 0 and up to 10 [default: 0.002; keys: 0.003; with --from
+    /// How far weights move in a step, above 0 and up to 10 [default: 0.003; chords: 0.002; with --from
     /// 0.0005, since larger steps soon undo what is known already]
     #[arg(long, value_name = "RATE", value_parser = learning_rate, allow_negative_numbers = true)]
     pub learning_rate: Option<f64>,
     /// What moves the weights: adam, whose weight decay is a penalty on large weights; adamw, whose
-    /// weight decay shrinks every weight alike [default: adam; keys: adamw]
+    /// weight decay shrinks every weight alike [default: adamw; chords: adam]
     #[arg(long, value_enum, value_name = "NAME", hide_possible_values = true)]
     pub optimizer: Option<OptimizerWord>,
     /// How strongly weights are pulled towards 0, 0–1; with adamw some twenty times more is usual
-    /// [default: 0.0005; keys: 0.01]
+    /// [default: 0.01; chords: 0.0005]
     #[arg(long, value_name = "WEIGHT", value_parser = weight_decay, allow_negative_numbers = true)]
     pub weight_decay: Option<f64>,
     /// Largest norm of the gradients, 0–1,000,000; 0 for no limit [default: 1; original: 0]
     #[arg(long, value_name = "NORM", value_parser = clip, allow_negative_numbers = true)]
     pub clip: Option<f64>,
     /// How much of the running mean of weights stays at each step, 0–0.9999; 0 for no mean [default:
-    /// 0.98; keys: 0.99; original: 0]
+    /// 0.99; chords: 0.98; original: 0]
     #[arg(long, value_name = "SHARE", value_parser = averaging, allow_negative_numbers = true)]
     pub averaging: Option<f64>,
     /// How the learning rate moves: constant; cosine, which falls along half a cosine; plateau, which
@@ -140,7 +142,7 @@ pub struct LearningArgs {
     /// off]
     #[arg(long, value_enum, value_name = "SWITCH", hide_possible_values = true, num_args = 0..=1, require_equals = true, default_missing_value = "on")]
     pub shuffle: Option<Switch>,
-    /// Shift each sequence by up to this many semitones, up or down, 0–24 [default: 0; keys: 6;
+    /// Shift each sequence by up to this many semitones, up or down, 0–24 [default: 6; chords: 0;
     /// original: 0]
     #[arg(long, value_name = "SEMITONES", value_parser = semitones, allow_negative_numbers = true)]
     pub transpose: Option<u8>,
@@ -160,7 +162,7 @@ pub struct LearningArgs {
 #[derive(Args, Debug)]
 #[command(next_help_heading = "The music")]
 pub struct MusicArgs {
-    /// Frames in a second of music, 0.1–200 [default: 2]
+    /// Frames in a second of music, 0.1–200 [default: 16; of chords and off-on: 2]
     #[arg(long, value_name = "RATE", value_parser = frame_rate, allow_negative_numbers = true)]
     pub fps: Option<FrameRate>,
     /// What a frame is: seconds (as --fps says), or for music whose beats can be trusted a note:
@@ -188,8 +190,27 @@ pub struct MusicArgs {
 
 impl TrainArgs {
     pub fn preset(&self) -> TrainingSettings {
-        let model = self.network.model.map_or_else(ModelKind::default, Into::into);
-        TrainingSettings::for_model(model, self.preset.into())
+        let usual = match self.preset {
+            PresetWord::Default => ModelKind::default(),
+            PresetWord::Original => ModelKind::Lstm,
+        };
+        let model = self.network.model.map_or(usual, Into::into);
+        let preset = TrainingSettings::for_model(model, self.preset.into());
+        let alphabet = self.alphabet(preset.alphabet);
+        preset.with_alphabet(alphabet)
+    }
+
+    /// The one that is asked for, else that of the preset where the music says enough: the original's
+    /// framing leaves touch out, and sets only say which keys sound.
+    fn alphabet(&self, of_preset: Alphabet) -> Alphabet {
+        let is_original = self.music.framing == Some(FramingWord::Original);
+        match self.network.alphabet {
+            Some(given) => given.into(),
+            None if is_original || self.paths.iter().any(|path| BenchmarkSet::is_named(path)) => {
+                Alphabet::OffOn
+            }
+            None => of_preset,
+        }
     }
 
     /// The first flag given that means nothing to this kind of model, with what to do.
@@ -436,10 +457,11 @@ mod tests {
             let settings = args.settings(args.preset());
             (settings.softmax, settings.optimizer)
         };
-        assert_eq!(settings(""), (Softmax::Full, Optimizer::Adam));
-        let given = settings("--softmax adaptive --optimizer adamw");
+        assert_eq!(settings("--model lstm"), (Softmax::Full, Optimizer::Adam));
+        let given = settings("--model lstm --softmax adaptive --optimizer adamw");
         assert_eq!(given, (Softmax::Adaptive, Optimizer::AdamW));
-        assert_eq!(settings("--softmax full --optimizer adam"), settings(""));
+        let given = settings("--model gru --softmax full --optimizer adam");
+        assert_eq!(given, settings("--model lstm"));
         assert!(Words::try_parse_from(["train", "--out", "run", "--softmax", "half"]).is_err());
     }
 
@@ -450,20 +472,37 @@ mod tests {
             Words::parse_from(words).args
         };
         let settings = |words: &str| args(words).settings(args(words).preset());
+        assert_eq!(settings("--model keys"), settings(""));
         for name in ["lstm", "chord-lstm"] {
-            assert_eq!(settings(&format!("--model {name}")), settings(""));
+            assert_eq!(settings(&format!("--model {name}")), TrainingSettings::chords());
         }
-        let gru = TrainingSettings { model: ModelKind::Gru, ..settings("") };
+        let gru = TrainingSettings { model: ModelKind::Gru, ..TrainingSettings::chords() };
         assert_eq!(settings("--model chord-gru"), gru);
+        assert_eq!(settings("--preset original"), TrainingSettings::original());
         let keys = settings("--model keys --batch 5");
         assert_eq!((keys.layers, keys.hidden, keys.key_hidden, keys.batch), (1, 128, 64, 5));
         assert_eq!((keys.optimizer, keys.transpose), (Optimizer::AdamW, 6));
         assert_eq!(settings("--model keys --preset original").transpose, 0);
+        // Sets and the original's framing know no touch, which comes at a rate of its own.
+        let touch = |words: &str| {
+            let settings = settings(words);
+            (settings.has_touch(), settings.fps.per_second())
+        };
+        assert_eq!(touch("music/"), (true, 16.0));
+        assert_eq!(touch("music/ --alphabet off-on"), (false, 2.0));
+        assert_eq!(touch("jsb.json.gz --fps 4"), (false, 4.0));
+        assert_eq!(touch("music/ --framing original"), (false, 2.0));
+        assert_eq!(touch("music/ --model keys --preset original"), (false, 2.0));
+        assert_eq!(touch("music/ --framing original --alphabet full"), (true, 16.0));
         let misplaced = |words: &str| args(words).misplaced(settings(words).model);
         assert_eq!(misplaced("--model keys --key-hidden 0 --alphabet off-on"), None);
         assert!(settings("--model keys --alphabet full --fps 16").has_touch());
         assert_eq!(misplaced("--model gru --softmax full --max-vocabulary 9"), None);
-        assert!(misplaced("--key-hidden 8").unwrap().starts_with("--key-hidden is for models"));
+        assert!(
+            misplaced("--model lstm --key-hidden 8")
+                .unwrap()
+                .starts_with("--key-hidden is for models")
+        );
         let refused = misplaced("--model keys --max-vocabulary 90").unwrap();
         assert!(refused.starts_with("--max-vocabulary is for models with a vocabulary"));
     }

@@ -169,7 +169,7 @@ mod tests {
 
     fn settings(change: impl FnOnce(&mut TrainingSettings)) -> TrainingSettings {
         let mut settings =
-            TrainingSettings { batch: 4, sequence: 10, ..TrainingSettings::default() };
+            TrainingSettings { batch: 4, sequence: 10, ..TrainingSettings::chords() };
         change(&mut settings);
         settings
     }
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn the_batch_shrinks_until_an_epoch_has_eight_steps() {
-        let settings = TrainingSettings::default();
+        let settings = TrainingSettings::chords();
         // The Schumann tail split: 2,903 frames in sequences of 100.
         let layout = Layout::fit(&settings, &[2903]);
         assert_eq!((layout.batch, layout.n_steps), (3, 10));
@@ -230,7 +230,7 @@ mod tests {
 
     #[test]
     fn the_original_learns_2560_of_2903_frames_in_one_step() {
-        let settings = TrainingSettings::preset(super::super::Preset::Original);
+        let settings = TrainingSettings::original();
         let layout = Layout::fit(&settings, &[2903]);
         assert_eq!(layout, Layout { batch: 256, sequence: 10, n_steps: 1 });
         let plan = plan_epoch(&settings, &layout, &[2903], 1, 0);

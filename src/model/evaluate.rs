@@ -17,6 +17,8 @@ pub struct Evaluation {
     /// Mean negative log-likelihood in nats per frame: of the chord, or of a model that spells which
     /// keys sound and, with touch, which of them are struck.
     pub loss: f64,
+    /// How much of it says how long nothing changes; none for a model without touch.
+    pub length_loss: Option<f64>,
     /// What the velocities of struck keys and the pedal cost besides, in nats per frame; none for a
     /// model without touch.
     pub velocity_loss: Option<f64>,
@@ -79,6 +81,7 @@ pub fn evaluate(
     }
     Ok(Evaluation {
         loss: measured.loss(),
+        length_loss: has_touch.then(|| measured.length_loss()),
         velocity_loss: has_touch.then(|| measured.velocity_loss()),
         pedal_loss: has_touch.then(|| measured.pedal_loss()),
         perplexity: measured.perplexity(),

@@ -23,7 +23,7 @@ use super::fused::adam;
 use super::fused::adaptive::AdaptiveDecoder;
 use super::fused::decoder::{self, Decoder, Frames, Judged, Outputs};
 use super::fused::reader::{ClusterRows, Reader};
-use super::fused::recurrent::{self, Shape, State, Weights, Workspace};
+use super::fused::recurrent::{self, Input, Shape, State, Weights, Workspace};
 use super::fused::simd::Level;
 use super::fused::threads::{Threads, split_rows};
 use super::recurrent::{CellKind, LayerGradients, LayerState, RecurrentLayer};
@@ -133,6 +133,11 @@ impl<B: Backend> Kernels<B> {
         self.fused.as_mut()
     }
 
+    /// The instructions that the fused kernels use, where there are these kernels.
+    pub fn fused_level(&self) -> Option<Level> {
+        self.fused.as_ref().map(|fused| fused.level)
+    }
+
     /// Whether tensors are memory of this process.
     pub fn is_on_cpu(&self) -> bool {
         is_flex::<B>()
@@ -169,16 +174,29 @@ impl Fused {
         state: LayerState<B>,
         cancel: &CancelToken,
     ) -> Option<(Tensor<B, 2>, LayerState<B>, recurrent::Memory)> {
-        let ([n_frames, n_inputs], [n_rows, n_units]) = (x.dims(), state.hidden.dims());
+        let n_frames = x.dims()[0];
+        self.remember_input(layer, Input::Rows(&Numbers::of(x)), n_frames, state, cancel)
+    }
+
+    /// [`Fused::remember`] of any input.
+    pub fn remember_input<B: Backend>(
+        &mut self,
+        layer: &RecurrentLayer<B>,
+        input: Input<'_>,
+        n_frames: usize,
+        state: LayerState<B>,
+        cancel: &CancelToken,
+    ) -> Option<(Tensor<B, 2>, LayerState<B>, recurrent::Memory)> {
+        let ([n_inputs, _], [n_rows, n_units]) = (layer.input_weights.dims(), state.hidden.dims());
         let shape = Shape { n_steps: n_frames / n_rows.max(1), n_rows, n_inputs, n_units };
         let (hidden, cell) = (Numbers::of(&state.hidden), Numbers::of(&state.cell));
         let cell: &[f32] = if layer.kind == CellKind::Gru { &[] } else { &cell };
         let before = State { hidden: &hidden, cell };
         let kept = self.memories.pop().filter(|kept| kept.kind() == layer.kind);
         let mut kept = kept.unwrap_or_else(|| recurrent::Memory::new(layer.kind));
-        let (x_numbers, weights) = (Numbers::of(x), LayerNumbers::of(layer));
-        self.layers.forward(shape, &x_numbers, weights.borrow(), before, &mut kept, cancel)?;
-        let device = x.device();
+        let weights = LayerNumbers::of(layer);
+        self.layers.forward(shape, input, weights.borrow(), before, &mut kept, cancel)?;
+        let device = layer.bias.device();
         let outputs = tensor(kept.outputs().to_vec(), [n_frames, n_units], &device);
         let hidden = tensor(kept.state().hidden.to_vec(), [n_rows, n_units], &device);
         let cell = match kept.state().cell {
@@ -193,30 +211,45 @@ impl Fused {
         &mut self,
         layer: &RecurrentLayer<B>,
         x: &Tensor<B, 2>,
-        mut kept: recurrent::Memory,
+        kept: recurrent::Memory,
         output_gradient: &Tensor<B, 2>,
         cancel: &CancelToken,
     ) -> Option<(Tensor<B, 2>, LayerGradients<B>)> {
-        let shapes = [x, &layer.input_weights, &layer.recurrent_weights, &layer.bias];
+        let mut dx = zeros(x.dims());
+        let input = Input::Rows(&Numbers::of(x));
+        let to = Some(&mut dx[..]);
+        let gradients = self.backward_input(layer, input, to, kept, output_gradient, cancel)?;
+        Some((tensor(dx, x.dims(), &x.device()), gradients))
+    }
+
+    /// [`Fused::backward`] of any input, whose gradient goes to `dx` if somebody asks for it.
+    pub fn backward_input<B: Backend>(
+        &mut self,
+        layer: &RecurrentLayer<B>,
+        input: Input<'_>,
+        dx: Option<&mut [f32]>,
+        mut kept: recurrent::Memory,
+        output_gradient: &Tensor<B, 2>,
+        cancel: &CancelToken,
+    ) -> Option<LayerGradients<B>> {
+        let shapes = [&layer.input_weights, &layer.recurrent_weights, &layer.bias];
         let shapes = shapes.map(|tensor| tensor.dims());
-        let [mut dx, mut input, mut recurrent, mut bias] = shapes.map(zeros);
+        let [mut of_input, mut recurrent, mut bias] = shapes.map(zeros);
         let gradients = recurrent::Gradients {
-            x: &mut dx,
-            input: &mut input,
+            x: dx,
+            input: &mut of_input,
             recurrent: &mut recurrent,
             bias: &mut bias,
         };
-        let (x_numbers, weights) = (Numbers::of(x), LayerNumbers::of(layer));
-        let dy = Numbers::of(output_gradient);
-        self.layers.backward(&x_numbers, weights.borrow(), &mut kept, &dy, gradients, cancel)?;
+        let (weights, dy) = (LayerNumbers::of(layer), Numbers::of(output_gradient));
+        self.layers.backward(input, weights.borrow(), &mut kept, &dy, gradients, cancel)?;
         self.take_back(kept);
-        let device = x.device();
-        let gradients = LayerGradients {
-            input_weights: tensor(input, shapes[1], &device),
-            recurrent_weights: tensor(recurrent, shapes[2], &device),
-            bias: tensor(bias, shapes[3], &device),
-        };
-        Some((tensor(dx, shapes[0], &device), gradients))
+        let device = layer.bias.device();
+        Some(LayerGradients {
+            input_weights: tensor(of_input, shapes[0], &device),
+            recurrent_weights: tensor(recurrent, shapes[1], &device),
+            bias: tensor(bias, shapes[2], &device),
+        })
     }
 
     /// Memory of a sequence that nobody goes back through.

@@ -20,7 +20,8 @@ pub enum Batch {
 /// What one batch gives.
 pub struct BatchGradients<B: Backend> {
     /// `[1, 2]`: the summed loss of the frames, and how many were predicted right; with touch
-    /// `[1, 3]`: the loss of the keys, how many were right, and what velocities and pedal cost.
+    /// `[1, 3]`: the loss of keys and lengths, how many frames belong to a run whose keys were
+    /// right, and what velocities and pedal cost.
     pub totals: Tensor<B, 2>,
     /// In the order of `NetworkConfig::parameter_shapes`.
     pub gradients: Vec<Tensor<B, 2>>,

@@ -16,11 +16,15 @@ use crate::tokens::{Music, Stretch};
 /// Sums over frames.
 #[derive(Clone, Copy, PartialEq, Debug, Default)]
 pub struct Measured {
-    /// Summed negative log-likelihood of the frames' keys, in nats.
+    /// Summed negative log-likelihood of the frames' keys, in nats: of which keys sound, which are
+    /// struck, and how long nothing changes.
     pub nll: f64,
+    /// How much of it is the last of these: 0 for a network without touch.
+    pub nll_length: f64,
     /// The same of the velocities of struck keys, and of the pedal: 0 for a network without touch.
     pub nll_velocity: f64,
     pub nll_pedal: f64,
+    /// With touch, frames of runs whose keys were predicted right when they began.
     pub n_right: usize,
     pub n_frames: usize,
     /// Frames whose chord the vocabulary doesn't have.
@@ -44,6 +48,11 @@ impl Measured {
     /// of a frame add up.
     pub fn velocity_loss(&self) -> f64 {
         self.per_frame(self.nll_velocity)
+    }
+
+    /// How much of the loss says how long nothing changes, in nats per frame.
+    pub fn length_loss(&self) -> f64 {
+        self.per_frame(self.nll_length)
     }
 
     /// What the pedal costs, in nats per frame.
@@ -81,8 +90,9 @@ pub fn measure<B: Backend>(
             chords::measure(network, yardstick, stretches, kernels, cancel)
         }
         (Network::Keys(network), Yardstick::Keys(music)) => {
+            let longest_run = network.config.alphabet.longest_run();
             let has_clock = network.config.has_clock;
-            let all = |stretch: &Stretch| key_piece(music, stretch, has_clock);
+            let all = |stretch: &Stretch| key_piece(music, stretch, longest_run, has_clock);
             let pieces: Vec<KeyPiece> = stretches.iter().map(all).collect();
             keys::measure(network, &pieces, kernels, cancel)
         }

@@ -38,7 +38,7 @@ pub use adaptive::Clusters;
 pub use checkpoint::{CheckpointError, ChordCard, FamilyCard, KeyCard, Model, ModelCard};
 pub use compose::{
     ComposeError, ComposeEvent, ComposeRequest, ComposeSettings, Guard, NextChord, Prime,
-    RollStatistics, Strategy, Take, compose, compose_with, roll_statistics,
+    ReadPrime, RollStatistics, Strategy, Take, compose, compose_with, roll_statistics,
 };
 pub use cuda_probe::announce_own_cuda;
 pub use device::{DeviceChoice, DeviceKind, DeviceReport, compute_devices, probe};
@@ -47,6 +47,7 @@ pub use kernels::KernelChoice;
 pub use keys::Alphabet;
 pub use material::check_set;
 pub use origin::{Origin, StartingPoint};
+pub use own_time::ReadingPlan;
 pub use run::{CorpusSummary, EpochPoint, FileSummary, Run, RunError, RunSummary};
 pub use settings::{
     Batching, Initialization, ModelKind, Optimizer, Preset, Schedule, SettingsError, Softmax,

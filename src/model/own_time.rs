@@ -6,11 +6,20 @@ use std::num::NonZeroU32;
 use super::checkpoint::{FamilyCard, ModelCard};
 use crate::tokens::{FrameRate, Grid, PerformancePlan, StepsPerQuarter, Touch};
 
+/// How a model reads music that it goes on from.
+#[derive(Clone, Copy, PartialEq, Debug, Default)]
+pub struct ReadingPlan {
+    pub music: PerformancePlan,
+    /// For a model that knows where in the bar it is.
+    pub frames_per_bar: Option<NonZeroU32>,
+}
+
 impl ModelCard {
-    /// How it reads music that is given to it as a performance.
-    pub fn reading_plan(&self) -> PerformancePlan {
+    /// How it reads music that it goes on from.
+    pub fn reading_plan(&self) -> ReadingPlan {
         let touch = if self.has_touch() { Touch::Kept } else { Touch::Ignored };
-        PerformancePlan { frames: self.plan, touch }
+        let music = PerformancePlan { frames: self.plan, touch };
+        ReadingPlan { music, frames_per_bar: self.frames_per_bar() }
     }
 
     /// The output rate, and the note that a frame is written as, where somebody asks for a rate or
@@ -36,7 +45,8 @@ impl ModelCard {
         }
     }
 
-    /// Frames of a bar, for a model that knows where in the bar it is. It composes in common time.
+    /// Frames of a bar, for a model that knows where in the bar it is: those of common time, in which it composes
+    /// unless what it goes on from is in another.
     pub fn frames_per_bar(&self) -> Option<NonZeroU32> {
         if !matches!(&self.family, FamilyCard::Keys(card) if card.has_clock) {
             return None;
@@ -115,7 +125,7 @@ mod tests {
             (per_bar(touch()), per_bar(beats()), per_bar(chords_on_beats)),
             (None, Some(16), None)
         );
-        assert_eq!(touch().reading_plan().touch, Touch::Kept);
-        assert_eq!(chords().reading_plan().touch, Touch::Ignored);
+        assert_eq!(touch().reading_plan().music.touch, Touch::Kept);
+        assert_eq!(chords().reading_plan().music.touch, Touch::Ignored);
     }
 }

@@ -35,7 +35,8 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::sigmoid;
 use burn::tensor::backend::Backend;
 
-use super::kernels::Kernels;
+use super::fused::recurrent::{Input, Products};
+use super::kernels::{Fused, Kernels};
 use super::{cube, fused};
 use crate::cancel::CancelToken;
 
@@ -75,6 +76,9 @@ pub struct Memory<B: Backend> {
     input: Tensor<B, 2>,
     kept: Kept<B>,
 }
+
+/// [`Memory`] of a layer that was given products with its input.
+pub struct ProductsMemory(fused::recurrent::Memory);
 
 /// The values inside the layer, by the code that computed them.
 enum Kept<B: Backend> {
@@ -236,6 +240,54 @@ impl<B: Backend> RecurrentLayer<B> {
                 self.backward_gru(input, steps, output_gradient, cancel)
             }
         }
+    }
+
+    /// [`RecurrentLayer::forward`] of `n_frames` (T·B) whose products with the input weights
+    /// somebody else makes.
+    ///
+    /// # Panics
+    /// If `kernels` aren't the fused ones, as in those that follow.
+    pub fn forward_products(
+        &self,
+        products: &dyn Products,
+        n_frames: usize,
+        state: LayerState<B>,
+        kernels: &mut Kernels<B>,
+    ) -> (Tensor<B, 2>, LayerState<B>) {
+        let cancel = CancelToken::new();
+        let read = self.remember_products(products, n_frames, state, kernels, &cancel);
+        let (outputs, state, ProductsMemory(kept)) =
+            read.expect("nobody cancels a token just made");
+        fused_of(kernels).take_back(kept);
+        (outputs, state)
+    }
+
+    /// [`RecurrentLayer::remember`], likewise.
+    pub fn remember_products(
+        &self,
+        products: &dyn Products,
+        n_frames: usize,
+        state: LayerState<B>,
+        kernels: &mut Kernels<B>,
+        cancel: &CancelToken,
+    ) -> Option<(Tensor<B, 2>, LayerState<B>, ProductsMemory)> {
+        let input = Input::Products(products);
+        let fused = fused_of(kernels);
+        let (outputs, state, kept) = fused.remember_input(self, input, n_frames, state, cancel)?;
+        Some((outputs, state, ProductsMemory(kept)))
+    }
+
+    /// [`RecurrentLayer::backward`], likewise; no gradient goes on into the input.
+    pub fn backward_products(
+        &self,
+        products: &dyn Products,
+        memory: ProductsMemory,
+        output_gradient: &Tensor<B, 2>,
+        kernels: &mut Kernels<B>,
+        cancel: &CancelToken,
+    ) -> Option<LayerGradients<B>> {
+        let input = Input::Products(products);
+        fused_of(kernels).backward_input(self, input, None, memory.0, output_gradient, cancel)
     }
 
     /// As a card's kernels take it.
@@ -404,6 +456,10 @@ impl<B: Backend> LayerState<B> {
             cell: Tensor::zeros([n_rows, n_units], device),
         }
     }
+}
+
+fn fused_of<B: Backend>(kernels: &mut Kernels<B>) -> &mut Fused {
+    kernels.fused().expect("products are made only for the fused kernels")
 }
 
 /// The block of time step `t`.

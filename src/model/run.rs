@@ -59,6 +59,10 @@ pub struct EpochPoint {
     pub valid_perplexity: f64,
     /// 0–1: frames whose likeliest chord of all is right.
     pub valid_accuracy: f64,
+    /// How much of the held-out loss says how long nothing changes, in nats a frame; none without
+    /// touch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub valid_length_loss: Option<f64>,
     /// What the velocities of struck keys and the pedal cost besides, in nats a frame; none without
     /// touch. The losses and perplexities above are the keys' alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -441,6 +445,7 @@ mod tests {
                 valid_loss: f64::ln(valid_perplexity),
                 valid_perplexity,
                 valid_accuracy: 0.1,
+                valid_length_loss: None,
                 valid_velocity_loss: None,
                 valid_pedal_loss: None,
                 learning_rate: 0.1,

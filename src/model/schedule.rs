@@ -37,7 +37,7 @@ mod tests {
             schedule,
             warm_up: 10,
             learning_rate: 1.0,
-            ..TrainingSettings::default()
+            ..TrainingSettings::chords()
         };
         learning_rate(&settings, step, progress, halvings)
     }

@@ -11,11 +11,11 @@ use crate::tokens::{
 #[serde(rename_all = "kebab-case")]
 pub enum ModelKind {
     /// Chords of a vocabulary, read by an LSTM.
-    #[default]
     Lstm,
     /// The same, read by gated recurrent units.
     Gru,
     /// Every frame spelled key by key, without a vocabulary.
+    #[default]
     Keys,
 }
 
@@ -105,7 +105,7 @@ pub enum Preset {
 
 /// The settings of a run; part of its `run.json`.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case", default)]
+#[serde(rename_all = "snake_case", default = "TrainingSettings::chords")]
 pub struct TrainingSettings {
     pub model: ModelKind,
     /// Stacked recurrent layers, 1–8.
@@ -163,9 +163,15 @@ pub struct TrainingSettings {
 }
 
 impl TrainingSettings {
-    /// The default settings of the first family.
-    pub fn preset(preset: Preset) -> Self {
-        Self::for_model(ModelKind::Lstm, preset)
+    /// The default settings of the first family. They are also what a run had whose file doesn't
+    /// say: there was one family then.
+    pub fn chords() -> Self {
+        Self::for_model(ModelKind::Lstm, Preset::Default)
+    }
+
+    /// Those of the original experiment.
+    pub fn original() -> Self {
+        Self::for_model(ModelKind::Lstm, Preset::Original)
     }
 
     /// A preset for a kind of model: its family decides how large and how careful the steps are,
@@ -177,8 +183,23 @@ impl TrainingSettings {
         };
         match preset {
             Preset::Default => default,
-            Preset::Original => default.in_the_original_way(),
+            Preset::Original => default.with_alphabet(Alphabet::OffOn).in_the_original_way(),
         }
+    }
+
+    /// The same with another alphabet, at the rate that is usual for it if this is the one that is
+    /// usual for its own.
+    pub fn with_alphabet(self, alphabet: Alphabet) -> Self {
+        let is_usual = self.fps == self.usual_rate();
+        let changed = Self { alphabet, ..self };
+        let fps = if is_usual { changed.usual_rate() } else { changed.fps };
+        Self { fps, ..changed }
+    }
+
+    /// Frames in a second that are usual: few for chords, and as many as rhythm needs where a frame
+    /// in which nothing changes costs nothing.
+    fn usual_rate(&self) -> FrameRate {
+        if self.has_touch() { FrameRate::TOUCH_DEFAULT } else { FrameRate::INPUT_DEFAULT }
     }
 
     /// The same for another kind of model. One of the other family brings its own size and steps;
@@ -187,10 +208,16 @@ impl TrainingSettings {
         if model.has_vocabulary() == self.model.has_vocabulary() {
             return Self { model, ..self.clone() };
         }
+        let default = Self::for_model(model, Preset::Default);
+        let default = match self.framing {
+            Framing::Nearest => default,
+            // The original knew no touch.
+            Framing::Original => default.with_alphabet(Alphabet::OffOn),
+        };
         Self {
+            fps: if self.fps == self.usual_rate() { default.fps } else { self.fps },
             epochs: self.epochs,
             early_stop: self.early_stop,
-            fps: self.fps,
             framing: self.framing,
             pedalling: self.pedalling,
             grid: self.grid,
@@ -199,7 +226,7 @@ impl TrainingSettings {
             min_count: self.min_count,
             save_every: self.save_every,
             seed: self.seed,
-            ..Self::for_model(model, Preset::Default)
+            ..default
         }
     }
 
@@ -255,6 +282,8 @@ impl TrainingSettings {
             dropout: 0.3,
             averaging: 0.99,
             transpose: 6,
+            alphabet: Alphabet::Full,
+            fps: FrameRate::TOUCH_DEFAULT,
             ..Self::of_chords(ModelKind::Lstm)
         }
     }
@@ -387,7 +416,7 @@ fn refusal(setting: &'static str, value: impl ToString, rule: &str) -> SettingsE
 
 impl Default for TrainingSettings {
     fn default() -> Self {
-        Self::preset(Preset::Default)
+        Self::for_model(ModelKind::default(), Preset::Default)
     }
 }
 
@@ -450,11 +479,12 @@ mod tests {
     #[test]
     fn another_family_brings_its_own_size_and_keeps_what_is_asked_of_the_music() {
         let chords = TrainingSettings {
+            model: ModelKind::Lstm,
             hidden: 20,
             softmax: Softmax::Adaptive,
             epochs: 7,
             split: SplitKind::Tail,
-            ..TrainingSettings::default()
+            ..TrainingSettings::chords()
         };
         let gru = chords.with_model(ModelKind::Gru);
         assert_eq!(gru, TrainingSettings { model: ModelKind::Gru, ..chords.clone() });
@@ -462,6 +492,11 @@ mod tests {
         let default = TrainingSettings::for_model(ModelKind::Keys, Preset::Default);
         assert_eq!(keys, TrainingSettings { epochs: 7, split: SplitKind::Tail, ..default });
         assert_eq!(keys.validate(), Ok(()));
+        assert_eq!(keys.with_model(ModelKind::Lstm).fps, chords.fps);
+        let finer = TrainingSettings { fps: FrameRate::new(5.0).unwrap(), ..chords };
+        assert_eq!(finer.with_model(ModelKind::Keys).fps, finer.fps);
+        let original = TrainingSettings { framing: Framing::Original, ..finer };
+        assert_eq!(original.with_model(ModelKind::Keys).alphabet, Alphabet::OffOn);
         assert!(
             refused(|s| *s = TrainingSettings { softmax: Softmax::Adaptive, ..keys })
                 .starts_with("--softmax can't be adaptive")
@@ -470,11 +505,12 @@ mod tests {
 
     #[test]
     fn settings_survive_their_json() {
-        let settings = TrainingSettings::preset(Preset::Original);
+        let settings = TrainingSettings::for_model(ModelKind::Keys, Preset::Original);
         let json = serde_json::to_string(&settings).unwrap();
         assert_eq!(serde_json::from_str::<TrainingSettings>(&json).unwrap(), settings);
         // A run of an older version, without the fields that came later.
         let sparse: TrainingSettings = serde_json::from_str(r#"{"hidden": 64}"#).unwrap();
-        assert_eq!(sparse, TrainingSettings { hidden: 64, ..TrainingSettings::default() });
+        let older = TrainingSettings::chords();
+        assert_eq!(sparse, TrainingSettings { hidden: 64, ..older });
     }
 }

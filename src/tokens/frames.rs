@@ -28,6 +28,8 @@ impl FrameRate {
     pub const MAX: f64 = 200.0;
     /// What the original learned at.
     pub const INPUT_DEFAULT: Self = Self(2.0);
+    /// Learning with touch, where a frame in which nothing changes costs nothing.
+    pub const TOUCH_DEFAULT: Self = Self(16.0);
     /// What the original played at.
     pub const OUTPUT_DEFAULT: Self = Self(8.0);
 

@@ -22,7 +22,73 @@ pub struct KeyFrame {
     pub pedal: bool,
 }
 
+/// A frame in which something changes, and how many frames it lasts: itself, and those after it in
+/// which the same keys go on sounding, none is struck and the pedal stays.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct KeyRun {
+    pub frame: KeyFrame,
+    /// At least 1.
+    pub length: u32,
+}
+
+/// Cuts frames into runs as they come.
+#[derive(Clone, Debug)]
+pub struct RunCutter {
+    longest: u32,
+    open: Option<KeyRun>,
+}
+
+impl KeyRun {
+    /// A frame by itself.
+    pub fn single(frame: KeyFrame) -> Self {
+        Self { frame, length: 1 }
+    }
+}
+
+impl RunCutter {
+    /// A run that would be longer than `longest` frames is cut there: what follows begins with the
+    /// held frame, in which nothing is struck.
+    pub fn new(longest: u32) -> Self {
+        Self { longest: longest.max(1), open: None }
+    }
+
+    /// Takes the next frame; gives the run that ended before it.
+    pub fn push(&mut self, frame: KeyFrame) -> Option<KeyRun> {
+        match &mut self.open {
+            Some(open) if open.length < self.longest && frame.goes_on(&open.frame) => {
+                open.length += 1;
+                None
+            }
+            _ => self.open.replace(KeyRun::single(frame)),
+        }
+    }
+
+    /// The run that the last frame belongs to, which may go on; none before the first frame.
+    pub fn open(&self) -> Option<&KeyRun> {
+        self.open.as_ref()
+    }
+
+    /// The runs of some frames, the last one as long as they are.
+    pub fn cut(longest: u32, frames: impl IntoIterator<Item = KeyFrame>) -> Vec<KeyRun> {
+        let mut cutter = Self::new(longest);
+        let mut runs: Vec<KeyRun> =
+            frames.into_iter().filter_map(|frame| cutter.push(frame)).collect();
+        runs.extend(cutter.open);
+        runs
+    }
+}
+
 impl KeyFrame {
+    /// Whether nothing changes from the frame before.
+    pub fn goes_on(&self, before: &Self) -> bool {
+        (self.sounding, self.pedal) == (before.sounding, before.pedal) && self.struck.is_rest()
+    }
+
+    /// The frame that goes on from this one.
+    pub fn held_on(&self) -> Self {
+        Self { sounding: self.sounding, pedal: self.pedal, ..Self::default() }
+    }
+
     /// The keys that go on sounding.
     pub fn held(&self) -> Chord {
         self.sounding.difference(self.struck)
@@ -56,6 +122,36 @@ mod tests {
 
     fn chord(numbers: &[u8]) -> Chord {
         numbers.iter().filter_map(|&number| Pitch::new(number)).collect()
+    }
+
+    #[test]
+    fn runs_are_cut_where_something_changes_and_where_they_grow_too_long() {
+        let frame = |sounding: &[u8], struck: &[u8], pedal| KeyFrame {
+            sounding: chord(sounding),
+            struck: chord(struck),
+            velocities: struck.iter().filter_map(|_| Velocity::new(50)).collect(),
+            pedal,
+        };
+        let begun = frame(&[60, 64], &[60, 64], false);
+        let held = begun.held_on();
+        let again = frame(&[60, 64], &[64], false);
+        let pedalled = frame(&[60, 64], &[], true);
+        let mut frames = vec![begun.clone()];
+        frames.extend(vec![held.clone(); 5]);
+        frames.extend([again.clone(), held.clone(), pedalled.clone(), frame(&[60], &[], true)]);
+        let runs = RunCutter::cut(4, frames.clone());
+        let lengths: Vec<(KeyFrame, u32)> =
+            runs.iter().map(|run| (run.frame.clone(), run.length)).collect();
+        let last = frame(&[60], &[], true);
+        let expected = [(begun, 4), (held, 2), (again, 2), (pedalled, 1), (last, 1)];
+        assert_eq!(lengths, expected);
+        // Laid out again they are the frames.
+        let laid_out = |run: &KeyRun| {
+            let held = std::iter::repeat_n(run.frame.held_on(), run.length as usize - 1);
+            std::iter::once(run.frame.clone()).chain(held).collect::<Vec<_>>()
+        };
+        assert_eq!(runs.iter().flat_map(laid_out).collect::<Vec<_>>(), frames);
+        assert_eq!(RunCutter::cut(4, []), []);
     }
 
     #[test]

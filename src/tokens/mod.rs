@@ -53,7 +53,7 @@ pub use frames::{
     kept_notes, roll_from_score,
 };
 pub use grid::{Grid, ParseGridError, StepsPerQuarter};
-pub use key_frame::KeyFrame;
+pub use key_frame::{KeyFrame, KeyRun, RunCutter};
 pub use music::{Music, MusicPlan, PieceSummary};
 pub use performance::{BarPosition, FrameBars, FrameNote, Performance, PerformancePlan, Touch};
 pub use performances::{PerformanceCorpus, PerformedPiece, perform_sources, read_performances};

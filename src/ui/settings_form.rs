@@ -70,7 +70,8 @@ pub fn essential_ui(ui: &mut Ui, preferences: &mut Preferences, fixed: Option<&s
 }
 
 fn alphabet(ui: &mut Ui, settings: &mut TrainingSettings, fixed: Option<&str>) {
-    fixed_row(
+    let mut alphabet = settings.alphabet;
+    let chosen = fixed_row(
         ui,
         fixed,
         "Learns",
@@ -79,7 +80,7 @@ fn alphabet(ui: &mut Ui, settings: &mut TrainingSettings, fixed: Option<&str>) {
             choice(
                 ui,
                 "Learns",
-                &mut settings.alphabet,
+                &mut alphabet,
                 &[
                     (Alphabet::OffOn, "Which keys sound", "What can be compared with LSTM and GRU"),
                     (
@@ -91,6 +92,9 @@ fn alphabet(ui: &mut Ui, settings: &mut TrainingSettings, fixed: Option<&str>) {
             )
         },
     );
+    if chosen.changed() {
+        *settings = settings.clone().with_alphabet(alphabet);
+    }
     let is_coarse = settings.grid == Grid::Seconds && settings.fps.per_second() < FINE_FOR_TOUCH;
     if settings.has_touch() && is_coarse && fixed.is_none() {
         hint(ui, "Touch asks for finer frames: 16 a second, or sixteenths");

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use etude::cancel::CancelToken;
 use etude::model::{
-    DeviceChoice, Schedule, TrainError, TrainEvent, TrainRequest, TrainSummary, TrainingSettings,
-    train,
+    DeviceChoice, Model, Schedule, TrainError, TrainEvent, TrainRequest, TrainSummary,
+    TrainingSettings, train,
 };
 use etude::tokens::{Chord, ChordId, Corpus, FramingPlan, Music, Piece, SplitKind};
 
@@ -52,7 +52,7 @@ pub fn settings() -> TrainingSettings {
         warm_up: 0,
         early_stop: None,
         split: SplitKind::Tail,
-        ..TrainingSettings::default()
+        ..TrainingSettings::chords()
     }
 }
 
@@ -69,6 +69,16 @@ pub fn request<M: Clone + Into<Music>>(
         resume: false,
         device: DeviceChoice::Cpu,
     }
+}
+
+/// A model of the first family that has learned next to nothing: 60 chords, two layers.
+pub fn chord_model() -> Model {
+    let folder = tempfile::tempdir().unwrap();
+    let run_dir = folder.path().join("run");
+    let music = corpus(&[(0..240).map(|t| t * 7 % 60).collect()]);
+    let settings = TrainingSettings { layers: 2, epochs: 1, ..settings() };
+    run(&request(&music, settings, &run_dir)).unwrap();
+    Model::load(&run_dir).unwrap()
 }
 
 /// Trains to the end and collects what was told.

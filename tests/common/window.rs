@@ -171,7 +171,7 @@ pub fn preferences() -> Preferences {
         epochs: 2,
         sequence: 32,
         max_vocabulary: Some(64),
-        ..TrainingSettings::default()
+        ..TrainingSettings::chords()
     };
     let mut preferences = Preferences { training, ..Preferences::default() };
     preferences.compose.bars = 4.0;

@@ -170,8 +170,7 @@ mod tests {
     use crate::model::chords::network::Start;
     use crate::model::network::Network;
     use crate::model::recurrent::CellKind;
-    use crate::model::{Model, evaluate};
-    use crate::tokens::read_sources;
+    use crate::model::{DeviceChoice, Model, TrainRequest, TrainingSettings, evaluate, train};
 
     const FORMATS: [WeightFormat; 3] = [WeightFormat::F32, WeightFormat::F16, WeightFormat::Int8];
 
@@ -240,16 +239,28 @@ mod tests {
     }
 
     #[test]
-    fn fewer_bits_hardly_surprise_the_starter() {
-        let model = Model::starter().unwrap();
-        let music = read_sources(pieces(), &model.card().plan).unwrap().into();
+    fn fewer_bits_hardly_surprise_a_model_that_has_learned() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings =
+            TrainingSettings { hidden: 48, epochs: 3, batch: 8, ..TrainingSettings::chords() };
+        let music = settings.music_plan().read_sources(&pieces()[..8]).unwrap();
+        let request = TrainRequest {
+            music: music.clone(),
+            settings,
+            run_dir: folder.path().join("run"),
+            from: None,
+            resume: false,
+            device: DeviceChoice::Cpu,
+        };
+        train(&request, &CancelToken::new(), &mut |_| {}).unwrap();
+        let model = Model::load(&request.run_dir).unwrap();
         let loss = |network: ChordNetwork<Flex>| {
             let model = Model::new(model.card().clone(), Network::Chords(network));
             evaluate(&model, &music, &CancelToken::new()).unwrap().loss
         };
         let network = || match &*model.network {
             Network::Chords(network) => network.clone(),
-            Network::Keys(_) => panic!("the starter has a vocabulary"),
+            Network::Keys(_) => panic!("it has a vocabulary"),
         };
         let exact = loss(network());
         for weights in [WeightFormat::F16, WeightFormat::Int8] {

@@ -70,7 +70,9 @@ pub(super) fn compose<M: NextFrame>(
         if session.cancel.is_cancelled() {
             break;
         }
-        search.extend(session, frame)?;
+        if !search.extend(session, frame)? {
+            break;
+        }
         session.model.select(&search.parents);
         search.grow();
         let agreed = session.written(search.tree.lengthen_trunk(&search.beams));
@@ -115,16 +117,20 @@ impl<F: Named> Search<F> {
         }
     }
 
-    /// One step of all hypotheses: their `width` best extensions, the best first.
+    /// One step of all hypotheses: their `width` best extensions, the best first. False if it was
+    /// cancelled on the way: a wide search takes long for a step.
     fn extend<M: NextFrame<Frame = F>>(
         &mut self,
         session: &mut Session<'_, M>,
         frame: usize,
-    ) -> Result<(), ComposeError> {
+    ) -> Result<bool, ComposeError> {
         self.extensions.clear();
         let mut any_lifted = Lifted::Nothing;
         session.model.step(&self.frames)?;
         for (parent, beam) in self.beams.iter().enumerate() {
+            if session.cancel.is_cancelled() {
+                return Ok(false);
+            }
             let (model, answers) = (&mut session.model, &mut self.answers);
             let lifted = self.tree.with_history(beam.leaf, |history| {
                 let at = Place { hypothesis: parent, history, frame };
@@ -145,7 +151,7 @@ impl<F: Named> Search<F> {
         self.extensions.truncate(self.width);
         self.parents.clear();
         self.parents.extend(self.extensions.iter().map(|extension| extension.parent));
-        Ok(())
+        Ok(true)
     }
 
     /// The extensions become the hypotheses.
@@ -264,9 +270,84 @@ fn finish<M: NextFrame>(
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use rand_chacha::ChaCha8Rng;
 
+    use super::super::next_frame::PlaceOf;
+    use super::super::prime::PrimeFrames;
+    use super::super::{ComposeSettings, Strategy, compose_by};
     use super::*;
-    use crate::tokens::Token;
+    use crate::cancel::CancelToken;
+    use crate::tokens::{Chord, KeyFrame, Token};
+
+    /// Knows as many frames as it is asked for, and is cancelled while it is asked.
+    struct Cancelled<'a> {
+        cancel: &'a CancelToken,
+        cancelled_by: usize,
+        n_asked: &'a mut usize,
+    }
+
+    impl NextFrame for Cancelled<'_> {
+        type Frame = Token;
+
+        fn chord(&self, token: &Token) -> Chord {
+            Chord::from_bits(u128::from(*token))
+        }
+
+        fn touch(&self, _: &Token) -> Option<KeyFrame> {
+            None
+        }
+
+        fn draw_first(&mut self, _: u64) -> Result<Token, ComposeError> {
+            Ok(0)
+        }
+
+        fn start(&mut self, _: usize) {}
+
+        fn read(&mut self, _: &[Token]) {}
+
+        fn step(&mut self, _: &[Token]) -> Result<(), ComposeError> {
+            Ok(())
+        }
+
+        fn select(&mut self, _: &[usize]) {}
+
+        fn choose(
+            &mut self,
+            _: PlaceOf<'_, Self>,
+            _: Option<&mut ChaCha8Rng>,
+        ) -> Result<(Answer<Token>, Lifted), ComposeError> {
+            Ok((Answer { frame: 0, log_probability: 0.0 }, Lifted::Nothing))
+        }
+
+        fn likeliest(
+            &mut self,
+            _: PlaceOf<'_, Self>,
+            n: usize,
+            answers: &mut Vec<Answer<Token>>,
+        ) -> Result<Lifted, ComposeError> {
+            *self.n_asked += 1;
+            if *self.n_asked == self.cancelled_by {
+                self.cancel.cancel();
+            }
+            answers.clear();
+            answers.extend((0..n as Token).map(|frame| Answer { frame, log_probability: 0.0 }));
+            Ok(Lifted::Nothing)
+        }
+    }
+
+    #[test]
+    fn a_cancelled_search_asks_no_other_hypothesis() {
+        let strategy = Strategy::Beam { width: 8, length_penalty: 1.0 };
+        let settings = ComposeSettings { strategy, frames: 5, ..ComposeSettings::default() };
+        // The first frame has one hypothesis, all others have eight.
+        for (cancelled_by, n_frames) in [(1, 1), (3, 1), (9, 2), (10, 2), (16, 2)] {
+            let (cancel, mut n_asked) = (CancelToken::new(), 0);
+            let model = Cancelled { cancel: &cancel, cancelled_by, n_asked: &mut n_asked };
+            let prime = PrimeFrames::Shared(Vec::new());
+            let takes = compose_by(model, prime, None, &settings, &cancel, &mut |_| {}).unwrap();
+            assert_eq!((takes[0].roll.len(), n_asked), (n_frames, cancelled_by));
+        }
+    }
 
     proptest! {
         /// Beside the tree every phrase is kept whole.

@@ -8,29 +8,43 @@
 //! P(key sounds | π, nothing forbidden) ∝ P(key sounds | π) · (1 − m(π with it))
 //! ```
 //!
-//! and `m` follows from how probable each forbidden chord is, which is found by spelling it. With
-//! touch the same holds of every question that is asked of a key, and a chord is forbidden with
-//! the strikes that it has; then come the velocities of the struck keys, then the pedal.
+//! and `m` follows from how probable each forbidden frame is, which is found by spelling it. Most of
+//! them are improbable, so a frame is drawn first, and only one that was drawn and may not come is
+//! taken out of the next draw: whichever were taken out before, what is drawn beside the forbidden
+//! ones has the distribution over all others. With touch the same holds of every question that is
+//! asked of a key; then come the velocities of the struck keys, then the pedal.
+
+mod detour;
+mod reader;
+mod sampling;
 
 use rand_chacha::ChaCha8Rng;
 
-use super::guard::{Lifted, Name, Named, Rules};
+use super::guard::{Forbidden, Lifted, Name, Named, Rules};
 use super::next_frame::{Answer, NextFrame, PlaceOf};
-use super::scores::{Sampler, most_likely};
 use super::{ComposeError, ComposeSettings, PRIME_STREAM, Strategy, take_rng, uniform};
 use crate::model::WeightFormat;
-use crate::model::keys::{Decision, KEYS, LOWEST, Question, Spelled, Speller, log_probability};
+use crate::model::keys::{Decision, Spelled, Speller, log_probability};
 use crate::tokens::{Chord, KeyFrame};
+use detour::Detour;
+use reader::Reader;
+use sampling::{Chooser, Sampling};
 
 /// Below this share what is left beside forbidden chords is rounding.
 const LEAST_SHARE: f64 = 1e-9;
 
+/// Forbidden frames that are drawn for one that may come, before the likeliest that may is taken.
+const MOST_DETOURS: usize = 64;
+
 pub(super) struct ByKeys {
-    speller: Speller,
     rules: Rules<KeysName>,
+    writer: Writer,
+}
+
+/// What writes the next frame, whatever the guard says.
+struct Writer {
+    reader: Reader,
     sampling: Sampling,
-    /// Memory for the frames that the guard forbids.
-    forbidden: Vec<Keys>,
 }
 
 /// Which keys sound in a frame, and which of them are struck; none without touch.
@@ -76,28 +90,6 @@ impl SpelledFrame {
     }
 }
 
-/// How the probability of a key is bent before it is drawn.
-#[derive(Clone, Copy, PartialEq)]
-struct Sampling {
-    /// What log-odds are divided by.
-    temperature: f64,
-    /// Of a key's two states only the likelier one stays where it alone makes up as much.
-    enough: f64,
-}
-
-/// A chord that may not come with these strikes, and the way to it.
-struct Detour {
-    sounding: Chord,
-    struck: Chord,
-    /// Of each key and the higher ones together the logarithm of how probable it is that they are as
-    /// in the chord, given that the lower ones are; then 0.
-    log_rests: [f64; KEYS + 1],
-    /// Of each key that sounds the same of its being struck again or not, where that is asked.
-    log_strikes: [f64; KEYS],
-    /// Whether what is spelled is like it so far.
-    is_followed: bool,
-}
-
 /// What of the settings counts for nothing with a model that spells, in words.
 pub(super) fn idle_settings(settings: &ComposeSettings) -> Vec<&'static str> {
     let mut notes = Vec::new();
@@ -110,186 +102,198 @@ pub(super) fn idle_settings(settings: &ComposeSettings) -> Vec<&'static str> {
     notes
 }
 
-impl Sampling {
-    /// The model's own probabilities.
-    const PLAIN: Self = Self { temperature: 1.0, enough: 1.0 };
-
-    fn new(strategy: Strategy) -> Self {
-        match strategy {
-            Strategy::Sample { temperature, top_k, top_p } => {
-                // A key has two states: the likelier alone, or both.
-                let enough = if top_k == Some(1) { 0.0 } else { top_p.unwrap_or(1.0) };
-                Self { temperature, enough }
-            }
-            Strategy::Max | Strategy::Beam { .. } => Self::PLAIN,
-        }
+impl Forbidden<'_, KeysName> {
+    fn has(&self, spelled: &Spelled) -> bool {
+        let Spelled { chord: sounding, struck, .. } = *spelled;
+        let repeats = |struck| self.repeating.binary_search(&KeysName { sounding, struck }).is_ok();
+        self.held_keys() == Some(sounding) || repeats(Some(struck)) || repeats(None)
     }
 
-    /// The same for one of many: what is drawn is one of the likeliest that make up `enough`.
-    fn sampler(self) -> Sampler {
-        let top_k = (self.enough <= 0.0).then_some(1);
-        Sampler::new(self.temperature, top_k, Some(self.enough).filter(|share| *share > 0.0))
-    }
-
-    /// The probability that a key sounds, or that something else is so.
-    fn share(self, log_odds: f32) -> f64 {
-        // Divided by a vanishing temperature they become infinite, which is no trouble.
-        let odds = f64::from(log_odds) / self.temperature;
-        let share = 1.0 / (1.0 + (-odds).exp());
-        if share.max(1.0 - share) < self.enough || self.enough >= 1.0 {
-            share
-        } else if share > 0.5 {
-            1.0
-        } else {
-            0.0
-        }
-    }
-}
-
-impl Detour {
-    /// None if the frame can't come: a key that begins to sound is struck.
-    fn new(
-        speller: &Speller,
-        hypothesis: usize,
-        (sounding, struck): Keys,
-        sampling: Sampling,
-    ) -> Option<Self> {
-        let (mut log_rests, mut log_strikes) = ([0.0; KEYS + 1], [0.0; KEYS]);
-        let spelled = speller.spell(hypothesis, &mut |Decision { key, question, log_odds }| {
-            let (chord, logs) = match question {
-                Question::Sounds => (sounding, &mut log_rests[..]),
-                Question::StruckAgain => (struck, &mut log_strikes[..]),
-            };
-            let (is_so, share) = (has_key(chord, key), sampling.share(log_odds));
-            logs[key] = if is_so { share } else { 1.0 - share }.ln();
-            is_so
-        });
-        for key in (0..KEYS).rev() {
-            log_rests[key] += log_strikes[key] + log_rests[key + 1];
-        }
-        let is_possible = (spelled.chord, spelled.struck) == (sounding, struck);
-        is_possible.then_some(Self { sounding, struck, log_rests, log_strikes, is_followed: true })
-    }
-
-    /// Whether the frame has this answer to a question.
-    fn has(&self, key: usize, question: Question, is_so: bool) -> bool {
-        let chord = match question {
-            Question::Sounds => self.sounding,
-            Question::StruckAgain => self.struck,
-        };
-        has_key(chord, key) == is_so
-    }
-
-    /// The probability that all that is asked after a question makes it this frame, if its answer
-    /// is `is_so`.
-    fn share_after(&self, key: usize, question: Question, is_so: bool) -> f64 {
-        if !self.is_followed || !self.has(key, question, is_so) {
-            return 0.0;
-        }
-        let of_strike = if question == Question::Sounds { self.log_strikes[key] } else { 0.0 };
-        (of_strike + self.log_rests[key + 1]).exp()
+    /// The keys that may not sound together, whichever of them are struck.
+    fn held_keys(&self) -> Option<Chord> {
+        self.held.map(|name| name.sounding)
     }
 }
 
 impl ByKeys {
     pub fn new(speller: Speller, rules: Rules<KeysName>, strategy: Strategy) -> Self {
-        Self { speller, rules, sampling: Sampling::new(strategy), forbidden: Vec::new() }
+        let (reader, sampling) = (Reader::new(speller), Sampling::new(strategy));
+        Self { rules, writer: Writer { reader, sampling } }
     }
+}
 
-    /// Draws the keys of a frame that is none of the forbidden ones.
+impl Writer {
+    /// Draws the keys of a frame that is none of the forbidden ones; none if hardly another is
+    /// probable. Here and in what follows `place` is one in the speller.
     fn draw(
         &self,
-        hypothesis: usize,
-        forbidden: &[Keys],
+        place: usize,
+        forbidden: &Forbidden<KeysName>,
         sampling: Sampling,
         rng: &mut ChaCha8Rng,
-    ) -> Spelled {
-        let detour = |&keys| Detour::new(&self.speller, hypothesis, keys, sampling);
-        let mut detours: Vec<Detour> = forbidden.iter().filter_map(detour).collect();
-        let mut is_lost = false;
-        let spelled =
-            self.speller.spell(hypothesis, &mut |Decision { key, question, log_odds }| {
-                let share = sampling.share(log_odds);
-                let left = |is_so| {
-                    let shares = detours.iter().map(|it| it.share_after(key, question, is_so));
-                    let left: f64 = 1.0 - f64::min(shares.sum(), 1.0);
-                    if left < LEAST_SHARE { 0.0 } else { left }
-                };
-                let (yes, no) = (share * left(true), (1.0 - share) * left(false));
-                let is_so = if yes + no > 0.0 {
-                    uniform(rng) * (yes + no) < yes
-                } else {
-                    // Only forbidden chords are probable at all: whichever way leads off them.
-                    is_lost = true;
-                    left(true) > left(false)
-                };
-                for detour in &mut detours {
-                    detour.is_followed &= detour.has(key, question, is_so);
-                }
-                is_so
-            });
-        if is_lost && sampling != Sampling::PLAIN {
-            // Sharpened so far that nothing else is left; the model itself knows other frames.
-            return self.draw(hypothesis, forbidden, Sampling::PLAIN, rng);
+    ) -> Option<Spelled> {
+        let mut detours: Vec<Detour> = Vec::new();
+        while detours.len() < MOST_DETOURS
+            && let Some(spelled) = self.draw_beside(place, &mut detours, sampling, rng)
+        {
+            if !forbidden.has(&spelled) {
+                return Some(spelled);
+            }
+            let keys = (spelled.chord, spelled.struck);
+            detours.extend(Detour::new(&self.reader.speller, place, keys, sampling));
         }
-        spelled
+        // Sharpened so far that nothing else is left; the model itself knows other frames.
+        let is_plain = sampling == Sampling::PLAIN;
+        if is_plain { None } else { self.draw(place, forbidden, Sampling::PLAIN, rng) }
+    }
+
+    /// Draws the keys of a frame beside some; none if only those are probable at all.
+    fn draw_beside(
+        &self,
+        place: usize,
+        detours: &mut [Detour],
+        sampling: Sampling,
+        rng: &mut ChaCha8Rng,
+    ) -> Option<Spelled> {
+        detours.iter_mut().for_each(|detour| detour.is_followed = true);
+        let mut is_lost = false;
+        let spelled = self.reader.speller.spell(place, &mut |decision| {
+            let Decision { key, question, log_odds } = decision;
+            let share = sampling.share(log_odds);
+            let left = |is_so| {
+                let shares = detours.iter().map(|it| it.share_after(key, question, is_so));
+                let left: f64 = 1.0 - f64::min(shares.sum(), 1.0);
+                if left < LEAST_SHARE { 0.0 } else { left }
+            };
+            let (yes, no) = (share * left(true), (1.0 - share) * left(false));
+            is_lost |= yes + no <= 0.0;
+            let is_so = uniform(rng) * (yes + no) < yes;
+            for detour in &mut *detours {
+                detour.is_followed &= detour.has(key, question, is_so);
+            }
+            is_so
+        });
+        (!is_lost).then_some(spelled)
     }
 
     /// The `n` likeliest frames beside the forbidden ones.
-    fn allowed(&self, hypothesis: usize, forbidden: &[Keys], n: usize) -> Vec<Spelled> {
-        let mut found = self.speller.candidates(hypothesis, n + forbidden.len());
-        found.retain(|spelled| !forbidden.contains(&(spelled.chord, spelled.struck)));
-        found.truncate(n);
-        found
+    fn allowed(&self, place: usize, forbidden: &Forbidden<KeysName>, n: usize) -> Vec<Spelled> {
+        let n_forbidden = forbidden.repeating.len();
+        // Few of many forbidden ones are among the likeliest.
+        let mut width = n + n_forbidden.min(n);
+        loop {
+            let mut found = self.reader.speller.candidates(place, width, forbidden.held_keys());
+            found.retain(|spelled| !forbidden.has(spelled));
+            if found.len() >= n || width >= n + n_forbidden {
+                found.truncate(n);
+                return found;
+            }
+            width = (2 * width).min(n + n_forbidden);
+        }
     }
 
-    /// What the guard forbids at a place.
-    fn forbidden(&mut self, at: PlaceOf<'_, Self>) -> Vec<Keys> {
-        let mut frames = std::mem::take(&mut self.forbidden);
-        let forbidden = self.rules.forbidden(at.history);
-        frames.clear();
-        let names = forbidden.held.iter().chain(forbidden.repeating);
-        frames.extend(names.map(|name| (name.sounding, name.struck.unwrap_or_default())));
-        frames.sort_unstable();
-        frames.dedup();
-        frames
+    /// The keys of a frame that is none of the forbidden ones.
+    fn spelled(
+        &self,
+        place: usize,
+        forbidden: &Forbidden<KeysName>,
+        chooser: &mut Chooser,
+    ) -> Spelled {
+        let sampling = chooser.sampling;
+        let rng = chooser.rng.as_mut();
+        rng.and_then(|rng| self.draw(place, forbidden, sampling, rng)).unwrap_or_else(|| {
+            let likeliest = self.allowed(place, forbidden, 1).into_iter().next();
+            likeliest.expect("there are more chords than a guard forbids")
+        })
     }
 
-    /// The frame with these keys; its velocities and its pedal are drawn, or the likeliest.
+    /// The frame with these keys; its velocities, and its pedal if that isn't given, are chosen.
     fn touched(
         &self,
-        hypothesis: usize,
+        place: usize,
         spelled: Spelled,
-        frame: usize,
-        mut draw: Option<(Sampling, &mut ChaCha8Rng)>,
-    ) -> Result<Answer<SpelledFrame>, ComposeError> {
+        pedal: Option<bool>,
+        chooser: &mut Chooser,
+    ) -> Answer<SpelledFrame> {
+        let speller = &self.reader.speller;
         let Spelled { chord: sounding, struck, mut log_probability } = spelled;
-        let mut answer = SpelledFrame::of_chord(sounding);
-        let (velocities, of_velocities) =
-            self.speller.velocities(hypothesis, &spelled, &mut |scores| {
-                let scores: Vec<f64> = scores.iter().map(|&score| f64::from(score)).collect();
-                let level = match &mut draw {
-                    // Scores that aren't numbers are found in their sum.
-                    Some((sampling, rng)) if scores.iter().all(|score| score.is_finite()) => {
-                        sampling.sampler().draw(&scores, uniform(rng))
-                    }
-                    _ => most_likely(&scores),
-                };
-                level as usize
-            });
-        if let Some(log_odds) = self.speller.pedal_log_odds(hypothesis, &spelled) {
-            let pedal = match draw {
-                Some((sampling, rng)) => uniform(rng) < sampling.share(log_odds),
-                None => log_odds > 0.0,
-            };
-            log_probability += of_velocities + self::log_probability(log_odds, pedal);
-            answer = SpelledFrame::of_touch(KeyFrame { sounding, struck, velocities, pedal });
+        let (velocities, of_velocities) = speller.velocities(place, &spelled, &mut |scores| {
+            chooser.one_of(&scores.iter().map(|&score| f64::from(score)).collect::<Vec<_>>())
+        });
+        let Some(log_odds) = speller.pedal_log_odds(place, &spelled) else {
+            return Answer { frame: SpelledFrame::of_chord(sounding), log_probability };
+        };
+        let pedal = pedal.unwrap_or_else(|| chooser.is_so(log_odds));
+        log_probability += of_velocities + self::log_probability(log_odds, pedal);
+        let frame = SpelledFrame::of_touch(KeyFrame { sounding, struck, velocities, pedal });
+        Answer { frame, log_probability }
+    }
+
+    /// The frame that goes on with the run of a hypothesis, if it may come.
+    fn held_on(&self, hypothesis: usize, forbidden: &Forbidden<KeysName>) -> Option<SpelledFrame> {
+        let held = self.reader.held_on(hypothesis)?;
+        let may_come = forbidden.held_keys() != Some(held.sounding);
+        may_come.then(|| SpelledFrame::of_touch(held))
+    }
+
+    /// The next frame of a hypothesis: another of its run, or the first of the next run.
+    fn next(
+        &mut self,
+        at: PlaceOf<'_, ByKeys>,
+        forbidden: &Forbidden<KeysName>,
+        chooser: &mut Chooser,
+    ) -> Result<Answer<SpelledFrame>, ComposeError> {
+        let hypothesis = at.hypothesis;
+        let remaining = self.reader.remaining(hypothesis, at.frame)?;
+        if let Some(frame) = self.held_on(hypothesis, forbidden)
+            && self.reader.goes_on(hypothesis, &remaining, |more| chooser.one_of(more))
+        {
+            return checked(frame, remaining.log_goes_on(), at.frame);
         }
-        if log_probability.is_finite() {
-            Ok(Answer { frame: answer, log_probability })
-        } else {
-            Err(ComposeError::KeyNotFinite { frame })
+        let place = self.reader.ended(hypothesis);
+        let spelled = self.spelled(place, forbidden, chooser);
+        let pedal = self.reader.pedal_after(hypothesis, &spelled);
+        let Answer { frame, log_probability } = self.touched(place, spelled, pedal, chooser);
+        checked(frame, remaining.log_ends() + log_probability, at.frame)
+    }
+
+    /// The `n` likeliest of them.
+    fn likeliest_next(
+        &mut self,
+        at: PlaceOf<'_, ByKeys>,
+        n: usize,
+        forbidden: &Forbidden<KeysName>,
+        answers: &mut Vec<Answer<SpelledFrame>>,
+    ) -> Result<(), ComposeError> {
+        let hypothesis = at.hypothesis;
+        let remaining = self.reader.remaining(hypothesis, at.frame)?;
+        answers.clear();
+        if let Some(frame) = self.held_on(hypothesis, forbidden) {
+            answers.push(checked(frame, remaining.log_goes_on(), at.frame)?);
         }
+        let place = self.reader.ended(hypothesis);
+        let chooser = &mut Chooser { sampling: self.sampling, rng: None };
+        for spelled in self.allowed(place, forbidden, n) {
+            let pedal = self.reader.pedal_after(hypothesis, &spelled);
+            let Answer { frame, log_probability } = self.touched(place, spelled, pedal, chooser);
+            answers.push(checked(frame, remaining.log_ends() + log_probability, at.frame)?);
+        }
+        // Velocities and pedal may change the order; of equals the one that was found first.
+        answers.sort_by(|a, b| b.log_probability.total_cmp(&a.log_probability));
+        answers.truncate(n);
+        Ok(())
+    }
+}
+
+/// An answer before composed frame `at`, if its probability is a number.
+fn checked(
+    frame: SpelledFrame,
+    log_probability: f64,
+    at: usize,
+) -> Result<Answer<SpelledFrame>, ComposeError> {
+    match log_probability.is_finite() {
+        true => Ok(Answer { frame, log_probability }),
+        false => Err(ComposeError::KeyNotFinite { frame: at }),
     }
 }
 
@@ -306,48 +310,43 @@ impl NextFrame for ByKeys {
 
     /// As the model itself would begin after silence, with a chord.
     fn draw_first(&mut self, seed: u64) -> Result<SpelledFrame, ComposeError> {
-        self.speller.start(1);
-        self.speller.read(&[KeyFrame::default()]);
+        let writer = &mut self.writer;
+        writer.reader.start(1);
+        writer.reader.push(&[SpelledFrame::default()]);
+        let place = writer.reader.ended(0);
         let rng = &mut take_rng(seed, PRIME_STREAM);
-        let drawn = self.draw(0, &[Keys::default()], Sampling::PLAIN, rng);
-        self.touched(0, drawn, 0, Some((Sampling::PLAIN, rng))).map(|answer| answer.frame)
+        let chooser = &mut Chooser { sampling: Sampling::PLAIN, rng: Some(rng) };
+        let rest = Forbidden { held: Some(KeysName::default()), repeating: &[] };
+        let spelled = writer.spelled(place, &rest, chooser);
+        let Answer { frame, log_probability } = writer.touched(place, spelled, None, chooser);
+        checked(frame, log_probability, 0).map(|answer| answer.frame)
     }
 
     fn start(&mut self, n: usize) {
-        self.speller.start(n);
+        self.writer.reader.start(n);
     }
 
     fn read(&mut self, frames: &[SpelledFrame]) {
-        let frames: Vec<KeyFrame> = frames.iter().map(|frame| frame.keys.clone()).collect();
-        self.speller.read(&frames);
+        self.writer.reader.push(frames);
     }
 
     fn step(&mut self, frames: &[SpelledFrame]) -> Result<(), ComposeError> {
-        self.read(frames);
+        self.writer.reader.push(frames);
         Ok(())
     }
 
     fn select(&mut self, parents: &[usize]) {
-        self.speller.select(parents);
+        self.writer.reader.select(parents);
     }
 
     fn choose(
         &mut self,
         at: PlaceOf<'_, Self>,
-        mut draw: Option<&mut ChaCha8Rng>,
+        draw: Option<&mut ChaCha8Rng>,
     ) -> Result<(Answer<SpelledFrame>, Lifted), ComposeError> {
-        let forbidden = self.forbidden(at);
-        let rng = draw.as_deref_mut();
-        let drawn = rng.map(|rng| self.draw(at.hypothesis, &forbidden, self.sampling, rng));
-        let spelled = match drawn {
-            Some(spelled) if !forbidden.contains(&(spelled.chord, spelled.struck)) => Some(spelled),
-            // Nothing else was probable enough to be drawn, or nothing is to be drawn.
-            _ => self.allowed(at.hypothesis, &forbidden, 1).into_iter().next(),
-        };
-        self.forbidden = forbidden;
-        let spelled = spelled.expect("there are more chords than a guard forbids");
-        let draw = draw.map(|rng| (self.sampling, rng));
-        let answer = self.touched(at.hypothesis, spelled, at.frame, draw)?;
+        let forbidden = self.rules.forbidden(at.history);
+        let chooser = &mut Chooser { sampling: self.writer.sampling, rng: draw };
+        let answer = self.writer.next(at, &forbidden, chooser)?;
         Ok((answer, Lifted::Nothing))
     }
 
@@ -357,20 +356,10 @@ impl NextFrame for ByKeys {
         n: usize,
         answers: &mut Vec<Answer<SpelledFrame>>,
     ) -> Result<Lifted, ComposeError> {
-        let forbidden = self.forbidden(at);
-        answers.clear();
-        for spelled in self.allowed(at.hypothesis, &forbidden, n) {
-            answers.push(self.touched(at.hypothesis, spelled, at.frame, None)?);
-        }
-        self.forbidden = forbidden;
-        // Velocities and pedal may change the order; of equals the one that was found first.
-        answers.sort_by(|a, b| b.log_probability.total_cmp(&a.log_probability));
+        let forbidden = self.rules.forbidden(at.history);
+        self.writer.likeliest_next(at, n, &forbidden, answers)?;
         Ok(Lifted::Nothing)
     }
-}
-
-fn has_key(chord: Chord, key: usize) -> bool {
-    chord.bits() >> (LOWEST + key) & 1 == 1
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ pub(super) trait Named: Clone + Default {
 
 /// What the guard tells frames apart by; the default is the rest.
 pub(super) trait Name: Copy + Ord + Default {
-    /// The name of a frame in which the same keys go on and none is struck; `None` where nobody
+    /// The name of a frame in which the same keys sound and none is struck; `None` where nobody
     /// knows what is struck.
     fn unstruck(self) -> Option<Self> {
         None
@@ -41,7 +41,7 @@ pub(super) struct Rules<F> {
 /// The chords that may not come next.
 #[derive(Clone, Copy, PartialEq, Debug)]
 pub(super) struct Forbidden<'a, F> {
-    /// The one that has sounded for too long.
+    /// The one that has sounded for too long, whatever of it is struck.
     pub held: Option<F>,
     /// Those that would repeat a run, each once.
     pub repeating: &'a [F],
@@ -58,11 +58,11 @@ pub(super) struct History<F> {
     still: Option<Still<F>>,
 }
 
-/// Frames at the end of a take in which no key is struck, after the first, and none let go.
+/// Frames at the end of a take in which the same keys sound, struck again or not.
 #[derive(Clone, Copy, PartialEq, Debug)]
 struct Still<F> {
-    /// The name of one more.
-    next: F,
+    /// Their name if none is struck.
+    unstruck: F,
     n_frames: usize,
 }
 
@@ -121,9 +121,9 @@ impl<F: Name> History<F> {
 
     /// The next frame of the take is `frame`.
     pub fn push(&mut self, frame: F) {
-        self.still = frame.unstruck().map(|next| {
-            let before = self.still.filter(|still| still.next == frame);
-            Still { next, n_frames: before.map_or(1, |still| still.n_frames + 1) }
+        self.still = frame.unstruck().map(|unstruck| {
+            let before = self.still.filter(|still| still.unstruck == unstruck);
+            Still { unstruck, n_frames: before.map_or(1, |still| still.n_frames + 1) }
         });
         if frame.unstruck() == Some(frame) {
             return;
@@ -191,11 +191,11 @@ impl<F: Name> Rules<F> {
     /// once, one frame of something else now and then would be all the change there is. A take
     /// that starts from nothing has been silent for long enough.
     ///
-    /// Where it is known what is struck, a chord is held until a key is struck or let go.
+    /// Where it is known what is struck, a chord may be back as soon as other keys have sounded.
     fn chord_held_too_long(&self, history: &History<F>) -> Option<F> {
         let limit = self.longest_hold?;
         match history.still {
-            Some(still) => (still.n_frames >= limit).then_some(still.next),
+            Some(still) => (still.n_frames >= limit).then_some(still.unstruck),
             None if history.changes.is_empty() => Some(F::default()),
             None => history.commonest_lately(limit),
         }

@@ -9,7 +9,10 @@
 //! by_vocabulary  the answers of a model that has a vocabulary,
 //! next_chord       what is asked of its network
 //! scores           and from scores to one chord
-//! by_keys        the answers of a model that spells key by key
+//! by_keys        the answers of a model that spells key by key:
+//!   reader         what it has read, run by run
+//!   sampling       how its answers are bent and drawn
+//!   detour         how what is forbidden is left out
 //! guard          which chords may not come next
 //! one_by_one     max and sample: one chord after the other
 //! beam           the likeliest whole phrases
@@ -36,7 +39,7 @@ use rand_chacha::ChaCha8Rng;
 use serde::{Deserialize, Serialize};
 
 pub use next_chord::NextChord;
-pub use prime::Prime;
+pub use prime::{Prime, ReadPrime};
 pub use settings::{ComposeError, ComposeSettings, Guard, Strategy};
 pub use statistics::{RollStatistics, roll_statistics};
 
@@ -73,7 +76,7 @@ pub struct Take {
     pub seed: u64,
     /// Summed natural log-probability of the composed chords under the model itself: untempered,
     /// unguarded, normalized over the vocabulary without the escape. With touch it is that of
-    /// everything chosen: keys, strikes, velocities and pedal.
+    /// everything chosen: keys, strikes, velocities, pedal, and whether anything changes at all.
     pub log_likelihood: f64,
     /// Time it took; the takes of one request are composed together and took the same.
     pub secs: f64,
@@ -146,7 +149,9 @@ pub fn compose(
             }
             let (prime, note) = PrimeFrames::of_piano(&settings.prime, network.config.alphabet);
             let rules = rules(settings, prime.len());
-            let speller = Speller::new(network).with_bars(model.card().frames_per_bar());
+            let own = model.card().frames_per_bar();
+            let bars = own.map(|own| settings.frames_per_bar.unwrap_or(own));
+            let speller = Speller::new(network).with_bars(bars);
             let model = ByKeys::new(speller, rules, settings.strategy);
             compose_by(model, prime, note, settings, cancel, on_event)
         }

@@ -9,10 +9,11 @@ use serde::{Deserialize, Serialize};
 use super::by_keys::SpelledFrame;
 use super::take_rng;
 use crate::model::keys::{Alphabet, PIANO};
+use crate::model::own_time::ReadingPlan;
 use crate::music::{Note, Pitch, Score, Tick, Velocity};
 use crate::tokens::{
-    Chord, ChordVocabulary, FramesError, FramingPlan, KeyFrame, Performance, PerformancePlan,
-    PianoRoll, Token, Touch, roll_from_score,
+    Chord, ChordVocabulary, FramesError, FramingPlan, KeyFrame, Performance, PianoRoll, Token,
+    Touch, roll_from_score,
 };
 
 /// What a generation starts from.
@@ -34,6 +35,16 @@ pub enum Prime {
     Random,
 }
 
+/// A prime that was read from a score, and what is to go on as in the score.
+#[derive(Clone, PartialEq, Debug, Default)]
+pub struct ReadPrime {
+    pub prime: Prime,
+    /// The bar at its end, for a model that knows where in the bar it is.
+    pub frames_per_bar: Option<NonZeroU32>,
+    /// Its mean tempo, where it is read on the beat grid.
+    pub quarters_per_second: Option<f64>,
+}
+
 impl Prime {
     /// A good opening to continue: eight seconds at the usual two frames a second.
     pub const OPENING_FRAMES: usize = 16;
@@ -49,22 +60,39 @@ impl Prime {
         roll_from_score(score, plan).map(Self::Chords)
     }
 
-    /// A whole score as a model with this plan reads its pieces: with touch, where it knows that.
-    /// On the beat grid it then begins at a bar line, with rests where the music doesn't.
+    /// Up to `n_frames` of a score's beginning as a model with this plan reads its pieces: with
+    /// touch, where it knows that. For one that knows where in the bar it is rests come first, so
+    /// that counting bars from the first frame on leads to the right place in the bar at the end.
     ///
     /// # Errors
     /// As [`Prime::from_score`]; also a plan that contradicts itself.
-    pub fn read(score: &Score, plan: &PerformancePlan) -> Result<Self, FramesError> {
-        match plan.touch {
-            Touch::Ignored => Self::from_score(score, &plan.frames),
-            Touch::Kept => {
-                let performance = Performance::from_score(score, plan)?;
-                let n_rests = performance.bars().map_or(0, |bars| bars.frames_into_bar(0));
-                let mut frames = vec![KeyFrame::default(); n_rests as usize];
-                frames.extend(performance.frames(0..performance.n_frames()));
-                Ok(Self::Played(frames))
-            }
+    pub fn read(
+        score: &Score,
+        plan: &ReadingPlan,
+        n_frames: usize,
+    ) -> Result<ReadPrime, FramesError> {
+        let ReadingPlan { music, frames_per_bar } = plan;
+        if music.touch == Touch::Ignored && frames_per_bar.is_none() {
+            let prime = Self::from_score(score, &music.frames)?.opening(n_frames);
+            return Ok(ReadPrime { prime, ..ReadPrime::default() });
         }
+        let performance = Performance::from_score(score, music)?;
+        let frames = 0..performance.n_frames().min(n_frames);
+        let bars = frames_per_bar.map(|usual| bars_to(&performance, frames.end, usual));
+        let n_rests = bars.map_or(0, |(_, n_rests)| n_rests);
+        let quarters_per_second = mean_tempo(score, &performance, frames.end);
+        let prime = match music.touch {
+            Touch::Kept => {
+                let rests = std::iter::repeat_n(KeyFrame::default(), n_rests);
+                Self::Played(rests.chain(performance.frames(frames)).collect())
+            }
+            Touch::Ignored => {
+                let rests = std::iter::repeat_n(Chord::REST, n_rests);
+                Self::Chords(rests.chain(performance.roll(frames)).collect())
+            }
+        };
+        let frames_per_bar = bars.map(|(per_bar, _)| per_bar);
+        Ok(ReadPrime { prime, frames_per_bar, quarters_per_second })
     }
 
     /// The score up to a tick, for going on from there: what sounds at the tick ends at it.
@@ -86,9 +114,9 @@ impl Prime {
     pub fn read_until(
         score: &Score,
         tick: Tick,
-        plan: &PerformancePlan,
-    ) -> Result<Self, FramesError> {
-        Self::read(&Self::past(score, tick), plan)
+        plan: &ReadingPlan,
+    ) -> Result<ReadPrime, FramesError> {
+        Self::read(&Self::past(score, tick), plan, usize::MAX)
     }
 
     /// A score without what comes from a tick on.
@@ -173,6 +201,36 @@ impl Prime {
         };
         self.roll().iter().map(strike).collect()
     }
+}
+
+/// Frames of the bar in which a performance has come to its frame `n`, and how many frames have to
+/// stand before its first so that counting such bars leads there. `usual` is a bar where nothing
+/// says another, and where it is no whole number of frames.
+fn bars_to(performance: &Performance, n: usize, usual: NonZeroU32) -> (NonZeroU32, usize) {
+    // Performances are no longer than a u32 counts.
+    let n = n as u32;
+    let (per_bar, into_bar) = match performance.bars() {
+        Some(bars) => (bars.frames_per_bar(n).unwrap_or(usual), bars.frames_into_bar(n)),
+        // Frames that are so many to a bar, whatever the score calls them.
+        None => (usual, performance.lead().saturating_add(n)),
+    };
+    let n_rests = (into_bar % per_bar + (per_bar.get() - n % per_bar)) % per_bar;
+    (per_bar, n_rests as usize)
+}
+
+/// That of the first `n` frames, in quarters a second; `None` where frames are no notes.
+fn mean_tempo(score: &Score, performance: &Performance, n: usize) -> Option<f64> {
+    let steps = performance.bars()?.steps_per_quarter();
+    let tempo_map = &score.tempo_map;
+    let secs = |frame: f64| {
+        let quarters = frame / f64::from(steps.get());
+        // A float to integer cast saturates.
+        let tick = quarters * f64::from(tempo_map.ticks_per_quarter().get());
+        tempo_map.secs_from_tick(Tick(tick.round() as u32))
+    };
+    let (lead, n) = (f64::from(performance.lead()), n as f64);
+    let secs = secs(lead + n) - secs(lead);
+    (secs > 0.0).then(|| n / f64::from(steps.get()) / secs)
 }
 
 /// A prime as a model reads it.

@@ -1,5 +1,7 @@
 //! What composing can be told, its limits, and why it may fail.
 
+use std::num::NonZeroU32;
+
 use serde::{Deserialize, Serialize};
 
 use super::Prime;
@@ -20,8 +22,8 @@ pub enum Strategy {
     ///
     /// Where chords are spelled, the same is done to the two states of every key in turn: a key
     /// whose likelier state makes up `top_p` has it, and so with a `top_k` of 1 has every key; a
-    /// larger one leaves nothing out. With touch each strike, velocity and pedal is drawn in the
-    /// same way; a mean velocity would play everything alike.
+    /// larger one leaves nothing out. With touch each strike, velocity, pedal and length is drawn in
+    /// the same way; a mean velocity would play everything alike.
     Sample {
         /// Log-probabilities are divided by it: below 1 is safer, above 1 is wilder.
         temperature: f64,
@@ -35,7 +37,8 @@ pub enum Strategy {
     ///
     /// Where chords are spelled, what may follow a hypothesis is itself found by a search over the
     /// keys that keeps `width` beginnings, and as many more as the guard forbids. Velocities and
-    /// pedal are the likeliest for each, and count in its sum.
+    /// pedal are the likeliest for each, and count in its sum; that nothing changes is one of the
+    /// frames that may follow.
     Beam {
         /// Hypotheses kept after each frame.
         width: usize,
@@ -46,8 +49,9 @@ pub enum Strategy {
 
 /// Against one chord for ever; rests included, and the prime counted as part of the take.
 ///
-/// Of a model with touch a chord is held as long as no key is struck and none let go, and the
-/// chords that don't come back are those of which something is struck.
+/// Of a model with touch a chord is held as long as the same keys sound, struck again or not, and
+/// may be back after any other; the chords that don't come back in the same order are those of which
+/// something is struck.
 ///
 /// Either rule takes chords out before one is chosen, whatever the strategy. When nothing would
 /// be left, the less harmful rule is lifted for that one frame and a note says so: first
@@ -84,6 +88,10 @@ pub struct ComposeSettings {
     /// the `n` best of one search.
     pub takes: usize,
     pub seed: u64,
+    /// A bar's frames, for a model that knows where in the bar it is; those of common time where
+    /// nothing is said. The prime begins at a bar line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frames_per_bar: Option<NonZeroU32>,
     #[serde(default)]
     pub weights: WeightFormat,
 }
@@ -98,6 +106,7 @@ impl Default for ComposeSettings {
             rate: FrameRate::OUTPUT_DEFAULT,
             takes: 1,
             seed: 0,
+            frames_per_bar: None,
             weights: WeightFormat::default(),
         }
     }

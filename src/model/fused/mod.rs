@@ -15,4 +15,5 @@ pub mod product;
 pub mod reader;
 pub mod recurrent;
 pub mod simd;
+pub mod sparse;
 pub mod threads;

@@ -53,11 +53,29 @@ pub struct Weights<'a> {
     pub bias: &'a [f32],
 }
 
+/// What a layer reads.
+#[derive(Clone, Copy)]
+pub enum Input<'a> {
+    /// `[T·B, I]`
+    Rows(&'a [f32]),
+    /// Whoever knows a shorter way to the products. Of this input there is no gradient.
+    Products(&'a dyn Products),
+}
+
+/// The products of an input X that never is a matrix. Each is to be the same bit for bit whatever
+/// the number of threads.
+pub trait Products: Sync {
+    /// `X W`, `[T·B, G·H]`, over what is there.
+    fn write(&self, products: &mut [f32]);
+    /// `Xᵀ dZ`, `[I, G·H]`, over what is there, given dZ, `[T·B, G·H]`.
+    fn write_gradient(&self, dz: &[f32], gradient: &mut [f32]);
+}
+
 /// Where gradients go; what was there is overwritten. Those of [`Weights`] have their shapes.
 #[derive(Debug)]
 pub struct Gradients<'a> {
-    /// Of the layer's input: `[T·B, I]`
-    pub x: &'a mut [f32],
+    /// Of the layer's input: `[T·B, I]`, if somebody asks for it
+    pub x: Option<&'a mut [f32]>,
     pub input: &'a mut [f32],
     pub recurrent: &'a mut [f32],
     pub bias: &'a mut [f32],
@@ -174,7 +192,7 @@ impl Workspace {
         }
     }
 
-    /// Reads `x` (`[T·B, I]`) from `state` on. Outputs and state are in `memory` afterwards.
+    /// Reads `input` from `state` on. Outputs and state are in `memory` afterwards.
     /// `None` if it was cancelled: the token is looked at before every time step.
     ///
     /// # Panics
@@ -182,27 +200,33 @@ impl Workspace {
     pub fn forward(
         &mut self,
         shape: Shape,
-        x: &[f32],
+        input: Input<'_>,
         weights: Weights<'_>,
         state: State<'_>,
         memory: &mut Memory,
         cancel: &CancelToken,
     ) -> Option<()> {
         self.scratch.cancel = cancel.clone();
-        check(memory.kind, shape, x, weights);
+        check(memory.kind, shape, input, weights);
         let n_states = shape.n_rows * shape.n_units;
         assert_eq!(state.hidden.len(), n_states);
         assert!(memory.kind == CellKind::Gru || state.cell.len() == n_states);
         memory.begin(shape, state);
         let (n, width) = (shape.n_units, memory.kind.n_gates() * shape.n_units);
         let threads = self.scratch.threads;
-        self.input.pack(threads, View::new(weights.input, shape.n_inputs, width));
         let recurrent = View::new(weights.recurrent, n, width);
         for (gate, packed) in self.recurrent[..memory.kind.n_gates()].iter_mut().enumerate() {
             packed.pack(threads, recurrent.columns(gate * n..(gate + 1) * n));
         }
-        let x = View::new(x, shape.n_frames(), shape.n_inputs);
-        multiply(&mut self.scratch, x, &self.input, &mut memory.gates, width, Store::Overwrite);
+        match input {
+            Input::Rows(x) => {
+                self.input.pack(threads, View::new(weights.input, shape.n_inputs, width));
+                let (scratch, to) = (&mut self.scratch, &mut memory.gates);
+                let x = View::new(x, shape.n_frames(), shape.n_inputs);
+                multiply(scratch, x, &self.input, to, width, Store::Overwrite);
+            }
+            Input::Products(products) => products.write(&mut memory.gates),
+        }
 
         let ranges: Vec<_> = threads.ranges(shape.n_rows, ROWS).collect();
         let gates = by_rows(&mut memory.gates, shape.n_rows, width, &ranges);
@@ -231,7 +255,7 @@ impl Workspace {
     /// If a slice hasn't the length its shape asks for.
     pub fn backward(
         &mut self,
-        x: &[f32],
+        input: Input<'_>,
         weights: Weights<'_>,
         memory: &mut Memory,
         output_gradient: &[f32],
@@ -240,18 +264,28 @@ impl Workspace {
     ) -> Option<()> {
         self.scratch.cancel = cancel.clone();
         let (shape, kind) = (memory.shape, memory.kind);
-        check(kind, shape, x, weights);
+        check(kind, shape, input, weights);
         assert_eq!(output_gradient.len(), shape.n_frames() * shape.n_units);
-        assert_eq!(gradients.x.len(), shape.n_frames() * shape.n_inputs);
         self.gate_gradients(weights, memory, output_gradient);
 
-        let (n_frames, width) = (shape.n_frames(), kind.n_gates() * shape.n_units);
-        let dz = View::new(&memory.gates, n_frames, width);
-        let input = View::new(weights.input, shape.n_inputs, width);
-        self.input.pack(self.scratch.threads, input.transposed());
-        let stride = shape.n_inputs;
-        multiply(&mut self.scratch, dz, &self.input, gradients.x, stride, Store::Overwrite);
-        self.weight_gradients(x, memory, gradients);
+        if let Some(dx) = gradients.x {
+            assert_eq!(dx.len(), shape.n_frames() * shape.n_inputs);
+            let (n_frames, width) = (shape.n_frames(), kind.n_gates() * shape.n_units);
+            let dz = View::new(&memory.gates, n_frames, width);
+            let weights = View::new(weights.input, shape.n_inputs, width);
+            self.input.pack(self.scratch.threads, weights.transposed());
+            let stride = shape.n_inputs;
+            multiply(&mut self.scratch, dz, &self.input, dx, stride, Store::Overwrite);
+        }
+        let Gradients { input: of_input, recurrent, bias, .. } = gradients;
+        let x = match input {
+            Input::Rows(x) => Some((x, &mut *of_input)),
+            Input::Products(products) => {
+                products.write_gradient(&memory.gates, of_input);
+                None
+            }
+        };
+        self.weight_gradients(x, recurrent, bias, memory);
         whole(cancel)
     }
 
@@ -290,35 +324,45 @@ impl Workspace {
     }
 
     /// The products over all time steps, a block of frames after the other: each block of dZ is
-    /// packed once for both, and the bias is summed on the way.
-    fn weight_gradients(&mut self, x: &[f32], memory: &Memory, gradients: Gradients<'_>) {
+    /// packed once for both, and the bias is summed on the way. `input` are the layer's input and
+    /// the gradient of its weights, unless somebody else cares for that.
+    fn weight_gradients(
+        &mut self,
+        mut input: Option<(&[f32], &mut [f32])>,
+        to_recurrent: &mut [f32],
+        bias: &mut [f32],
+        memory: &Memory,
+    ) {
         let (shape, kind) = (memory.shape, memory.kind);
         let (n, n_frames, threads) = (shape.n_units, shape.n_frames(), self.scratch.threads);
         let width = kind.n_gates() * n;
-        let x = View::new(x, n_frames, shape.n_inputs);
         let hidden = View::new(&memory.hidden, n_frames, n);
         let dz = View::new(&memory.gates, n_frames, width);
         let (scratch, packed) = (&mut self.scratch, &mut self.gradients);
-        let (outer_bias, inner_bias) = gradients.bias.split_at_mut(width);
+        let (outer_bias, inner_bias) = bias.split_at_mut(width);
         outer_bias.fill(0.0);
         inner_bias.fill(0.0);
-        gradients.input.fill(0.0);
-        gradients.recurrent.fill(0.0);
+        to_recurrent.fill(0.0);
+        if let Some((_, to)) = &mut input {
+            to.fill(0.0);
+        }
         for first in (0..n_frames).step_by(DEPTH) {
             if scratch.cancel.is_cancelled() {
                 return;
             }
             let frames = first..(first + DEPTH).min(n_frames);
-            let (x, hidden) =
-                (x.rows(frames.clone()).transposed(), hidden.rows(frames.clone()).transposed());
+            let hidden = hidden.rows(frames.clone()).transposed();
             packed.pack_and_sum(threads, dz.rows(frames.clone()), outer_bias);
-            multiply(scratch, x, packed, gradients.input, width, Store::Add);
+            if let Some((x, to)) = &mut input {
+                let x = View::new(x, n_frames, shape.n_inputs).rows(frames.clone()).transposed();
+                multiply(scratch, x, packed, to, width, Store::Add);
+            }
             match kind {
                 CellKind::Lstm => {
-                    multiply(scratch, hidden, packed, gradients.recurrent, width, Store::Add);
+                    multiply(scratch, hidden, packed, to_recurrent, width, Store::Add);
                 }
                 CellKind::Gru => {
-                    let result = &mut *gradients.recurrent;
+                    let result = &mut *to_recurrent;
                     multiply_columns(scratch, hidden, packed, 0..2 * n, result, width, Store::Add);
                     let inner = View::new(&memory.inner, n_frames, n).rows(frames);
                     packed.pack_and_sum(threads, inner, inner_bias);
@@ -531,9 +575,11 @@ fn whole(cancel: &CancelToken) -> Option<()> {
     (!cancel.is_cancelled()).then_some(())
 }
 
-fn check(kind: CellKind, shape: Shape, x: &[f32], weights: Weights<'_>) {
+fn check(kind: CellKind, shape: Shape, input: Input<'_>, weights: Weights<'_>) {
     let width = kind.n_gates() * shape.n_units;
-    assert_eq!(x.len(), shape.n_frames() * shape.n_inputs);
+    if let Input::Rows(x) = input {
+        assert_eq!(x.len(), shape.n_frames() * shape.n_inputs);
+    }
     assert_eq!(weights.input.len(), shape.n_inputs * width);
     assert_eq!(weights.recurrent.len(), shape.n_units * width);
     assert_eq!(weights.bias.len(), 4 * shape.n_units);

@@ -26,7 +26,8 @@ pub enum Alphabet {
     /// Whether it sounds: what benchmarks and the models with a vocabulary count.
     #[default]
     OffOn,
-    /// Whether it sounds and whether it was struck in this frame, how hard, and the pedal.
+    /// Whether it sounds and whether it was struck in this frame, how hard, the pedal, and how many
+    /// frames long nothing changes.
     Full,
 }
 
@@ -58,6 +59,8 @@ pub struct Tower {
 
 /// Units that velocities, and the pedal, are decided with.
 const TOUCH_HIDDEN: usize = 64;
+/// Frames that one step lasts at most where runs are read: what is held longer takes another step.
+pub const LENGTHS: usize = 32;
 /// Velocities that are told apart are four apart.
 pub const VELOCITIES: usize = 32;
 
@@ -74,6 +77,15 @@ impl Alphabet {
             (Touch::Ignored | Touch::Kept, _) => {
                 MusicPlan::Performances(PerformancePlan { frames, touch })
             }
+        }
+    }
+
+    /// Most frames that one step of a network lasts: frames in which nothing changes are no steps
+    /// of their own, but for the alphabet that others are compared by.
+    pub fn longest_run(self) -> u32 {
+        match self {
+            Self::OffOn => 1,
+            Self::Full => LENGTHS as u32,
         }
     }
 
@@ -141,12 +153,16 @@ impl KeyConfig {
             add("bias", [1, TOUCH_HIDDEN]);
             add("out", [TOUCH_HIDDEN, VELOCITIES]);
             add("out_bias", [1, VELOCITIES]);
-            let mut add = |name: &str, shape| shapes.push((format!("pedal.{name}"), shape));
-            add("classes", [self.hidden, TOUCH_HIDDEN]);
-            add("frame", [features::PEDAL_WIDTH, TOUCH_HIDDEN]);
-            add("bias", [1, TOUCH_HIDDEN]);
-            add("out", [TOUCH_HIDDEN, 1]);
-            add("out_bias", [1, 1]);
+            let of_frame =
+                [("pedal", features::PEDAL_WIDTH, 1), ("length", features::LASTING_WIDTH, LENGTHS)];
+            for (what, width, n_answers) in of_frame {
+                let mut add = |name: &str, shape| shapes.push((format!("{what}.{name}"), shape));
+                add("classes", [self.hidden, TOUCH_HIDDEN]);
+                add("frame", [width, TOUCH_HIDDEN]);
+                add("bias", [1, TOUCH_HIDDEN]);
+                add("out", [TOUCH_HIDDEN, n_answers]);
+                add("out_bias", [1, n_answers]);
+            }
         }
         shapes
     }

@@ -10,31 +10,33 @@
 
 use rayon::prelude::*;
 
-use super::config::{Alphabet, CLASSES, KEYS, LOWEST};
+use super::config::{Alphabet, CLASSES, KEYS, LENGTHS, LOWEST};
 use crate::music::Velocity;
-use crate::tokens::{Chord, KeyFrame};
+use crate::tokens::{Chord, KeyFrame, KeyRun};
 
 /// Semitones that a key hears up and down.
-const REACH: usize = 24;
+pub(super) const REACH: usize = 24;
 /// What says how the pitch classes lie.
 const CLASS_COUNTS: usize = CLASSES;
-const REGISTER: usize = 4;
+pub(super) const REGISTER: usize = 4;
 /// Periods of the clock, in frames.
 const PERIODS: [u32; 9] = [2, 3, 4, 6, 8, 12, 16, 24, 32];
-const CLOCK: usize = 2 * PERIODS.len();
+pub(super) const CLOCK: usize = 2 * PERIODS.len();
+/// After so many frames all of them begin again.
+pub(super) const CLOCK_PERIOD: u32 = 96;
 /// Semitones that a pitch class hears: enough for every key from every class.
-const SPAN: usize = KEYS + CLASSES - 1;
+pub(super) const SPAN: usize = KEYS + CLASSES - 1;
 
 /// Semitones up and down that a key hears strikes in, with their force.
-const STRIKE_REACH: usize = 12;
-const STRIKES: usize = 2 * STRIKE_REACH + 1;
+pub(super) const STRIKE_REACH: usize = 12;
+pub(super) const STRIKES: usize = 2 * STRIKE_REACH + 1;
 /// Semitones down that a key hears in its own frame whether what sounds was struck.
-const LOWER_STRIKES: usize = 12;
-const LOWER_KEYS: usize = KEYS - 1;
+pub(super) const LOWER_STRIKES: usize = 12;
+pub(super) const LOWER_KEYS: usize = KEYS - 1;
 
-const KEY_BASE: usize = 2 * REACH + 1 + CLASS_COUNTS + REGISTER + CLOCK;
-const CLASS_BASE: usize = SPAN + CLASS_COUNTS + CLOCK;
-const LOWER_BASE: usize = LOWER_KEYS + CLASS_COUNTS + 1;
+pub(super) const KEY_BASE: usize = 2 * REACH + 1 + CLASS_COUNTS + REGISTER + CLOCK;
+pub(super) const CLASS_BASE: usize = SPAN + CLASS_COUNTS + CLOCK;
+pub(super) const LOWER_BASE: usize = LOWER_KEYS + CLASS_COUNTS + 1;
 
 /// What a struck key hears of its whole frame to know how hard it is struck: what sounds and what
 /// is struck around it, the mean force of the lower strikes, that of the highest of them, whether
@@ -43,13 +45,19 @@ pub const STRIKE_WIDTH: usize = 2 * REACH + 1 + STRIKES + 4;
 /// What the pedal is decided by besides the towers: whether it was down, how many keys sound, are
 /// struck and were let go.
 pub const PEDAL_WIDTH: usize = 4;
+/// What is said of how long a frame lasts: which of these it reaches, and its logarithm.
+const LENGTH_STEPS: [u32; 14] = [2, 3, 4, 5, 6, 7, 8, 9, 11, 13, 17, 25, 31, 32];
+pub(super) const LENGTH_WIDTH: usize = LENGTH_STEPS.len() + 1;
+/// What it is decided by besides the towers how long a frame lasts: what the pedal is decided by,
+/// the pedal, the force of its strikes, how long the frame before lasted, the clock.
+pub const LASTING_WIDTH: usize = PEDAL_WIDTH + 2 + LENGTH_WIDTH + CLOCK;
 
 /// What a key hears of a frame.
 pub const fn key_width(alphabet: Alphabet) -> usize {
     match alphabet {
         Alphabet::OffOn => KEY_BASE,
-        // Strikes around it, and the pedal.
-        Alphabet::Full => KEY_BASE + STRIKES + 1,
+        // Strikes around it, the pedal, and how long it lasts.
+        Alphabet::Full => KEY_BASE + STRIKES + 1 + LENGTH_WIDTH,
     }
 }
 
@@ -57,8 +65,8 @@ pub const fn key_width(alphabet: Alphabet) -> usize {
 pub const fn class_width(alphabet: Alphabet) -> usize {
     match alphabet {
         Alphabet::OffOn => CLASS_BASE,
-        // Strikes by interval, their mean force, and the pedal.
-        Alphabet::Full => CLASS_BASE + CLASS_COUNTS + 2,
+        // Strikes by interval, their mean force, the pedal, and how long it lasts.
+        Alphabet::Full => CLASS_BASE + CLASS_COUNTS + 2 + LENGTH_WIDTH,
     }
 }
 
@@ -72,8 +80,8 @@ pub const fn lower_width(alphabet: Alphabet) -> usize {
 }
 
 /// Counts of notes come in parts, so that they are as large as the other numbers.
-const COUNT_UNIT: f32 = 0.5;
-const NUMBER_UNIT: f32 = 0.25;
+pub(super) const COUNT_UNIT: f32 = 0.5;
+pub(super) const NUMBER_UNIT: f32 = 0.25;
 /// Velocities are shares of the middle one, which also stands where nobody knows.
 const MIDDLE_VELOCITY: f32 = 64.0;
 
@@ -89,6 +97,8 @@ pub struct Frame<'a> {
     /// Of the struck keys from low to high; empty where nobody knows.
     pub velocities: &'a [Velocity],
     pub pedal: bool,
+    /// How many frames it lasts; 0 where it isn't known yet.
+    pub length: u32,
 }
 
 impl Keys {
@@ -137,18 +147,23 @@ impl<'a> Frame<'a> {
             struck: Keys::of(frame.struck),
             velocities: &frame.velocities,
             pedal: frame.pedal,
+            length: 0,
         }
     }
 
+    pub fn of_run(run: &'a KeyRun) -> Self {
+        Self { length: run.length, ..Self::of(&run.frame) }
+    }
+
     /// The struck keys and their force, 1 for the middle velocity, from low to high.
-    fn forces(self) -> impl Iterator<Item = (usize, f32)> {
+    pub(super) fn forces(self) -> impl Iterator<Item = (usize, f32)> {
         let force = move |idx: usize| {
             self.velocities.get(idx).map_or(1.0, |v| f32::from(v.number()) / MIDDLE_VELOCITY)
         };
         self.struck.iter().enumerate().map(move |(idx, key)| (key, force(idx)))
     }
 
-    fn mean_force(self) -> f32 {
+    pub(super) fn mean_force(self) -> f32 {
         let n = self.struck.len().max(1) as f32;
         self.forces().map(|(_, force)| force).sum::<f32>() / n
     }
@@ -163,17 +178,42 @@ fn take<'r>(rest: &mut &'r mut [f32], n: usize) -> &'r mut [f32] {
 /// the place of the frame to come on the grid, if there is one.
 pub fn write_keys(alphabet: Alphabet, before: Frame, clock: Option<u32>, rows: &mut [f32]) {
     let counts = class_counts(before.sounding);
-    let clock = clock_values(clock);
-    for (key, mut row) in rows.chunks_exact_mut(key_width(alphabet)).enumerate() {
-        let rest = &mut row;
-        write_around::<REACH>(key, before.sounding.iter().map(|key| (key, 1.0)), rest);
-        write_turned(&counts, key, take(rest, CLASS_COUNTS));
-        take(rest, REGISTER).copy_from_slice(&register_values(key));
-        take(rest, CLOCK).copy_from_slice(&clock);
-        if alphabet == Alphabet::Full {
-            write_around::<STRIKE_REACH>(key, before.forces(), rest);
-            rest[0] = f32::from(u8::from(before.pedal));
-        }
+    let (clock, length) = (clock_values(clock), length_values(before.length));
+    for (key, row) in rows.chunks_exact_mut(key_width(alphabet)).enumerate() {
+        write_of_key(alphabet, key, before, (&counts, &clock, &length), row);
+    }
+}
+
+/// The row of one key in [`write_keys`].
+pub fn write_key(
+    alphabet: Alphabet,
+    key: usize,
+    before: Frame,
+    clock: Option<u32>,
+    row: &mut [f32],
+) {
+    let (counts, clock) = (class_counts(before.sounding), clock_values(clock));
+    let length = length_values(before.length);
+    write_of_key(alphabet, key, before, (&counts, &clock, &length), row);
+}
+
+/// The row of a key, given what is the same for all of them.
+fn write_of_key(
+    alphabet: Alphabet,
+    key: usize,
+    before: Frame,
+    (counts, clock, length): (&[f32; CLASSES], &[f32; CLOCK], &[f32; LENGTH_WIDTH]),
+    mut row: &mut [f32],
+) {
+    let rest = &mut row;
+    write_around::<REACH>(key, before.sounding.iter().map(|key| (key, 1.0)), rest);
+    write_turned(counts, key, take(rest, CLASS_COUNTS));
+    take(rest, REGISTER).copy_from_slice(&register_values(key));
+    take(rest, CLOCK).copy_from_slice(clock);
+    if alphabet == Alphabet::Full {
+        write_around::<STRIKE_REACH>(key, before.forces(), rest);
+        take(rest, 1)[0] = f32::from(u8::from(before.pedal));
+        rest.copy_from_slice(length);
     }
 }
 
@@ -182,7 +222,7 @@ pub fn write_keys(alphabet: Alphabet, before: Frame, clock: Option<u32>, rows: &
 pub fn write_classes(alphabet: Alphabet, before: Frame, clock: Option<u32>, rows: &mut [f32]) {
     let counts = class_counts(before.sounding);
     let strikes = class_counts(before.struck);
-    let clock = clock_values(clock);
+    let (clock, length) = (clock_values(clock), length_values(before.length));
     for (class, mut row) in rows.chunks_exact_mut(class_width(alphabet)).enumerate() {
         let rest = &mut row;
         let span = take(rest, SPAN);
@@ -196,7 +236,9 @@ pub fn write_classes(alphabet: Alphabet, before: Frame, clock: Option<u32>, rows
         take(rest, CLOCK).copy_from_slice(&clock);
         if alphabet == Alphabet::Full {
             write_turned(&strikes, class, take(rest, CLASS_COUNTS));
-            rest.copy_from_slice(&[before.mean_force(), f32::from(u8::from(before.pedal))]);
+            let of_frame = [before.mean_force(), f32::from(u8::from(before.pedal))];
+            take(rest, 2).copy_from_slice(&of_frame);
+            rest.copy_from_slice(&length);
         }
     }
 }
@@ -282,6 +324,16 @@ pub fn write_pedal(before: Frame, frame: Frame, row: &mut [f32]) {
     ]);
 }
 
+/// What it is decided by how long a frame lasts, of which all else is known: [`LASTING_WIDTH`].
+pub fn write_lasting(before: Frame, frame: Frame, clock: Option<u32>, mut row: &mut [f32]) {
+    let rest = &mut row;
+    write_pedal(before, frame, take(rest, PEDAL_WIDTH));
+    let of_frame = [f32::from(u8::from(frame.pedal)), frame.mean_force()];
+    take(rest, of_frame.len()).copy_from_slice(&of_frame);
+    take(rest, LENGTH_WIDTH).copy_from_slice(&length_values(before.length));
+    rest.copy_from_slice(&clock_values(clock));
+}
+
 /// Values at their semitones from `key`, up to `N` up and down.
 fn write_around<const N: usize>(
     key: usize,
@@ -321,19 +373,29 @@ fn write_turned(counts: &[f32; CLASSES], key: usize, to: &mut [f32]) {
     }
 }
 
-fn register_values(key: usize) -> [f32; REGISTER] {
+pub(super) fn register_values(key: usize) -> [f32; REGISTER] {
     let place = 2.0 * key as f32 / (KEYS - 1) as f32 - 1.0;
     let angle = std::f32::consts::PI * place;
     [place, place * place, angle.sin(), angle.cos()]
 }
 
-fn clock_values(clock: Option<u32>) -> [f32; CLOCK] {
+pub(super) fn clock_values(clock: Option<u32>) -> [f32; CLOCK] {
     let mut values = [0.0; CLOCK];
     let Some(clock) = clock else { return values };
     for (values, period) in values.chunks_exact_mut(2).zip(PERIODS) {
         let angle = std::f32::consts::TAU * (clock % period) as f32 / period as f32;
         values.copy_from_slice(&[angle.cos(), angle.sin()]);
     }
+    values
+}
+
+pub(super) fn length_values(length: u32) -> [f32; LENGTH_WIDTH] {
+    let mut values = [0.0; LENGTH_WIDTH];
+    for (value, step) in values.iter_mut().zip(LENGTH_STEPS) {
+        *value = f32::from(u8::from(length >= step));
+    }
+    let length = length.clamp(1, LENGTHS as u32);
+    values[LENGTH_WIDTH - 1] = (length as f32).log2() / (LENGTHS as f32).log2();
     values
 }
 
@@ -370,6 +432,7 @@ mod tests {
                     struck: keys(&[34 + moved, 50 + moved]),
                     velocities: &velocities,
                     pedal: true,
+                    length: 3,
                 };
                 let write = |rows: &mut [f32]| write_keys(alphabet, frame, Some(3), rows);
                 let of_keys = rows(KEYS, key_width(alphabet), write);
@@ -435,6 +498,7 @@ mod tests {
             struck: keys(&[20, 40, 60]),
             velocities,
             pedal: false,
+            length: 0,
         };
         let of = |frame: Frame, key| rows(1, STRIKE_WIDTH, |row| write_strike(frame, key, row));
         let last = |row: Vec<Vec<f32>>| row[0][STRIKE_WIDTH - 4..].to_vec();
@@ -447,8 +511,9 @@ mod tests {
     fn without_a_clock_all_places_are_alike() {
         assert_eq!(clock_values(None), [0.0; CLOCK]);
         assert_ne!(clock_values(Some(0)), clock_values(Some(1)));
-        // Two bars of four quarters in sixteenths, and four of three.
-        assert_eq!(clock_values(Some(96)), clock_values(Some(0)));
+        for clock in 0..CLOCK_PERIOD {
+            assert_eq!(clock_values(Some(clock + CLOCK_PERIOD)), clock_values(Some(clock)));
+        }
     }
 
     #[test]

@@ -17,14 +17,17 @@ use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
 use super::config::{Alphabet, CLASSES, KEYS, Tower};
-use super::features::{self, Frame, key_width, lower_width};
+use super::features::{self, Frame};
+use super::heard::{Heard, HeardMemory, RowsOfKeys};
 use super::network::KeyNetwork;
+use super::slides::Slides;
+use super::spelling::{OfKeys, Spelling};
 use super::touch::{ask_touch, touch_gradients};
 use crate::cancel::CancelToken;
 use crate::model::DeviceKind;
-use crate::model::kernels::Kernels;
+use crate::model::kernels::{Kernels, Numbers};
 use crate::model::loss::{BatchGradients, picked};
-use crate::model::recurrent::{LayerState, Memory};
+use crate::model::recurrent::LayerState;
 use crate::tokens::KeyFrame;
 
 /// Keys of all octaves that the classes are laid out over: the 88 and those that fill the last
@@ -43,6 +46,9 @@ pub struct KeyBatch {
     /// `(n_steps + 1) · n_rows` frames of keys that a piano has: the one before the first, then
     /// those to predict.
     pub frames: Vec<KeyFrame>,
+    /// How many frames of the music each of them lasts; empty where each is one, for the alphabet
+    /// that asks for no length.
+    pub lengths: Vec<u32>,
     /// `n_steps · n_rows`: the place on the grid of every frame to predict; empty for music that is
     /// on none.
     pub clocks: Vec<u32>,
@@ -55,10 +61,8 @@ pub struct KeyBatch {
 /// What the speller is told and asked of some frames as tensors; `N` is their number, Q that of
 /// the questions a key.
 pub(super) struct Asked<B: Backend> {
-    /// `[N · KEYS, key_width]`
-    pub before: Tensor<B, 2>,
-    /// `[N · KEYS, lower_width]`
-    pub lower: Tensor<B, 2>,
+    /// Of the frame before and of the lower keys.
+    pub heard: RowsOfKeys<B>,
     /// `[N, KEYS · Q]`: 1 for yes.
     pub truth: Tensor<B, 2>,
     /// `[N, KEYS · Q]`: 0 for a question that isn't asked, since its answer is known: a key that
@@ -85,9 +89,20 @@ struct SpellerGradients<B: Backend> {
 }
 
 impl KeyBatch {
-    /// Frames that count.
+    /// Frames of the music that count.
     pub fn n_frames(&self) -> usize {
-        self.weights.iter().filter(|&&weight| weight > 0.0).count()
+        self.frames_of(0..self.weights.len()).iter().sum::<f32>() as usize
+    }
+
+    /// How many frames of the music each of these (time-major) to predict stands for: 0 for
+    /// padding.
+    pub(super) fn frames_of(&self, range: Range<usize>) -> Vec<f32> {
+        let weights = self.weights[range.clone()].iter();
+        let lengths = self.lengths.get(range.start + self.n_rows..range.end + self.n_rows);
+        match lengths {
+            None => weights.copied().collect(),
+            Some(lengths) => weights.zip(lengths).map(|(w, &length)| w * length as f32).collect(),
+        }
     }
 
     /// The rows `first..first + n` as a batch of their own.
@@ -96,6 +111,7 @@ impl KeyBatch {
             n_rows: n,
             n_steps: self.n_steps,
             frames: picked(&self.frames, self.n_rows, first, n),
+            lengths: picked(&self.lengths, self.n_rows, first, n),
             clocks: picked(&self.clocks, self.n_rows, first, n),
             weights: picked(&self.weights, self.n_rows, first, n),
             continues: self.continues[first..first + n].to_vec(),
@@ -104,7 +120,10 @@ impl KeyBatch {
 
     /// The frame before frame `idx` (time-major), that frame, and its place on the grid.
     pub(super) fn frame(&self, idx: usize) -> (Frame<'_>, Frame<'_>, Option<u32>) {
-        let frame = |idx: usize| Frame::of(&self.frames[idx]);
+        let frame = |idx: usize| {
+            let length = self.lengths.get(idx).copied().unwrap_or(0);
+            Frame { length, ..Frame::of(&self.frames[idx]) }
+        };
         (frame(idx), frame(idx + self.n_rows), self.clocks.get(idx).copied())
     }
 }
@@ -134,37 +153,25 @@ pub(super) fn ask<B: Backend>(
     steps: Range<usize>,
     device: &B::Device,
 ) -> Asked<B> {
-    let (first, n) = (steps.start * batch.n_rows, steps.len() * batch.n_rows);
-    let (key_width, lower_width) = (key_width(alphabet), lower_width(alphabet));
+    let frames = steps.start * batch.n_rows..steps.end * batch.n_rows;
     let n_asked = KEYS * alphabet.n_questions();
-    let mut before = vec![0.0; n * KEYS * key_width];
-    let mut lower = vec![0.0; n * KEYS * lower_width];
-    let mut truth = vec![0.0; n * n_asked];
-    let mut counts = vec![0.0; n * n_asked];
-    let rows = before
-        .chunks_exact_mut(KEYS * key_width)
-        .zip(lower.chunks_exact_mut(KEYS * lower_width))
-        .zip(truth.chunks_exact_mut(n_asked).zip(counts.chunks_exact_mut(n_asked)));
-    for (idx, ((before, lower), (truth, counts))) in (first..).zip(rows) {
-        let (frame_before, frame, clock) = batch.frame(idx);
-        features::write_keys(alphabet, frame_before, clock, before);
-        features::write_lower(alphabet, frame, lower);
+    let mut truth = vec![0.0; frames.len() * n_asked];
+    let mut counts = vec![0.0; frames.len() * n_asked];
+    let rows = truth.chunks_exact_mut(n_asked).zip(counts.chunks_exact_mut(n_asked));
+    for (idx, (truth, counts)) in frames.clone().zip(rows) {
+        let (frame_before, frame, _) = batch.frame(idx);
         write_answers(alphabet, frame_before, frame, truth, counts);
     }
     let counts = match alphabet {
         Alphabet::OffOn => None,
         Alphabet::Full => Some(rows_of_tensor(counts, n_asked, device)),
     };
-    Asked {
-        before: rows_of_tensor(before, key_width, device),
-        lower: rows_of_tensor(lower, lower_width, device),
-        truth: rows_of_tensor(truth, n_asked, device),
-        counts,
-    }
+    let heard = RowsOfKeys::of(alphabet, batch, frames, device);
+    Asked { heard, truth: rows_of_tensor(truth, n_asked, device), counts }
 }
 
 /// The answers of a frame, and which of its questions are asked.
-fn write_answers(
+pub(super) fn write_answers(
     alphabet: Alphabet,
     before: Frame,
     frame: Frame,
@@ -244,8 +251,7 @@ pub(super) fn spell<B: Backend>(
     masks: &Masks<'_, B>,
 ) -> Spelled<B> {
     let weights = &network.speller;
-    let told = asked.lower.clone().matmul(weights.lower.clone());
-    let z = told + tell(network, asked.before.clone(), tops);
+    let z = add_tops(network, asked.heard.told(weights), tops);
     let [first, second] = masks.of_speller();
     let first = dropped(relu(z), KEYS, first);
     let z = first.clone().matmul(weights.middle.clone()) + weights.middle_bias.clone();
@@ -255,15 +261,14 @@ pub(super) fn spell<B: Backend>(
     Spelled { first, second, log_odds: log_odds.reshape([n / KEYS, KEYS * n_questions]) }
 }
 
-/// What the speller is told of every key but for the lower keys of its frame: `[N · KEYS, S]`.
-pub(super) fn tell<B: Backend>(
+/// What the speller is told of every key, with what the towers tell it.
+pub(super) fn add_tops<B: Backend>(
     network: &KeyNetwork<B>,
-    before: Tensor<B, 2>,
+    mut told: Tensor<B, 2>,
     tops: &[Tensor<B, 2>],
 ) -> Tensor<B, 2> {
-    let weights = &network.speller;
-    let mut told = before.matmul(weights.before.clone()) + weights.bias.clone();
-    for ((tower, top), weights) in network.config.towers().iter().zip(tops).zip(&weights.towers) {
+    let weights = &network.speller.towers;
+    for ((tower, top), weights) in network.config.towers().iter().zip(tops).zip(weights) {
         let heard = top.clone().matmul(weights.clone());
         told = told + if tower.places == CLASSES { laid_out_over_keys(heard) } else { heard };
     }
@@ -365,12 +370,23 @@ pub fn gradients<B: Backend>(
     cancel: &CancelToken,
 ) -> Option<BatchGradients<B>> {
     let masks = Masks(masks);
-    let heard = hear(network, batch);
+    let slides = Slides::of(network, kernels);
+    let slides = slides.as_ref();
+    let heard = Heard::of(network, batch, slides);
     let Listened { tops, memories, state } =
         listen(network, heard, state, &masks, kernels, cancel)?;
+    let spelling = slides.map(|slides| Spelling::of(network, &slides.speller, masks.of_speller()));
     let learn = |steps: Range<usize>| {
-        (!cancel.is_cancelled())
-            .then(|| speller_gradients(network, batch, steps, &tops, &masks, n_frames))
+        if cancel.is_cancelled() {
+            return None;
+        }
+        let tops: Vec<_> =
+            tops.iter().map(|top| rows_of_steps(top, batch, steps.clone())).collect();
+        let of_keys = match &spelling {
+            Some(spelling) => fused_gradients(network, batch, spelling, &steps, &tops, n_frames),
+            None => speller_gradients(network, batch, &steps, &tops, &masks, n_frames),
+        };
+        Some(with_touch(network, batch, steps, &tops, n_frames, of_keys))
     };
     let blocks = blocks(batch, kernels);
     let parts: Option<Vec<_>> = of_blocks(&blocks, kernels, learn).into_iter().collect();
@@ -379,14 +395,16 @@ pub fn gradients<B: Backend>(
     let mut gradients = Vec::new();
     let mut memories = memories.into_iter();
     let mut n_below = 0;
-    for (layers, mut d_x) in network.towers.iter().zip(d_tops) {
+    for (layers, d_top) in network.towers.iter().zip(d_tops) {
+        let mut d_y = Some(d_top);
         let memories: Vec<_> = memories.by_ref().take(layers.len()).collect();
         let mut of_tower = Vec::new();
         for (idx, (layer, memory)) in layers.iter().zip(memories).enumerate().rev() {
-            d_x = dropped(d_x, 1, masks.of_layer(n_below + idx));
-            let (below, gradients) = layer.backward(memory, d_x, kernels, cancel)?;
+            let dy = d_y.take().expect("only the first layer has nothing below");
+            let dy = dropped(dy, 1, masks.of_layer(n_below + idx));
+            let (below, gradients) = memory.backward(layer, dy, kernels, cancel)?;
             of_tower.push([gradients.input_weights, gradients.recurrent_weights, gradients.bias]);
-            d_x = below;
+            d_y = below;
         }
         gradients.extend(of_tower.into_iter().rev().flatten());
         n_below += layers.len();
@@ -399,21 +417,22 @@ pub fn gradients<B: Backend>(
 fn speller_gradients<B: Backend>(
     network: &KeyNetwork<B>,
     batch: &KeyBatch,
-    steps: Range<usize>,
+    steps: &Range<usize>,
     tops: &[Tensor<B, 2>],
     masks: &Masks<'_, B>,
     n_frames: usize,
 ) -> SpellerGradients<B> {
     let device = network.device();
     let asked = ask(network.config.alphabet, batch, steps.clone(), &device);
-    let tops: Vec<_> = tops.iter().map(|top| rows_of_steps(top, batch, steps.clone())).collect();
-    let Spelled { first, second, log_odds } = spell(network, &asked, &tops, masks);
+    let Spelled { first, second, log_odds } = spell(network, &asked, tops, masks);
 
-    let weights = batch.weights[steps.start * batch.n_rows..steps.end * batch.n_rows].to_vec();
+    let range = steps.start * batch.n_rows..steps.end * batch.n_rows;
+    let n_music_frames = rows_of_tensor(batch.frames_of(range.clone()), 1, &device);
+    let weights = batch.weights[range].to_vec();
     let n = weights.len();
     let weights: Tensor<B, 2> = rows_of_tensor(weights, 1, &device);
     let loss = (surprise_of_keys(log_odds.clone(), &asked) * weights.clone()).sum_dim(0);
-    let n_right = (right(log_odds.clone(), &asked) * weights.clone()).sum_dim(0);
+    let n_right = (right(log_odds.clone(), &asked) * n_music_frames).sum_dim(0);
 
     let speller = &network.speller;
     let [first_mask, second_mask] = masks.of_speller();
@@ -426,28 +445,75 @@ fn speller_gradients<B: Backend>(
     let d_middle = first.clone().transpose().matmul(d_z.clone());
     let d_middle_bias = d_z.clone().sum_dim(0);
     let d_z = through_relu(d_z.matmul(speller.middle.clone().transpose()), &first, first_mask);
-    let d_bias = d_z.clone().sum_dim(0);
-    let d_before = asked.before.clone().transpose().matmul(d_z.clone());
-    let d_lower = asked.lower.clone().transpose().matmul(d_z.clone());
+    let of_heard = asked.heard.gradients(&d_z);
 
     let (mut d_tops, mut d_weights) = (Vec::new(), Vec::new());
-    for ((tower, top), weights) in network.config.towers().iter().zip(&tops).zip(&speller.towers) {
+    for ((tower, top), weights) in network.config.towers().iter().zip(tops).zip(&speller.towers) {
         let d_heard =
             if tower.places == CLASSES { gathered_by_class(d_z.clone()) } else { d_z.clone() };
         d_weights.push(top.clone().transpose().matmul(d_heard.clone()));
         d_tops.push(d_heard.matmul(weights.clone().transpose()));
     }
-    d_weights.extend([d_before, d_lower, d_bias, d_middle, d_middle_bias, d_out, d_out_bias]);
-    let mut totals = vec![loss, n_right];
-    if let Some(touch) = &network.touch {
-        let asked_touch = ask_touch(batch, steps, &device);
-        let given = touch_gradients(network, touch, &asked_touch, &asked.before, &tops, n_frames);
-        totals.push(given.loss.velocity + given.loss.pedal);
-        d_tops = d_tops.into_iter().zip(given.tops).map(|(sum, of_touch)| sum + of_touch).collect();
-        d_weights.extend(given.weights);
-    }
-    let totals = Tensor::cat(totals, 1);
+    d_weights.extend(of_heard);
+    d_weights.extend([d_middle, d_middle_bias, d_out, d_out_bias]);
+    let totals = Tensor::cat(vec![loss, n_right], 1);
     SpellerGradients { totals, tops: d_tops, weights: d_weights }
+}
+
+/// [`speller_gradients`] by the kernels of the CPU.
+fn fused_gradients<B: Backend>(
+    network: &KeyNetwork<B>,
+    batch: &KeyBatch,
+    spelling: &Spelling<'_>,
+    steps: &Range<usize>,
+    tops: &[Tensor<B, 2>],
+    n_frames: usize,
+) -> SpellerGradients<B> {
+    let device = network.device();
+    let tops: Vec<Numbers> = tops.iter().map(Numbers::of).collect();
+    let tops: Vec<&[f32]> = tops.iter().map(|top| &**top).collect();
+    let frames = steps.start * batch.n_rows..steps.end * batch.n_rows;
+    let learned = spelling.learn(batch, frames, &tops, n_frames);
+    let rows = |values, width| rows_of_tensor::<B>(values, width, &device);
+    let width = network.config.spell_hidden;
+    let towers = network.config.towers();
+    let d_tops = towers.iter().zip(learned.tops).map(|(tower, top)| rows(top, tower.hidden));
+    let mut weights: Vec<_> = learned.towers.into_iter().map(|it| rows(it, width)).collect();
+    let heard = rows(learned.heard, width);
+    let speller = &network.speller;
+    let mut first = 0;
+    for part in [&speller.before, &speller.lower, &speller.bias] {
+        let n = part.dims()[0];
+        weights.push(heard.clone().narrow(0, first, n));
+        first += n;
+    }
+    weights.extend([rows(learned.middle, width), rows(learned.middle_bias, width)]);
+    let out_bias = rows(learned.out_bias, network.config.alphabet.n_questions());
+    weights.extend([rows(learned.out, width).transpose(), out_bias]);
+    let OfKeys { loss, n_right } = learned.keys;
+    let totals = rows(vec![loss as f32, n_right as f32], 2);
+    SpellerGradients { totals, tops: d_tops.collect(), weights }
+}
+
+/// Adds what is learned of touch in the same time steps.
+fn with_touch<B: Backend>(
+    network: &KeyNetwork<B>,
+    batch: &KeyBatch,
+    steps: Range<usize>,
+    tops: &[Tensor<B, 2>],
+    n_frames: usize,
+    of_keys: SpellerGradients<B>,
+) -> SpellerGradients<B> {
+    let Some(touch) = &network.touch else { return of_keys };
+    let SpellerGradients { totals, tops: d_tops, mut weights } = of_keys;
+    let asked = ask_touch(batch, steps, &network.device());
+    let given = touch_gradients(network, touch, &asked, tops, n_frames);
+    let n_right = totals.clone().narrow(1, 1, 1);
+    let loss = totals.narrow(1, 0, 1) + given.loss.length;
+    let totals = Tensor::cat(vec![loss, n_right, given.loss.velocity + given.loss.pedal], 1);
+    let tops = d_tops.into_iter().zip(given.tops).map(|(sum, of_touch)| sum + of_touch).collect();
+    weights.extend(given.weights);
+    SpellerGradients { totals, tops, weights }
 }
 
 /// The gradients of all blocks together, summed in order.
@@ -481,35 +547,35 @@ pub(super) fn through_relu<B: Backend>(
 }
 
 /// What the towers said of a batch.
-struct Listened<B: Backend> {
+struct Listened<'a, B: Backend> {
     /// Of each tower, `[n_steps · n_rows · places, H]`, after dropout.
     tops: Vec<Tensor<B, 2>>,
     /// What the way back needs, by tower and layer.
-    memories: Vec<Memory<B>>,
+    memories: Vec<HeardMemory<'a, B>>,
     /// Where the layers stopped.
     state: Vec<LayerState<B>>,
 }
 
 /// `None` if it was cancelled.
-fn listen<B: Backend>(
+fn listen<'a, B: Backend>(
     network: &KeyNetwork<B>,
-    heard: Vec<Tensor<B, 2>>,
+    heard: Vec<Heard<'a, B>>,
     state: Vec<LayerState<B>>,
     masks: &Masks<'_, B>,
     kernels: &mut Kernels<B>,
     cancel: &CancelToken,
-) -> Option<Listened<B>> {
+) -> Option<Listened<'a, B>> {
     let (mut tops, mut memories, mut after) = (Vec::new(), Vec::new(), Vec::new());
     let mut state = state.into_iter();
     for (layers, mut x) in network.towers.iter().zip(heard) {
         for layer in layers {
             let before = state.next().expect("a state for every layer");
-            let (y, next, memory) = layer.remember(x, before, kernels, cancel)?;
-            x = dropped(y, 1, masks.of_layer(after.len()));
+            let (y, next, memory) = x.remember(layer, before, kernels, cancel)?;
+            x = Heard::Rows(dropped(y, 1, masks.of_layer(after.len())));
             after.push(next);
             memories.push(memory);
         }
-        tops.push(x);
+        tops.push(x.rows().expect("a tower has at least one layer"));
     }
     Some(Listened { tops, memories, state: after })
 }
@@ -517,7 +583,7 @@ fn listen<B: Backend>(
 /// The same without going back.
 pub(super) fn read<B: Backend>(
     network: &KeyNetwork<B>,
-    heard: Vec<Tensor<B, 2>>,
+    heard: Vec<Heard<'_, B>>,
     state: Vec<LayerState<B>>,
     kernels: &mut Kernels<B>,
 ) -> (Vec<Tensor<B, 2>>, Vec<LayerState<B>>) {
@@ -526,11 +592,11 @@ pub(super) fn read<B: Backend>(
     for (layers, mut x) in network.towers.iter().zip(heard) {
         for layer in layers {
             let before = state.next().expect("a state for every layer");
-            let (y, next) = layer.forward(x, before, kernels);
+            let (y, next) = x.read(layer, before, kernels);
             after.push(next);
-            x = y;
+            x = Heard::Rows(y);
         }
-        tops.push(x);
+        tops.push(x.rows().expect("a tower has at least one layer"));
     }
     (tops, after)
 }

@@ -3,17 +3,21 @@
 //! As in [`crate::model::measured`]: each piece is read from its first frame to its last with the
 //! state carried, the first frame predicted from a rest.
 
+use std::ops::Range;
+
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
+use super::heard::Heard;
 use super::loss::{
-    KeyBatch, Masks, ask, blocks, hear, of_blocks, read, right, rows_of_steps, spell,
-    surprise_of_keys,
+    KeyBatch, Masks, ask, blocks, of_blocks, read, right, rows_of_steps, spell, surprise_of_keys,
 };
 use super::network::KeyNetwork;
+use super::slides::Slides;
+use super::spelling::{OfKeys, Spelling};
 use super::touch::{ask_touch, touch_loss};
 use crate::cancel::CancelToken;
-use crate::model::kernels::Kernels;
+use crate::model::kernels::{Kernels, Numbers};
 use crate::model::measured::{Measured, keep_rows};
 use crate::model::recurrent::LayerState;
 use crate::model::weights::numbers;
@@ -28,6 +32,8 @@ const MAX_FRAMES: usize = 256;
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct KeyPiece {
     pub frames: Vec<KeyFrame>,
+    /// How many frames of the music each of them lasts; empty where each is one.
+    pub lengths: Vec<u32>,
     /// The place of every frame on the grid; empty for music that is on none.
     pub clocks: Vec<u32>,
 }
@@ -42,6 +48,10 @@ pub fn measure<B: Backend>(
     let mut order: Vec<&KeyPiece> = pieces.iter().filter(|it| !it.frames.is_empty()).collect();
     order.sort_by_key(|piece| std::cmp::Reverse(piece.frames.len()));
     let mut measured = Measured::default();
+    let slides = Slides::of(network, kernels);
+    let spelling =
+        slides.as_ref().map(|slides| Spelling::of(network, &slides.speller, [None, None]));
+    let fused = slides.as_ref().zip(spelling.as_ref());
     for group in order.chunks(MAX_ROWS) {
         let longest = group.first().map_or(0, |piece| piece.frames.len());
         let mut state = network.zero_state(group.len());
@@ -55,7 +65,7 @@ pub fn measure<B: Backend>(
             let n_steps = (MAX_FRAMES / reading.len()).min(longest - first);
             state = keep_rows_of(network, state, reading.len());
             let batch = block(&reading, first, n_steps);
-            state = measure_block(network, &batch, state, kernels, &mut measured);
+            state = measure_block(network, &batch, fused, state, kernels, &mut measured);
             first += n_steps;
         }
     }
@@ -72,10 +82,21 @@ fn block(pieces: &[&KeyPiece], first: usize, n_steps: usize) -> KeyBatch {
         n_rows: pieces.len(),
         n_steps,
         frames: pieces.iter().map(before).collect(),
+        lengths: Vec::new(),
         clocks: Vec::new(),
         weights: Vec::with_capacity(n_steps * pieces.len()),
         continues: vec![first > 0; pieces.len()],
     };
+    let has_lengths = pieces.iter().all(|piece| piece.lengths.len() == piece.frames.len());
+    if has_lengths {
+        let length = |piece: &KeyPiece, idx: usize| piece.lengths.get(idx).copied().unwrap_or(1);
+        let before = first.checked_sub(1);
+        let of_before = pieces.iter().map(|piece| before.map_or(1, |idx| length(piece, idx)));
+        batch.lengths.extend(of_before);
+        for idx in first..first + n_steps {
+            batch.lengths.extend(pieces.iter().map(|piece| length(piece, idx)));
+        }
+    }
     let has_clocks = pieces.iter().all(|piece| piece.clocks.len() == piece.frames.len());
     for idx in first..first + n_steps {
         batch.frames.extend(pieces.iter().map(|piece| frame(piece, idx)));
@@ -89,54 +110,84 @@ fn block(pieces: &[&KeyPiece], first: usize, n_steps: usize) -> KeyBatch {
     batch
 }
 
-/// What some frames cost.
+/// What some frames cost together.
 struct Found {
-    /// Of each frame.
-    keys: Vec<f32>,
-    right: Vec<f32>,
-    /// Of all frames together.
+    keys: OfKeys,
     velocity: f32,
     pedal: f32,
+    length: f32,
 }
 
 /// Reads a block and adds what its frames cost.
 fn measure_block<B: Backend>(
     network: &KeyNetwork<B>,
     batch: &KeyBatch,
+    fused: Option<(&Slides, &Spelling)>,
     state: Vec<LayerState<B>>,
     kernels: &mut Kernels<B>,
     measured: &mut Measured,
 ) -> Vec<LayerState<B>> {
-    let (tops, state) = read(network, hear(network, batch), state, kernels);
+    let heard = Heard::of(network, batch, fused.map(|(slides, _)| slides));
+    let (tops, state) = read(network, heard, state, kernels);
     let sum = |tensor: Tensor<B, 2>| numbers(tensor.into_data())[0];
     let found = of_blocks(&blocks(batch, kernels), kernels, |steps| {
-        let device = network.device();
-        let asked = ask(network.config.alphabet, batch, steps.clone(), &device);
         let tops: Vec<_> =
             tops.iter().map(|top| rows_of_steps(top, batch, steps.clone())).collect();
-        let log_odds = spell(network, &asked, &tops, &Masks(&[])).log_odds;
-        let right = numbers(right(log_odds.clone(), &asked).into_data());
-        let keys = numbers(surprise_of_keys(log_odds, &asked).into_data());
-        let Some(touch) = &network.touch else {
-            return Found { keys, right, velocity: 0.0, pedal: 0.0 };
+        let keys = match fused {
+            Some((_, spelling)) => fused_keys(batch, spelling, &steps, &tops),
+            None => keys_of(network, batch, &steps, &tops),
         };
-        let asked_touch = ask_touch(batch, steps, &device);
-        let loss = touch_loss(network, touch, &asked_touch, &asked.before, &tops);
-        Found { keys, right, velocity: sum(loss.velocity), pedal: sum(loss.pedal) }
+        let Some(touch) = &network.touch else {
+            return Found { keys, velocity: 0.0, pedal: 0.0, length: 0.0 };
+        };
+        let asked_touch = ask_touch(batch, steps, &network.device());
+        let loss = touch_loss(network, touch, &asked_touch, &tops);
+        let [velocity, pedal, length] = [loss.velocity, loss.pedal, loss.length].map(sum);
+        Found { keys, velocity, pedal, length }
     });
-    let mut weights = batch.weights.iter();
-    for Found { keys, right, velocity, pedal } in found {
-        for (nll, right) in keys.into_iter().zip(right) {
-            if weights.next().is_some_and(|&weight| weight > 0.0) {
-                measured.n_frames += 1;
-                measured.nll += f64::from(nll);
-                measured.n_right += usize::from(right > 0.5);
-            }
-        }
+    measured.n_frames += batch.n_frames();
+    for Found { keys, velocity, pedal, length } in found {
+        measured.nll += keys.loss + f64::from(length);
+        measured.n_right += keys.n_right;
+        measured.nll_length += f64::from(length);
         measured.nll_velocity += f64::from(velocity);
         measured.nll_pedal += f64::from(pedal);
     }
     state
+}
+
+/// What the keys of some time steps cost.
+fn keys_of<B: Backend>(
+    network: &KeyNetwork<B>,
+    batch: &KeyBatch,
+    steps: &Range<usize>,
+    tops: &[Tensor<B, 2>],
+) -> OfKeys {
+    let asked = ask(network.config.alphabet, batch, steps.clone(), &network.device());
+    let log_odds = spell(network, &asked, tops, &Masks(&[])).log_odds;
+    let right = numbers(right(log_odds.clone(), &asked).into_data());
+    let nll = numbers(surprise_of_keys(log_odds, &asked).into_data());
+    let lasting = batch.frames_of(steps.start * batch.n_rows..steps.end * batch.n_rows);
+    let mut sum = OfKeys::default();
+    for ((nll, right), n_frames) in nll.into_iter().zip(right).zip(lasting) {
+        if n_frames > 0.0 {
+            sum.loss += f64::from(nll);
+            sum.n_right += if right > 0.5 { n_frames as usize } else { 0 };
+        }
+    }
+    sum
+}
+
+/// The same by the kernels of the CPU.
+fn fused_keys<B: Backend>(
+    batch: &KeyBatch,
+    spelling: &Spelling,
+    steps: &Range<usize>,
+    tops: &[Tensor<B, 2>],
+) -> OfKeys {
+    let tops: Vec<Numbers> = tops.iter().map(Numbers::of).collect();
+    let tops: Vec<&[f32]> = tops.iter().map(|top| &**top).collect();
+    spelling.measure(batch, steps.start * batch.n_rows..steps.end * batch.n_rows, &tops)
 }
 
 /// The state of the first `n_rows` sequences.

@@ -3,19 +3,25 @@
 //! ```text
 //! config     what decides every shape
 //! features   a frame by intervals: what keys and pitch classes hear
+//! slides     the same as tables that slide along the keyboard, for the CPU
+//! heard      either of them, and what becomes of it
 //! network    the weights: towers that listen, a speller that writes
 //! loss       forward and backward through all of it
-//! touch      velocities and pedal
+//! spelling   the speller's part of that by the kernels of the CPU
+//! touch      velocities, pedal and how long a frame lasts
 //! measure    held-out music, every frame counted
 //! speller    one frame after the other, for composing
 //! ```
 
 mod config;
 mod features;
+mod heard;
 mod loss;
 mod measure;
 mod network;
+mod slides;
 mod speller;
+mod spelling;
 mod touch;
 
 pub use config::{Alphabet, KEYS, KeyConfig, LOWEST, PIANO};

@@ -8,11 +8,13 @@
 //! ```
 //!
 //! With touch a second output says of a key that goes on sounding whether it was struck again. Then
-//! come the velocities of the struck keys, from low to high, among 32, and the pedal:
+//! come the velocities of the struck keys, from low to high, among 32, the pedal, and how many
+//! frames long nothing changes, up to 32:
 //!
 //! ```text
 //! velocity_k = softmax(relu(h_c(k) W_c + h_k W_k + before_k W_b + frame_k W_f + b) W + v)
 //! pedal      = σ(relu(mean of h_c W_c + frame W_f + b) w + v)
+//! length     = softmax(relu(mean of h_c W_c + frame W_f + b) W + v)
 //! ```
 //!
 //! A frame is spelled from the lowest key to the highest, and the probability of a chord is the
@@ -66,11 +68,12 @@ pub struct SpellerWeights<B: Backend> {
     pub out_bias: Tensor<B, 2>,
 }
 
-/// What velocities and the pedal are decided with; U is the width of both.
+/// What velocities, the pedal and the length are decided with; U is the width of each.
 #[derive(Clone, Debug)]
 pub struct TouchWeights<B: Backend> {
     pub velocity: VelocityWeights<B>,
-    pub pedal: PedalWeights<B>,
+    pub pedal: FrameWeights<B>,
+    pub length: FrameWeights<B>,
 }
 
 #[derive(Clone, Debug)]
@@ -89,17 +92,19 @@ pub struct VelocityWeights<B: Backend> {
     pub out_bias: Tensor<B, 2>,
 }
 
+/// What something is decided with that is said once of a frame, with A answers: log-odds for one,
+/// scores for more.
 #[derive(Clone, Debug)]
-pub struct PedalWeights<B: Backend> {
+pub struct FrameWeights<B: Backend> {
     /// `[H, U]`
     pub classes: Tensor<B, 2>,
-    /// `[PEDAL_WIDTH, U]`
+    /// `[PEDAL_WIDTH, U]` or `[LASTING_WIDTH, U]`
     pub frame: Tensor<B, 2>,
     /// `[1, U]`
     pub bias: Tensor<B, 2>,
-    /// `[U, 1]`
+    /// `[U, A]`
     pub out: Tensor<B, 2>,
-    /// `[1, 1]`
+    /// `[1, A]`
     pub out_bias: Tensor<B, 2>,
 }
 
@@ -146,13 +151,8 @@ impl<B: Backend> KeyNetwork<B> {
                 out: next(),
                 out_bias: next(),
             },
-            pedal: PedalWeights {
-                classes: next(),
-                frame: next(),
-                bias: next(),
-                out: next(),
-                out_bias: next(),
-            },
+            pedal: FrameWeights::from_parameters(&mut next),
+            length: FrameWeights::from_parameters(&mut next),
         });
         Self { config, towers: layers, speller, touch }
     }
@@ -182,7 +182,7 @@ impl<B: Backend> KeyNetwork<B> {
             &mut speller.out,
             &mut speller.out_bias,
         ]);
-        if let Some(TouchWeights { velocity, pedal }) = &mut self.touch {
+        if let Some(TouchWeights { velocity, pedal, length }) = &mut self.touch {
             parameters.extend(&mut velocity.towers);
             parameters.extend([
                 &mut velocity.before,
@@ -190,12 +190,9 @@ impl<B: Backend> KeyNetwork<B> {
                 &mut velocity.bias,
                 &mut velocity.out,
                 &mut velocity.out_bias,
-                &mut pedal.classes,
-                &mut pedal.frame,
-                &mut pedal.bias,
-                &mut pedal.out,
-                &mut pedal.out_bias,
             ]);
+            parameters.extend(pedal.all_mut());
+            parameters.extend(length.all_mut());
         }
         parameters
     }
@@ -209,6 +206,17 @@ impl<B: Backend> KeyNetwork<B> {
         let device = self.device();
         let zero = |[rows, hidden]: [usize; 2]| LayerState::zero(rows, hidden, &device);
         self.config.state_shapes(n_rows).into_iter().map(zero).collect()
+    }
+}
+
+impl<B: Backend> FrameWeights<B> {
+    fn from_parameters(next: &mut impl FnMut() -> Tensor<B, 2>) -> Self {
+        Self { classes: next(), frame: next(), bias: next(), out: next(), out_bias: next() }
+    }
+
+    fn all_mut(&mut self) -> [&mut Tensor<B, 2>; 5] {
+        let Self { classes, frame, bias, out, out_bias } = self;
+        [classes, frame, bias, out, out_bias]
     }
 }
 

@@ -10,16 +10,18 @@ use burn::backend::Flex;
 use burn::tensor::Tensor;
 use burn::tensor::activation::{log_softmax, relu};
 
-use super::config::{CLASSES, KEYS, KeyConfig, VELOCITIES};
-use super::features::{self, Frame, Keys, PEDAL_WIDTH, STRIKE_WIDTH};
-use super::loss::{read, rows_of_tensor, tell};
+use super::config::{KEYS, KeyConfig, VELOCITIES};
+use super::features::{self, Frame, Keys, LASTING_WIDTH, PEDAL_WIDTH, STRIKE_WIDTH};
+use super::heard::{Heard, HeardOfKeys};
+use super::loss::{KeyBatch, add_tops, read, rows_of_tensor};
 use super::network::KeyNetwork;
+use super::slides::Slides;
 use super::touch;
 use crate::model::kernels::Kernels;
 use crate::model::recurrent::LayerState;
 use crate::model::weights::numbers;
 use crate::music::Velocity;
-use crate::tokens::{Chord, KeyFrame};
+use crate::tokens::{Chord, KeyFrame, KeyRun};
 
 /// Reads frames and spells what may come next.
 pub struct Speller {
@@ -33,6 +35,7 @@ pub struct Speller {
     out: Vec<f32>,
     out_bias: Vec<f32>,
     kernels: Kernels<Flex>,
+    slides: Option<Slides>,
     /// After so many frames the clock begins again; none where it goes on and on.
     bar: Option<u32>,
     hypotheses: Vec<Hypothesis>,
@@ -40,9 +43,10 @@ pub struct Speller {
 
 #[derive(Clone)]
 struct Hypothesis {
+    /// Frames of the music.
     n_read: u32,
     /// What it read last.
-    before: KeyFrame,
+    before: KeyRun,
     state: Vec<LayerState<Flex>>,
     told: Told,
 }
@@ -52,8 +56,16 @@ struct Hypothesis {
 struct Told {
     /// What every key is told but for the lower keys of its own frame, `[KEYS, S]`.
     keys: Arc<Vec<f32>>,
-    /// The same for velocities, `[KEYS, U]`, and for the pedal, `[1, U]`; none without touch.
-    touch: Option<[Tensor<Flex, 2>; 2]>,
+    /// None without touch.
+    touch: Option<ToldOfTouch>,
+}
+
+/// The same for velocities, `[KEYS, U]`, for the pedal and for the length, `[1, U]` each.
+#[derive(Clone)]
+struct ToldOfTouch {
+    velocity: Tensor<Flex, 2>,
+    pedal: Tensor<Flex, 2>,
+    length: Tensor<Flex, 2>,
 }
 
 /// What is asked of whoever spells.
@@ -90,6 +102,8 @@ struct Prefix {
     sounding: Keys,
     struck: Keys,
     log_probability: f64,
+    /// Whether the keys so far are those of a chord that isn't looked for.
+    is_like: bool,
     /// What every key is told, of the lower ones so far too. Beginnings that go on in the same way
     /// share it.
     told: Arc<Vec<f32>>,
@@ -104,6 +118,10 @@ struct Answer {
 
 impl Speller {
     pub fn new(network: &KeyNetwork<Flex>) -> Self {
+        Self::with_kernels(network, Kernels::new())
+    }
+
+    pub(super) fn with_kernels(network: &KeyNetwork<Flex>, kernels: Kernels<Flex>) -> Self {
         let values = |tensor: &Tensor<Flex, 2>| numbers(tensor.clone().into_data());
         let weights = &network.speller;
         let mut speller = Self {
@@ -113,7 +131,8 @@ impl Speller {
             out: values(&weights.out.clone().transpose()),
             out_bias: values(&weights.out_bias),
             network: network.clone(),
-            kernels: Kernels::new(),
+            slides: Slides::of(network, &kernels),
+            kernels,
             bar: None,
             hypotheses: Vec::new(),
         };
@@ -132,22 +151,24 @@ impl Speller {
         let keys = Arc::new(vec![0.0; KEYS * self.network.config.spell_hidden]);
         let state = self.network.zero_state(1);
         let told = Told { keys, touch: None };
-        let nothing = Hypothesis { n_read: 0, before: KeyFrame::default(), state, told };
+        let before = KeyRun::single(KeyFrame::default());
+        let nothing = Hypothesis { n_read: 0, before, state, told };
         self.hypotheses = vec![nothing; n];
     }
 
-    /// Hypothesis `i` reads `frames[i]`.
-    pub fn read(&mut self, frames: &[KeyFrame]) {
-        for (hypothesis, frame) in self.hypotheses.iter_mut().zip(frames) {
-            let state = std::mem::take(&mut hypothesis.state);
-            let n_read = hypothesis.n_read;
-            let clock = self.bar.map_or(n_read, |bar| n_read % bar);
-            let clock = self.network.config.has_clock.then_some(clock);
-            let read = tell_all(&self.network, frame, clock, state, &mut self.kernels);
-            (hypothesis.told, hypothesis.state) = read;
-            hypothesis.before = frame.clone();
-            hypothesis.n_read = hypothesis.n_read.saturating_add(1);
-        }
+    /// A hypothesis reads a run, of one frame where the alphabet asks for no length.
+    pub fn read(&mut self, hypothesis: usize, run: &KeyRun) {
+        // The rest that starts every piece stands before its first frame.
+        let n_read = self.hypotheses[hypothesis].n_read.saturating_add(run.length);
+        let clock = self.clock(n_read.saturating_sub(1));
+        let state = std::mem::take(&mut self.hypotheses[hypothesis].state);
+        let (told, state) = self.tell_all(run, clock, state);
+        self.hypotheses[hypothesis] = Hypothesis { n_read, before: run.clone(), state, told };
+    }
+
+    /// Hypothesis `to` becomes what hypothesis `from` is.
+    pub fn copy(&mut self, from: usize, to: usize) {
+        self.hypotheses[to] = self.hypotheses[from].clone();
     }
 
     /// Afterwards hypothesis `i` continues what was hypothesis `parents[i]`; there are then as
@@ -160,7 +181,7 @@ impl Speller {
     /// The keys of a hypothesis' next frame: `choose` answers what is asked of every key from low
     /// to high.
     pub fn spell(&self, hypothesis: usize, choose: &mut dyn FnMut(Decision) -> bool) -> Spelled {
-        let before = Keys::of(self.hypotheses[hypothesis].before.sounding);
+        let before = Keys::of(self.hypotheses[hypothesis].before.frame.sounding);
         let mut prefix = self.begun(hypothesis);
         for key in 0..KEYS {
             let log_odds = self.log_odds(&prefix, key);
@@ -179,12 +200,14 @@ impl Speller {
         prefix.spelled()
     }
 
-    /// Up to `n` next frames of a hypothesis, the likeliest first, each with other keys sounding or
-    /// struck. They are found by a search over the keys that goes on with the `n` likeliest
-    /// beginnings at every key.
-    pub fn candidates(&self, hypothesis: usize, n: usize) -> Vec<Spelled> {
-        let before = Keys::of(self.hypotheses[hypothesis].before.sounding);
-        let mut prefixes = vec![self.begun(hypothesis)];
+    /// The next frames of a hypothesis, the likeliest first, each with other keys sounding or struck;
+    /// in none do the keys of `unlike` sound. They are found by a search over the keys that goes on
+    /// with the `n` likeliest beginnings at every key, and with the `n` likeliest that may still
+    /// become `unlike`.
+    pub fn candidates(&self, hypothesis: usize, n: usize, unlike: Option<Chord>) -> Vec<Spelled> {
+        let before = Keys::of(self.hypotheses[hypothesis].before.frame.sounding);
+        let unlike = unlike.map(Keys::of);
+        let mut prefixes = vec![Prefix { is_like: unlike.is_some(), ..self.begun(hypothesis) }];
         for key in 0..KEYS {
             let mut next: Vec<(usize, Answer)> = Vec::with_capacity(3 * prefixes.len());
             for (idx, prefix) in prefixes.iter().enumerate() {
@@ -196,17 +219,26 @@ impl Speller {
             };
             // A stable sort: of equals the one found first stays.
             next.sort_by(|a, b| total(b).total_cmp(&total(a)));
-            next.truncate(n);
-            prefixes = next
-                .into_iter()
-                .map(|(idx, answer)| {
-                    let mut prefix = prefixes[idx].clone();
-                    self.go_on(&mut prefix, key, &answer);
-                    prefix
-                })
-                .collect();
+            let is_like = |(idx, answer): &(usize, Answer)| {
+                let so_far = unlike.filter(|_| prefixes[*idx].is_like);
+                so_far.is_some_and(|unlike| unlike.contains(key) == answer.sounds)
+            };
+            let mut kept = [0; 2];
+            next.retain(|it| {
+                let kept = &mut kept[usize::from(is_like(it))];
+                *kept += 1;
+                *kept <= n
+            });
+            let gone_on = |it: (usize, Answer)| {
+                let is_like = is_like(&it);
+                let (idx, answer) = it;
+                let mut prefix = Prefix { is_like, ..prefixes[idx].clone() };
+                self.go_on(&mut prefix, key, &answer);
+                prefix
+            };
+            prefixes = next.into_iter().map(gone_on).collect();
         }
-        prefixes.iter().map(Prefix::spelled).collect()
+        prefixes.iter().filter(|prefix| !prefix.is_like).map(Prefix::spelled).collect()
     }
 
     /// How hard the struck keys of a hypothesis' next frame are struck, from low to high, and the
@@ -219,17 +251,17 @@ impl Speller {
         choose: &mut dyn FnMut(&[f32]) -> usize,
     ) -> (Vec<Velocity>, f64) {
         let told = &self.hypotheses[hypothesis].told;
-        let (Some([told, _]), Some(touch)) = (&told.touch, &self.network.touch) else {
+        let (Some(told), Some(touch)) = (&told.touch, &self.network.touch) else {
             return (Vec::new(), 0.0);
         };
         let device = self.network.device();
         let (sounding, struck) = (Keys::of(spelled.chord), Keys::of(spelled.struck));
         let (mut chosen, mut sum) = (Vec::with_capacity(struck.len()), 0.0);
         for key in struck.iter() {
-            let frame = Frame { sounding, struck, velocities: &chosen, pedal: false };
+            let frame = Frame { sounding, struck, velocities: &chosen, ..Frame::default() };
             let mut row = vec![0.0; STRIKE_WIDTH];
             features::write_strike(frame, key, &mut row);
-            let told = told.clone().narrow(0, key, 1);
+            let told = told.velocity.clone().narrow(0, key, 1);
             let heard = rows_of_tensor::<Flex>(row, STRIKE_WIDTH, &device);
             let hidden = relu(told + heard.matmul(touch.velocity.frame.clone()));
             let scores = numbers(log_softmax(touch.velocity.scores(hidden), 1).into_data());
@@ -244,23 +276,75 @@ impl Speller {
     /// touch.
     pub fn pedal_log_odds(&self, hypothesis: usize, spelled: &Spelled) -> Option<f32> {
         let Hypothesis { told, before, .. } = &self.hypotheses[hypothesis];
-        let ([_, told], touch) = (told.touch.as_ref()?, self.network.touch.as_ref()?);
-        let frame = Frame {
-            sounding: Keys::of(spelled.chord),
-            struck: Keys::of(spelled.struck),
-            ..Frame::default()
-        };
+        let (told, touch) = (told.touch.as_ref()?, self.network.touch.as_ref()?);
         let mut row = vec![0.0; PEDAL_WIDTH];
-        features::write_pedal(Frame::of(before), frame, &mut row);
+        features::write_pedal(Frame::of_run(before), spelled.frame(&[], false), &mut row);
         let heard = rows_of_tensor::<Flex>(row, PEDAL_WIDTH, &self.network.device());
-        let hidden = relu(told.clone() + heard.matmul(touch.pedal.frame.clone()));
-        numbers(touch.pedal.log_odds(hidden).into_data()).first().copied()
+        let hidden = relu(told.pedal.clone() + heard.matmul(touch.pedal.frame.clone()));
+        numbers(touch.pedal.answers(hidden).into_data()).first().copied()
+    }
+
+    /// Of a hypothesis' next frame, all else of which is given, the log-probability that it lasts
+    /// 1, 2, … and [`LENGTHS`] frames; none without touch.
+    ///
+    /// [`LENGTHS`]: super::config::LENGTHS
+    pub fn lengths(
+        &self,
+        hypothesis: usize,
+        spelled: &Spelled,
+        velocities: &[Velocity],
+        pedal: bool,
+    ) -> Option<Vec<f32>> {
+        let Hypothesis { told, before, n_read, .. } = &self.hypotheses[hypothesis];
+        let (told, touch) = (told.touch.as_ref()?, self.network.touch.as_ref()?);
+        let frame = spelled.frame(velocities, pedal);
+        let clock = self.clock(n_read.saturating_sub(1));
+        let mut row = vec![0.0; LASTING_WIDTH];
+        features::write_lasting(Frame::of_run(before), frame, clock, &mut row);
+        let heard = rows_of_tensor::<Flex>(row, LASTING_WIDTH, &self.network.device());
+        let hidden = relu(told.length.clone() + heard.matmul(touch.length.frame.clone()));
+        Some(numbers(log_softmax(touch.length.answers(hidden), 1).into_data()))
+    }
+
+    /// The place on the grid of a frame of the music, where frames have one.
+    fn clock(&self, frame: u32) -> Option<u32> {
+        let clock = self.bar.map_or(frame, |bar| frame % bar);
+        self.network.config.has_clock.then_some(clock)
     }
 
     fn begun(&self, hypothesis: usize) -> Prefix {
         let told = self.hypotheses[hypothesis].told.keys.clone();
         let (sounding, struck) = (Keys::default(), Keys::default());
-        Prefix { sounding, struck, log_probability: 0.0, told }
+        Prefix { sounding, struck, log_probability: 0.0, is_like: false, told }
+    }
+
+    /// Reads a run: what is known of the next frame before any of its keys, and the state after.
+    fn tell_all(
+        &mut self,
+        run: &KeyRun,
+        clock: Option<u32>,
+        state: Vec<LayerState<Flex>>,
+    ) -> (Told, Vec<LayerState<Flex>>) {
+        let (network, slides) = (&self.network, self.slides.as_ref());
+        let batch = KeyBatch {
+            n_rows: 1,
+            n_steps: 1,
+            frames: vec![run.frame.clone(), KeyFrame::default()],
+            lengths: vec![run.length, 0],
+            clocks: clock.into_iter().collect(),
+            weights: vec![1.0],
+            continues: vec![true],
+        };
+        let heard = Heard::of(network, &batch, slides);
+        let (tops, state) = read(network, heard, state, &mut self.kernels);
+        let heard = HeardOfKeys::of(network, &batch, slides);
+        let touch = network.touch.as_ref().map(|touch| ToldOfTouch {
+            velocity: touch.velocity.told(network, &heard, &tops),
+            pedal: touch.pedal.told(&tops),
+            length: touch.length.told(&tops),
+        });
+        let keys = add_tops(network, heard.told(&network.speller), &tops);
+        (Told { keys: Arc::new(numbers(keys.into_data())), touch }, state)
     }
 
     /// Of every question that the alphabet has of a key.
@@ -303,6 +387,14 @@ impl Speller {
     }
 }
 
+impl Spelled {
+    /// As a network hears it, with what is known besides.
+    fn frame(self, velocities: &[Velocity], pedal: bool) -> Frame<'_> {
+        let (sounding, struck) = (Keys::of(self.chord), Keys::of(self.struck));
+        Frame { sounding, struck, velocities, pedal, length: 0 }
+    }
+}
+
 impl Prefix {
     fn spelled(&self) -> Spelled {
         let (chord, struck) = (self.sounding.chord(), self.struck.chord());
@@ -326,39 +418,6 @@ fn answers(log_odds: &[f32], sounded_before: bool) -> [Option<Answer>; 3] {
             answer(true, true, sounds + log_probability(again, true)),
         ],
     }
-}
-
-/// Reads a frame: what is known of the next one before any of its keys, and the state after.
-fn tell_all(
-    network: &KeyNetwork<Flex>,
-    frame: &KeyFrame,
-    clock: Option<u32>,
-    state: Vec<LayerState<Flex>>,
-    kernels: &mut Kernels<Flex>,
-) -> (Told, Vec<LayerState<Flex>>) {
-    let (device, alphabet) = (network.device(), network.config.alphabet);
-    let frame = Frame::of(frame);
-    let rows = |n: usize, width: usize, write: &dyn Fn(&mut [f32])| {
-        let mut rows = vec![0.0; n * width];
-        write(&mut rows);
-        rows_of_tensor::<Flex>(rows, width, &device)
-    };
-    let before = rows(KEYS, features::key_width(alphabet), &|rows| {
-        features::write_keys(alphabet, frame, clock, rows);
-    });
-    let classes = rows(CLASSES, features::class_width(alphabet), &|rows| {
-        features::write_classes(alphabet, frame, clock, rows);
-    });
-    let towers = network.config.towers().into_iter();
-    let heard =
-        towers.map(|tower| if tower.places == CLASSES { classes.clone() } else { before.clone() });
-    let (tops, state) = read(network, heard.collect(), state, kernels);
-    let touch = network
-        .touch
-        .as_ref()
-        .map(|touch| [touch.velocity.told(network, &before, &tops), touch.pedal.told(&tops)]);
-    let keys = Arc::new(numbers(tell(network, before, &tops).into_data()));
-    (Told { keys, touch }, state)
 }
 
 /// Of a key's sounding or being silent, or the pedal's being down or up: log σ(±s) without overflow.

@@ -3,6 +3,8 @@
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Tensor, TensorData};
 
+use super::config::LENGTHS;
+use super::heard::Heard;
 use super::loss::{KeyBatch, Masks, ask, gradients, hear, read, spell, surprise_of_keys};
 use super::measure::{KeyPiece, measure};
 use super::speller::{Question, Spelled};
@@ -13,7 +15,7 @@ use crate::model::kernels::Kernels;
 use crate::model::random::{self, Purpose};
 use crate::model::weights::numbers;
 use crate::music::Velocity;
-use crate::tokens::{Chord, KeyFrame};
+use crate::tokens::{Chord, KeyFrame, KeyRun};
 
 type Recorded = Autodiff<Flex>;
 
@@ -65,6 +67,7 @@ fn batch(config: &KeyConfig) -> KeyBatch {
         n_rows: N_ROWS,
         n_steps: N_STEPS,
         frames: piece(n + N_ROWS),
+        lengths: lengths(config, n + N_ROWS),
         clocks: if config.has_clock { (0..n as u32).collect() } else { Vec::new() },
         weights,
         continues: vec![false; N_ROWS],
@@ -78,6 +81,10 @@ fn whole(config: &KeyConfig, frames: &[KeyFrame]) -> KeyBatch {
         n_rows: 1,
         n_steps: n,
         frames: std::iter::once(KeyFrame::default()).chain(frames.iter().cloned()).collect(),
+        lengths: std::iter::once(1)
+            .chain(lengths(config, n))
+            .take(lengths(config, n + 1).len())
+            .collect(),
         clocks: clocks(config, n),
         weights: vec![1.0; n],
         continues: vec![false],
@@ -88,8 +95,21 @@ fn clocks(config: &KeyConfig, n: usize) -> Vec<u32> {
     if config.has_clock { (0..n as u32).collect() } else { Vec::new() }
 }
 
+/// How long the frames of a piece last, where that is said.
+fn lengths(config: &KeyConfig, n: usize) -> Vec<u32> {
+    match config.alphabet {
+        Alphabet::OffOn => Vec::new(),
+        Alphabet::Full => (0..n).map(length).collect(),
+    }
+}
+
+fn length(idx: usize) -> u32 {
+    [1, 4, 2, 32, 1, 7][idx % 6]
+}
+
 fn key_piece(config: &KeyConfig, frames: &[KeyFrame]) -> KeyPiece {
-    KeyPiece { frames: frames.to_vec(), clocks: clocks(config, frames.len()) }
+    let n = frames.len();
+    KeyPiece { frames: frames.to_vec(), lengths: lengths(config, n), clocks: clocks(config, n) }
 }
 
 fn masks(config: &KeyConfig) -> Vec<Vec<f32>> {
@@ -138,8 +158,8 @@ fn recorded_gradients(config: KeyConfig) -> Vec<Vec<f32>> {
     let mut loss = (surprise_of_keys(log_odds, &asked) * weights).sum();
     if let Some(touch) = &network.touch {
         let asked_touch = ask_touch(&batch, 0..N_STEPS, &Default::default());
-        let of_touch = touch_loss(&network, touch, &asked_touch, &asked.before, &tops);
-        loss = loss + of_touch.velocity.sum() + of_touch.pedal.sum();
+        let of_touch = touch_loss(&network, touch, &asked_touch, &tops);
+        loss = loss + of_touch.velocity.sum() + of_touch.pedal.sum() + of_touch.length.sum();
     }
     let recorded = loss.div_scalar(batch.n_frames() as f32).backward();
     let gradient = |parameter: &Tensor<Recorded, 2>| {
@@ -200,7 +220,7 @@ fn log_odds(network: &KeyNetwork<Flex>, past: &[KeyFrame], frame: KeyFrame) -> V
     let batch = whole(&network.config, &frames);
     let state = network.zero_state(1);
     let mut kernels = Kernels::of_burn_for_tests();
-    let (tops, _) = read(network, hear(network, &batch), state, &mut kernels);
+    let (tops, _) = read(network, Heard::of(network, &batch, None), state, &mut kernels);
     let alphabet = network.config.alphabet;
     let asked = ask(alphabet, &batch, 0..batch.n_steps, &Default::default());
     let all = numbers(spell(network, &asked, &tops, &Masks(&[])).log_odds.into_data());
@@ -295,7 +315,16 @@ fn what_is_measured_is_the_loss_that_is_learned() {
             nll += f64::from(totals[0]);
             nll_touch += f64::from(totals[2..].iter().sum::<f32>());
         }
-        assert_eq!(measured.n_frames, 349);
+        let n_frames: usize = match config.alphabet {
+            Alphabet::OffOn => 349,
+            Alphabet::Full => {
+                let of_piece =
+                    |piece: &Vec<KeyFrame>| -> u32 { (0..piece.len()).map(length).sum() };
+                pieces.iter().map(of_piece).sum::<u32>() as usize
+            }
+        };
+        assert_eq!(measured.n_frames, n_frames);
+        assert_eq!(measured.nll_length > 0.0, config.alphabet == Alphabet::Full);
         let touch = measured.nll_velocity + measured.nll_pedal;
         assert_eq!(touch > 0.0, config.alphabet == Alphabet::Full);
         for (ours, learned) in [(measured.nll, nll), (touch, nll_touch)] {
@@ -307,8 +336,12 @@ fn what_is_measured_is_the_loss_that_is_learned() {
 /// A speller that has read the rest that starts every piece, and some frames.
 fn after(network: &KeyNetwork<Flex>, past: &[KeyFrame]) -> Speller {
     let mut speller = Speller::new(network);
-    speller.read(&[KeyFrame::default()]);
-    past.iter().for_each(|frame| speller.read(std::slice::from_ref(frame)));
+    speller.read(0, &KeyRun::single(KeyFrame::default()));
+    let lengths = lengths(&network.config, past.len());
+    for (idx, frame) in past.iter().enumerate() {
+        let length = lengths.get(idx).copied().unwrap_or(1);
+        speller.read(0, &KeyRun { frame: frame.clone(), length });
+    }
     speller
 }
 
@@ -347,6 +380,10 @@ fn what_is_spelled_has_the_probability_that_is_measured() {
             assert!(pairs.clone().all(|(a, b)| a.number().abs_diff(b.number()) <= 4));
             let odds = speller.pedal_log_odds(0, &spelled).unwrap();
             ours += of_velocities + share(odds, frame.pedal).ln();
+            let lengths = speller.lengths(0, &spelled, &frame.velocities, frame.pedal).unwrap();
+            let sum: f64 = lengths.iter().map(|&score| f64::from(score).exp()).sum();
+            assert!(lengths.len() == LENGTHS && (sum - 1.0).abs() < 1e-5, "{sum}");
+            ours += f64::from(lengths[length(5) as usize - 1]);
         }
         let of_piece = |n: usize| {
             let frames: Vec<KeyFrame> = past.iter().chain([&frame]).take(n).cloned().collect();
@@ -365,7 +402,7 @@ fn candidates_are_the_likeliest_frames() {
     for config in [config(1, 4), full(1, 4)] {
         let network = network(config);
         let speller = after(&network, &piece(5));
-        let found = speller.candidates(0, 12);
+        let found = speller.candidates(0, 12, None);
         assert_eq!(found.len(), 12);
         assert!(found.windows(2).all(|pair| pair[0].log_probability >= pair[1].log_probability));
         let greedy = speller.spell(0, &mut |decision| decision.log_odds > 0.0);
@@ -381,6 +418,11 @@ fn candidates_are_the_likeliest_frames() {
         frames.sort_unstable();
         frames.dedup();
         assert_eq!(frames.len(), 12);
+        let unlike = found[0].chord;
+        let others = speller.candidates(0, 12, Some(unlike));
+        assert!(others.len() >= 12 && others.iter().all(|it| it.chord != unlike));
+        let next = found.iter().find(|it| it.chord != unlike).expect("another chord was found");
+        assert!(others[0].log_probability >= next.log_probability);
     }
 }
 
@@ -388,12 +430,17 @@ fn candidates_are_the_likeliest_frames() {
 fn a_hypothesis_is_the_same_alone_and_among_others() {
     let network = network(config(1, 4));
     let frame = |key: u32| KeyFrame { sounding: chord(&[key]), ..KeyFrame::default() };
+    let run = |key: u32| KeyRun::single(frame(key));
     let mut together = Speller::new(&network);
     together.start(2);
-    together.read(&[KeyFrame::default(), KeyFrame::default()]);
-    together.read(&[frame(60), frame(61)]);
+    let mut read = |runs: &[KeyRun]| {
+        runs.iter().enumerate().for_each(|(row, run)| together.read(row, run));
+    };
+    let rest = KeyRun::single(KeyFrame::default());
+    read(&[rest.clone(), rest]);
+    read(&[run(60), run(61)]);
     together.select(&[1, 0, 1]);
-    together.read(&[frame(62), frame(62), frame(62)]);
+    (0..3).for_each(|row| together.read(row, &run(62)));
     let odds = |speller: &Speller, row: usize| {
         let mut odds = Vec::new();
         speller.spell(row, &mut |decision| {

@@ -1,7 +1,8 @@
-//! How hard struck keys are struck, and the pedal: the parts of a frame that come after its keys.
+//! How hard struck keys are struck, the pedal, and how long the frame lasts: what is said of a frame
+//! after its keys.
 //!
-//! For a strike with scores `s` over the velocities and its own velocity `y`, and for the pedal with
-//! log-odds `p` and truth `d`:
+//! For a strike with scores `s` over the velocities and its own velocity `y`, for a frame with scores
+//! over the lengths and its own, and for the pedal with log-odds `p` and truth `d`:
 //!
 //! ```text
 //! loss = -log softmax(s)[y]               ∂loss/∂s = softmax(s) - onehot(y)
@@ -14,10 +15,11 @@ use burn::tensor::activation::{log_softmax, relu, sigmoid};
 use burn::tensor::backend::Backend;
 use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
 
-use super::config::{CLASSES, KEYS, Tower, VELOCITIES};
-use super::features::{self, PEDAL_WIDTH, STRIKE_WIDTH};
+use super::config::{Alphabet, CLASSES, KEYS, LENGTHS, Tower, VELOCITIES};
+use super::features::{self, LASTING_WIDTH, PEDAL_WIDTH, STRIKE_WIDTH};
+use super::heard::HeardOfKeys;
 use super::loss::{KeyBatch, laid_out_over_keys, rows_of_tensor, surprise, through_relu};
-use super::network::{KeyNetwork, PedalWeights, TouchWeights, VelocityWeights};
+use super::network::{FrameWeights, KeyNetwork, TouchWeights, VelocityWeights};
 use crate::music::Velocity;
 
 /// Velocities that are told apart lie so far from each other.
@@ -34,6 +36,11 @@ pub fn velocity(level: usize) -> Velocity {
     Velocity::new(middle).expect("between 3 and 127")
 }
 
+/// Which of [`LENGTHS`] a length is.
+fn length_index(length: u32) -> usize {
+    (length.max(1) as usize).min(LENGTHS) - 1
+}
+
 /// What is asked of the frames of some time steps besides their keys.
 pub struct AskedTouch<B: Backend> {
     /// None if no frame that counts has a strike whose velocity is known.
@@ -42,6 +49,10 @@ pub struct AskedTouch<B: Backend> {
     pedal: Tensor<B, 2>,
     /// `[N, 1]`: 1 where it is down.
     pedal_truth: Tensor<B, 2>,
+    /// `[N, LASTING_WIDTH]`
+    lasting: Tensor<B, 2>,
+    /// `[N, LENGTHS]`: 1 for its own length, else 0.
+    length_truth: Tensor<B, 2>,
     /// `[N, 1]`: 1 for a frame that counts.
     weights: Tensor<B, 2>,
 }
@@ -51,6 +62,8 @@ struct Strikes<B: Backend> {
     /// `[M]`: their rows among the `N · KEYS`, and those of their classes among `N · CLASSES`.
     keys: Tensor<B, 1, Int>,
     classes: Tensor<B, 1, Int>,
+    /// `[M, key_width]`: what they hear of the frame before.
+    before: Tensor<B, 2>,
     /// `[M, STRIKE_WIDTH]`
     frame: Tensor<B, 2>,
     /// `[M, VELOCITIES]`: 1 for its own, else 0.
@@ -61,6 +74,7 @@ struct Strikes<B: Backend> {
 pub struct TouchLoss<B: Backend> {
     pub velocity: Tensor<B, 2>,
     pub pedal: Tensor<B, 2>,
+    pub length: Tensor<B, 2>,
 }
 
 /// Gradients of touch over some time steps.
@@ -81,10 +95,17 @@ pub fn ask_touch<B: Backend>(
     let frames = steps.start * batch.n_rows..steps.end * batch.n_rows;
     let n = frames.len();
     let (mut keys, mut classes, mut strikes, mut truth) = (vec![], vec![], vec![], vec![]);
+    let mut heard_before = Vec::new();
+    let key_width = features::key_width(Alphabet::Full);
     let mut pedal = vec![0.0; n * PEDAL_WIDTH];
     let mut pedal_truth = vec![0.0; n];
+    let mut lasting = vec![0.0; n * LASTING_WIDTH];
+    let mut length_truth = vec![0.0; n * LENGTHS];
     for (idx, at) in frames.clone().enumerate() {
-        let (before, frame, _) = batch.frame(at);
+        let (before, frame, clock) = batch.frame(at);
+        let row = &mut lasting[idx * LASTING_WIDTH..][..LASTING_WIDTH];
+        features::write_lasting(before, frame, clock, row);
+        length_truth[idx * LENGTHS + length_index(frame.length)] = 1.0;
         features::write_pedal(before, frame, &mut pedal[idx * PEDAL_WIDTH..][..PEDAL_WIDTH]);
         pedal_truth[idx] = f32::from(u8::from(frame.pedal));
         if batch.weights[at] == 0.0 {
@@ -93,6 +114,9 @@ pub fn ask_touch<B: Backend>(
         for (key, &velocity) in frame.struck.iter().zip(frame.velocities) {
             keys.push((idx * KEYS + key) as i32);
             classes.push((idx * CLASSES + key % CLASSES) as i32);
+            let row = heard_before.len();
+            heard_before.resize(row + key_width, 0.0);
+            features::write_key(Alphabet::Full, key, before, clock, &mut heard_before[row..]);
             let row = strikes.len();
             strikes.resize(row + STRIKE_WIDTH, 0.0);
             features::write_strike(frame, key, &mut strikes[row..]);
@@ -104,6 +128,7 @@ pub fn ask_touch<B: Backend>(
     let strikes = (!keys.is_empty()).then(|| Strikes {
         keys: places(keys, device),
         classes: places(classes, device),
+        before: rows_of_tensor(heard_before, key_width, device),
         frame: rows_of_tensor(strikes, STRIKE_WIDTH, device),
         truth: rows_of_tensor(truth, VELOCITIES, device),
     });
@@ -111,6 +136,8 @@ pub fn ask_touch<B: Backend>(
         strikes,
         pedal: rows_of_tensor(pedal, PEDAL_WIDTH, device),
         pedal_truth: rows_of_tensor(pedal_truth, 1, device),
+        lasting: rows_of_tensor(lasting, LASTING_WIDTH, device),
+        length_truth: rows_of_tensor(length_truth, LENGTHS, device),
         weights: rows_of_tensor(batch.weights[frames].to_vec(), 1, device),
     }
 }
@@ -131,19 +158,24 @@ pub fn touch_loss<B: Backend>(
     network: &KeyNetwork<B>,
     weights: &TouchWeights<B>,
     asked: &AskedTouch<B>,
-    before: &Tensor<B, 2>,
     tops: &[Tensor<B, 2>],
 ) -> TouchLoss<B> {
     let velocity = match &asked.strikes {
         None => Tensor::zeros([1, 1], &network.device()),
         Some(strikes) => {
-            let heard = heard_by_strikes(network, strikes, before, tops);
+            let heard = heard_by_strikes(network, strikes, tops);
             let hidden = weights.velocity.hidden(&heard, strikes.frame.clone());
             surprise_of_strikes(weights.velocity.scores(hidden), strikes)
         }
     };
-    let hidden = weights.pedal.hidden(mean_over_classes(&tops[0]), asked.pedal.clone());
-    TouchLoss { velocity, pedal: surprise_of_pedal(weights.pedal.log_odds(hidden), asked) }
+    let mean = mean_over_classes(&tops[0]);
+    let pedal = weights.pedal.hidden(mean.clone(), asked.pedal.clone());
+    let length = weights.length.hidden(mean, asked.lasting.clone());
+    TouchLoss {
+        velocity,
+        pedal: surprise_of_pedal(weights.pedal.answers(pedal), asked),
+        length: surprise_of_lengths(weights.length.answers(length), asked),
+    }
 }
 
 /// The loss and its gradients, divided by `n_frames`.
@@ -151,7 +183,6 @@ pub fn touch_gradients<B: Backend>(
     network: &KeyNetwork<B>,
     weights: &TouchWeights<B>,
     asked: &AskedTouch<B>,
-    before: &Tensor<B, 2>,
     tops: &[Tensor<B, 2>],
     n_frames: usize,
 ) -> TouchGradients<B> {
@@ -168,7 +199,7 @@ pub fn touch_gradients<B: Backend>(
             (Tensor::zeros([1, 1], &device), zeros(velocity_weights.all()))
         }
         Some(strikes) => {
-            let heard = heard_by_strikes(network, strikes, before, tops);
+            let heard = heard_by_strikes(network, strikes, tops);
             let hidden = velocity_weights.hidden(&heard, strikes.frame.clone());
             let scores = velocity_weights.scores(hidden.clone());
             let loss = surprise_of_strikes(scores.clone(), strikes);
@@ -193,35 +224,37 @@ pub fn touch_gradients<B: Backend>(
         }
     };
 
-    let pedal_weights = &weights.pedal;
     let mean = mean_over_classes(&tops[0]);
-    let hidden = pedal_weights.hidden(mean.clone(), asked.pedal.clone());
-    let log_odds = pedal_weights.log_odds(hidden.clone());
+    let hidden = weights.pedal.hidden(mean.clone(), asked.pedal.clone());
+    let log_odds = weights.pedal.answers(hidden.clone());
     let pedal = surprise_of_pedal(log_odds.clone(), asked);
     let d_odds = (sigmoid(log_odds) - asked.pedal_truth.clone()) * asked.weights.clone() * scale;
-    let d_out = hidden.clone().transpose().matmul(d_odds.clone());
-    let d_out_bias = d_odds.clone().sum_dim(0);
-    let d_z = through_relu(d_odds.matmul(pedal_weights.out.clone().transpose()), &hidden, None);
-    let d_mean = d_z.clone().matmul(pedal_weights.classes.clone().transpose());
-    d_tops[0] = d_tops[0].clone() + spread_over_classes(d_mean);
-    d_weights.push(mean.transpose().matmul(d_z.clone()));
-    d_weights.push(asked.pedal.clone().transpose().matmul(d_z.clone()));
-    d_weights.extend([d_z.sum_dim(0), d_out, d_out_bias]);
-    TouchGradients { loss: TouchLoss { velocity, pedal }, tops: d_tops, weights: d_weights }
+    let (d_pedal, d_mean) = weights.pedal.gradients(&mean, &asked.pedal, &hidden, d_odds);
+    d_weights.extend(d_pedal);
+
+    let hidden = weights.length.hidden(mean.clone(), asked.lasting.clone());
+    let scores = weights.length.answers(hidden.clone());
+    let length = surprise_of_lengths(scores.clone(), asked);
+    let d_scores = log_softmax(scores, 1).exp() - asked.length_truth.clone();
+    let d_scores = d_scores * asked.weights.clone() * scale;
+    let (d_length, d_mean_of_length) =
+        weights.length.gradients(&mean, &asked.lasting, &hidden, d_scores);
+    d_weights.extend(d_length);
+    d_tops[0] = d_tops[0].clone() + spread_over_classes(d_mean + d_mean_of_length);
+    TouchGradients { loss: TouchLoss { velocity, pedal, length }, tops: d_tops, weights: d_weights }
 }
 
 /// What strikes hear of the towers, each `[M, H]`, and last of the frame before, `[M, key_width]`.
 fn heard_by_strikes<B: Backend>(
     network: &KeyNetwork<B>,
     strikes: &Strikes<B>,
-    before: &Tensor<B, 2>,
     tops: &[Tensor<B, 2>],
 ) -> Vec<Tensor<B, 2>> {
     let towers = network.config.towers();
     let of_tower =
         |(top, tower): (&Tensor<B, 2>, &Tower)| top.clone().select(0, strikes.places_in(tower));
     let mut heard: Vec<_> = tops.iter().zip(&towers).map(of_tower).collect();
-    heard.push(before.clone().select(0, strikes.keys.clone()));
+    heard.push(strikes.before.clone());
     heard
 }
 
@@ -231,6 +264,11 @@ fn surprise_of_strikes<B: Backend>(scores: Tensor<B, 2>, strikes: &Strikes<B>) -
 
 fn surprise_of_pedal<B: Backend>(log_odds: Tensor<B, 2>, asked: &AskedTouch<B>) -> Tensor<B, 2> {
     (surprise(log_odds, asked.pedal_truth.clone()) * asked.weights.clone()).sum_dim(0)
+}
+
+fn surprise_of_lengths<B: Backend>(scores: Tensor<B, 2>, asked: &AskedTouch<B>) -> Tensor<B, 2> {
+    let surprise = (log_softmax(scores, 1) * asked.length_truth.clone()).neg().sum_dim(1);
+    (surprise * asked.weights.clone()).sum_dim(0)
 }
 
 /// `[N · CLASSES, H]` → `[N, H]`
@@ -268,10 +306,10 @@ impl<B: Backend> VelocityWeights<B> {
     pub fn told(
         &self,
         network: &KeyNetwork<B>,
-        before: &Tensor<B, 2>,
+        heard: &HeardOfKeys<'_, B>,
         tops: &[Tensor<B, 2>],
     ) -> Tensor<B, 2> {
-        let mut z = before.clone().matmul(self.before.clone()) + self.bias.clone();
+        let mut z = heard.told_to_strikes(self) + self.bias.clone();
         for ((tower, top), weights) in network.config.towers().iter().zip(tops).zip(&self.towers) {
             let heard = top.clone().matmul(weights.clone());
             z = z + if tower.places == CLASSES { laid_out_over_keys(heard) } else { heard };
@@ -284,7 +322,7 @@ impl<B: Backend> VelocityWeights<B> {
     }
 }
 
-impl<B: Backend> PedalWeights<B> {
+impl<B: Backend> FrameWeights<B> {
     pub fn hidden(&self, mean: Tensor<B, 2>, frame: Tensor<B, 2>) -> Tensor<B, 2> {
         let z = mean.matmul(self.classes.clone()) + frame.matmul(self.frame.clone());
         relu(z + self.bias.clone())
@@ -295,8 +333,27 @@ impl<B: Backend> PedalWeights<B> {
         mean_over_classes(&tops[0]).matmul(self.classes.clone()) + self.bias.clone()
     }
 
-    pub fn log_odds(&self, hidden: Tensor<B, 2>) -> Tensor<B, 2> {
+    /// Log-odds or scores: `[N, A]`.
+    pub fn answers(&self, hidden: Tensor<B, 2>) -> Tensor<B, 2> {
         hidden.matmul(self.out.clone()) + self.out_bias.clone()
+    }
+
+    /// From the gradient of the answers to those of the weights, in the order of
+    /// `KeyConfig::parameter_shapes`, and of the mean over the classes.
+    fn gradients(
+        &self,
+        mean: &Tensor<B, 2>,
+        frame: &Tensor<B, 2>,
+        hidden: &Tensor<B, 2>,
+        d_answers: Tensor<B, 2>,
+    ) -> ([Tensor<B, 2>; 5], Tensor<B, 2>) {
+        let d_out = hidden.clone().transpose().matmul(d_answers.clone());
+        let d_out_bias = d_answers.clone().sum_dim(0);
+        let d_z = through_relu(d_answers.matmul(self.out.clone().transpose()), hidden, None);
+        let d_mean = d_z.clone().matmul(self.classes.clone().transpose());
+        let d_classes = mean.clone().transpose().matmul(d_z.clone());
+        let d_frame = frame.clone().transpose().matmul(d_z.clone());
+        ([d_classes, d_frame, d_z.sum_dim(0), d_out, d_out_bias], d_mean)
     }
 }
 

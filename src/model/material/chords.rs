@@ -201,7 +201,7 @@ mod tests {
             split: SplitKind::Pieces,
             transpose: 2,
             sequence: 10,
-            ..TrainingSettings::default()
+            ..TrainingSettings::chords()
         };
         Material::new(&corpus.into(), &settings, None).unwrap()
     }

@@ -6,20 +6,92 @@ use std::ops::Range;
 use super::{Window, chords};
 use crate::model::TrainingSettings;
 use crate::model::keys::{KEYS, KeyBatch, KeyPiece, LOWEST, PIANO};
-use crate::tokens::{Chord, ChordId, KeyFrame, Music, Performance, Stretch};
+use crate::tokens::{Chord, ChordId, KeyFrame, KeyRun, Music, Performance, RunCutter, Stretch};
+
+/// From one of these runs on a stretch can be read without what lies before.
+const MARK: usize = 64;
+/// Frames read at a time where a whole stretch is looked through.
+const AT_ONCE: usize = 4096;
 
 pub struct KeyMaterial {
     has_clock: bool,
+    longest_run: u32,
+    /// Of each stretch to learn from.
+    steps: Vec<Steps>,
     /// Of each stretch to learn from the keys that ever sound in it, where sequences go on from
     /// each other and so must be moved alike.
     ranges: Option<Vec<Chord>>,
+}
+
+/// What the steps of a network are in a stretch: runs, or frames where each is a run of its own.
+struct Steps {
+    n: usize,
+    /// The first frame of every [`MARK`]th run; nothing where steps are frames.
+    marks: Vec<usize>,
+}
+
+/// Some steps of a stretch, after the one before them.
+struct Read {
+    runs: Vec<KeyRun>,
+    /// The frame that the first of them begins with.
+    first: usize,
+}
+
+impl Steps {
+    fn new(music: &Music, stretch: &Stretch, longest_run: u32) -> Self {
+        let n_frames = stretch.n_frames();
+        if longest_run <= 1 {
+            return Self { n: n_frames, marks: Vec::new() };
+        }
+        let mut cutter = RunCutter::new(longest_run);
+        let (mut n, mut marks) = (0, Vec::new());
+        for first in (0..n_frames).step_by(AT_ONCE) {
+            let frames = first..(first + AT_ONCE).min(n_frames);
+            for (idx, frame) in frames.clone().zip(key_frames(music, stretch, frames)) {
+                let is_first = cutter.open().is_none();
+                if cutter.push(frame).is_some() || is_first {
+                    if n % MARK == 0 {
+                        marks.push(idx);
+                    }
+                    n += 1;
+                }
+            }
+        }
+        Self { n, marks }
+    }
 }
 
 impl KeyMaterial {
     pub fn new(music: &Music, stretches: &[Stretch], settings: &TrainingSettings) -> Self {
         let all = |stretch: &Stretch| union(&key_frames(music, stretch, 0..stretch.n_frames()));
         let ranges = settings.carry_state.then(|| stretches.iter().map(all).collect());
-        Self { has_clock: has_clock(music), ranges }
+        let longest_run = settings.alphabet.longest_run();
+        let steps = stretches.iter().map(|stretch| Steps::new(music, stretch, longest_run));
+        Self { has_clock: has_clock(music), longest_run, steps: steps.collect(), ranges }
+    }
+
+    /// Steps of the network in each stretch to learn from.
+    pub fn lengths(&self) -> Vec<usize> {
+        self.steps.iter().map(|steps| steps.n).collect()
+    }
+
+    /// Steps `steps` of a stretch, and the one before them if there is one.
+    fn read(&self, music: &Music, stretches: &[Stretch], window: &Window) -> Read {
+        let Window { stretch: idx, start, len, .. } = *window;
+        let (stretch, Steps { marks, .. }) = (&stretches[idx], &self.steps[idx]);
+        let first = start - start.min(1);
+        if marks.is_empty() {
+            let frames = key_frames(music, stretch, first..start + len);
+            return Read { runs: frames.into_iter().map(KeyRun::single).collect(), first };
+        }
+        let mark = first / MARK;
+        let end = marks.get((start + len).div_ceil(MARK)).copied();
+        let frames = marks[mark]..end.unwrap_or_else(|| stretch.n_frames());
+        let runs = RunCutter::cut(self.longest_run, key_frames(music, stretch, frames));
+        let skipped = first - mark * MARK;
+        let before: u32 = runs[..skipped].iter().map(|run| run.length).sum();
+        let runs = runs.into_iter().skip(skipped).take(start + len - first).collect();
+        Read { runs, first: marks[mark] + before as usize }
     }
 
     /// One step's windows as numbers, each moved by as much of its transposition as leaves all its
@@ -38,6 +110,7 @@ impl KeyMaterial {
             n_rows,
             n_steps,
             frames: vec![KeyFrame::default(); n + n_rows],
+            lengths: if self.longest_run > 1 { vec![1; n + n_rows] } else { Vec::new() },
             clocks: if self.has_clock { vec![0; n] } else { Vec::new() },
             weights: vec![0.0; n],
             continues: vec![false; n_rows],
@@ -45,38 +118,47 @@ impl KeyMaterial {
         for (row, window) in windows.iter().enumerate() {
             let Some(window) = window else { continue };
             batch.continues[row] = window.continues;
-            let stretch = &stretches[window.stretch];
-            // The frame before the first is the rest that starts every piece.
-            let n_before = window.start.min(1);
-            let frames = window.start - n_before..window.start + window.len;
-            let frames = key_frames(music, stretch, frames);
+            let Read { runs, first } = self.read(music, stretches, window);
             let range = match &self.ranges {
                 Some(ranges) => ranges[window.stretch],
-                None => union(&frames),
+                None => union(runs.iter().map(|run| &run.frame)),
             };
             let shift = shift_within_piano(range, semitones[window.shift]);
-            for (idx, frame) in (1 - n_before..).zip(frames) {
-                batch.frames[idx * n_rows + row] = frame.transposed(shift);
+            // The step before the first is the rest that starts every piece.
+            let n_before = window.start.min(1);
+            if self.has_clock {
+                let stretch = &stretches[window.stretch];
+                let found = clocks_of_runs(music, stretch, first, &runs).into_iter();
+                for (t, clock) in found.skip(n_before).enumerate() {
+                    batch.clocks[t * n_rows + row] = clock;
+                }
+            }
+            for (idx, run) in (1 - n_before..).zip(runs) {
+                batch.frames[idx * n_rows + row] = run.frame.transposed(shift);
+                if let Some(length) = batch.lengths.get_mut(idx * n_rows + row) {
+                    *length = run.length;
+                }
             }
             for t in 0..window.len {
                 batch.weights[t * n_rows + row] = 1.0;
-            }
-            if self.has_clock {
-                let found = clocks(music, stretch, window.start..window.start + window.len);
-                for (t, clock) in found.into_iter().enumerate() {
-                    batch.clocks[t * n_rows + row] = clock;
-                }
             }
         }
         batch
     }
 }
 
-/// A stretch as it is measured.
-pub fn key_piece(music: &Music, stretch: &Stretch, has_clock: bool) -> KeyPiece {
-    let all = 0..stretch.n_frames();
-    let frames = key_frames(music, stretch, all.clone());
-    KeyPiece { frames, clocks: if has_clock { clocks(music, stretch, all) } else { Vec::new() } }
+/// A stretch as a network of these settings is measured on it.
+pub fn key_piece(music: &Music, stretch: &Stretch, longest_run: u32, has_clock: bool) -> KeyPiece {
+    let runs = RunCutter::cut(longest_run, key_frames(music, stretch, 0..stretch.n_frames()));
+    let clocks = match has_clock {
+        true => clocks_of_runs(music, stretch, 0, &runs),
+        false => Vec::new(),
+    };
+    let lengths = match longest_run {
+        0 | 1 => Vec::new(),
+        _ => runs.iter().map(|run| run.length).collect(),
+    };
+    KeyPiece { frames: runs.into_iter().map(|run| run.frame).collect(), lengths, clocks }
 }
 
 /// Whether frames have a place on a grid: in the bar on the grid of beats, and in sets from the
@@ -85,6 +167,18 @@ pub fn has_clock(music: &Music) -> bool {
     let mut performances = music.performances().peekable();
     let is_on_beats = performances.peek().is_some();
     music.set().is_some() || is_on_beats && performances.all(|piece| piece.bars().is_some())
+}
+
+/// The place on the grid of the first frame of each run; the first of them begins at `first`.
+fn clocks_of_runs(music: &Music, stretch: &Stretch, first: usize, runs: &[KeyRun]) -> Vec<u32> {
+    let lengths = runs.iter().map(|run| run.length as usize);
+    let all = clocks(music, stretch, first..first + lengths.clone().sum::<usize>());
+    let begins = lengths.scan(0, |next, length| {
+        let begin = *next;
+        *next += length;
+        Some(begin)
+    });
+    begins.map(|begin| all[begin]).collect()
 }
 
 /// The places of some frames of a stretch on the grid.
@@ -149,8 +243,8 @@ fn frames_beyond(piece: &Performance) -> usize {
     }
 }
 
-fn union(frames: &[KeyFrame]) -> Chord {
-    Chord::from_bits(frames.iter().fold(0, |bits, frame| bits | frame.sounding.bits()))
+fn union<'a>(frames: impl IntoIterator<Item = &'a KeyFrame>) -> Chord {
+    Chord::from_bits(frames.into_iter().fold(0, |bits, frame| bits | frame.sounding.bits()))
 }
 
 /// As much of a shift as leaves all these keys on the piano.
@@ -184,27 +278,55 @@ mod tests {
         let piece = music.performances().nth(1).unwrap();
         let stretches = [Stretch { parts: vec![(1, 0..piece.n_frames())] }];
         let material = KeyMaterial::new(&music, &stretches, &settings);
-        let window = |start| Window { stretch: 0, start, len: 20, continues: false, shift: 0 };
-        let batch = material.batch(&music, &stretches, &[0], &[Some(window(0)), Some(window(30))]);
-        let of_row = |row: usize| -> (Vec<KeyFrame>, Vec<u32>) {
-            let frames = batch.frames.iter().skip(row).step_by(2);
-            (frames.cloned().collect(), batch.clocks.iter().skip(row).step_by(2).copied().collect())
-        };
-        let ((first, first_clocks), (later, later_clocks)) = (of_row(0), of_row(1));
-        assert_eq!((&first[0], &first[1..]), (&KeyFrame::default(), &*piece.frames(0..20)));
-        assert_eq!(later, piece.frames(29..50));
-        assert!(later.iter().any(|frame| !frame.velocities.is_empty()));
-        let clocks = |frames: Range<usize>| -> Vec<u32> {
-            let places = piece.bar_positions(frames).unwrap().into_iter();
-            places.map(|place| u32::from(place.into) / 12).collect()
-        };
-        assert_eq!((first_clocks, later_clocks), (clocks(0..20), clocks(30..50)));
+        let runs = RunCutter::cut(32, piece.frames(0..piece.n_frames()));
+        assert!(runs.len() > 2 * MARK && material.lengths() == [runs.len()]);
+        assert!(runs.iter().any(|run| run.length > 1));
+        let begins: Vec<usize> = runs
+            .iter()
+            .scan(0, |next, run| Some(std::mem::replace(next, *next + run.length as usize)))
+            .collect();
+        let places = piece.bar_positions(0..piece.n_frames()).unwrap();
+        let clocks: Vec<u32> =
+            begins.iter().map(|&begin| u32::from(places[begin].into) / 12).collect();
+        // From the first on, across a mark, and up to the end.
+        let firsts = [0, MARK - 10, MARK, runs.len() - 20];
+        let windows = firsts
+            .map(|start| Some(Window { stretch: 0, start, len: 20, continues: false, shift: 0 }));
+        let batch = material.batch(&music, &stretches, &[0], &windows);
+        let silence = KeyRun::single(KeyFrame::default());
+        for (row, first) in firsts.into_iter().enumerate() {
+            let of_row = batch.frames.iter().zip(&batch.lengths).skip(row).step_by(4);
+            let found: Vec<KeyRun> =
+                of_row.map(|(frame, &length)| KeyRun { frame: frame.clone(), length }).collect();
+            let before = first.checked_sub(1).map_or(&silence, |before| &runs[before]);
+            assert_eq!((&found[0], &found[1..]), (before, &runs[first..first + 20]));
+            let found: Vec<u32> = batch.clocks.iter().skip(row).step_by(4).copied().collect();
+            assert_eq!(found, clocks[first..first + 20]);
+        }
+        let n_frames: u32 =
+            firsts.iter().flat_map(|&first| &runs[first..first + 20]).map(|run| run.length).sum();
+        assert_eq!(batch.n_frames(), n_frames as usize);
+        assert!(batch.frames.iter().any(|frame| !frame.velocities.is_empty()));
         // Measured it is read alike.
-        let whole = key_piece(&music, &stretches[0], true);
-        assert_eq!(
-            (&whole.frames[29..50], &*whole.clocks),
-            (&*later, &*clocks(0..piece.n_frames()))
-        );
+        let whole = key_piece(&music, &stretches[0], 32, true);
+        let frames: Vec<KeyFrame> = runs.iter().map(|run| run.frame.clone()).collect();
+        let lengths: Vec<u32> = runs.iter().map(|run| run.length).collect();
+        assert_eq!(whole, KeyPiece { frames, lengths, clocks });
+    }
+
+    #[test]
+    fn without_touch_every_frame_is_a_step() {
+        let settings = TrainingSettings::default().with_alphabet(Alphabet::OffOn);
+        let music = settings.music_plan().read_sources(&pieces()[..1]).unwrap();
+        let stretches = [Stretch { parts: vec![(0, 0..music.n_frames())] }];
+        let material = KeyMaterial::new(&music, &stretches, &settings);
+        assert_eq!(material.lengths(), [music.n_frames()]);
+        let window = Window { stretch: 0, start: 3, len: 9, continues: false, shift: 0 };
+        let batch = material.batch(&music, &stretches, &[0], &[Some(window)]);
+        assert_eq!(batch.frames, key_frames(&music, &stretches[0], 2..12));
+        assert!(batch.lengths.is_empty() && batch.n_frames() == 9);
+        let whole = key_piece(&music, &stretches[0], 1, false);
+        assert!(whole.lengths.is_empty() && whole.frames.len() == music.n_frames());
     }
 
     #[test]

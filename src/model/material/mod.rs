@@ -91,8 +91,13 @@ impl Material {
         self.semitones.len()
     }
 
+    /// Steps of a network in each stretch to learn from: its frames, or where the alphabet says how
+    /// long nothing changes, its runs.
     pub fn train_lengths(&self) -> Vec<usize> {
-        self.split.train.iter().map(Stretch::n_frames).collect()
+        match &self.reading {
+            Reading::Chords(..) => self.split.train.iter().map(Stretch::n_frames).collect(),
+            Reading::Keys(material) => material.lengths(),
+        }
     }
 
     /// Chords of the vocabulary; 0 where there is none.

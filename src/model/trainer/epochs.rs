@@ -143,6 +143,7 @@ impl<B: Backend> Trainer<'_, B> {
             valid_loss: valid.loss(),
             valid_perplexity: valid.perplexity(),
             valid_accuracy: valid.accuracy(),
+            valid_length_loss: has_touch.then(|| valid.length_loss()),
             valid_velocity_loss: has_touch.then(|| valid.velocity_loss()),
             valid_pedal_loss: has_touch.then(|| valid.pedal_loss()),
             learning_rate: 0.0,

@@ -46,7 +46,7 @@ fn request(run_dir: &Path) -> TrainRequest {
         dropout: 0.3,
         carry_state: true,
         split: SplitKind::Tail,
-        ..TrainingSettings::default()
+        ..TrainingSettings::chords()
     };
     let run_dir = run_dir.to_owned();
     let device = DeviceChoice::Cpu;

@@ -1,5 +1,7 @@
 //! Where in the bar a frame of the beat grid is.
 
+use std::num::NonZeroU32;
+
 use serde::{Deserialize, Serialize};
 
 use crate::music::{Meter, MeterChange, Tick, TicksPerQuarter};
@@ -89,6 +91,12 @@ impl FrameBars {
         u32::from(self.position(frame).into) * u32::from(self.steps.get()) / PER_QUARTER
     }
 
+    /// Frames of the bar that a frame lies in; `None` where that is no whole number.
+    pub fn frames_per_bar(&self, frame: u32) -> Option<NonZeroU32> {
+        let parts = u32::from(self.position(frame).bar) * u32::from(self.steps.get());
+        NonZeroU32::new(parts / PER_QUARTER).filter(|_| parts.is_multiple_of(PER_QUARTER))
+    }
+
     /// What a stored one must promise before it is used.
     pub(in crate::tokens) fn holds_together(&self) -> bool {
         let is_meter = |meter: Meter| {
@@ -134,6 +142,16 @@ mod tests {
         assert_eq!(check(1, 0, &[(0, 3, 3)], 4), [0.0, 1.0, 0.5, 0.0]);
         // Of two meters at one tick the last counts.
         assert_eq!(check(1, 0, &[(0, 3, 2), (0, 2, 2)], 3), [0.0, 1.0, 0.0]);
+    }
+
+    #[test]
+    fn a_bar_is_a_whole_number_of_frames_or_none() {
+        let frames = |steps: u8, numerator| {
+            let meter = Meter { numerator, denominator_power: 3 };
+            let bars = FrameBars::new(StepsPerQuarter::new(steps).unwrap(), meter);
+            bars.frames_per_bar(7).map(NonZeroU32::get)
+        };
+        assert_eq!((frames(4, 3), frames(2, 6), frames(1, 3)), (Some(6), Some(6), None));
     }
 
     #[test]

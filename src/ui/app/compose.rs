@@ -7,12 +7,13 @@ use std::time::Instant;
 
 use super::App;
 use super::risk::Risk;
-use crate::model::{ComposeEvent, ComposeRequest, ComposeSettings, Model, ModelCard, Prime, Take};
+use crate::model::{
+    ComposeEvent, ComposeRequest, ComposeSettings, Model, ModelCard, Prime, ReadPrime, ReadingPlan,
+    Take,
+};
 use crate::music::{Pitch, Score};
 use crate::studio::{JobId, Request};
-use crate::tokens::{
-    FramingPlan, Grid, PerformancePlan, PianoRoll, Playback, Touch, score_from_roll,
-};
+use crate::tokens::{Grid, PianoRoll, Playback, Touch, score_from_roll};
 use crate::ui::dialogs::Purpose;
 use crate::ui::state::{
     Document, Live, LoadedModel, ModelChoice, Pace, PrimeKind, Provenance, Shown, TakeEntry,
@@ -97,7 +98,8 @@ impl App {
             self.draw_seed();
         }
         let form = &self.state.preferences.compose;
-        let playback = form.playback(model.card(), self.quarters_per_second());
+        let tempo = prime.quarters_per_second.unwrap_or_else(|| self.quarters_per_second());
+        let playback = form.playback(model.card(), tempo);
         let settings = form.settings(prime, &playback);
         self.ask_to_compose(model, settings, playback);
     }
@@ -138,10 +140,11 @@ impl App {
     }
 
     /// What the composition starts from; `None` while a file is asked for or read.
-    fn prime(&mut self, card: &ModelCard) -> Result<Option<Prime>, String> {
+    fn prime(&mut self, card: &ModelCard) -> Result<Option<ReadPrime>, String> {
         let plan = &card.reading_plan();
         let form = &self.state.preferences.compose;
-        let frames = (form.prime_secs * plan.frames.rate.per_second()).round().max(1.0) as usize;
+        let frames =
+            (form.prime_secs * plan.music.frames.rate.per_second()).round().max(1.0) as usize;
         let prime = match form.prime {
             PrimeKind::Silence => Prime::Silence,
             PrimeKind::Random => Prime::Random,
@@ -150,12 +153,12 @@ impl App {
                 Prime::Chords(vec![[pitch].into_iter().collect()])
             }
             PrimeKind::Chord => Prime::Chords(vec![form.chord()?]),
-            PrimeKind::Score => score_prime(
-                &self.state.document,
-                self.state.score_playhead_secs(),
-                plan,
-                card.frames_per_bar(),
-            )?,
+            PrimeKind::Score => {
+                let secs = self.state.score_playhead_secs();
+                let read = score_prime(&self.state.document, secs, plan)?;
+                // It goes on in the tempo at the playhead, not in that of all before.
+                return Ok(Some(ReadPrime { quarters_per_second: None, ..read }));
+            }
             PrimeKind::File => {
                 let Some(path) = form.prime_file.clone() else {
                     self.ask(Purpose::PrimeFile);
@@ -163,8 +166,8 @@ impl App {
                 };
                 match &self.state.composing.prime_score {
                     Some((read, score)) if *read == path => {
-                        let whole = Prime::read(score, plan).map_err(|error| error.to_string())?;
-                        whole.opening(frames)
+                        let opening = Prime::read(score, plan, frames);
+                        return opening.map(Some).map_err(|error| error.to_string());
                     }
                     _ => {
                         self.read_prime(path);
@@ -173,7 +176,7 @@ impl App {
                 }
             }
         };
-        Ok(Some(prime))
+        Ok(Some(ReadPrime { prime, ..ReadPrime::default() }))
     }
 
     /// The tempo of the score where its playhead stands.
@@ -400,38 +403,37 @@ fn model_in_words(name: &str, kind: &str, layers: usize, hidden: usize) -> Strin
 /// What was composed here is read a composed frame at a time, so that the model goes on in its own
 /// pace; anything else, and everything by a model that plays in its own time, at the rate the model
 /// learned.
-fn score_prime(
+pub(super) fn score_prime(
     document: &Document,
     secs: f64,
-    plan: &PerformancePlan,
-    frames_per_bar: Option<NonZeroU32>,
-) -> Result<Prime, String> {
+    plan: &ReadingPlan,
+) -> Result<ReadPrime, String> {
     let score = document.history.score();
     let tick = score.tempo_map.tick_from_secs(secs);
-    let prime = match (document.composed_rate(), plan.touch) {
+    let read = match (document.composed_rate(), plan.music.touch) {
         (Some(_), Touch::Ignored) => {
             // At the usual rate a sixteenth is an eighth of a second to the last bit, so that no
             // rounding moves a note to the frame beside its own.
             let playback = Playback::default();
             let mut exact = Score::clone(score);
             exact.tempo_map = score_from_roll(&[], &playback).tempo_map;
-            let plan = FramingPlan { rate: playback.rate, grid: Grid::Seconds, ..plan.frames };
-            Prime::from_score_until(&exact, tick, &plan)
+            let mut plan = *plan;
+            plan.music.frames.rate = playback.rate;
+            plan.music.frames.grid = Grid::Seconds;
+            Prime::read_until(&exact, tick, &plan)
         }
         _ => Prime::read_until(score, tick, plan),
     };
-    let prime = prime.map_err(|error| error.to_string())?;
-    let prime = match frames_per_bar {
-        // What is left out is whole bars, so that the model knows where in the bar it is.
-        Some(per_bar) => prime.ending_with_bars(Prime::CONTEXT_FRAMES, per_bar),
-        None => prime.ending(Prime::CONTEXT_FRAMES),
-    };
+    let read = read.map_err(|error| error.to_string())?;
+    // What is left out is whole bars, so that the model knows where in the bar it is.
+    let per_bar = read.frames_per_bar.unwrap_or(NonZeroU32::MIN);
+    let prime = read.prime.ending_with_bars(Prime::CONTEXT_FRAMES, per_bar);
     if prime.n_frames() == 0 {
         return Err("There is nothing to continue — no note stands before the playhead. Move it \
                     to the right in the ruler"
             .to_owned());
     }
-    Ok(prime)
+    Ok(ReadPrime { prime, ..read })
 }
 
 #[cfg(test)]
@@ -439,7 +441,7 @@ mod tests {
     use super::*;
     use crate::editor::ScoreEdit;
     use crate::music::{Note, PedalSpan, TempoMap, Tick, Velocity};
-    use crate::tokens::{Chord, FrameRate, KeyFrame};
+    use crate::tokens::{Chord, FrameRate, FramingPlan, KeyFrame, PerformancePlan};
 
     #[test]
     fn a_model_says_its_shape_once() {
@@ -449,17 +451,22 @@ mod tests {
         assert_eq!(model_in_words("my GRU", "GRU", 1, 64), "my GRU (GRU 1×64)");
     }
 
-    fn off_on() -> PerformancePlan {
-        PerformancePlan { touch: Touch::Ignored, ..PerformancePlan::default() }
+    fn reading(frames: FramingPlan, touch: Touch) -> ReadingPlan {
+        ReadingPlan { music: PerformancePlan { frames, touch }, frames_per_bar: None }
+    }
+
+    fn off_on() -> ReadingPlan {
+        reading(FramingPlan::default(), Touch::Ignored)
+    }
+
+    fn chord(number: u8) -> Chord {
+        Pitch::new(number).into_iter().collect()
     }
 
     #[test]
     fn what_was_composed_is_read_a_frame_at_a_time() {
         let chords = [60, 62, 64, 65, 67, 69, 71, 72];
-        let roll: PianoRoll = chords
-            .iter()
-            .map(|&number| Pitch::new(number).into_iter().collect::<Chord>())
-            .collect();
+        let roll: PianoRoll = chords.map(chord).to_vec();
         // Seven frames a second: a sixteenth that no whole number of microseconds tells exactly.
         let rate = FrameRate::new(7.0).unwrap();
         let take = score_from_roll(&roll, &Playback { rate, ..Playback::default() });
@@ -468,7 +475,7 @@ mod tests {
         document.commit(&edit).unwrap();
         let plan = off_on();
         let prime = |document: &Document, frames: f64| {
-            score_prime(document, frames / 7.0 + 0.001, &plan, None).unwrap()
+            score_prime(document, frames / 7.0 + 0.001, &plan).unwrap().prime
         };
         // From elsewhere: two frames a second.
         assert_ne!(prime(&document, 8.0), Prime::Chords(roll.clone()));
@@ -481,6 +488,21 @@ mod tests {
         document.undo();
         document.undo();
         assert_eq!(document.composed_rate(), None);
+    }
+
+    #[test]
+    fn what_was_composed_begins_at_a_bar_line() {
+        let mut plan = off_on();
+        plan.frames_per_bar = NonZeroU32::new(3);
+        let mut roll = vec![Chord::REST; 4];
+        roll.extend([chord(60), chord(62)]);
+        let playback = Playback::default();
+        let take = score_from_roll(&roll, &playback);
+        let mut document = Document::new(take, None);
+        document.set_composed_rate(Some(playback.rate));
+        // The first frame with a note is the second of its bar.
+        let expected = vec![Chord::REST, chord(60), chord(62)];
+        assert_eq!(score_prime(&document, 9.0, &plan).unwrap().prime, Prime::Chords(expected));
     }
 
     #[test]
@@ -498,8 +520,8 @@ mod tests {
         document.set_composed_rate(Some(FrameRate::OUTPUT_DEFAULT));
         let rate = FrameRate::new(8.0).unwrap();
         let frames = FramingPlan { rate, ..FramingPlan::default() };
-        let plan = PerformancePlan { frames, touch: Touch::Kept };
-        let Ok(Prime::Played(frames)) = score_prime(&document, 9.0, &plan, None) else {
+        let plan = reading(frames, Touch::Kept);
+        let Prime::Played(frames) = score_prime(&document, 9.0, &plan).unwrap().prime else {
             panic!("a prime with touch")
         };
         let told = |frame: &KeyFrame| {
@@ -521,9 +543,9 @@ mod tests {
         let score = Score::piano(TempoMap::default(), vec![note(0, 480), note(960, 960)]);
         let document = Document::new(score, None);
         let plan = off_on();
-        let n_frames = |secs| match score_prime(&document, secs, &plan, None) {
-            Ok(Prime::Chords(roll)) => roll.len(),
-            _ => 0,
+        let n_frames = |secs| {
+            let read = score_prime(&document, secs, &plan);
+            read.map_or(0, |read| read.prime.n_frames())
         };
         // A quarter is half a second, which is one frame.
         assert_eq!((n_frames(0.0), n_frames(0.5), n_frames(1.5), n_frames(9.0)), (0, 1, 3, 4));

@@ -179,8 +179,12 @@ impl App {
 }
 
 /// The rate of the frames when a take is in the score: the take's own where nothing else is there,
-/// none where it meets music of another origin.
+/// none where it meets music of another origin. One with touch has a time of its own, as any music:
+/// its frames are none that a model of chords composes in.
 fn rate_with(document: &Document, entry: &TakeEntry, place: Place) -> Option<FrameRate> {
+    if entry.take.touch.is_some() {
+        return None;
+    }
     let score = document.history.score();
     let is_alone = score.notes().is_empty() && score.drums.is_empty();
     let rate = entry.playback.rate;
@@ -188,5 +192,54 @@ fn rate_with(document: &Document, entry: &TakeEntry, place: Place) -> Option<Fra
         Place::Everything => Some(rate),
         _ if is_alone => Some(rate),
         Place::End | Place::At { .. } => document.composed_rate().filter(|other| *other == rate),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::compose::score_prime;
+    use super::*;
+    use crate::model::{Prime, ReadingPlan, Take};
+    use crate::music::{Pitch, Score};
+    use crate::tokens::{Chord, Grid, KeyFrame, Playback, StepsPerQuarter, Touch};
+    use crate::ui::state::Provenance;
+
+    #[test]
+    fn a_take_with_touch_is_continued_in_seconds_by_a_model_of_chords() {
+        let chord = |number: u8| Pitch::new(number).into_iter().collect::<Chord>();
+        let chords = [60, 62, 64, 65].map(chord);
+        // Two seconds, each chord for half of one.
+        let roll: Vec<Chord> = chords.iter().flat_map(|&chord| [chord; 4]).collect();
+        let struck = |idx: usize| if idx.is_multiple_of(4) { roll[idx] } else { Chord::REST };
+        let frame =
+            |idx| KeyFrame { sounding: roll[idx], struck: struck(idx), ..KeyFrame::default() };
+        let touch: Vec<KeyFrame> = (0..roll.len()).map(frame).collect();
+        let grid = Grid::Beats(StepsPerQuarter::SIXTEENTHS);
+        let playback = Playback { grid, ..Playback::default() };
+        let plan = ReadingPlan::default();
+        assert_eq!(plan.music.frames.rate.per_second(), 2.0);
+        let mut plan = plan;
+        plan.music.touch = Touch::Ignored;
+        let continued = |touch: Option<Vec<KeyFrame>>| {
+            let take = Take {
+                roll: roll.clone(),
+                touch,
+                n_prime_frames: 0,
+                seed: 1,
+                log_likelihood: 0.0,
+                secs: 0.0,
+            };
+            let name = "Take 1".to_owned();
+            let entry = TakeEntry::new(TakeId(1), name, take, playback, Provenance::default());
+            let mut document = Document::new(Score::default(), None);
+            let rate = rate_with(&document, &entry, Place::Everything);
+            let score = place_take(document.history.score(), &entry, Place::Everything);
+            let edit = ScoreEdit::ReplaceScore { score: Box::new(score), label: "Use".to_owned() };
+            document.commit(&edit).unwrap();
+            document.set_composed_rate(rate);
+            score_prime(&document, 9.0, &plan).unwrap().prime
+        };
+        assert_eq!(continued(touch.into()), Prime::Chords(chords.to_vec()));
+        assert_eq!(continued(None), Prime::Chords(roll.clone()));
     }
 }

@@ -36,7 +36,7 @@ pub fn csv(state: &State) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-const HEAD: [&str; 13] = [
+const HEAD: [&str; 14] = [
     "run",
     "epoch",
     "train_loss",
@@ -45,6 +45,7 @@ const HEAD: [&str; 13] = [
     "valid_loss",
     "valid_perplexity",
     "valid_accuracy",
+    "valid_length_loss",
     "valid_velocity_loss",
     "valid_pedal_loss",
     "learning_rate",
@@ -54,7 +55,7 @@ const HEAD: [&str; 13] = [
 
 /// Empty where nothing was measured: before the first epoch of what a run goes on from, and of touch
 /// where it isn't learned.
-fn row(name: &str, point: &EpochPoint) -> [String; 13] {
+fn row(name: &str, point: &EpochPoint) -> [String; 14] {
     let learned = |value: f64| if point.epoch == 0 { String::new() } else { value.to_string() };
     let of_touch = |value: Option<f64>| value.map(|it| it.to_string()).unwrap_or_default();
     [
@@ -66,6 +67,7 @@ fn row(name: &str, point: &EpochPoint) -> [String; 13] {
         point.valid_loss.to_string(),
         point.valid_perplexity.to_string(),
         point.valid_accuracy.to_string(),
+        of_touch(point.valid_length_loss),
         of_touch(point.valid_velocity_loss),
         of_touch(point.valid_pedal_loss),
         point.learning_rate.to_string(),

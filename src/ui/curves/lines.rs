@@ -31,10 +31,11 @@ pub fn value(point: &EpochPoint, measure: Measure, side: Side) -> f64 {
         (Measure::Perplexity, Side::HeldOut) => point.valid_perplexity,
         (Measure::Accuracy, Side::Train) => point.train_accuracy * 100.0,
         (Measure::Accuracy, Side::HeldOut) => point.valid_accuracy * 100.0,
+        (Measure::Length, Side::HeldOut) => point.valid_length_loss.unwrap_or(f64::NAN),
         (Measure::Velocity, Side::HeldOut) => point.valid_velocity_loss.unwrap_or(f64::NAN),
         (Measure::Pedal, Side::HeldOut) => point.valid_pedal_loss.unwrap_or(f64::NAN),
         // While it learns these aren't told from the others.
-        (Measure::Velocity | Measure::Pedal, Side::Train) => f64::NAN,
+        (Measure::Length | Measure::Velocity | Measure::Pedal, Side::Train) => f64::NAN,
     }
 }
 
@@ -43,7 +44,7 @@ pub fn live(points: &[[f64; 2]], measure: Measure) -> Line {
     match measure {
         Measure::Loss => points.to_vec(),
         Measure::Perplexity => points.iter().map(|[x, loss]| [*x, loss.exp()]).collect(),
-        Measure::Accuracy | Measure::Velocity | Measure::Pedal => Line::new(),
+        Measure::Accuracy | Measure::Length | Measure::Velocity | Measure::Pedal => Line::new(),
     }
 }
 
@@ -122,7 +123,7 @@ pub fn baselines(baselines: &Baselines, measure: Measure) -> Vec<(&'static str, 
             ("always the same again", baselines.repeat_accuracy * 100.0),
         ],
         // Counting chords says nothing of touch.
-        Measure::Velocity | Measure::Pedal => Vec::new(),
+        Measure::Length | Measure::Velocity | Measure::Pedal => Vec::new(),
     };
     lines.into_iter().filter(|(_, value)| value.is_finite()).collect()
 }
@@ -140,6 +141,7 @@ mod tests {
             valid_loss: loss,
             valid_perplexity: loss.exp(),
             valid_accuracy: 0.25,
+            valid_length_loss: None,
             valid_velocity_loss: None,
             valid_pedal_loss: None,
             learning_rate: 0.1,

@@ -28,15 +28,17 @@ pub enum Measure {
     #[default]
     Perplexity,
     Accuracy,
-    /// What velocities cost a network with touch.
+    /// How much of the loss of a network with touch says how long nothing changes.
+    Length,
+    /// What velocities cost it.
     Velocity,
     /// What the pedal costs it.
     Pedal,
 }
 
 impl Measure {
-    const ALL: [Self; 5] =
-        [Self::Loss, Self::Perplexity, Self::Accuracy, Self::Velocity, Self::Pedal];
+    const ALL: [Self; 6] =
+        [Self::Loss, Self::Perplexity, Self::Accuracy, Self::Length, Self::Velocity, Self::Pedal];
 
     /// Those that the run in the window, or one that is drawn beside it, was measured by.
     fn available(state: &State) -> Vec<Self> {
@@ -52,7 +54,7 @@ impl Measure {
 
     /// Whether it is known of networks with touch alone, and of held-out music alone.
     fn is_of_touch(self) -> bool {
-        matches!(self, Self::Velocity | Self::Pedal)
+        matches!(self, Self::Length | Self::Velocity | Self::Pedal)
     }
 
     fn label(self) -> &'static str {
@@ -60,6 +62,7 @@ impl Measure {
             Self::Loss => "Loss",
             Self::Perplexity => "Surprise (perplexity)",
             Self::Accuracy => "Accuracy",
+            Self::Length => "Lengths",
             Self::Velocity => "Velocities",
             Self::Pedal => "Pedal",
         }
@@ -80,6 +83,10 @@ impl Measure {
                  better, but music that surprises a little is no mistake. With an adaptive softmax \
                  the line of the pieces it learns from counts frames where both of its steps were \
                  right, which is nearly the same"
+            }
+            Self::Length => {
+                "How much of the loss on held-out music says how long nothing changes, in nats per \
+                 frame: a part of the loss, not besides it. Less is better"
             }
             Self::Velocity => {
                 "How surprised it is by how hard the keys of held-out music are struck, in nats per \

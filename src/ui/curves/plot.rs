@@ -65,7 +65,7 @@ impl Scale {
     fn with_unit(self, text: String) -> String {
         match self.measure {
             Measure::Accuracy => format!("{text} %"),
-            Measure::Loss | Measure::Perplexity | Measure::Velocity | Measure::Pedal => text,
+            _ => text,
         }
     }
 
@@ -77,7 +77,7 @@ impl Scale {
     fn near(self, heights: f64) -> f64 {
         match self.measure {
             _ if self.is_log => std::f64::consts::LOG10_2,
-            Measure::Loss | Measure::Velocity | Measure::Pedal => 1.0,
+            Measure::Loss | Measure::Length | Measure::Velocity | Measure::Pedal => 1.0,
             Measure::Perplexity => heights.abs() / 2.0,
             Measure::Accuracy => 5.0,
         }

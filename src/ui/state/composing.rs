@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::Provenance;
-use crate::model::{ComposeSettings, Guard, Model, ModelCard, Prime, Strategy, WeightFormat};
+use crate::model::{ComposeSettings, Guard, Model, ModelCard, ReadPrime, Strategy, WeightFormat};
 use crate::music::{Pitch, Score, Velocity};
 use crate::studio::JobId;
 use crate::tokens::{
@@ -175,11 +175,13 @@ impl ComposeForm {
         }
     }
 
-    pub fn settings(&self, prime: Prime, playback: &Playback) -> ComposeSettings {
+    pub fn settings(&self, start: ReadPrime, playback: &Playback) -> ComposeSettings {
+        let ReadPrime { prime, frames_per_bar, .. } = start;
         ComposeSettings {
             strategy: self.strategy(),
             guard: Guard { longest_hold_secs: self.longest_hold_secs, no_repeat: self.no_repeat },
             prime,
+            frames_per_bar,
             frames: self.frames(playback),
             rate: playback.rate,
             takes: self.takes(),
@@ -352,7 +354,7 @@ mod tests {
         }
         form.secs = f64::INFINITY;
         assert_eq!(form.frames(&playback), ComposeForm::MAX_FRAMES);
-        assert!(form.settings(Prime::Silence, &playback).validate().is_ok());
+        assert!(form.settings(ReadPrime::default(), &playback).validate().is_ok());
     }
 
     #[test]

@@ -232,10 +232,10 @@ mod tests {
     #[test]
     fn runs_are_named_by_the_date() {
         let name = |secs| run_name(UNIX_EPOCH + Duration::from_secs(secs), &Default::default());
-        assert_eq!(name(0), "1970-01-01 00-00-00 LSTM 2x512");
+        assert_eq!(name(0), "1970-01-01 00-00-00 Keys 1x128");
         assert_eq!(universal_time(951_827_696), "2000-02-29 12:34 UTC");
-        assert_eq!(name(951_827_696), "2000-02-29 12-34-56 LSTM 2x512");
-        assert_eq!(name(1_795_363_512), "2026-11-22 16-05-12 LSTM 2x512");
+        assert_eq!(name(951_827_696), "2000-02-29 12-34-56 Keys 1x128");
+        assert_eq!(name(1_795_363_512), "2026-11-22 16-05-12 Keys 1x128");
     }
 
     #[test]

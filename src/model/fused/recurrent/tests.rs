@@ -53,7 +53,8 @@ impl Case {
     fn computed(&self, workspace: &mut Workspace, memory: &mut Memory) -> Results<f32> {
         let state = State { hidden: &self.hidden, cell: &self.cells };
         let cancel = CancelToken::new();
-        workspace.forward(self.shape, &self.x, self.weights(), state, memory, &cancel).unwrap();
+        let x = Input::Rows(&self.x);
+        workspace.forward(self.shape, x, self.weights(), state, memory, &cancel).unwrap();
         let outputs = memory.outputs().to_vec();
         let (hidden, cell) = (memory.state().hidden.to_vec(), memory.state().cell.to_vec());
         // What was there before must not matter.
@@ -61,9 +62,10 @@ impl Case {
         let mut dx = dirty(&self.x);
         let (mut dw, mut du, mut db) =
             (dirty(&self.input), dirty(&self.recurrent), dirty(&self.bias));
-        let gradients = Gradients { x: &mut dx, input: &mut dw, recurrent: &mut du, bias: &mut db };
+        let gradients =
+            Gradients { x: Some(&mut dx), input: &mut dw, recurrent: &mut du, bias: &mut db };
         let dy = &self.output_gradient;
-        workspace.backward(&self.x, self.weights(), memory, dy, gradients, &cancel).unwrap();
+        workspace.backward(x, self.weights(), memory, dy, gradients, &cancel).unwrap();
         if self.kind == CellKind::Lstm {
             assert_eq!(db.len(), 4 * self.shape.n_units);
         }
@@ -328,6 +330,7 @@ fn a_sequence_in_two_parts_is_the_whole() {
             let x = &case.x[first * 7 * 5..][..n_steps * 7 * 5];
             let before = State { hidden: &state.0, cell: &state.1 };
             let cancel = CancelToken::new();
+            let x = Input::Rows(x);
             workspace.forward(shape, x, case.weights(), before, &mut memory, &cancel).unwrap();
             found.extend_from_slice(memory.outputs());
             state = (memory.state().hidden.to_vec(), memory.state().cell.to_vec());
