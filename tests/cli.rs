@@ -551,6 +551,41 @@ fn a_beat_grid_is_for_music_that_keeps_to_its_beats() {
 }
 
 #[test]
+fn a_model_that_spells_is_measured_in_its_own_words() {
+    let shell = Shell::new();
+    let keys = TINY.replace("--model lstm", "--model keys --alphabet off-on --key-hidden 4");
+    shell.json(&format!("train {} --out run {keys} --grid eighth", music()));
+    let note = |pitch: u8, start: u32| Note {
+        start: Tick(start),
+        length: Tick(480),
+        pitch: Pitch::new(pitch).unwrap(),
+        velocity: Velocity::COMPOSED,
+        part: 0,
+    };
+    // Eighths, every fourth of them with a key that no piano has.
+    let notes = (0..40).flat_map(|idx| {
+        let high = (idx % 4 == 0).then(|| note(120, idx * 480));
+        [Some(note(60, idx * 480)), high].into_iter().flatten()
+    });
+    let score = Score::piano(TempoMap::default(), notes.collect());
+    fs::write(shell.path("high.mid"), smf::write(&score)).unwrap();
+    let report = &shell.json("evaluate --model run high.mid")[0];
+    let beyond = report["frames_beyond_piano"].as_u64().unwrap();
+    assert!(beyond >= 10 && beyond < report["frames"].as_u64().unwrap(), "{report}");
+    let words = shell.run("evaluate --model run high.mid").stdout;
+    assert!(words.contains(&format!("Of {beyond} frames a pitch beyond A0–C8")), "{words}");
+    assert!(words.contains("right for every key") && !words.contains("likeliest chord"), "{words}");
+    let known = shell.run(&format!("evaluate --model {} high.mid", run_folder())).stdout;
+    assert!(known.contains("likeliest chord") && !known.contains("A0–C8"), "{known}");
+    // Of a recording nobody knows the notes, and evaluating has no frames to choose.
+    let recorded = (0..90).map(|idx| note(60, idx * 337 + idx * idx % 97));
+    let score = Score::piano(TempoMap::default(), recorded.collect());
+    fs::write(shell.path("recorded.mid"), smf::write(&score)).unwrap();
+    let line = shell.refuses(1, "evaluate --model run recorded.mid");
+    assert!(!line.contains("--grid") && line.contains("notes of the bar"), "{line}");
+}
+
+#[test]
 fn a_vocabulary_without_chords_is_refused() {
     let shell = Shell::new();
     let words = format!("tokenize {} --min-count 1000000", music());

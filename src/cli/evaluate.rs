@@ -12,8 +12,8 @@ use super::interrupt::cancelled_by_interrupt;
 use super::measure;
 use super::output::{Output, count, perplexity, thousands};
 use super::tokenize::{SkippedReport, read};
-use crate::model::{EvaluateError, Run, RunSummary, evaluate};
-use crate::tokens::{Music, OwnPart};
+use crate::model::{EvaluateError, Run, RunSummary, beyond_the_piano, evaluate};
+use crate::tokens::{CorpusError, Music, OwnPart};
 
 #[derive(Serialize)]
 struct Report {
@@ -28,6 +28,8 @@ struct Report {
     /// Frames in a second of music: the model's own, which perplexities are comparable at only.
     fps: f64,
     unseen_frames: usize,
+    /// Frames that lost a pitch which no piano has, and a model that spells no key for.
+    frames_beyond_piano: usize,
     /// Whether the model has a vocabulary, which alone can lack a chord.
     has_vocabulary: bool,
     files: usize,
@@ -61,7 +63,8 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<(), Failure> {
     }
     let cancel = cancelled_by_interrupt();
     let model = load_model(model_path, *output)?;
-    let music = read(&args.paths, &model.card().music_plan(), &cancel, *output)?;
+    let music =
+        read(&args.paths, &model.card().music_plan(), &cancel, *output).map_err(in_own_words)?;
     let part = part_to_measure(args.part, &music)?;
     let music = match part {
         Some(part) => music.into_part(part),
@@ -74,6 +77,7 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<(), Failure> {
         error.into()
     })?;
     let run = run_of(model_path);
+    let has_vocabulary = model.card().chords().is_some();
     let known = |part| run.as_ref().map(|run| n_pieces_used_as(part, run, &music));
     let report = Report {
         loss: measured.loss,
@@ -85,7 +89,8 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<(), Failure> {
         frames: measured.frames,
         fps: music.plan().frames().rate.per_second(),
         unseen_frames: measured.unseen_frames,
-        has_vocabulary: model.card().chords().is_some(),
+        frames_beyond_piano: if has_vocabulary { 0 } else { beyond_the_piano(&music) },
+        has_vocabulary,
         files: music.n_pieces(),
         part: part.map(OwnPart::name),
         steps: music.set().is_some(),
@@ -95,6 +100,19 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<(), Failure> {
         skipped: music.skipped().iter().map(Into::into).collect(),
     };
     output.result(&report, || words(&report))
+}
+
+/// Who reads music for a model can't choose its frames.
+fn in_own_words(failure: Failure) -> Failure {
+    let Failure::Failed(error) = &failure else { return failure };
+    match error.downcast_ref::<CorpusError>() {
+        Some(CorpusError::NoBeat { n_off_beat, n_files }) => Failure::failed(format!(
+            "the model's frames are notes of the bar, and the notes of {n_off_beat} of the {n_files} \
+             files don't keep to the beats of their tempo maps, as in recordings of performances — \
+             measure other files, or choose a model whose frames are in real time"
+        )),
+        _ => failure,
+    }
 }
 
 /// The part that was asked for; of a set of frames the one to test on, unless another was.
@@ -152,12 +170,16 @@ fn words(report: &Report) -> String {
         "{part}{}, {}{rate}{unseen}\n\
          loss        {:.4} nats a frame\n\
          perplexity  {}: as unsure as if choosing among that many chords\n\
-         accuracy    {:.1} %: how often the likeliest chord was right",
+         accuracy    {:.1} %: {}",
         count(report.files, "piece"),
         count(report.frames, "frame"),
         report.loss,
         perplexity(report.perplexity),
-        100.0 * report.accuracy
+        100.0 * report.accuracy,
+        match report.has_vocabulary {
+            true => "how often the likeliest chord was right",
+            false => "in how many frames the likelier answer was right for every key",
+        }
     );
     if let (Some(velocity), Some(pedal)) = (report.velocity_loss, report.pedal_loss) {
         text.push_str(&format!(
@@ -168,6 +190,12 @@ fn words(report: &Report) -> String {
     if let Some(length) = report.length_loss {
         text.push_str(&format!(
             "\nlengths     {length:.4} nats a frame of the loss say how long nothing changes"
+        ));
+    }
+    if report.frames_beyond_piano > 0 {
+        text.push_str(&format!(
+            "\nOf {} a pitch beyond A0–C8 was left out: no piano has it",
+            count(report.frames_beyond_piano, "frame")
         ));
     }
     for (number, what) in [

@@ -45,7 +45,7 @@ pub use device::{DeviceChoice, DeviceKind, DeviceReport, compute_devices, probe}
 pub use evaluate::{EvaluateError, Evaluation, evaluate};
 pub use kernels::KernelChoice;
 pub use keys::Alphabet;
-pub use material::check_set;
+pub use material::{beyond_the_piano, check_set};
 pub use origin::{Origin, StartingPoint};
 pub use own_time::ReadingPlan;
 pub use run::{CorpusSummary, EpochPoint, FileSummary, Run, RunError, RunSummary};
