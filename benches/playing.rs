@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         music: common::corpus(400_000, 1_000).into(),
         settings,
         run_dir: folder.path().join("run"),
+        from: None,
         resume: false,
         device: DeviceChoice::Cpu,
     };

@@ -76,6 +76,7 @@ fn seconds_a_step(
         music: common::corpus(n_frames, vocabulary).into(),
         settings,
         run_dir: folder.path().join("run"),
+        from: None,
         resume: false,
         device,
     };

@@ -341,6 +341,112 @@ fn resuming_names_the_music_that_is_gone_or_changed() {
 }
 
 /// None of these says a word about the music, which would take long to read.
+/// A run of a small model that spells, and a piece of its own to go on with.
+fn spelling_run(shell: &Shell) {
+    let keys = TINY.replace("--hidden", "--model keys --key-hidden 4 --hidden");
+    shell.json(&format!("train {} --out source {keys}", music()));
+    fs::create_dir(shell.path("mine")).unwrap();
+    for kind in 0..3 {
+        fs::write(shell.path(&format!("mine/{kind}.mid")), piece(20 + kind, 60)).unwrap();
+    }
+}
+
+#[test]
+fn a_run_goes_on_from_a_checkpoint_with_other_pieces() {
+    let shell = Shell::new();
+    spelling_run(&shell);
+    let tuning = "--epochs 2 --batch 4 --sequence 20 --device cpu";
+    let lines = shell.json(&format!("train mine --out tuned --from source {tuning}"));
+    let events: Vec<_> = lines.iter().map(|line| line["event"].as_str().unwrap()).collect();
+    assert_eq!(events, ["start", "epoch", "epoch", "finished"]);
+    let (start, last) = (&lines[0], &lines[3]);
+    assert_eq!((&start["epoch"], &start["train_loss"]), (&0.into(), &Value::Null));
+    assert_eq!(start["valid_perplexity"], last["from_valid_perplexity"]);
+    for line in [start, last] {
+        let path = line["from"]["path"].as_str().unwrap();
+        assert!(path.ends_with("source/checkpoints/best.safetensors"), "{path}");
+        assert_eq!(line["from"]["sha256"].as_str().unwrap().len(), 64);
+    }
+    let settings = |run: &str| -> Value {
+        let json = fs::read_to_string(shell.path(run).join("run.json")).unwrap();
+        serde_json::from_str::<Value>(&json).unwrap()["settings"].take()
+    };
+    let (source, tuned) = (settings("source"), settings("tuned"));
+    for name in ["model", "layers", "hidden", "key_hidden", "alphabet", "fps", "grid", "framing"] {
+        assert_eq!(source[name], tuned[name], "{name}");
+    }
+    // Smaller steps than a fresh network's, unless others are asked for.
+    assert_eq!(
+        (&source["learning_rate"], &tuned["learning_rate"]),
+        (&0.003.into(), &0.0005.into())
+    );
+    // The source isn't needed any more.
+    fs::remove_dir_all(shell.path("source")).unwrap();
+    let resumed = shell.json("train --out tuned --resume --epochs 3 --device cpu");
+    assert_eq!((&resumed[0]["event"], &resumed[0]["epoch"]), (&"epoch".into(), &3.into()));
+    assert_eq!(resumed[1]["from"], last["from"]);
+    let words = shell.run("evaluate --model tuned mine").stdout;
+    assert!(words.contains("which the model went on from"), "{words}");
+    shell.json("generate --model tuned --out a.mid --frames 8");
+
+    let told = shell.run(&format!(
+        "train mine --out again --from tuned {tuning} --learning-rate 0.01 --hidden 8"
+    ));
+    assert_eq!(told.status, 0, "{}", told.stderr);
+    assert!(told.stderr.contains("going on from "), "{}", told.stderr);
+    assert!(told.stderr.contains("held-out pieces isn't known"), "{}", told.stderr);
+    assert!(told.stdout.starts_with("as it was "), "{}", told.stdout);
+}
+
+#[test]
+fn going_on_from_a_checkpoint_refuses_what_contradicts_it() {
+    let shell = Shell::new();
+    spelling_run(&shell);
+    let source = shell.path("source/checkpoints/best.safetensors").display().to_string();
+    let train = |words: &str| format!("train mine --out tuned --device cpu {words}");
+    for (words, what) in [
+        ("--from source --hidden 9", "--hidden differs from the checkpoint's (8)"),
+        ("--from source --layers 2", "--layers differs"),
+        ("--from source --model gru", "--model differs from the checkpoint's (keys)"),
+        ("--from source --alphabet full", "--alphabet differs from the checkpoint's (off-on)"),
+        ("--from source --fps 4", "--fps differs"),
+        ("--from source --grid sixteenth", "--grid differs from the checkpoint's (seconds)"),
+        ("--from source --framing original", "--framing differs"),
+        ("--from source --pedal", "--pedal differs"),
+        ("--from source --max-vocabulary 50", "--max-vocabulary is for models with a vocabulary"),
+        ("--from source --preset original", "--preset original"),
+        ("--from source --resume", "--from source begins a new run"),
+    ] {
+        let line = shell.refuses(2, &train(words));
+        assert!(line.contains(what), "{words}: {line}");
+    }
+    let of_chords = format!("--from {}", run_folder());
+    for (words, what) in [("--min-count 2", "--min-count"), ("--softmax adaptive", "--softmax")] {
+        let line = shell.refuses(2, &train(&format!("{of_chords} {words}")));
+        assert!(line.contains(&format!("{what} differs")), "{words}: {line}");
+    }
+    let mut bytes = fs::read(&source).unwrap();
+    bytes.truncate(bytes.len() / 2);
+    fs::write(shell.path("half.safetensors"), bytes).unwrap();
+    fs::write(shell.path("text.safetensors"), "no weights").unwrap();
+    for (from, what) in [
+        ("nowhere", "there is no checkpoint at nowhere"),
+        ("mine", "there is no checkpoint at mine"),
+        ("half.safetensors", "half.safetensors can't be used"),
+        ("text.safetensors", "text.safetensors can't be used"),
+    ] {
+        let line = shell.refuses(1, &train(&format!("--from {from}")));
+        assert!(line.contains(what), "{line}");
+    }
+    // What a set says of its frames isn't what was learned from.
+    let set = serde_json::json!({
+        "train": vec![vec![[60, 64]; 90]; 3], "valid": [vec![[60]; 30]], "test": [vec![[64]; 30]],
+    });
+    fs::write(shell.path("set.json"), set.to_string()).unwrap();
+    let line = shell.refuses(1, "train set.json --out tuned --device cpu --from source");
+    assert!(line.contains("of which the checkpoint knows nothing"), "{line}");
+}
+
 #[test]
 fn what_needs_no_music_is_refused_before_it_is_read() {
     let shell = Shell::new();
@@ -614,6 +720,14 @@ fn a_benchmark_is_learned_from_and_measured_by_its_own_split() {
     // What can't be is refused before anything is made.
     shell.refuses(2, &format!("train set.json --out tail {TINY} --split tail"));
     shell.refuses(2, &format!("train set.json --out original {TINY} --preset original"));
+    // A step of a set is no note, and its own split stays its own, also when the run goes on.
+    let keys = TINY.replace("--hidden", "--model keys --key-hidden 4 --hidden");
+    for words in
+        [format!("--out grid {keys} --grid sixteenth"), format!("--out grid {TINY} --grid 4")]
+    {
+        let line = shell.refuses(2, &format!("train set.json {words}"));
+        assert!(line.contains("--grid can't be sixteenth") && line.contains("set.json"), "{line}");
+    }
     shell.refuses(1, &format!("train set.json {} --out mixed {TINY}", music()));
     shell.refuses(1, &format!("evaluate --model run {} --part test", music()));
     shell.refuses(1, &format!("evaluate --model run --music {}", music()));

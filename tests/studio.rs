@@ -137,6 +137,7 @@ fn a_model_is_heard_while_it_learns_and_stopping_keeps_it() {
         music,
         settings,
         run_dir: folder.path().join("run"),
+        from: None,
         resume: false,
         device: DeviceChoice::Cpu,
     }));
@@ -198,6 +199,7 @@ fn settings_that_are_off_fail_in_words() {
         music,
         settings,
         run_dir: run_dir.clone(),
+        from: None,
         resume: false,
         device: DeviceChoice::Cpu,
     };

@@ -709,6 +709,7 @@ fn the_baselines_of_the_schumann_tail_are_the_known_ones() {
         music: corpus.clone().into(),
         settings,
         run_dir: folder.path().join("run"),
+        from: None,
         resume: false,
         device: DeviceChoice::Cpu,
     };

@@ -106,6 +106,7 @@ fn train_when_told(words: &[&str]) -> Fallible {
         music: common::corpus(n_frames, vocabulary).into(),
         settings,
         run_dir: folder.path().join("run"),
+        from: None,
         resume: false,
         device: device.parse()?,
     };

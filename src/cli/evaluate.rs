@@ -39,6 +39,8 @@ struct Report {
     /// model lies in no run, since only a run says what it was made from.
     learned_from: Option<usize>,
     chosen_by: Option<usize>,
+    /// The checkpoint that the run went on from: what that learned from isn't in the figures above.
+    went_on_from: Option<String>,
     skipped: Vec<SkippedReport>,
 }
 
@@ -89,6 +91,7 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<(), Failure> {
         steps: music.set().is_some(),
         learned_from: known("train"),
         chosen_by: known("valid"),
+        went_on_from: run.as_ref().and_then(|run| Some(run.from.as_ref()?.name().to_owned())),
         skipped: music.skipped().iter().map(Into::into).collect(),
     };
     output.result(&report, || words(&report))
@@ -121,8 +124,7 @@ fn part_to_measure(asked: Option<PartWord>, music: &Music) -> Result<Option<OwnP
 
 /// The run that a model belongs to, if it lies in one.
 pub fn run_of(model: &Path) -> Option<RunSummary> {
-    let above = model.ancestors().take(3);
-    above.filter_map(|folder| Run::read(folder).ok()).next().map(|run| run.summary)
+    Run::around(model).map(|run| run.summary)
 }
 
 /// How many of the pieces the run used as `part`, by their bytes.
@@ -178,6 +180,11 @@ fn words(report: &Report) -> String {
                 count(number, "piece")
             ));
         }
+    }
+    if let Some(from) = &report.went_on_from {
+        text.push_str(&format!(
+            "\nWhether {from}, which the model went on from, learned from any of this isn't counted"
+        ));
     }
     if report.learned_from.is_none() {
         text.push_str(

@@ -114,8 +114,12 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<(), Failure> {
 }
 
 /// `starter` is the built-in model unless a file has that name.
+pub fn is_starter(path: &Path) -> bool {
+    path == Path::new("starter") && !path.exists()
+}
+
 pub fn load_model(path: &Path, output: Output) -> Result<Model, Failure> {
-    if path == Path::new("starter") && !path.exists() {
+    if is_starter(path) {
         Ok(Model::starter()?)
     } else {
         Ok(Model::load_noting(path, &mut |note| output.note(note))?)

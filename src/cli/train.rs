@@ -1,6 +1,6 @@
 //! `etude train`: learning from a folder of music.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -8,18 +8,20 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::failure::Failure;
+use super::generate::is_starter;
 use super::interrupt::cancelled_by_interrupt_or;
 use super::output::{Meter, Output, clock, count, nats, perplexity, thousands};
 use super::paths::check_output_folder;
 use super::tokenize::read;
-use super::train_args::{Switch, TrainArgs};
+use super::train_args::{PresetWord, Switch, TrainArgs};
 use crate::assets::piece_scores;
 use crate::cancel::CancelToken;
 use crate::model::{
-    EpochPoint, Outcome, Prepared, Run, TrainEvent, TrainRequest, TrainSummary, TrainingSettings,
-    check_before_reading, check_music, discard_unlearned, train,
+    EpochPoint, Origin, Outcome, Prepared, Run, StartingPoint, TrainEvent, TrainRequest,
+    TrainSummary, TrainingSettings, check_before_reading, check_music, check_set,
+    discard_unlearned, train,
 };
-use crate::tokens::{BenchmarkSet, Music, SplitKind};
+use crate::tokens::Music;
 
 /// One line an epoch.
 #[derive(Serialize)]
@@ -29,11 +31,23 @@ struct EpochLine<'a> {
     point: &'a EpochPoint,
 }
 
+/// What the run went on from, before the first epoch.
+#[derive(Serialize)]
+struct StartLine<'a> {
+    event: &'static str,
+    from: Option<&'a Origin>,
+    /// With an epoch of 0, and nothing of learning.
+    #[serde(flatten)]
+    point: &'a EpochPoint,
+}
+
 /// The last line.
 #[derive(Serialize)]
 struct FinishedLine<'a> {
     event: &'static str,
     run: String,
+    /// What the run went on from; null for a fresh network.
+    from: Option<&'a Origin>,
     /// Nats a frame, beside the perplexities of the same measurements.
     best_valid_loss: f64,
     test_loss: Option<f64>,
@@ -43,16 +57,24 @@ struct FinishedLine<'a> {
 
 pub fn run(args: &TrainArgs, output: &Output) -> Result<(), Failure> {
     check_switches(args)?;
+    check_from(args)?;
     check_run_folder(args)?;
     let resumed = if args.resume { Some(Run::read(&args.out)?) } else { None };
     // A run that goes on keeps its settings and its music, unless words say otherwise.
-    let base = resumed.as_ref().map_or_else(|| args.preset(), |run| run.summary.settings.clone());
+    let from = args.from.as_deref().map(|path| starting_point(path, *output)).transpose()?;
+    let base = match (&resumed, &from) {
+        (Some(run), _) => run.summary.settings.clone(),
+        (None, Some(from)) => from.settings(),
+        (None, None) => args.preset(),
+    };
     let settings = args.settings(base);
     if let Some(refusal) = args.misplaced(settings.model) {
         return Err(Failure::words(refusal));
     }
-    check_split(args, &settings)?;
     settings.validate().map_err(|error| Failure::words(error.to_string()))?;
+    if let Some(from) = &from {
+        from.check(&settings).map_err(|error| Failure::words(error.to_string()))?;
+    }
     check_before_reading(&settings, &args.out, args.resume, args.device)?;
     let has_begun = Arc::new(AtomicBool::new(false));
     let cancel = {
@@ -71,21 +93,34 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<(), Failure> {
                 check_music(run, &music(&paths, &settings, &cancel, *output)?)?;
             }
             output.note(&why);
-            return print_finished(&summary, args, *output);
+            return print_finished(&summary, run.summary.from.as_ref(), args, *output);
         }
         if paths.is_empty() {
             paths = music_of(run)?;
         }
     }
     let music = music(&paths, &settings, &cancel, *output)?;
+    let origin = match &resumed {
+        Some(run) => run.summary.from.clone(),
+        None => from.as_ref().map(|from| from.origin.clone()),
+    };
+    if let (Some(origin), None) = (&origin, &resumed) {
+        output.note(&format!("going on from {} (SHA-256 {}…)", origin.name(), origin.short_hash()));
+    }
     let request = TrainRequest {
         music,
         settings,
+        from: from.map(Arc::new),
         run_dir: args.out.clone(),
         resume: args.resume,
         device: args.device,
     };
-    let mut watch = Watch { output: *output, meter: Meter::new("training", 0), printed: Ok(()) };
+    let mut watch = Watch {
+        output: *output,
+        meter: Meter::new("training", 0),
+        from: origin.as_ref(),
+        printed: Ok(()),
+    };
     let summary = train(&request, &cancel, &mut |event| {
         // From here on the folder is this training's own; one that goes on has learned something.
         if matches!(event, TrainEvent::Prepared(_)) && !args.resume {
@@ -95,7 +130,7 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<(), Failure> {
     })?;
     watch.meter.finish();
     let printed = std::mem::replace(&mut watch.printed, Ok(()))
-        .and_then(|()| print_finished(&summary, args, *output));
+        .and_then(|()| print_finished(&summary, origin.as_ref(), args, *output));
     match (summary.outcome, printed) {
         // Ctrl+C may well have ended the reader of the results too: it is still what happened.
         (Outcome::Cancelled, Ok(()) | Err(Failure::Unread)) => {
@@ -111,16 +146,22 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<(), Failure> {
     }
 }
 
-fn print_finished(summary: &TrainSummary, args: &TrainArgs, output: Output) -> Result<(), Failure> {
+fn print_finished(
+    summary: &TrainSummary,
+    from: Option<&Origin>,
+    args: &TrainArgs,
+    output: Output,
+) -> Result<(), Failure> {
     let run = args.out.display().to_string();
     let finished = FinishedLine {
         event: "finished",
         run: run.clone(),
+        from,
         best_valid_loss: summary.best_valid_perplexity.ln(),
         test_loss: summary.test_perplexity.map(f64::ln),
         summary,
     };
-    output.result(&finished, || summary_words(summary, &run))
+    output.result(&finished, || summary_words(summary, from, &run))
 }
 
 /// Why a run that is to go on has nothing left to do, with how it ended; none if it has.
@@ -176,6 +217,32 @@ fn music_of(run: &Run) -> Result<Vec<PathBuf>, Failure> {
     )))
 }
 
+/// A run that goes on has its start already, and the original's settings are those of a fresh network.
+fn check_from(args: &TrainArgs) -> Result<(), Failure> {
+    let Some(from) = args.from.as_ref().map(|from| from.display()) else { return Ok(()) };
+    let out = args.out.display();
+    if args.resume {
+        return Err(Failure::words(format!(
+            "--from {from} begins a new run, and --resume goes on with the one in {out} — leave one \
+             of them out, and give the new run another --out"
+        )));
+    }
+    if args.preset == PresetWord::Original {
+        return Err(Failure::words(format!(
+            "--preset original is how the original experiment taught a fresh network, and --from \
+             {from} is none — leave one of them out"
+        )));
+    }
+    Ok(())
+}
+
+fn starting_point(path: &Path, output: Output) -> Result<StartingPoint, Failure> {
+    Ok(match is_starter(path) {
+        true => StartingPoint::starter()?,
+        false => StartingPoint::load(path, &mut |note| output.note(note))?,
+    })
+}
+
 /// `--shuffle off` is a switch and then a file called off, since a switch may stand alone.
 fn check_switches(args: &TrainArgs) -> Result<(), Failure> {
     let switches =
@@ -196,22 +263,6 @@ fn check_switches(args: &TrainArgs) -> Result<(), Failure> {
          {} with an equals sign",
         meant.join(" or ")
     )))
-}
-
-/// The tail of a set of frames would be cut across what the set keeps for testing.
-fn check_split(args: &TrainArgs, settings: &TrainingSettings) -> Result<(), Failure> {
-    if settings.split != SplitKind::Tail {
-        return Ok(());
-    }
-    let is_set = |path: &&PathBuf| BenchmarkSet::is_named(path) && BenchmarkSet::read(path).is_ok();
-    match args.paths.iter().find(is_set) {
-        Some(set) => Err(Failure::words(format!(
-            "{} says itself what is held out, and --split tail would learn from what it keeps for \
-             testing — give --split pieces",
-            set.display()
-        ))),
-        None => Ok(()),
-    }
 }
 
 /// Refused before the music is read, which may take a while.
@@ -239,6 +290,7 @@ fn music(
     } else {
         read(paths, &plan, cancel, output)?
     };
+    check_set(&music, settings).map_err(|error| Failure::words(error.to_string()))?;
     let chords = music.n_chords().map(|n_chords| format!(", {}", count(n_chords, "chord")));
     output.note(&format!(
         "read {}, {} of music, {}{}",
@@ -251,14 +303,16 @@ fn music(
 }
 
 /// Follows a run: lines on standard output, a bar and notes on standard error.
-struct Watch {
+struct Watch<'a> {
     output: Output,
     meter: Meter,
+    /// What the run goes on from.
+    from: Option<&'a Origin>,
     /// The first failure to print, reported once the run has ended.
     printed: Result<(), Failure>,
 }
 
-impl Watch {
+impl Watch<'_> {
     fn on(&mut self, event: TrainEvent) {
         match event {
             TrainEvent::Prepared(prepared) => self.meter.note(&prepared_words(&prepared)),
@@ -281,9 +335,11 @@ impl Watch {
     }
 
     fn print_epoch(&mut self, point: &EpochPoint) {
-        let line = EpochLine { event: "epoch", point };
-        let output = self.output;
-        let printed = self.meter.suspend(|| output.result(&line, || epoch_words(point)));
+        let (output, from) = (self.output, self.from);
+        let printed = self.meter.suspend(|| match point.epoch {
+            0 => output.result(&StartLine { event: "start", from, point }, || start_words(point)),
+            _ => output.result(&EpochLine { event: "epoch", point }, || epoch_words(point)),
+        });
         if self.printed.is_ok() {
             self.printed = printed;
         }
@@ -323,6 +379,18 @@ fn prepared_words(prepared: &Prepared) -> String {
     )
 }
 
+/// Above the epochs, and in their columns.
+fn start_words(point: &EpochPoint) -> String {
+    format!(
+        "as it was  {:>25}  held out {:>8}, {} a frame, {:>4.1} % right{}",
+        "",
+        perplexity(point.valid_perplexity),
+        nats(point.valid_loss),
+        100.0 * point.valid_accuracy,
+        touch_words(point.valid_velocity_loss, point.valid_pedal_loss),
+    )
+}
+
 fn epoch_words(point: &EpochPoint) -> String {
     format!(
         "epoch {:>3}  train perplexity {:>8}  held out {:>8}, {} a frame, {:>4.1} % right  {} frames/s  {}{}",
@@ -343,7 +411,7 @@ fn touch_words(velocity: Option<f64>, pedal: Option<f64>) -> String {
     format!(", besides {} a frame for velocities and {} for the pedal", nats(velocity), nats(pedal))
 }
 
-fn summary_words(summary: &TrainSummary, run: &str) -> String {
+fn summary_words(summary: &TrainSummary, from: Option<&Origin>, run: &str) -> String {
     let how = match summary.outcome {
         Outcome::Completed if summary.ran_away => "done, but the loss ran away",
         Outcome::Completed => "done",
@@ -352,9 +420,18 @@ fn summary_words(summary: &TrainSummary, run: &str) -> String {
         }
         Outcome::Cancelled => "stopped",
     };
-    if summary.best_epoch == 0 {
+    if summary.best_epoch == 0 && summary.best_valid_perplexity.is_nan() {
         return format!("{how} before an epoch was whole");
     }
+    let which = match (from, summary.best_epoch) {
+        (Some(from), 0) => {
+            format!("no epoch was better than {}, which is what the run keeps", from.name())
+        }
+        (_, epoch) => format!("best at epoch {epoch}"),
+    };
+    let before = summary.from_valid_perplexity.filter(|_| summary.best_epoch > 0);
+    let before = before
+        .map_or_else(String::new, |before| format!(" ({} before the first)", perplexity(before)));
     let test = summary.test_perplexity.map_or_else(String::new, |test| {
         format!(
             "\nperplexity on pieces that chose nothing: {}, {} a frame{}",
@@ -372,8 +449,7 @@ fn summary_words(summary: &TrainSummary, run: &str) -> String {
     let touch = touch_words(summary.best_valid_velocity_loss, summary.best_valid_pedal_loss);
     let unlike = if touch.is_empty() { "" } else { ", which says nothing of strikes" };
     format!(
-        "{how}: best at epoch {}, held-out perplexity {}, {} a frame{touch} (the epoch was chosen by {}; counting chords alone gets {}{unlike}){test}{remedy}\n{run}",
-        summary.best_epoch,
+        "{how}: {which}, held-out perplexity {}{before}, {} a frame{touch} (the epoch was chosen by {}; counting chords alone gets {}{unlike}){test}{remedy}\n{run}",
         perplexity(summary.best_valid_perplexity),
         nats(summary.best_valid_perplexity.ln()),
         if touch.is_empty() { "it" } else { "all of it together" },

@@ -21,6 +21,7 @@ use crate::tokens::{BenchmarkSet, FrameRate, Grid, Pedalling, SplitKind};
   etude train music/ --out runs/small --hidden 64 --key-hidden 32 --epochs 20
   etude train music/ --out runs/chords --model lstm            chords of a vocabulary
   etude train music/ --out runs/first --resume                 go on where it ended
+  etude train my/ --out runs/mine --from starter               fine-tune the built-in model
   etude train music/ --out runs/again --preset original        as the original experiment did
   etude train jsb-chorales.json.gz --out runs/jsb              a benchmark, with its own split
 
@@ -36,6 +37,12 @@ pub struct TrainArgs {
     /// The run folder to make; one with anything in it is refused unless --resume
     #[arg(long, value_name = "RUN")]
     pub out: PathBuf,
+    /// Fine-tune: a new run that goes on from the weights of a checkpoint, or of the best one of a run
+    /// folder, or of `starter`, the built-in model. The network and how music is cut are the
+    /// checkpoint's, and it stays the best until an epoch is better on the held-out music [default: a
+    /// fresh network]
+    #[arg(long, value_name = "CHECKPOINT")]
+    pub from: Option<PathBuf>,
     /// Go on with the run in --out, with its own settings and music; --epochs may differ
     #[arg(long)]
     pub resume: bool,
@@ -101,7 +108,8 @@ pub struct LearningArgs {
     /// 64; chords: 100]
     #[arg(long, value_name = "FRAMES", value_parser = up_to::<10_000>, allow_negative_numbers = true)]
     pub sequence: Option<usize>,
-    /// How far weights move in a step, above 0 and up to 10 [default: 0.003; chords: 0.002]
+    /// How far weights move in a step, above 0 and up to 10 [default: 0.003; chords: 0.002; with --from
+    /// 0.0005, since larger steps soon undo what is known already]
     #[arg(long, value_name = "RATE", value_parser = learning_rate, allow_negative_numbers = true)]
     pub learning_rate: Option<f64>,
     /// What moves the weights: adam, whose weight decay is a penalty on large weights; adamw, whose

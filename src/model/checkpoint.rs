@@ -205,16 +205,24 @@ impl Model {
     /// Reads a checkpoint, or the best one of a run folder. Where the best one of a run can't be
     /// read, the best of those that can is used, and `note` hears of it.
     pub fn load_noting(path: &Path, note: &mut dyn FnMut(&str)) -> Result<Self, CheckpointError> {
+        Self::load_with_file(path, note).map(|(model, _)| model)
+    }
+
+    /// The same with the file that it was read from.
+    pub(super) fn load_with_file(
+        path: &Path,
+        note: &mut dyn FnMut(&str),
+    ) -> Result<(Self, PathBuf), CheckpointError> {
         let file = run::checkpoint_to_use(path)?;
         let failure = match Self::load_file(&file) {
             Err(failure) if path.is_dir() => failure,
-            result => return result,
+            result => return result.map(|model| (model, file)),
         };
         for other in by_perplexity(run::beside_checkpoint(&file)) {
             let Ok(model) = Self::load_file(&other) else { continue };
             let name = other.file_name().unwrap_or_default().to_string_lossy();
             note(&format!("{}; {name} is used instead", failure.without_advice()));
-            return Ok(model);
+            return Ok((model, other));
         }
         Err(match failure {
             CheckpointError::Unusable { source, .. } => {
@@ -306,6 +314,11 @@ impl Model {
             }
             Network::Keys(_) => None,
         }
+    }
+
+    /// What it is, to be kept beside it.
+    pub(super) fn shared_card(&self) -> Arc<ModelCard> {
+        Arc::clone(&self.card)
     }
 
     pub(super) fn new(card: ModelCard, network: Network<Flex>) -> Self {

@@ -22,6 +22,7 @@ mod measured;
 mod memory;
 mod network;
 mod optimizer;
+mod origin;
 mod own_time;
 mod random;
 mod recurrent;
@@ -44,6 +45,8 @@ pub use device::{DeviceChoice, DeviceKind, DeviceReport, compute_devices, probe}
 pub use evaluate::{EvaluateError, Evaluation, evaluate};
 pub use kernels::KernelChoice;
 pub use keys::Alphabet;
+pub use material::check_set;
+pub use origin::{Origin, StartingPoint};
 pub use own_time::ReadingPlan;
 pub use run::{CorpusSummary, EpochPoint, FileSummary, Run, RunError, RunSummary};
 pub use settings::{

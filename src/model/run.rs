@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::checkpoint::CheckpointError;
 use super::run_lock::{LOCK, RunLock};
 use super::train::{Baselines, TrainSummary, nan_from_null};
-use super::{DeviceKind, TrainingSettings};
+use super::{DeviceKind, Origin, TrainingSettings};
 use crate::files::{read_reason, write_atomically};
 use crate::tokens::file_of_piece;
 
@@ -41,7 +41,8 @@ const KEPT: &str = "kept-";
 /// One line of `metrics.jsonl`.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct EpochPoint {
-    /// From 1.
+    /// From 1; 0 is the checkpoint that a run went on from, measured before the first step, where
+    /// nothing was learned and what says how is NaN (`null` in JSON).
     pub epoch: usize,
     #[serde(deserialize_with = "nan_from_null")]
     pub train_loss: f64,
@@ -50,6 +51,7 @@ pub struct EpochPoint {
     /// 0–1, while it learned, dropout and all. With an adaptive softmax the share of frames where
     /// both steps chose right; the likeliest chord of all, which `valid_accuracy` goes by, may
     /// rarely be another one.
+    #[serde(deserialize_with = "nan_from_null")]
     pub train_accuracy: f64,
     #[serde(deserialize_with = "nan_from_null")]
     pub valid_loss: f64,
@@ -106,6 +108,9 @@ pub struct Run {
 pub struct RunSummary {
     pub version: String,
     pub settings: TrainingSettings,
+    /// The checkpoint that it went on from; none for a fresh network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<Origin>,
     pub device: String,
     pub device_kind: DeviceKind,
     /// Rows a step after fitting the batch to the music.
@@ -174,6 +179,11 @@ impl Run {
             serde_json::from_str(&json).map_err(|error| damaged(&file, error.to_string()))?;
         let metrics = read_metrics(path);
         Ok(Self { path: path.to_owned(), summary, metrics })
+    }
+
+    /// The run that a checkpoint lies in, or whose folder this is.
+    pub fn around(path: &Path) -> Option<Self> {
+        path.ancestors().take(3).find_map(|folder| Self::read(folder).ok())
     }
 
     /// Whether there is something to compose with or to go on from.
@@ -270,16 +280,34 @@ impl RunFolder {
     /// Takes a run away that has learned nothing, so that its name is free again. What else is in
     /// its folder stays.
     pub fn discard_unlearned(&self) {
-        if self.best().is_some() || !self.to_resume_from().is_empty() {
+        if self.has_learned() {
             return;
         }
-        let discarded = match fs::remove_dir(self.path.join(CHECKPOINTS)) {
-            Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-            _ => [SUMMARY, METRICS, LOCK].iter().try_for_each(|name| remove(&self.path.join(name))),
-        };
-        if let Err(error) = discarded.and_then(|()| fs::remove_dir(&self.path)) {
+        if let Err(error) = self.try_to_discard() {
             tracing::warn!("{} learned nothing and stays: {error}", self.path.display());
         }
+    }
+
+    /// Whether there are weights besides those that it went on from.
+    fn has_learned(&self) -> bool {
+        let folder = self.path.join(CHECKPOINTS);
+        let first = folder.join(epoch_name(0));
+        let is_own = |path: &PathBuf| *path != first && *path != folder.join(BEST);
+        // Without its first epoch 0, a best one is an epoch that was learned.
+        self.to_resume_from().iter().any(is_own) || self.best().is_some() && !first.is_file()
+    }
+
+    fn try_to_discard(&self) -> io::Result<()> {
+        let folder = self.path.join(CHECKPOINTS);
+        for name in [epoch_name(0).as_str(), BEST] {
+            remove(&folder.join(name))?;
+        }
+        match fs::remove_dir(&folder) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        [SUMMARY, METRICS, LOCK].iter().try_for_each(|name| remove(&self.path.join(name)))?;
+        fs::remove_dir(&self.path)
     }
 
     pub fn write_summary(&self, summary: &RunSummary) -> io::Result<()> {

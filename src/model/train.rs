@@ -6,6 +6,7 @@
 use std::collections::HashSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize};
 
@@ -19,8 +20,8 @@ use super::run::{CorpusSummary, FileSummary, Run, RunFolder, RunSummary};
 use super::run_lock::RunLock;
 use super::trainer::{self, Job, newest_checkpoint};
 use super::{
-    DeviceChoice, DeviceKind, EpochPoint, Model, RunError, SettingsError, Softmax,
-    TrainingSettings, adaptive, baselines, memory,
+    DeviceChoice, DeviceKind, EpochPoint, Model, ModelCard, Origin, RunError, SettingsError,
+    Softmax, StartingPoint, TrainingSettings, adaptive, baselines, memory,
 };
 use crate::cancel::CancelToken;
 use crate::files::plain_reason;
@@ -33,6 +34,9 @@ pub struct TrainRequest {
     /// When resuming, those of the run; only `epochs`, `early_stop` and `save_every` may differ,
     /// and `learning_rate` and `clip`, which a run whose loss ran away needs.
     pub settings: TrainingSettings,
+    /// What a new run goes on from; none begins with a fresh network. When resuming it counts for
+    /// nothing: the run has what it went on from in its own checkpoints.
+    pub from: Option<Arc<StartingPoint>>,
     /// The run folder; must not exist unless `resume`.
     pub run_dir: PathBuf,
     pub resume: bool,
@@ -113,7 +117,8 @@ pub enum Outcome {
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct TrainSummary {
     pub outcome: Outcome,
-    /// From 1; 0 if it was cancelled before the first epoch was measured.
+    /// From 1; 0 if it was cancelled before the first epoch was measured, and when no epoch was better
+    /// than the checkpoint that the run went on from: its weights are then the best.
     pub best_epoch: usize,
     /// NaN (`null` in JSON) if nothing was measured.
     #[serde(deserialize_with = "nan_from_null")]
@@ -136,6 +141,10 @@ pub struct TrainSummary {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test_pedal_loss: Option<f64>,
     pub baselines: Baselines,
+    /// Of the checkpoint that the run went on from, on the same held-out music; none for a fresh
+    /// network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from_valid_perplexity: Option<f64>,
     /// The weights went astray, since the steps were too large: the last epoch predicts worse than
     /// choosing blindly. Not known of runs of an older version.
     #[serde(default)]
@@ -169,7 +178,7 @@ pub struct TrainingState {
 
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct BestEpoch {
-    /// From 1.
+    /// From 1; 0 is the checkpoint that the run went on from.
     pub epoch: usize,
     /// Of the keys, in nats a frame.
     pub loss: f64,
@@ -200,6 +209,26 @@ pub enum TrainError {
     Run(#[from] RunError),
     #[error("{setting} differs from the run's ({theirs}) — leave it out, or start a new run")]
     OtherSettings { setting: String, theirs: String },
+    #[error(
+        "{setting} differs from the checkpoint's ({theirs}) — leave it out, since a run that goes on \
+         from a checkpoint keeps its network and its way of cutting music; or train a fresh network, \
+         without --from"
+    )]
+    OtherNetwork { setting: String, theirs: String },
+    #[error(
+        "{} — give music of the kind it learned from, or train a fresh network, without --from",
+        match has_clock {
+            true => "the checkpoint asks where on a grid each frame is, and this music doesn't say",
+            false => "a frame of this music has its place on a grid, of which the checkpoint knows \
+                      nothing",
+        }
+    )]
+    OtherClock { has_clock: bool },
+    #[error(
+        "the run {run} was ended before it had kept what it went on from ({from}) — train a new run \
+         with --from and another --out"
+    )]
+    OriginLost { run: PathBuf, from: String },
     #[error(
         "the music isn't what {run} learned from: {change} — give the files as they were (etude \
          train PATH... --out {run} --resume), or start a new run with another --out"
@@ -288,16 +317,52 @@ pub fn train_with(
 ) -> Result<TrainSummary, TrainError> {
     request.settings.validate()?;
     let folder = RunFolder::new(&request.run_dir);
-    let resumed = resumed_run(request)?;
+    let beginning = Beginning::of(request)?;
     let chosen = device::choose(request.device).map_err(TrainError::Device)?;
-    let material = Material::new(&request.music, &request.settings)?;
-    let mut job = prepare(request, material, folder.clone(), &chosen, resumed, cancel)?;
+    let network = beginning.network.as_deref();
+    let material = Material::new(&request.music, &request.settings, network)?;
+    let mut job = prepare(request, material, folder.clone(), &chosen, beginning, cancel)?;
     job.kernels = kernels;
     let _lock = claim(&folder, request.resume)?;
     for note in notes(&job, &chosen) {
         on_event(TrainEvent::Note(note));
     }
     trainer::run_on(&chosen, job, on_event)
+}
+
+/// What a run begins with besides its settings and its music.
+#[derive(Default)]
+pub(super) struct Beginning {
+    pub is_resumed: bool,
+    /// The checkpoint that it goes on from, or that it went on from before it was resumed.
+    pub from: Option<Origin>,
+    /// What is known of that run's network beforehand, which no settings say.
+    pub network: Option<Arc<ModelCard>>,
+}
+
+impl Beginning {
+    fn of(request: &TrainRequest) -> Result<Self, TrainError> {
+        let resumed = resumed_run(request)?;
+        let is_resumed = resumed.is_some();
+        let Some(run) = resumed else {
+            let Some(from) = &request.from else { return Ok(Self::default()) };
+            from.check(&request.settings)?;
+            let network = Some(from.model.shared_card());
+            return Ok(Self { is_resumed, from: Some(from.origin.clone()), network });
+        };
+        let network = match &run.summary.from {
+            None => None,
+            Some(from) => {
+                let newest = newest_checkpoint(&RunFolder::new(&run.path))?;
+                let lost = || {
+                    let (run, from) = (run.path.clone(), from.name().to_owned());
+                    TrainError::OriginLost { run, from }
+                };
+                Some(Arc::new(newest.ok_or_else(lost)?.card))
+            }
+        };
+        Ok(Self { is_resumed, from: run.summary.from, network })
+    }
 }
 
 /// The folder, for as long as the lock lives.
@@ -430,15 +495,30 @@ fn same_settings(theirs: &TrainingSettings, ours: &TrainingSettings) -> Result<(
         clip: theirs.clip,
         ..ours.clone()
     };
-    let (theirs, ours) = (as_json(theirs), as_json(&alike));
-    let differing = theirs.iter().find(|(name, value)| ours.get(*name) != Some(value));
-    match differing {
+    match first_difference(theirs, &alike) {
         None => Ok(()),
-        Some((name, value)) => Err(TrainError::OtherSettings {
-            setting: format!("--{}", name.replace('_', "-")),
-            theirs: value.to_string(),
-        }),
+        Some((setting, theirs)) => Err(TrainError::OtherSettings { setting, theirs }),
     }
+}
+
+/// The flag of the first setting that differs, with the value that it has in `theirs`.
+pub(super) fn first_difference(
+    theirs: &TrainingSettings,
+    ours: &TrainingSettings,
+) -> Option<(String, String)> {
+    let grid = theirs.grid.to_string();
+    let (theirs, ours) = (as_json(theirs), as_json(ours));
+    let (name, value) = theirs.iter().find(|(name, value)| ours.get(*name) != Some(value))?;
+    let value = match (name.as_str(), value) {
+        ("grid", _) => grid,
+        (_, serde_json::Value::String(word)) => word.clone(),
+        (_, value) => value.to_string(),
+    };
+    let flag = match name.as_str() {
+        "pedalling" => "--pedal".to_owned(),
+        name => format!("--{}", name.replace('_', "-")),
+    };
+    Some((flag, value))
 }
 
 fn as_json(settings: &TrainingSettings) -> serde_json::Map<String, serde_json::Value> {
@@ -454,11 +534,15 @@ pub(super) fn prepare<'a>(
     material: Material,
     folder: RunFolder,
     chosen: &Chosen,
-    resumed: Option<Run>,
+    beginning: Beginning,
     cancel: &'a CancelToken,
 ) -> Result<Job<'a>, TrainError> {
     let settings = &request.settings;
-    let config = NetworkConfig::new(settings, material.vocabulary(), has_clock(&material.music));
+    let Beginning { is_resumed, from, network } = beginning;
+    let config = match &network {
+        Some(card) => card.network_config(),
+        None => NetworkConfig::new(settings, material.vocabulary(), has_clock(&material.music)),
+    };
     let layout = Layout::fit(settings, &material.train_lengths());
     let n_frames = |stretches: &[Stretch]| stretches.iter().map(Stretch::n_frames).sum();
     let split = &material.split;
@@ -467,6 +551,11 @@ pub(super) fn prepare<'a>(
     let backoff = BackOff::fit(chords_of(&chords, &split.train));
     let baselines = baselines::baselines(&material, &chords, &backoff);
     drop(chords);
+    // What unknown chords cost belongs to the vocabulary that lacks them.
+    let backoff = match network.as_deref().and_then(ModelCard::chords) {
+        Some(known) => known.backoff.clone(),
+        None => backoff,
+    };
     let corpus = CorpusSummary {
         seconds: material.music.duration_secs(),
         train_frames: n_frames(&split.train),
@@ -478,6 +567,7 @@ pub(super) fn prepare<'a>(
     let summary = RunSummary {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         settings: settings.clone(),
+        from,
         device: chosen.name.clone(),
         device_kind: chosen.kind,
         batch: layout.batch,
@@ -498,7 +588,8 @@ pub(super) fn prepare<'a>(
         escape_price,
         folder,
         summary,
-        is_resumed: resumed.is_some(),
+        is_resumed,
+        from: request.from.as_deref().filter(|_| !is_resumed),
         device_reason: chosen.reason.clone(),
         cancel,
         kernels: KernelChoice::Fastest,
@@ -529,7 +620,7 @@ fn file_summaries(material: &Material) -> Vec<FileSummary> {
 }
 
 /// A path that means the same file in any working folder. Built-in pieces have none.
-fn lasting_path(path: &Path) -> PathBuf {
+pub(super) fn lasting_path(path: &Path) -> PathBuf {
     if path.to_string_lossy().starts_with('<') {
         return path.to_owned();
     }
@@ -551,6 +642,7 @@ fn notes(job: &Job<'_>, chosen: &Chosen) -> Vec<String> {
             counted(job.layout.n_steps, "step")
         ));
     }
+    notes.extend(job.from.and_then(|from| from.note_on_held_out(&job.summary.corpus)));
     let n_chords = job.config.vocabulary();
     if job.settings.softmax == Softmax::Adaptive && n_chords < adaptive::USEFUL_FROM {
         notes.push(format!(

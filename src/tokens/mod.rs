@@ -58,6 +58,7 @@ pub use music::{Music, MusicPlan, PieceSummary};
 pub use performance::{BarPosition, FrameBars, FrameNote, Performance, PerformancePlan, Touch};
 pub use performances::{PerformanceCorpus, PerformedPiece, perform_sources, read_performances};
 pub use playback::{Articulation, Playback, played_score, score_from_roll};
+pub(crate) use reading::sha256_hex;
 pub use recovery::{Recovery, recovery};
 pub use sources::{Found, find_files};
 pub use split::{Split, SplitError, SplitKind, Stretch};

@@ -6,7 +6,7 @@ use super::command::Command;
 use super::dialogs::Purpose;
 use super::edit_dialogs::EditDialog;
 use super::piano_roll::{KeyTouch, RollOptions};
-use super::state::{ModelChoice, Question, TakeId};
+use super::state::{ModelChoice, Question, StartChoice, TakeId};
 use super::theme::ThemeName;
 use crate::editor::{Change, ScoreEdit, Selection};
 use crate::music::{KeyScale, Pitch, Tick, Velocity};
@@ -29,6 +29,8 @@ pub enum AppAction {
     Take(TakeId, TakeAction),
     UndoDrop,
     ChooseModel(ModelChoice),
+    /// What the next run goes on from.
+    ChooseStart(StartChoice),
     Ask(Purpose),
     Theme(ThemeName),
     /// How large everything is; 1 is the usual size.

@@ -528,6 +528,11 @@ impl Command {
             }
             Self::Train => {
                 ok(!training, "A run is being trained already")?;
+                ok(state.starting.reading.is_none(), "What it goes on from is being read")?;
+                ok(
+                    state.starting.error.is_none(),
+                    "What it would go on from can't be read: choose another below",
+                )?;
                 ok(
                     state.library.error.is_none(),
                     "There is nothing to learn from: choose other music above",

@@ -54,7 +54,10 @@ fn model_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
     for run in &state.runs {
         let best = super::state::best_epoch(&run.metrics).map_or_else(
             || "no epoch is done".to_owned(),
-            |best| format!("perplexity {} at epoch {}", short(best.valid_perplexity), best.epoch),
+            |best| {
+                let epoch = super::state::epoch_name(best.epoch);
+                format!("perplexity {} at {epoch}", short(best.valid_perplexity))
+            },
         );
         options.push((ModelChoice::Run(run.path.clone()), file_name(&run.path), best));
     }

@@ -23,6 +23,8 @@ pub enum Purpose {
     LearnFiles,
     LearnFolder,
     PrimeFile,
+    /// What a run goes on from.
+    Checkpoint,
     SoundFont,
     SaveProject,
     ExportMidi,
@@ -43,12 +45,16 @@ pub enum Form {
 }
 
 impl Purpose {
+    /// Endings of the files that a folder of music is searched for.
+    pub const MIDI: &[&str] = &["mid", "midi", "kar", "rmi"];
+
     pub fn title(self) -> &'static str {
         match self {
             Self::OpenScore => "Open a MIDI file or a project",
-            Self::LearnFiles => "Choose MIDI files to learn from",
+            Self::LearnFiles => "Choose MIDI files or a benchmark set to learn from",
             Self::LearnFolder => "Choose a folder to learn from",
             Self::PrimeFile => "Choose a MIDI file to begin with",
+            Self::Checkpoint => "Choose a checkpoint to go on from",
             Self::SoundFont => "Choose a SoundFont",
             Self::SaveProject => "Save the project",
             Self::ExportMidi | Self::ExportTakeMidi(_) => "Export as MIDI",
@@ -60,7 +66,9 @@ impl Purpose {
 
     pub fn form(self) -> Form {
         match self {
-            Self::OpenScore | Self::PrimeFile | Self::SoundFont => Form::OpenFile,
+            Self::OpenScore | Self::PrimeFile | Self::Checkpoint | Self::SoundFont => {
+                Form::OpenFile
+            }
             Self::LearnFiles => Form::OpenFiles,
             Self::LearnFolder => Form::OpenFolder,
             _ => Form::Save,
@@ -70,7 +78,11 @@ impl Purpose {
     pub fn extensions(self) -> (&'static str, &'static [&'static str]) {
         match self {
             Self::OpenScore => ("Music", &["mid", "midi", "kar", "rmi", "etude"]),
-            Self::LearnFiles | Self::PrimeFile => ("MIDI", &["mid", "midi", "kar", "rmi"]),
+            Self::LearnFiles => {
+                ("MIDI and benchmark sets", &["mid", "midi", "kar", "rmi", "json", "json.gz"])
+            }
+            Self::PrimeFile => ("MIDI", Self::MIDI),
+            Self::Checkpoint => ("checkpoints", &["safetensors"]),
             Self::LearnFolder => ("", &[]),
             Self::SoundFont => ("SoundFont", &["sf2", "sf3"]),
             Self::SaveProject => ("Etude project", &["etude"]),

@@ -338,8 +338,8 @@ impl FilePicker {
         if self.purpose.form() != Form::OpenFolder {
             return None;
         }
-        let extensions = Purpose::LearnFiles.extensions().1;
-        let is_music = |entry: &&Entry| !entry.is_folder && has_extension(&entry.name, extensions);
+        let is_music =
+            |entry: &&Entry| !entry.is_folder && has_extension(&entry.name, Purpose::MIDI);
         let count = entries.iter().filter(is_music).count();
         let has_folders = entries.iter().any(|entry| entry.is_folder);
         let here = match count {
@@ -638,10 +638,13 @@ fn stem(name: &str) -> &str {
 }
 
 fn has_extension(name: &str, extensions: &[&str]) -> bool {
-    let extension = Path::new(name).extension();
-    extension.is_some_and(|extension| {
-        extensions.iter().any(|wanted| extension.eq_ignore_ascii_case(wanted))
-    })
+    let is_so = |wanted: &&str| {
+        // An ending may have two parts, and something stands before it.
+        let at = name.len().checked_sub(wanted.len() + 1)?;
+        let ending = name.get(at..).filter(|_| at > 0)?.strip_prefix('.')?;
+        Some(ending.eq_ignore_ascii_case(wanted))
+    };
+    extensions.iter().any(|wanted| is_so(wanted) == Some(true))
 }
 
 fn hint(form: Form) -> &'static str {
@@ -746,6 +749,17 @@ mod tests {
         picker.shows_all = true;
         assert_eq!(names(&picker), ["inside", ".hidden.mid", "A.etude", "b.mid", "notes.txt"]);
         assert!(entries(&folder.path().join("none")).unwrap_err().contains("none"));
+    }
+
+    #[test]
+    fn what_is_learned_from_may_be_a_set_of_frames() {
+        let folder = folder();
+        for name in ["jsb.json", "MUSE.JSON.GZ", "other.gz", ".json", "xjson"] {
+            std::fs::write(folder.path().join(name), "").unwrap();
+        }
+        let picker = picker(Purpose::LearnFiles, folder.path(), "");
+        let names: Vec<String> = picker.rows().iter().map(|entry| entry.name.to_string()).collect();
+        assert_eq!(names, ["inside", "MUSE.JSON.GZ", "b.mid", "jsb.json"]);
     }
 
     #[test]

@@ -41,6 +41,7 @@ mod roll_toolbar;
 mod roll_view;
 mod sessions;
 mod settings_form;
+mod start_form;
 mod state;
 mod status_bar;
 mod take_list;
@@ -57,7 +58,7 @@ pub use curves::{CurveView, Measure};
 pub use dialogs::DialogKind;
 pub use key_table::key_table_markdown;
 pub use state::{
-    ComposeForm, Library, ModelChoice, Preferences, Shown, State, TakeEntry, Training,
+    ComposeForm, Library, ModelChoice, Preferences, Shown, StartChoice, State, TakeEntry, Training,
 };
 
 use std::path::PathBuf;

@@ -4,18 +4,20 @@
 use egui::{CollapsingHeader, Ui};
 
 use super::state::Preferences;
-use super::widgets::{choice, number, optional, row};
+use super::widgets::{choice, fixed_row, hint, number, optional, row};
 use crate::model::{
-    DeviceChoice, ModelKind, Optimizer, Preset, Schedule, Softmax, TrainingSettings,
+    Alphabet, DeviceChoice, ModelKind, Optimizer, Preset, Schedule, Softmax, TrainingSettings,
 };
-use crate::tokens::{FrameRate, Framing, Pedalling, SplitKind};
+use crate::tokens::{FrameRate, Framing, Grid, Pedalling, SplitKind, StepsPerQuarter};
 
-/// The settings a first run is shaped by.
-pub fn essential_ui(ui: &mut Ui, preferences: &mut Preferences) {
+/// The settings a first run is shaped by. What a checkpoint decides can't be changed while there is a
+/// reason why.
+pub fn essential_ui(ui: &mut Ui, preferences: &mut Preferences, fixed: Option<&str>) {
     let settings = &mut preferences.training;
     let mut model = settings.model;
-    let chosen = row(
+    let chosen = fixed_row(
         ui,
+        fixed,
         "Network",
         "The kind of network. LSTM remembers longer, GRU is a little quicker; both know the chords \
          of a vocabulary. Keys spells every chord key by key, and no chord is unknown to it",
@@ -34,9 +36,17 @@ pub fn essential_ui(ui: &mut Ui, preferences: &mut Preferences) {
     );
     if chosen.changed() {
         *settings = settings.with_model(model);
+        if model.has_vocabulary() {
+            // Its row is for the other family.
+            settings.grid = Grid::Seconds;
+        }
     }
-    row(
+    if !settings.model.has_vocabulary() {
+        alphabet(ui, settings, fixed);
+    }
+    fixed_row(
         ui,
+        fixed,
         "Size",
         "Units in each layer: a larger network learns more, needs more time and more music",
         |ui| ui.add(number(&mut settings.hidden, 1..=4_096, 4.0)),
@@ -44,19 +54,7 @@ pub fn essential_ui(ui: &mut Ui, preferences: &mut Preferences) {
     row(ui, "Epochs", "How many times all the pieces are read", |ui| {
         ui.add(number(&mut settings.epochs, 1..=10_000, 0.2))
     });
-    let mut fps = settings.fps.per_second();
-    let rate = row(
-        ui,
-        "Frames a second",
-        "How finely the music is cut when it is learned. 2 keeps the harmony, 8 the rhythm too, \
-         and makes for many repeated chords",
-        |ui| ui.add(number(&mut fps, 0.5..=32.0, 0.05)),
-    );
-    if rate.changed()
-        && let Ok(rate) = FrameRate::new(fps)
-    {
-        settings.fps = rate;
-    }
+    frames(ui, settings, fixed);
     row(ui, "Compute on", "Automatic means the fastest that works", |ui| {
         choice(
             ui,
@@ -71,8 +69,94 @@ pub fn essential_ui(ui: &mut Ui, preferences: &mut Preferences) {
     });
 }
 
-/// All the others.
-pub fn all_ui(ui: &mut Ui, preferences: &mut Preferences) {
+fn alphabet(ui: &mut Ui, settings: &mut TrainingSettings, fixed: Option<&str>) {
+    fixed_row(
+        ui,
+        fixed,
+        "Learns",
+        "What it learns of the playing: which keys sound, or also how they are struck and the pedal",
+        |ui| {
+            choice(
+                ui,
+                "Learns",
+                &mut settings.alphabet,
+                &[
+                    (Alphabet::OffOn, "Which keys sound", "What can be compared with LSTM and GRU"),
+                    (
+                        Alphabet::Full,
+                        "Touch and pedal too",
+                        "Also which keys are struck, how hard, and the pedal: it plays like a pianist",
+                    ),
+                ],
+            )
+        },
+    );
+    let is_coarse = settings.grid == Grid::Seconds && settings.fps.per_second() < FINE_FOR_TOUCH;
+    if settings.has_touch() && is_coarse && fixed.is_none() {
+        hint(ui, "Touch asks for finer frames: 16 a second, or sixteenths");
+    }
+}
+
+/// Frames a second from which on notes that follow each other are told apart.
+const FINE_FOR_TOUCH: f64 = 8.0;
+
+/// How the music is cut: in seconds at a rate, or in notes of the bar.
+fn frames(ui: &mut Ui, settings: &mut TrainingSettings, fixed: Option<&str>) {
+    if !settings.model.has_vocabulary() || settings.grid != Grid::Seconds {
+        let beats = |(steps, label, tooltip)| {
+            StepsPerQuarter::new(steps).map(|steps| (Grid::Beats(steps), label, tooltip))
+        };
+        let seconds = (Grid::Seconds, "Seconds", "Real time, whatever the tempo");
+        let grids: Vec<_> =
+            std::iter::once(seconds).chain(BEATS.into_iter().filter_map(beats)).collect();
+        fixed_row(
+            ui,
+            fixed,
+            "Frames",
+            "What a frame is: a part of a second, or a note. Notes are for music whose tempo can be \
+             trusted, as scores have it and most recordings don't; then it knows its place in the bar",
+            |ui| choice(ui, "Frames", &mut settings.grid, &grids),
+        );
+    }
+    if settings.grid != Grid::Seconds {
+        return;
+    }
+    let mut fps = settings.fps.per_second();
+    let rate = fixed_row(
+        ui,
+        fixed,
+        "Frames a second",
+        "How finely the music is cut when it is learned. 2 keeps the harmony, 8 the rhythm too, \
+         and makes for many repeated chords",
+        |ui| ui.add(number(&mut fps, 0.5..=32.0, 0.05)),
+    );
+    if rate.changed()
+        && let Ok(rate) = FrameRate::new(fps)
+    {
+        settings.fps = rate;
+    }
+}
+
+/// Notes that a frame may be, by how many of them make a quarter.
+const BEATS: [(u8, &str, &str); 9] = [
+    (1, "Quarters", "One frame to a quarter"),
+    (2, "Eighths", "Two frames to a quarter"),
+    (3, "Eighth triplets", "Three frames to a quarter"),
+    (4, "Sixteenths", "Four frames to a quarter"),
+    (6, "Sixteenth triplets", "Six frames to a quarter"),
+    (8, "Thirty-seconds", "Eight frames to a quarter"),
+    (12, "Twelfths", "Twelve frames to a quarter: sixteenths and their triplets"),
+    (16, "Sixty-fourths", "Sixteen frames to a quarter"),
+    (24, "Twenty-fourths", "Twenty-four frames to a quarter: thirty-seconds and their triplets"),
+];
+
+/// All the others. `usual` are the defaults of a run that goes on from a checkpoint.
+pub fn all_ui(
+    ui: &mut Ui,
+    preferences: &mut Preferences,
+    fixed: Option<&str>,
+    usual: Option<TrainingSettings>,
+) {
     CollapsingHeader::new("All settings").id_salt("all settings").show_unindented(ui, |ui| {
         let settings = &mut preferences.training;
         ui.horizontal(|ui| {
@@ -81,24 +165,26 @@ pub fn all_ui(ui: &mut Ui, preferences: &mut Preferences) {
                 .on_hover_text("Settings that learn well from little music")
                 .clicked()
             {
-                *settings = TrainingSettings::for_model(settings.model, Preset::Default);
+                let fresh = || TrainingSettings::for_model(settings.model, Preset::Default);
+                *settings = usual.unwrap_or_else(fresh);
             }
             if ui
-                .button("As the original")
+                .add_enabled(fixed.is_none(), egui::Button::new("As the original"))
                 .on_hover_text("Every setting as in the experiment this program grew from")
+                .on_disabled_hover_text("The original taught a fresh network. Go on from nothing")
                 .clicked()
             {
                 *settings = TrainingSettings::for_model(settings.model, Preset::Original);
             }
         });
-        network(ui, settings);
+        network(ui, settings, fixed);
         learning(ui, settings);
-        music(ui, settings);
+        music(ui, settings, fixed);
     });
 }
 
-fn network(ui: &mut Ui, settings: &mut TrainingSettings) {
-    row(ui, "Layers", "Networks stacked on each other. Two are usual", |ui| {
+fn network(ui: &mut Ui, settings: &mut TrainingSettings, fixed: Option<&str>) {
+    fixed_row(ui, fixed, "Layers", "Networks stacked on each other. Two are usual", |ui| {
         ui.add(number(&mut settings.layers, 1..=8, 0.02))
     });
     row(
@@ -109,15 +195,16 @@ fn network(ui: &mut Ui, settings: &mut TrainingSettings) {
         |ui| ui.add(number(&mut settings.dropout, 0.0..=0.95, 0.005)),
     );
     if !settings.model.has_vocabulary() {
-        row(
+        fixed_row(
             ui,
+            fixed,
             "Size by key",
             "Units that listen over each key, besides those over each of the twelve tones; 0 for none",
             |ui| ui.add(number(&mut settings.key_hidden, 0..=1_024, 1.0)),
         );
         return;
     }
-    row(ui, "Softmax", "How one chord is chosen among all that it knows", |ui| {
+    fixed_row(ui, fixed, "Softmax", "How one chord is chosen among all that it knows", |ui| {
         choice(
             ui,
             "Softmax",
@@ -209,19 +296,24 @@ fn learning(ui: &mut Ui, settings: &mut TrainingSettings) {
     );
 }
 
-fn vocabulary(ui: &mut Ui, settings: &mut TrainingSettings) {
-    row(
+fn vocabulary(ui: &mut Ui, settings: &mut TrainingSettings, fixed: Option<&str>) {
+    fixed_row(
         ui,
+        fixed,
         "Vocabulary",
         "Most chords it may know; rarer ones become the nearest it knows",
         |ui| optional(ui, &mut settings.max_vocabulary, 4_000, 2..=1_000_000, 20.0, "Vocabulary"),
     );
-    row(ui, "Least count", "Chords that occur less often stay outside the vocabulary", |ui| {
-        ui.add(number(&mut settings.min_count, 1..=1_000, 0.05))
-    });
+    fixed_row(
+        ui,
+        fixed,
+        "Least count",
+        "Chords that occur less often stay outside the vocabulary",
+        |ui| ui.add(number(&mut settings.min_count, 1..=1_000, 0.05)),
+    );
 }
 
-fn music(ui: &mut Ui, settings: &mut TrainingSettings) {
+fn music(ui: &mut Ui, settings: &mut TrainingSettings, fixed: Option<&str>) {
     row(
         ui,
         "Transpose",
@@ -229,10 +321,10 @@ fn music(ui: &mut Ui, settings: &mut TrainingSettings) {
         |ui| ui.add(number(&mut settings.transpose, 0..=12, 0.05)),
     );
     if settings.model.has_vocabulary() {
-        vocabulary(ui, settings);
+        vocabulary(ui, settings, fixed);
     }
     let framing_before = settings.framing;
-    row(ui, "Framing", "How notes meet the grid of frames", |ui| {
+    fixed_row(ui, fixed, "Framing", "How notes meet the grid of frames", |ui| {
         choice(
             ui,
             "Framing",
@@ -251,7 +343,7 @@ fn music(ui: &mut Ui, settings: &mut TrainingSettings) {
         // As in the original; a limit can still be asked for.
         settings.max_vocabulary = None;
     }
-    row(ui, "Pedal", "Whether the sustain pedal lengthens notes", |ui| {
+    fixed_row(ui, fixed, "Pedal", "Whether the sustain pedal lengthens notes", |ui| {
         choice(
             ui,
             "Pedal",

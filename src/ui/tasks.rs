@@ -20,11 +20,12 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use super::dialogs::Picked;
 use super::sessions::LeftBehind;
 use super::state::{
-    Coverage, LiveCurve, LoadedModel, ModelChoice, Piece, ProjectView, Question, TakeEntry, WorkId,
+    Coverage, LiveCurve, LoadedModel, ModelChoice, Piece, ProjectView, Question, StartChoice,
+    TakeEntry, WorkId,
 };
 use crate::audio::Font;
 use crate::editor::{Clipboard, ClipboardError};
-use crate::model::{Run, TrainSummary};
+use crate::model::{Run, StartingPoint, TrainSummary};
 use crate::music::{Key, Score, Tick};
 use crate::studio::JobId;
 
@@ -49,11 +50,16 @@ pub enum Answer {
         choice: ModelChoice,
         result: Result<LoadedModel, String>,
     },
+    /// The checkpoint that a run is to go on from was read, with what is to be known of it.
+    StartRead {
+        choice: StartChoice,
+        result: Result<Box<(StartingPoint, Vec<String>)>, String>,
+    },
     RunsListed(Vec<Run>),
     /// The SoundFonts of this system.
     FontsFound(Vec<PathBuf>),
     /// A run that is to be resumed, and the first of its files that isn't there any more.
-    RunRead(Result<(Run, Option<PathBuf>), String>),
+    RunRead(Result<Box<(Run, Option<PathBuf>)>, String>),
     /// A new run has a folder of its own.
     RunDirMade {
         /// Which of the starts it is that were asked for.

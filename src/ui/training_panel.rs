@@ -5,6 +5,7 @@ use egui::{RichText, Ui};
 use super::action::{Actions, AppAction};
 use super::command::Command;
 use super::settings_form;
+use super::start_form;
 use super::state::{State, Training};
 use super::theme::{ROW, SPACE, Theme};
 use super::widgets::{
@@ -37,8 +38,12 @@ pub fn ui(ui: &mut Ui, state: &mut State, actions: &mut Actions) {
     title(ui, "Training");
     run_ui(ui, &state.training, state.library.music.as_ref());
     ui.add_enabled_ui(!state.training.is_busy(), |ui| {
-        settings_form::essential_ui(ui, &mut state.preferences);
-        settings_form::all_ui(ui, &mut state.preferences);
+        start_form::ui(ui, state, actions);
+        let fixed = start_form::why_fixed(state);
+        let point = state.starting.point(&state.preferences.start).cloned();
+        settings_form::essential_ui(ui, &mut state.preferences, fixed.as_deref());
+        let usual = point.as_ref().map(|point| point.settings());
+        settings_form::all_ui(ui, &mut state.preferences, fixed.as_deref(), usual);
     });
     memory_ui(ui, state);
     if !state.preferences.shows_curves
@@ -95,6 +100,11 @@ fn run_ui(ui: &mut Ui, training: &Training, music: Option<&Music>) {
              predicted worse than by choosing blindly. The best epoch was kept",
         );
     }
+    if let Some(from) = &training.from {
+        let whose = format!("Goes on from {}", file_name(std::path::Path::new(from.name())));
+        let hover = format!("{}, SHA-256 {}…\n{}", from.name(), from.short_hash(), from.about);
+        hint(ui, whose).on_hover_text(hover);
+    }
     if let Some(dir) = &training.run_dir {
         let kept = format!("Kept in {}", dir.display());
         hint(ui, file_name(dir)).on_hover_text(kept);
@@ -123,7 +133,10 @@ fn numbers_ui(ui: &mut Ui, training: &Training) {
             "How often the chord it thinks most likely is the one that comes (accuracy), on \
              held-out music",
         );
-        let epoch = format!("best at epoch {}; the epoch was chosen by it", best.epoch);
+        let epoch = match best.epoch {
+            0 => "no epoch is better than the start".to_owned(),
+            epoch => format!("best at epoch {epoch}; the epoch was chosen by it"),
+        };
         ui.label(RichText::new(epoch).weak()).on_hover_text(
             "The weights of this epoch are kept as the best: later ones learn the pieces by \
              heart. Since the held-out music chose the epoch, these figures flatter a little",

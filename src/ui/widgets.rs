@@ -42,6 +42,20 @@ pub fn row(
     .inner
 }
 
+/// A [`row`] whose control can't be used while there is a reason why.
+pub fn fixed_row(
+    ui: &mut Ui,
+    why_fixed: Option<&str>,
+    name: &str,
+    tooltip: &str,
+    control: impl FnOnce(&mut Ui) -> Response,
+) -> Response {
+    let Some(why) = why_fixed else { return row(ui, name, tooltip, control) };
+    let fixed = ui.add_enabled_ui(false, |ui| row(ui, name, tooltip, control));
+    fixed.response.on_hover_text(why).on_disabled_hover_text(why);
+    fixed.inner.on_disabled_hover_text(why)
+}
+
 /// How wide the controls at the right of a [`row`] are.
 pub const CONTROL_WIDTH: f32 = SPACE * 15.0;
 

@@ -65,6 +65,7 @@ pub fn request<M: Clone + Into<Music>>(
         music: music.clone().into(),
         settings,
         run_dir: run_dir.to_owned(),
+        from: None,
         resume: false,
         device: DeviceChoice::Cpu,
     }

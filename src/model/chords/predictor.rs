@@ -248,6 +248,7 @@ mod tests {
             music: music.clone(),
             settings,
             run_dir: folder.path().join("run"),
+            from: None,
             resume: false,
             device: DeviceChoice::Cpu,
         };

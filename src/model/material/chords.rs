@@ -29,17 +29,21 @@ pub struct ChordMaterial {
 }
 
 impl ChordMaterial {
-    /// The vocabulary of the pieces `learned_from`, and the corpus encoded with it, moved by each of
-    /// `semitones`.
+    /// The vocabulary of the pieces `learned_from`, or one that is `known` already, and the corpus
+    /// encoded with it, moved by each of `semitones`.
     pub fn new(
         corpus: &Corpus,
         learned_from: &[usize],
         semitones: &[i32],
         settings: &TrainingSettings,
+        known: Option<&ChordVocabulary>,
     ) -> Result<Self, TrainError> {
         let limits = settings.vocabulary_limits();
-        let mut encoding = Encoding::new(corpus, learned_from, limits, settings.seed);
-        if settings.softmax == Softmax::Adaptive {
+        let mut encoding = match known {
+            Some(vocabulary) => Encoding::resumed(corpus, vocabulary.clone(), settings.seed),
+            None => Encoding::new(corpus, learned_from, limits, settings.seed),
+        };
+        if settings.softmax == Softmax::Adaptive && known.is_none() {
             let vocabulary = by_count(&encoding.vocabulary);
             encoding = Encoding::resumed(corpus, vocabulary, settings.seed);
         }
@@ -199,7 +203,7 @@ mod tests {
             sequence: 10,
             ..TrainingSettings::chords()
         };
-        Material::new(&corpus.into(), &settings).unwrap()
+        Material::new(&corpus.into(), &settings, None).unwrap()
     }
 
     fn reading(material: &Material) -> &ChordMaterial {

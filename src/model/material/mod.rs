@@ -5,18 +5,20 @@ mod chords;
 mod keys;
 
 use std::ops::Range;
+use std::path::Path;
 use std::sync::Arc;
 
 pub use chords::ChordMaterial;
 pub use keys::{KeyMaterial, beyond_the_piano, has_clock, key_piece};
 
-use super::TrainingSettings;
+use super::checkpoint::FamilyCard;
 use super::chords::ChordYardstick;
 use super::loss::Batch;
 use super::measured::Yardstick;
 use super::settings::Batching;
 use super::train::TrainError;
-use crate::tokens::{BackOff, ChordId, Corpus, Music, Split, SplitKind, Stretch};
+use super::{ModelCard, SettingsError, TrainingSettings};
+use crate::tokens::{BackOff, ChordId, Corpus, Grid, Music, Split, SplitKind, Stretch};
 
 /// A stretch of frames that one row of a batch reads.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -47,15 +49,18 @@ pub enum Reading {
 }
 
 impl Material {
-    /// Splits music as the settings say, and lets the family of their model read it.
+    /// Splits music as the settings say, and lets the family of their model read it: a `network`
+    /// that is there already with the vocabulary and the clock that it has.
     ///
     /// # Errors
-    /// When it is too short, can't be split, or lacks what the model is to learn.
-    pub fn new(music: &Music, settings: &TrainingSettings) -> Result<Self, TrainError> {
-        if let Some(piece) = music.without_touch().filter(|_| settings.has_touch()) {
-            return Err(TrainError::NoTouch(piece.to_owned()));
-        }
-        check_lone_piece(music, settings)?;
+    /// When it is too short, can't be split, lacks what the model is to learn, or doesn't suit the
+    /// network.
+    pub fn new(
+        music: &Music,
+        settings: &TrainingSettings,
+        network: Option<&ModelCard>,
+    ) -> Result<Self, TrainError> {
+        check_suits(music, settings, network)?;
         let mut split = music.split(settings.split, settings.seed)?;
         let learned_from: Vec<usize> = match settings.split {
             SplitKind::Pieces => split.train_pieces(),
@@ -71,7 +76,8 @@ impl Material {
         let semitones: Vec<i32> = semitones.collect();
         let reading = if settings.model.has_vocabulary() {
             let corpus = music.chords();
-            let read = ChordMaterial::new(&corpus, &learned_from, &semitones, settings)?;
+            let known = network.and_then(ModelCard::chords).map(|card| &card.vocabulary);
+            let read = ChordMaterial::new(&corpus, &learned_from, &semitones, settings, known)?;
             Reading::Chords(corpus, Box::new(read))
         } else {
             Reading::Keys(KeyMaterial::new(music, &split.train, settings))
@@ -156,6 +162,48 @@ impl Material {
         };
         if n_frames < needed { Err(too_short(n_frames, needed, "")) } else { Ok(()) }
     }
+}
+
+/// Refuses music that lacks what is to be learned, or that a network reads otherwise.
+fn check_suits(
+    music: &Music,
+    settings: &TrainingSettings,
+    network: Option<&ModelCard>,
+) -> Result<(), TrainError> {
+    if let Some(piece) = music.without_touch().filter(|_| settings.has_touch()) {
+        return Err(TrainError::NoTouch(piece.to_owned()));
+    }
+    check_set(music, settings)?;
+    if let Some(FamilyCard::Keys(card)) = network.map(|card| &card.family)
+        && card.has_clock != has_clock(music)
+    {
+        return Err(TrainError::OtherClock { has_clock: card.has_clock });
+    }
+    check_lone_piece(music, settings)
+}
+
+/// Refuses settings that mean nothing for a set of frames, which are cut and split already.
+///
+/// # Errors
+/// The first of them, with what to do.
+pub fn check_set(music: &Music, settings: &TrainingSettings) -> Result<(), SettingsError> {
+    let Some(set) = music.set().map(Path::display) else { return Ok(()) };
+    let refusal = |setting, value: String, rule| Err(SettingsError { setting, value, rule });
+    if settings.grid != Grid::Seconds {
+        let rule = format!(
+            "a frame of {set} is a step of the set, and nobody knows which note that is; leave it \
+             out, or give MIDI files"
+        );
+        return refusal("--grid", settings.grid.to_string(), rule);
+    }
+    if settings.split == SplitKind::Tail {
+        let rule = format!(
+            "{set} says itself what is held out, and its tail would learn from what it keeps for \
+             testing; give --split pieces"
+        );
+        return refusal("--split", "tail".to_owned(), rule);
+    }
+    Ok(())
 }
 
 /// A lone piece can only have its tail held out; one that is too short even for that hears of both

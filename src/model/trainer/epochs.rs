@@ -1,5 +1,6 @@
 //! Points of the curve, and what happens at the end of an epoch and of a run.
 
+use std::path::PathBuf;
 use std::time::Instant;
 
 use super::{EpochEnd, Trainer, is_lost, is_out_of_memory};
@@ -9,8 +10,10 @@ use super::super::batches::EpochPlan;
 use super::super::measured::{Measured, measure};
 use super::super::schedule::{PLATEAU_PATIENCE, learning_rate};
 use super::super::train::BestEpoch;
+use super::super::weights::WeightsError;
 use super::super::{
-    EpochPoint, Outcome, Schedule, StepPoint, TrainError, TrainEvent, TrainSummary,
+    CheckpointError, EpochPoint, Outcome, Schedule, StartingPoint, StepPoint, TrainError,
+    TrainEvent, TrainSummary,
 };
 use crate::tokens::Stretch;
 
@@ -27,8 +30,8 @@ impl<B: Backend> Trainer<'_, B> {
         TrainError::Diverged {
             epoch: self.state.epochs_done + 1,
             kept: match self.state.best {
-                Some(_) => "the best weights are kept in the run",
-                None => "nothing was learned yet",
+                Some(best) if best.epoch > 0 => "the best weights are kept in the run",
+                _ => "nothing was learned yet",
             },
             learning_rate: self.job.settings.learning_rate,
         }
@@ -41,9 +44,12 @@ impl<B: Backend> Trainer<'_, B> {
         else {
             return;
         };
+        let whose = match (best.epoch, &self.job.summary.from) {
+            (0, Some(from)) => from.name().to_owned(),
+            (epoch, _) => format!("epoch {epoch}"),
+        };
         on_event(TrainEvent::Note(format!(
-            "The loss is no number any more; back to the weights of epoch {}",
-            best.epoch
+            "The loss is no number any more; back to the weights of {whose}"
         )));
         let card = self.card(best.epoch, Some(best.loss.exp()));
         on_event(TrainEvent::Weights(self.model_of(network, card)));
@@ -78,8 +84,7 @@ impl<B: Backend> Trainer<'_, B> {
         valid: Measured,
         on_event: &mut dyn FnMut(TrainEvent),
     ) -> Result<(), TrainError> {
-        let touch_loss = valid.velocity_loss() + valid.pedal_loss();
-        if is_lost(valid.loss() + touch_loss) {
+        if is_lost(whole_loss(&valid)) {
             return Err(self.diverged());
         }
         let job = self.job;
@@ -96,28 +101,69 @@ impl<B: Backend> Trainer<'_, B> {
         let frames = self.state.epoch_frames.max(1) as f64;
         let train_loss = self.state.epoch_loss / frames + job.escape_price;
         let point = EpochPoint {
-            epoch: self.state.epochs_done,
             train_loss,
             train_perplexity: train_loss.exp(),
             train_accuracy: self.state.epoch_right / frames,
-            valid_loss: valid.loss(),
-            valid_perplexity: valid.perplexity(),
-            valid_accuracy: valid.accuracy(),
-            valid_length_loss: settings.has_touch().then(|| valid.length_loss()),
-            valid_velocity_loss: settings.has_touch().then(|| valid.velocity_loss()),
-            valid_pedal_loss: settings.has_touch().then(|| valid.pedal_loss()),
             learning_rate: rate,
             frames_per_second: self.frames_here as f64
                 / self.began.elapsed().as_secs_f64().max(1e-9),
-            seconds: self.state.seconds,
+            ..self.held_out_point(&valid)
         };
-        let is_best = self.judge(valid.loss(), touch_loss);
         (self.state.epoch_loss, self.state.epoch_right, self.state.epoch_frames) = (0.0, 0.0, 0);
         self.carried = None;
+        self.keep_epoch(point, &valid, on_event)
+    }
+
+    /// The checkpoint that the run goes on from is its epoch 0: measured like all others, and the best
+    /// until one of them is better.
+    pub(super) fn measure_origin(
+        &mut self,
+        from: &StartingPoint,
+        on_event: &mut dyn FnMut(TrainEvent),
+    ) -> Result<EpochEnd, TrainError> {
+        let Some(valid) = self.measure_held_out() else { return Ok(EpochEnd::Cancelled) };
+        if is_lost(whole_loss(&valid)) {
+            let path = PathBuf::from(&from.origin.path);
+            let source = WeightsError::Damaged("what it predicts is no number".to_owned());
+            return Err(CheckpointError::Unusable { path, source }.into());
+        }
+        self.state.seconds = self.seconds();
+        self.keep_epoch(self.held_out_point(&valid), &valid, on_event)?;
+        Ok(EpochEnd::Whole)
+    }
+
+    /// What was measured on held-out music before anything else is known of the epoch.
+    fn held_out_point(&self, valid: &Measured) -> EpochPoint {
+        let has_touch = self.job.settings.has_touch();
+        EpochPoint {
+            epoch: self.state.epochs_done,
+            train_loss: f64::NAN,
+            train_perplexity: f64::NAN,
+            train_accuracy: f64::NAN,
+            valid_loss: valid.loss(),
+            valid_perplexity: valid.perplexity(),
+            valid_accuracy: valid.accuracy(),
+            valid_length_loss: has_touch.then(|| valid.length_loss()),
+            valid_velocity_loss: has_touch.then(|| valid.velocity_loss()),
+            valid_pedal_loss: has_touch.then(|| valid.pedal_loss()),
+            learning_rate: 0.0,
+            frames_per_second: 0.0,
+            seconds: self.state.seconds,
+        }
+    }
+
+    fn keep_epoch(
+        &mut self,
+        point: EpochPoint,
+        valid: &Measured,
+        on_event: &mut dyn FnMut(TrainEvent),
+    ) -> Result<(), TrainError> {
+        let job = self.job;
+        let is_best = self.judge(valid.loss(), valid.velocity_loss() + valid.pedal_loss());
         self.metrics.push(point);
         let bytes = self.checkpoint()?;
-        let epoch = self.state.epochs_done;
-        let kept = settings.save_every > 0 && epoch.is_multiple_of(settings.save_every);
+        let (epoch, save_every) = (self.state.epochs_done, job.settings.save_every);
+        let kept = save_every > 0 && epoch > 0 && epoch.is_multiple_of(save_every);
         job.write(|folder, _| {
             // Metrics first: a line too many is cut on resume, a missing one could not be made.
             folder.write_metrics(&self.metrics)?;
@@ -192,9 +238,19 @@ impl<B: Backend> Trainer<'_, B> {
             test_velocity_loss: tested_touch.map(|measured| measured.velocity_loss()),
             test_pedal_loss: tested_touch.map(|measured| measured.pedal_loss()),
             baselines: summary.baselines,
+            from_valid_perplexity: self
+                .metrics
+                .first()
+                .filter(|point| point.epoch == 0)
+                .map(|point| point.valid_perplexity),
             ran_away: last.is_some_and(|last| {
-                last.ran_away(job.config.blind_perplexity(), &summary.baselines)
+                last.epoch > 0 && last.ran_away(job.config.blind_perplexity(), &summary.baselines)
             }),
         })
     }
+}
+
+/// What the epochs are compared by, in nats a frame.
+fn whole_loss(valid: &Measured) -> f64 {
+    valid.loss() + valid.velocity_loss() + valid.pedal_loss()
 }

@@ -7,7 +7,7 @@ use super::super::measured::Yardstick;
 use super::super::network::NetworkConfig;
 use super::super::run::{RunFolder, RunSummary};
 use super::super::train::TrainingState;
-use super::super::{Prepared, TrainError, TrainingSettings, memory};
+use super::super::{Prepared, StartingPoint, TrainError, TrainingSettings, memory};
 use crate::cancel::CancelToken;
 use crate::tokens::BackOff;
 
@@ -26,6 +26,8 @@ pub struct Job<'a> {
     pub folder: RunFolder,
     pub summary: RunSummary,
     pub is_resumed: bool,
+    /// What a new run goes on from; none for a fresh network and when resuming.
+    pub from: Option<&'a StartingPoint>,
     pub device_reason: Option<String>,
     pub cancel: &'a CancelToken,
     pub kernels: KernelChoice,

@@ -10,7 +10,7 @@ use super::super::network::{Network, NetworkConfig};
 use super::super::recurrent::CellKind;
 use super::super::train::counted;
 use super::super::weights::{NamedTensor, Precision, TensorMap};
-use super::super::{Model, ModelCard, TrainError};
+use super::super::{Model, ModelCard, Origin, TrainError};
 
 impl<B: Backend> Trainer<'_, B> {
     pub(super) fn seconds(&self) -> f64 {
@@ -36,10 +36,11 @@ impl<B: Backend> Trainer<'_, B> {
             epoch,
             valid_perplexity,
             about: format!(
-                "Trained on {}, {}, for {}",
+                "Trained on {}, {}, for {}{}",
                 counted(corpus.files.len(), "file"),
                 counted(corpus.train_frames, "frame"),
-                counted(epoch, "epoch")
+                counted(epoch, "epoch"),
+                job.summary.from.as_ref().map_or_else(String::new, words_of)
             ),
         }
     }
@@ -101,4 +102,11 @@ impl<B: Backend> Trainer<'_, B> {
         let manifest = Manifest { card: self.present_card(), training: Some(self.state.clone()) };
         Ok(checkpoint_bytes(&manifest, &tensors, Precision::Full)?)
     }
+}
+
+/// What a run went on from, as its checkpoints tell it.
+fn words_of(origin: &Origin) -> String {
+    let (name, hash, about) = (origin.name(), origin.short_hash(), &origin.about);
+    let known = if about.is_empty() { String::new() } else { format!(": {about}") };
+    format!(", going on from {name} (SHA-256 {hash}…){known}")
 }

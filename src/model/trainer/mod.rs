@@ -29,6 +29,7 @@ pub use resuming::{Newest, newest_checkpoint};
 use loading::Source;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use burn::backend::Flex;
@@ -42,15 +43,15 @@ use super::device::Chosen;
 use super::kernels::Kernels;
 use super::keys::KeyNetwork;
 use super::material::Reading;
-use super::measured::measure;
+use super::measured::{Measured, measure};
 use super::network::{Network, NetworkConfig};
 use super::optimizer::Adam;
 use super::recurrent::LayerState;
 use super::train::{TrainingState, counted};
 use super::weights::{TensorMap, WeightsError};
 use super::{
-    CheckpointError, DeviceKind, EpochPoint, Initialization, Outcome, TrainError, TrainEvent,
-    TrainSummary, TrainingSettings, baselines, cube,
+    CheckpointError, DeviceKind, EpochPoint, Initialization, Outcome, StartingPoint, TrainError,
+    TrainEvent, TrainSummary, TrainingSettings, baselines, cube,
 };
 
 /// Between two points of the curve: at most 20 a second.
@@ -216,7 +217,11 @@ enum EpochEnd {
 impl<'a, B: Backend> Trainer<'a, B> {
     /// Begins anew, or goes on from the newest checkpoint.
     fn begin(job: &'a Job<'a>, device: B::Device) -> Result<Self, TrainError> {
-        let mut trainer = Self::fresh(job, device);
+        let network = match job.from {
+            Some(from) => weights_of(from, job, &device)?,
+            None => fresh_network(job, &device),
+        };
+        let mut trainer = Self::with_network(job, network, device);
         if let Some(Newest { state, tensors, .. }) = newest_checkpoint(&job.folder)? {
             let path = job.folder.path().to_owned();
             trainer
@@ -227,16 +232,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
         Ok(trainer)
     }
 
-    fn fresh(job: &'a Job<'a>, device: B::Device) -> Self {
-        let seed = job.settings.seed;
-        let network = match job.config {
-            NetworkConfig::Keys(config) => Network::Keys(KeyNetwork::new(config, seed, &device)),
-            NetworkConfig::Chords(config) => {
-                let prior = prior(job);
-                let start = prior.as_deref().map_or(Start::Plain, Start::Informed);
-                Network::Chords(ChordNetwork::new(config, start, seed, &device))
-            }
-        };
+    fn with_network(job: &'a Job<'a>, network: Network<B>, device: B::Device) -> Self {
         Self {
             job,
             adam: Adam::new(&job.config.parameter_shapes(), &device),
@@ -326,6 +322,12 @@ impl<'a, B: Backend> Trainer<'a, B> {
         if self.state.epochs_done > 0 {
             on_event(TrainEvent::Weights(self.model()));
         }
+        let is_unmeasured = self.state.step == 0 && self.state.best.is_none();
+        if let Some(from) = job.from.filter(|_| is_unmeasured)
+            && let EpochEnd::Cancelled = self.measure_origin(from, on_event)?
+        {
+            return self.finish(Outcome::Cancelled);
+        }
         let mut outcome = Outcome::Completed;
         while self.state.epochs_done < job.settings.epochs {
             if self.is_stale() {
@@ -369,14 +371,19 @@ impl<'a, B: Backend> Trainer<'a, B> {
             return self.stop_within_epoch(on_event);
         }
         self.read_pending()?;
-        let yardstick = job.yardstick();
-        let shown = self.mean.as_ref().unwrap_or(&self.network);
-        let (valid, kernels) = (&job.material.split.valid, &mut self.kernels);
-        let Some(valid) = measure(shown, yardstick, valid, kernels, job.cancel) else {
+        let Some(valid) = self.measure_held_out() else {
             return self.stop_within_epoch(on_event);
         };
         self.end_epoch(&plan, valid, on_event)?;
         Ok(EpochEnd::Whole)
+    }
+
+    /// What the weights that are shown predict of the music to choose by; `None` if it was cancelled.
+    fn measure_held_out(&mut self) -> Option<Measured> {
+        let job = self.job;
+        let shown = self.mean.as_ref().unwrap_or(&self.network);
+        let (valid, kernels) = (&job.material.split.valid, &mut self.kernels);
+        measure(shown, job.yardstick(), valid, kernels, job.cancel)
     }
 
     /// What is left of the epoch's steps. The next one's music is read while one is computed.
@@ -420,6 +427,31 @@ impl TrainingState {
             seconds: 0.0,
         }
     }
+}
+
+/// A network that has learned nothing.
+fn fresh_network<B: Backend>(job: &Job<'_>, device: &B::Device) -> Network<B> {
+    let seed = job.settings.seed;
+    match job.config {
+        NetworkConfig::Keys(config) => Network::Keys(KeyNetwork::new(config, seed, device)),
+        NetworkConfig::Chords(config) => {
+            let prior = prior(job);
+            let start = prior.as_deref().map_or(Start::Plain, Start::Informed);
+            Network::Chords(ChordNetwork::new(config, start, seed, device))
+        }
+    }
+}
+
+/// The network of a checkpoint, on the device of the run that goes on from it.
+fn weights_of<B: Backend>(
+    from: &StartingPoint,
+    job: &Job<'_>,
+    device: &B::Device,
+) -> Result<Network<B>, CheckpointError> {
+    let tensors: TensorMap = from.model.network.to_tensors().into_iter().collect();
+    let path = || PathBuf::from(&from.origin.path);
+    Network::from_tensors(job.config, &tensors, device)
+        .map_err(|source| CheckpointError::Unusable { path: path(), source })
 }
 
 /// The logarithm of each output's share of the music to learn from, where that is what the network

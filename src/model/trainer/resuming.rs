@@ -6,10 +6,11 @@ use super::super::checkpoint::{Manifest, read_checkpoint};
 use super::super::run::RunFolder;
 use super::super::train::{TrainingState, counted};
 use super::super::weights::TensorMap;
-use super::super::{CheckpointError, TrainError};
+use super::super::{CheckpointError, ModelCard, TrainError};
 
 /// The checkpoint to go on from.
 pub struct Newest {
+    pub card: ModelCard,
     pub state: TrainingState,
     pub tensors: TensorMap,
     path: PathBuf,
@@ -45,9 +46,10 @@ pub fn newest_checkpoint(folder: &RunFolder) -> Result<Option<Newest>, TrainErro
             break;
         }
         match read_checkpoint(&path) {
-            Ok((Manifest { training: Some(state), .. }, tensors)) => {
+            Ok((Manifest { card, training: Some(state) }, tensors)) => {
                 if newest.as_ref().is_none_or(|newest| newest.state.step < state.step) {
-                    newest = Some(Newest { state, tensors, path, passed_over: failure.take() });
+                    let passed_over = failure.take();
+                    newest = Some(Newest { card, state, tensors, path, passed_over });
                 }
             }
             Ok(_) => {}

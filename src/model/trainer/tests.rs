@@ -13,7 +13,7 @@ use crate::model::kernels::Kernels;
 use crate::model::material::Material;
 use crate::model::network::NetworkConfig;
 use crate::model::run::RunFolder;
-use crate::model::train::prepare;
+use crate::model::train::{Beginning, prepare};
 use crate::model::weights::NamedTensor;
 use crate::model::{
     DeviceChoice, EpochPoint, ModelKind, Softmax, TrainError, TrainEvent, TrainRequest,
@@ -50,18 +50,19 @@ fn request(run_dir: &Path) -> TrainRequest {
     };
     let run_dir = run_dir.to_owned();
     let device = DeviceChoice::Cpu;
-    TrainRequest { music: corpus.into(), settings, run_dir, resume: false, device }
+    TrainRequest { music: corpus.into(), settings, from: None, run_dir, resume: false, device }
 }
 
 /// Trains where more rows at a time than `fails_above` don't fit.
 fn trained(fails_above: Option<usize>) -> (Result<f64, TrainError>, Vec<String>) {
     let folder = tempfile::tempdir().unwrap();
     let request = request(&folder.path().join("run"));
-    let material = Material::new(&request.music, &request.settings).unwrap();
+    let material = Material::new(&request.music, &request.settings, None).unwrap();
     let chosen = device::choose(DeviceChoice::Cpu).unwrap();
     let folder = RunFolder::new(&request.run_dir);
     let cancel = CancelToken::new();
-    let mut job = prepare(&request, material, folder, &chosen, None, &cancel).unwrap();
+    let mut job =
+        prepare(&request, material, folder, &chosen, Beginning::default(), &cancel).unwrap();
     assert_eq!(job.layout.batch, 4);
     job.fails_above = fails_above;
     let mut notes = Vec::new();
@@ -103,11 +104,11 @@ fn trained_by(
     [n_threads, stop_after]: [usize; 2],
 ) -> Result<(Vec<[f64; 4]>, Vec<NamedTensor>), TrainError> {
     let request = TrainRequest { settings, ..request(run_dir) };
-    let material = Material::new(&request.music, &request.settings).unwrap();
+    let material = Material::new(&request.music, &request.settings, None).unwrap();
     let chosen = device::choose(DeviceChoice::Cpu).unwrap();
     let folder = RunFolder::new(&request.run_dir);
     let cancel = CancelToken::new();
-    let job = prepare(&request, material, folder, &chosen, None, &cancel).unwrap();
+    let job = prepare(&request, material, folder, &chosen, Beginning::default(), &cancel).unwrap();
     job.folder.create().unwrap();
     let mut weights = Vec::new();
     let mut on_event = |event| match event {
@@ -202,7 +203,7 @@ fn fused_kernels_notice_a_loss_that_is_no_number() {
 fn what_is_loaded_ahead_is_what_each_step_would_load() {
     let folder = tempfile::tempdir().unwrap();
     let request = request(&folder.path().join("run"));
-    let material = Material::new(&request.music, &request.settings).unwrap();
+    let material = Material::new(&request.music, &request.settings, None).unwrap();
     let lengths = material.train_lengths();
     let layout = Layout::fit(&request.settings, &lengths);
     let plan = plan_epoch(&request.settings, &layout, &lengths, material.n_shifts(), 3);
@@ -228,11 +229,11 @@ fn what_is_loaded_ahead_is_what_each_step_would_load() {
 fn a_batch_that_cannot_be_made_is_not_the_device_s_failure() {
     let folder = tempfile::tempdir().unwrap();
     let request = request(&folder.path().join("run"));
-    let material = Material::new(&request.music, &request.settings).unwrap();
+    let material = Material::new(&request.music, &request.settings, None).unwrap();
     let chosen = device::choose(DeviceChoice::Cpu).unwrap();
     let folder = RunFolder::new(&request.run_dir);
     let cancel = CancelToken::new();
-    let job = prepare(&request, material, folder, &chosen, None, &cancel).unwrap();
+    let job = prepare(&request, material, folder, &chosen, Beginning::default(), &cancel).unwrap();
     let lengths = job.material.train_lengths();
     let mut plan = plan_epoch(job.settings, &job.layout, &lengths, job.material.n_shifts(), 0);
     // Music that isn't there.
@@ -250,11 +251,12 @@ fn a_step_that_is_cancelled_within_leaves_everything_as_it_was() {
     for kernels in [Kernels::of_burn_for_tests(), Kernels::fused_for_tests()] {
         let folder = tempfile::tempdir().unwrap();
         let request = request(&folder.path().join("run"));
-        let material = Material::new(&request.music, &request.settings).unwrap();
+        let material = Material::new(&request.music, &request.settings, None).unwrap();
         let chosen = device::choose(DeviceChoice::Cpu).unwrap();
         let folder = RunFolder::new(&request.run_dir);
         let cancel = CancelToken::new();
-        let mut job = prepare(&request, material, folder, &chosen, None, &cancel).unwrap();
+        let mut job =
+            prepare(&request, material, folder, &chosen, Beginning::default(), &cancel).unwrap();
         job.micro_batch = 1;
         let lengths = job.material.train_lengths();
         let plan = plan_epoch(job.settings, &job.layout, &lengths, job.material.n_shifts(), 0);

@@ -8,6 +8,7 @@ use super::risk::Risk;
 use crate::assets;
 use crate::editor::{Project, ScoreEdit};
 use crate::music::{Score, smf};
+use crate::tokens::BenchmarkSet;
 use crate::ui::action::{Choice, DocumentAction};
 use crate::ui::dialogs::Purpose;
 use crate::ui::state::{Document, ProjectView, Question, Shown, TakeEntry};
@@ -349,11 +350,12 @@ impl App {
         ctx.send_viewport_cmd(egui::ViewportCommand::Close);
     }
 
-    /// Files and folders that were dropped: a folder is learned from, as are several files; one
-    /// file is opened.
+    /// Files and folders that were dropped: a folder is learned from, as are several files and a set
+    /// of frames; one piece is opened.
     pub(super) fn dropped(&mut self, paths: Vec<PathBuf>) {
         self.tasks.spawn("looking at what was dropped", move || {
-            let is_one_file = matches!(paths.as_slice(), [path] if !path.is_dir());
+            let is_piece = |path: &PathBuf| !path.is_dir() && !BenchmarkSet::is_named(path);
+            let is_one_file = matches!(paths.as_slice(), [path] if is_piece(path));
             Answer::Dropped { paths, is_one_file }
         });
     }

@@ -154,6 +154,7 @@ impl App {
             Answer::Kept { write, result } => self.kept(write, result),
             Answer::PrimeRead { path, result } => self.prime_read(path, result),
             Answer::ModelLoaded { choice, result } => self.model_loaded(choice, result),
+            Answer::StartRead { choice, result } => self.start_read(choice, result),
             Answer::RunsListed(runs) => self.runs_listed(runs),
             Answer::FontsFound(fonts) => self.state.fonts = fonts,
             Answer::RunRead(result) => self.run_read(result),

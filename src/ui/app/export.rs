@@ -15,7 +15,7 @@ use crate::studio::Request;
 use crate::ui::action::DocumentAction;
 use crate::ui::curves;
 use crate::ui::dialogs::{Form, Purpose, Suggestion};
-use crate::ui::state::{PrimeKind, Shown, TakeId};
+use crate::ui::state::{PrimeKind, Shown, StartChoice, TakeId};
 use crate::ui::tasks::{Answer, WavExport};
 use crate::ui::widgets::duration;
 
@@ -58,6 +58,7 @@ impl App {
                 self.asked_font = Some(path.clone());
                 self.risk(Risk::LoadFont(FontSource::File(path)));
             }
+            Purpose::Checkpoint => self.choose_start(StartChoice::Checkpoint(path)),
             Purpose::SaveProject => self.save_to(path),
             Purpose::ExportMidi => self.export_midi(Arc::clone(self.state.shown_score()), path),
             Purpose::ExportWav => self.export_wav(Arc::clone(self.state.shown_score()), path),

@@ -13,6 +13,7 @@ mod export;
 mod recovery;
 mod risk;
 mod sound;
+mod starting;
 mod takes;
 mod train;
 
@@ -194,6 +195,7 @@ impl App {
             self.state.preferences.compose.model = ModelChoice::Starter;
         }
         self.load_chosen_model();
+        self.read_start();
         if let Some(file) = file {
             self.read_score(file);
         }
@@ -226,6 +228,7 @@ impl App {
                 AppAction::Take(id, action) => self.take_action(id, action),
                 AppAction::UndoDrop => self.undo_drop(),
                 AppAction::ChooseModel(choice) => self.choose_model(choice),
+                AppAction::ChooseStart(choice) => self.choose_start(choice),
                 AppAction::Ask(purpose) => self.ask(purpose),
                 AppAction::Theme(name) => self.set_theme(ctx, name),
                 AppAction::UiScale(scale) => ctx.set_zoom_factor(scale),

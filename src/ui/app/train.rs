@@ -1,14 +1,19 @@
 //! Reading the library, training, stopping, resuming.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::App;
 use super::risk::Risk;
-use crate::model::{DeviceChoice, Run, TrainEvent, TrainRequest, TrainSummary, TrainingSettings};
+use crate::model::{
+    ChordCard, DeviceChoice, Run, StartingPoint, TrainEvent, TrainRequest, TrainSummary,
+    TrainingSettings,
+};
 use crate::studio::{JobId, Request};
 use crate::tokens::{Encoding, Music, ReadProgress, SplitKind, Stretch};
 use crate::ui::state::{
-    Coverage, CoverageFigures, CoverageKey, LiveCurve, ModelChoice, Preferences, run_name,
+    Coverage, CoverageFigures, CoverageKey, LiveCurve, ModelChoice, Preferences, StartChoice,
+    epoch_name, run_name,
 };
 use crate::ui::tasks::Answer;
 use crate::ui::widgets::{counted, file_name, short};
@@ -84,16 +89,22 @@ impl App {
     }
 
     fn count_coverage(&mut self) {
-        let key = CoverageKey::from(&self.state.preferences.training);
+        let preferences = &self.state.preferences;
+        let from = self.state.starting.point(&preferences.start).cloned();
+        let key = CoverageKey {
+            from: from.as_ref().map(|from| from.origin.sha256.clone()),
+            ..CoverageKey::from(&preferences.training)
+        };
         let library = &mut self.state.library;
         let is_known = library.coverage.as_ref().is_some_and(|coverage| coverage.key == key);
         let Some(music) = library.music.clone() else { return };
         if is_known || library.counting.is_some() || library.job.is_some() {
             return;
         }
-        library.counting = Some(key);
+        library.counting = Some(key.clone());
         self.tasks.spawn("counting coverage", move || {
-            Answer::Covered(Coverage { key, result: coverage(&music, key) })
+            let known = from.as_ref().and_then(|from| from.model.card().chords());
+            Answer::Covered(Coverage { result: coverage(&music, &key, known), key })
         });
     }
 
@@ -104,9 +115,19 @@ impl App {
             self.state.alert = Some(error.to_string());
             return;
         }
-        let settings = self.state.preferences.training.clone();
+        let preferences = &self.state.preferences;
+        let from = self.state.starting.point(&preferences.start).cloned();
+        if from.is_none() && preferences.start != StartChoice::Nothing {
+            let error = self.state.starting.error.clone();
+            let reading =
+                || "The checkpoint to go on from is still being read — press again".into();
+            return self.alert(error.unwrap_or_else(reading));
+        }
+        let settings = preferences.training.clone();
+        // Whatever the form was brought to hold: the checkpoint decides.
+        let settings = from.as_ref().map_or(settings.clone(), |from| from.fixed(settings));
         let Some(music) = self.music_for(&settings) else { return };
-        self.start(music, settings, None);
+        self.start(music, settings, None, from);
     }
 
     /// The music as these settings read it; if it is yet to be read, training waits for it.
@@ -126,12 +147,18 @@ impl App {
     }
 
     /// Trains once unsaved work is kept. Until then a second press has nothing to press.
-    fn start(&mut self, music: Music, settings: TrainingSettings, resumed: Option<Run>) {
+    fn start(
+        &mut self,
+        music: Music,
+        settings: TrainingSettings,
+        resumed: Option<Run>,
+        from: Option<Arc<StartingPoint>>,
+    ) {
         self.n_starts += 1;
         let number = self.n_starts;
         self.state.training.starting = Some(number);
         let device = self.state.preferences.device;
-        let start = Start { number, music, settings, resumed, device };
+        let start = Start { number, music, settings, resumed, from, device };
         self.risk(Risk::Train(Box::new(start)));
     }
 
@@ -165,10 +192,11 @@ impl App {
     }
 
     fn submit_training(&mut self, start: Start, run_dir: PathBuf) {
-        let Start { music, settings, resumed, device, .. } = start;
+        let Start { music, settings, resumed, from, device, .. } = start;
         let request = TrainRequest {
             music,
             settings: settings.clone(),
+            from: from.clone(),
             run_dir: run_dir.clone(),
             resume: resumed.is_some(),
             device,
@@ -177,9 +205,14 @@ impl App {
         let learned_from = pieces.iter().map(|piece| piece.sha256.to_owned()).collect();
         let job = self.studio.submit(Request::Train(request));
         let goes_on = resumed.is_some();
+        let origin = match &resumed {
+            Some(run) => run.summary.from.clone(),
+            None => from.map(|from| from.origin.clone()),
+        };
         let epochs = resumed.map(|run| run.metrics).unwrap_or_default();
         self.state.training.begin(job, run_dir.clone(), settings, epochs);
         self.state.training.learned_from = learned_from;
+        self.state.training.from = origin;
         if goes_on {
             self.read_steps(run_dir);
         }
@@ -257,21 +290,25 @@ impl App {
             Answer::RunRead(read.map(|run| {
                 let paths = run.summary.corpus.paths();
                 let missing = paths.into_iter().find(|path| !path.exists());
-                (run, missing)
+                Box::new((run, missing))
             }))
         });
     }
 
-    pub(super) fn run_read(&mut self, result: Result<(Run, Option<PathBuf>), String>) {
+    pub(super) fn run_read(&mut self, result: Result<Box<(Run, Option<PathBuf>)>, String>) {
         match result {
             // Something else was started while it was read.
             Ok(_) if self.state.training.is_busy() => {}
-            Ok((run, missing)) => self.resume_read(run, missing),
+            Ok(read) => {
+                let (run, missing) = *read;
+                self.resume_read(run, missing);
+            }
             Err(error) => self.alert(error),
         }
     }
 
     fn resume_read(&mut self, run: Run, missing: Option<PathBuf>) {
+        self.forget_start_of_another(&run);
         let mut settings = run.summary.settings.clone();
         settings.epochs = settings.epochs.max(self.state.preferences.training.epochs);
         self.state.preferences.training = settings.clone();
@@ -283,7 +320,7 @@ impl App {
             self.state.training.waiting_to_resume = Some(run);
             return;
         };
-        self.start(music, settings, Some(run));
+        self.start(music, settings, Some(run), None);
     }
 
     /// The library becomes what the run learned from, unless it is that already. What the user
@@ -354,8 +391,8 @@ impl App {
         use crate::model::Outcome;
         let training = &mut self.state.training;
         let best = format!(
-            "best epoch {}, held-out perplexity {} (it chose the epoch)",
-            summary.best_epoch,
+            "best is {}, held-out perplexity {} (it chose the epoch)",
+            epoch_name(summary.best_epoch),
             short(summary.best_valid_perplexity)
         );
         let text = match summary.outcome {
@@ -367,7 +404,7 @@ impl App {
             Outcome::Cancelled if training.run_dir.is_none() => {
                 "Training stopped before anything was learned".to_owned()
             }
-            Outcome::Cancelled if summary.best_epoch == 0 => {
+            Outcome::Cancelled if summary.best_valid_perplexity.is_nan() => {
                 "Stopped before the first epoch was done. Resume goes on from there".to_owned()
             }
             Outcome::Cancelled => format!("Stopped, what was learned is kept: {best}"),
@@ -446,6 +483,8 @@ pub(super) struct Start {
     settings: TrainingSettings,
     /// The run that goes on.
     resumed: Option<Run>,
+    /// What a new run goes on from.
+    from: Option<Arc<StartingPoint>>,
     device: DeviceChoice,
 }
 
@@ -473,8 +512,12 @@ fn free_run_dir(runs_dir: &Path, name: &str) -> PathBuf {
 }
 
 /// What these settings make of the music, counted as a run will. With the tail held out the
-/// vocabulary is taken from everything.
-fn coverage(music: &Music, key: CoverageKey) -> Result<CoverageFigures, String> {
+/// vocabulary is taken from everything; one that is known beforehand stays as it is.
+fn coverage(
+    music: &Music,
+    key: &CoverageKey,
+    known: Option<&ChordCard>,
+) -> Result<CoverageFigures, String> {
     let split = music.split(key.split, key.seed).map_err(|error| error.to_string())?;
     let train_lengths = split.train.iter().map(Stretch::n_frames).collect();
     let Some(limits) = key.limits else {
@@ -485,7 +528,10 @@ fn coverage(music: &Music, key: CoverageKey) -> Result<CoverageFigures, String> 
         SplitKind::Pieces => split.train_pieces(),
     };
     let corpus = music.chords();
-    let encoding = Encoding::new(&corpus, &learned_from, limits, key.seed);
+    let encoding = match known {
+        Some(card) => Encoding::with_vocabulary(&corpus, card.vocabulary.clone()),
+        None => Encoding::new(&corpus, &learned_from, limits, key.seed),
+    };
     let share = encoding.held_out_coverage(&corpus, &split);
     Ok(CoverageFigures { vocabulary: encoding.vocabulary.len(), share, train_lengths })
 }

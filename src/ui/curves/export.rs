@@ -36,7 +36,7 @@ pub fn csv(state: &State) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-const HEAD: [&str; 11] = [
+const HEAD: [&str; 13] = [
     "run",
     "epoch",
     "train_loss",
@@ -45,21 +45,29 @@ const HEAD: [&str; 11] = [
     "valid_loss",
     "valid_perplexity",
     "valid_accuracy",
+    "valid_velocity_loss",
+    "valid_pedal_loss",
     "learning_rate",
     "frames_per_second",
     "seconds",
 ];
 
-fn row(name: &str, point: &EpochPoint) -> [String; 11] {
+/// Empty where nothing was measured: before the first epoch of what a run goes on from, and of touch
+/// where it isn't learned.
+fn row(name: &str, point: &EpochPoint) -> [String; 13] {
+    let learned = |value: f64| if point.epoch == 0 { String::new() } else { value.to_string() };
+    let of_touch = |value: Option<f64>| value.map(|it| it.to_string()).unwrap_or_default();
     [
         name.to_owned(),
         point.epoch.to_string(),
-        point.train_loss.to_string(),
-        point.train_perplexity.to_string(),
-        point.train_accuracy.to_string(),
+        learned(point.train_loss),
+        learned(point.train_perplexity),
+        learned(point.train_accuracy),
         point.valid_loss.to_string(),
         point.valid_perplexity.to_string(),
         point.valid_accuracy.to_string(),
+        of_touch(point.valid_velocity_loss),
+        of_touch(point.valid_pedal_loss),
         point.learning_rate.to_string(),
         point.frames_per_second.to_string(),
         point.seconds.to_string(),

@@ -22,7 +22,7 @@ pub fn line(epochs: &[EpochPoint], measure: Measure, side: Side) -> Line {
     points.filter(|[_, y]| y.is_finite()).collect()
 }
 
-/// One epoch's value; accuracy in percent.
+/// One epoch's value, NaN where it isn't known; accuracy in percent.
 pub fn value(point: &EpochPoint, measure: Measure, side: Side) -> f64 {
     match (measure, side) {
         (Measure::Loss, Side::Train) => point.train_loss,
@@ -31,15 +31,19 @@ pub fn value(point: &EpochPoint, measure: Measure, side: Side) -> f64 {
         (Measure::Perplexity, Side::HeldOut) => point.valid_perplexity,
         (Measure::Accuracy, Side::Train) => point.train_accuracy * 100.0,
         (Measure::Accuracy, Side::HeldOut) => point.valid_accuracy * 100.0,
+        (Measure::Velocity, Side::HeldOut) => point.valid_velocity_loss.unwrap_or(f64::NAN),
+        (Measure::Pedal, Side::HeldOut) => point.valid_pedal_loss.unwrap_or(f64::NAN),
+        // While it learns these aren't told from the others.
+        (Measure::Velocity | Measure::Pedal, Side::Train) => f64::NAN,
     }
 }
 
-/// The live loss in the units of a measure; accuracy has none.
+/// The live loss in the units of a measure; accuracy has none, nor has touch.
 pub fn live(points: &[[f64; 2]], measure: Measure) -> Line {
     match measure {
         Measure::Loss => points.to_vec(),
         Measure::Perplexity => points.iter().map(|[x, loss]| [*x, loss.exp()]).collect(),
-        Measure::Accuracy => Line::new(),
+        Measure::Accuracy | Measure::Velocity | Measure::Pedal => Line::new(),
     }
 }
 
@@ -117,6 +121,8 @@ pub fn baselines(baselines: &Baselines, measure: Measure) -> Vec<(&'static str, 
             ("always the commonest chord", baselines.unigram_accuracy * 100.0),
             ("always the same again", baselines.repeat_accuracy * 100.0),
         ],
+        // Counting chords says nothing of touch.
+        Measure::Velocity | Measure::Pedal => Vec::new(),
     };
     lines.into_iter().filter(|(_, value)| value.is_finite()).collect()
 }

@@ -16,6 +16,8 @@ use super::state::State;
 use super::theme::{SMALL_SIZE, SPACE, Theme};
 use super::widgets::{command_button, file_name, hint};
 
+use lines::Side;
+
 pub use export::{Picture, csv};
 
 /// What is drawn.
@@ -26,16 +28,40 @@ pub enum Measure {
     #[default]
     Perplexity,
     Accuracy,
+    /// What velocities cost a network with touch.
+    Velocity,
+    /// What the pedal costs it.
+    Pedal,
 }
 
 impl Measure {
-    const ALL: [Self; 3] = [Self::Loss, Self::Perplexity, Self::Accuracy];
+    const ALL: [Self; 5] =
+        [Self::Loss, Self::Perplexity, Self::Accuracy, Self::Velocity, Self::Pedal];
+
+    /// Those that the run in the window, or one that is drawn beside it, was measured by.
+    fn available(state: &State) -> Vec<Self> {
+        let drawn = plot::earlier_runs(state).map(|run| run.metrics.as_slice());
+        let runs: Vec<_> = drawn.chain([state.training.epochs.as_slice()]).collect();
+        let is_known = |measure: &Self| {
+            let value = |point| lines::value(point, *measure, Side::HeldOut);
+            !measure.is_of_touch()
+                || runs.iter().any(|run| run.iter().any(|point| value(point).is_finite()))
+        };
+        Self::ALL.into_iter().filter(is_known).collect()
+    }
+
+    /// Whether it is known of networks with touch alone, and of held-out music alone.
+    fn is_of_touch(self) -> bool {
+        matches!(self, Self::Velocity | Self::Pedal)
+    }
 
     fn label(self) -> &'static str {
         match self {
             Self::Loss => "Loss",
             Self::Perplexity => "Surprise (perplexity)",
             Self::Accuracy => "Accuracy",
+            Self::Velocity => "Velocities",
+            Self::Pedal => "Pedal",
         }
     }
 
@@ -54,6 +80,13 @@ impl Measure {
                  better, but music that surprises a little is no mistake. With an adaptive softmax \
                  the line of the pieces it learns from counts frames where both of its steps were \
                  right, which is nearly the same"
+            }
+            Self::Velocity => {
+                "How surprised it is by how hard the keys of held-out music are struck, in nats per \
+                 frame, besides which keys they are. Less is better"
+            }
+            Self::Pedal => {
+                "How surprised it is by the pedal of held-out music, in nats per frame. Less is better"
             }
         }
     }
@@ -84,8 +117,8 @@ impl Default for CurveView {
     }
 }
 
-/// Panels at least this wide, in points, show the three measures side by side.
-const WIDE: f32 = 1_400.0;
+/// Panels that have so much for each measure, in points, show all of them side by side.
+const WIDE: f32 = 466.0;
 
 /// Panels narrower than this, in points, have their switches in a second line.
 const NARROW: f32 = SPACE * 96.0;
@@ -101,7 +134,8 @@ pub fn has_something_to_draw(state: &State) -> bool {
 pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) {
     // The panel keeps its height while there is nothing to draw yet.
     ui.set_min_height(ui.available_height());
-    let is_wide = ui.available_width() >= WIDE;
+    let measures = Measure::available(state);
+    let is_wide = ui.available_width() >= WIDE * measures.len() as f32;
     if !has_something_to_draw(state) {
         ui.horizontal(|ui| {
             ui.label(RichText::new("Curves").strong());
@@ -119,23 +153,26 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) 
         );
         return;
     }
-    toolbar(ui, state, is_wide, actions);
-    plot::legend_ui(ui, theme, state);
+    toolbar(ui, state, &measures, is_wide, actions);
+    let chosen = state.preferences.curves.measure;
+    // The last run's may have been measured otherwise.
+    let shown = if measures.contains(&chosen) { chosen } else { Measure::Loss };
+    plot::legend_ui(ui, theme, state, is_wide || !shown.is_of_touch());
     let surprise = why_surprised(state);
     let below = if surprise.is_some() { SMALL_SIZE + SPACE } else { 0.0 };
     let size = egui::vec2(ui.available_width(), (ui.available_height() - below).max(SPACE));
     ui.allocate_ui(size, |ui| {
         if is_wide {
-            ui.columns_const(|columns: &mut [Ui; 3]| {
-                for (column, measure) in columns.iter_mut().zip(Measure::ALL) {
+            ui.columns(measures.len(), |columns| {
+                for (column, measure) in columns.iter_mut().zip(&measures) {
                     column
                         .label(RichText::new(measure.label()).small().weak())
                         .on_hover_text(measure.tooltip());
-                    plot::ui(column, theme, state, measure);
+                    plot::ui(column, theme, state, *measure);
                 }
             });
         } else {
-            plot::ui(ui, theme, state, state.preferences.curves.measure);
+            plot::ui(ui, theme, state, shown);
         }
     });
     if let Some(words) = surprise {
@@ -159,13 +196,19 @@ fn why_surprised(state: &State) -> Option<String> {
     })
 }
 
-fn toolbar(ui: &mut Ui, state: &mut State, is_wide: bool, actions: &mut Actions) {
+fn toolbar(
+    ui: &mut Ui,
+    state: &mut State,
+    measures: &[Measure],
+    is_wide: bool,
+    actions: &mut Actions,
+) {
     let is_narrow = ui.available_width() < NARROW;
     let mut view = state.preferences.curves.clone();
     ui.horizontal(|ui| {
         ui.label(RichText::new("Curves").strong());
         if !is_wide {
-            for measure in Measure::ALL {
+            for &measure in measures {
                 ui.selectable_value(&mut view.measure, measure, measure.label())
                     .on_hover_text(measure.tooltip());
             }

@@ -15,7 +15,7 @@ use super::Measure;
 use super::lines::{self, Line, Side};
 use super::ticks;
 use crate::model::Run;
-use crate::ui::state::{State, best_epoch};
+use crate::ui::state::{State, best_epoch, epoch_name};
 use crate::ui::theme::{SPACE, Theme};
 use crate::ui::widgets::{file_name, grouped, hint, short};
 
@@ -65,7 +65,7 @@ impl Scale {
     fn with_unit(self, text: String) -> String {
         match self.measure {
             Measure::Accuracy => format!("{text} %"),
-            Measure::Loss | Measure::Perplexity => text,
+            Measure::Loss | Measure::Perplexity | Measure::Velocity | Measure::Pedal => text,
         }
     }
 
@@ -77,7 +77,7 @@ impl Scale {
     fn near(self, heights: f64) -> f64 {
         match self.measure {
             _ if self.is_log => std::f64::consts::LOG10_2,
-            Measure::Loss => 1.0,
+            Measure::Loss | Measure::Velocity | Measure::Pedal => 1.0,
             Measure::Perplexity => heights.abs() / 2.0,
             Measure::Accuracy => 5.0,
         }
@@ -88,7 +88,7 @@ impl Scale {
         match self.measure {
             _ if self.is_log => 1e-3,
             Measure::Accuracy => 0.1,
-            Measure::Loss | Measure::Perplexity => (height.abs() * 1e-4).max(1e-4),
+            _ => (height.abs() * 1e-4).max(1e-4),
         }
     }
 }
@@ -245,21 +245,23 @@ fn pane_ui(ui: &mut Ui, theme: &Theme, state: &State, curves: &Curves, pane: Pan
         .show(ui, |plot| draw(plot, theme, state, curves, pane, scale));
 }
 
-/// What the colors mean, in one line.
-pub fn legend_ui(ui: &mut Ui, theme: &Theme, state: &State) {
+/// What the colors mean, in one line; `has_learned` says whether what is learned from is drawn too.
+pub fn legend_ui(ui: &mut Ui, theme: &Theme, state: &State, has_learned: bool) {
     ui.horizontal_wrapped(|ui| {
         let training = &state.training;
         if training.run_dir.is_some() {
             // The steps of runs that the command line made are kept nowhere.
-            if !training.live.is_empty() {
+            if has_learned && !training.live.is_empty() {
                 let tooltip = "The loss of the steps as they are made";
                 entry(ui, "while learning", theme.curves.live, tooltip);
             }
-            entry(ui, "learned from", theme.curves.train, "The pieces that teach");
+            if has_learned {
+                entry(ui, "learned from", theme.curves.train, "The pieces that teach");
+            }
             entry(ui, "held out", theme.curves.held_out, "Pieces that only measure");
         }
         if let Some(best) = best_epoch(&training.epochs) {
-            let text = format!("best: epoch {}", best.epoch);
+            let text = format!("best: {}", epoch_name(best.epoch));
             entry(ui, &text, theme.curves.best, "Where the held-out loss is smallest");
         }
         if lines::overfitting(&training.epochs).is_some() {
@@ -305,7 +307,7 @@ fn hover_text(position: &HoverPosition<'_>, scale: Scale) -> Option<String> {
 }
 
 /// The runs that are drawn beside the one in training.
-fn earlier_runs(state: &State) -> impl Iterator<Item = &Run> {
+pub fn earlier_runs(state: &State) -> impl Iterator<Item = &Run> {
     let chosen = &state.preferences.curves.runs;
     let runs = state.runs.iter().filter(|run| chosen.contains(&run.path));
     runs.filter(|run| state.training.run_dir.as_ref() != Some(&run.path))
@@ -353,7 +355,7 @@ fn draw(
         if let Some(best) = best_epoch(&training.epochs) {
             let value = lines::value(best, scale.measure, Side::HeldOut);
             let point = vec![[best.epoch as f64, scale.height(value)]];
-            let name = format!("best: epoch {}", best.epoch);
+            let name = format!("best: {}", epoch_name(best.epoch));
             let marker = Points::new(name, point).shape(MarkerShape::Diamond).radius(5.0);
             plot.points(marker.color(theme.curves.best));
         }

@@ -24,18 +24,20 @@ pub struct CoverageFigures {
     pub train_lengths: Vec<usize>,
 }
 
-#[derive(Clone, Copy, PartialEq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub struct CoverageKey {
     pub split: SplitKind,
     pub seed: u64,
     /// None for a model without a vocabulary.
     pub limits: Option<VocabularyLimits>,
+    /// The hash of the checkpoint that has a vocabulary already.
+    pub from: Option<String>,
 }
 
 impl From<&TrainingSettings> for CoverageKey {
     fn from(settings: &TrainingSettings) -> Self {
         let limits = settings.model.has_vocabulary().then(|| settings.vocabulary_limits());
-        Self { split: settings.split, seed: settings.seed, limits }
+        Self { split: settings.split, seed: settings.seed, limits, from: None }
     }
 }
 

@@ -9,6 +9,7 @@ mod library;
 mod live_curve;
 mod notices;
 mod preferences;
+mod starting;
 mod takes;
 mod training;
 
@@ -26,8 +27,9 @@ pub use library::{Coverage, CoverageFigures, CoverageKey, Library};
 pub use live_curve::LiveCurve;
 pub use notices::{Notice, NoticeKind, Notices, Offer};
 pub use preferences::Preferences;
+pub use starting::{StartChoice, Starting};
 pub use takes::{Provenance, TakeEntry, TakeId, Takes};
-pub use training::{Training, best_epoch, run_name, universal_time};
+pub use training::{Training, best_epoch, epoch_name, run_name, universal_time};
 
 use crate::model::{DeviceChoice, DeviceKind, DeviceReport, Run};
 use crate::music::{Key, KeyScale, Scale, Score, Tick};
@@ -96,6 +98,8 @@ pub struct State {
     pub document: Document,
     pub library: Library,
     pub training: Training,
+    /// What the next run goes on from.
+    pub starting: Starting,
     pub composing: Composing,
     pub takes: Takes,
     /// Runs on disk, newest first.
@@ -130,6 +134,7 @@ impl State {
             document: Document::new(score, None),
             library: Library::default(),
             training: Training::default(),
+            starting: Starting::default(),
             composing: Composing::default(),
             takes: Takes::default(),
             runs: Vec::new(),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::{ComposeForm, EditForm};
+use super::{ComposeForm, EditForm, StartChoice};
 use crate::model::{DeviceChoice, TrainingSettings};
 use crate::ui::curves::CurveView;
 use crate::ui::dialogs::Folders;
@@ -41,6 +41,10 @@ pub struct Preferences {
     /// A SoundFont instead of the built-in piano.
     pub font: Option<PathBuf>,
     pub training: TrainingSettings,
+    /// What a new run goes on from.
+    pub start: StartChoice,
+    /// What `training` was for a fresh network, while a run goes on from something.
+    pub fresh_training: Option<TrainingSettings>,
     pub device: DeviceChoice,
     pub compose: ComposeForm,
     pub curves: CurveView,
@@ -73,6 +77,8 @@ impl Default for Preferences {
             library: Vec::new(),
             font: None,
             training: TrainingSettings::default(),
+            start: StartChoice::default(),
+            fresh_training: None,
             device: DeviceChoice::Auto,
             compose: ComposeForm::default(),
             curves: CurveView::default(),

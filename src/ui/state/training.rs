@@ -5,7 +5,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use super::LiveCurve;
 use crate::model::{
-    Baselines, EpochPoint, Model, Prepared, Run, StepPoint, TrainEvent, TrainSummary,
+    Baselines, EpochPoint, Model, Origin, Prepared, Run, StepPoint, TrainEvent, TrainSummary,
     TrainingSettings,
 };
 use crate::studio::JobId;
@@ -25,6 +25,8 @@ pub struct Training {
     pub run_dir: Option<PathBuf>,
     /// What this run was asked for.
     pub settings: TrainingSettings,
+    /// The checkpoint that it went on from.
+    pub from: Option<Origin>,
     pub prepared: Option<Prepared>,
     pub baselines: Option<Baselines>,
     pub last_step: Option<StepPoint>,
@@ -75,6 +77,7 @@ impl Training {
         *self = Self {
             run_dir: Some(run.path.clone()),
             settings: run.summary.settings.clone(),
+            from: run.summary.from.clone(),
             baselines: Some(run.summary.baselines),
             epochs: run.metrics.clone(),
             learned_from: run.summary.corpus.files.iter().map(|it| it.sha256.clone()).collect(),
@@ -169,6 +172,14 @@ impl Training {
 pub fn best_epoch(epochs: &[EpochPoint]) -> Option<&EpochPoint> {
     let finite = epochs.iter().filter(|point| point.valid_loss.is_finite());
     finite.min_by(|one, other| one.whole_valid_loss().total_cmp(&other.whole_valid_loss()))
+}
+
+/// Which epoch this is, in words: before the first stands what a run went on from.
+pub fn epoch_name(epoch: usize) -> String {
+    match epoch {
+        0 => "the start".to_owned(),
+        epoch => format!("epoch {epoch}"),
+    }
 }
 
 /// The name of a new run's folder: `2026-11-22 16-05-12 LSTM 2x512`, in universal time, so that
