@@ -22,7 +22,6 @@ use crate::tokens::{Articulation, FrameRate, Playback};
 
 /// What holds where nothing is given, as the help says. An option without a value of its own
 /// tells whether it was given.
-const TEMPERATURE: f64 = 0.9;
 const BEAM_WIDTH: usize = 10;
 const PRIME_FRAMES: usize = 32;
 
@@ -75,7 +74,13 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<(), Failure> {
     }
     let ReadPrime { prime, frames_per_bar, quarters_per_second } = prime(args, &model, *output)?;
     let playback = playback(args, model.card(), quarters_per_second);
-    let settings = ComposeSettings { prime, frames_per_bar, rate: playback.rate, ..settings };
+    let settings = ComposeSettings {
+        strategy: strategy(args, model.card().usual_temperature()),
+        prime,
+        frames_per_bar,
+        rate: playback.rate,
+        ..settings
+    };
     let mut progress = Progress::new(args);
     let request = ComposeRequest { model, settings };
     // After Ctrl+C the takes come back with what they have.
@@ -152,18 +157,23 @@ fn playback(args: &GenerateArgs, card: &ModelCard, quarters_per_second: Option<f
     Playback { rate, velocity: Velocity::COMPOSED, articulation, grid }
 }
 
-/// All settings but the start, which may have to be read, and the rate, which may be the model's.
-fn settings(args: &GenerateArgs) -> ComposeSettings {
-    let strategy = match args.strategy {
+fn strategy(args: &GenerateArgs, usual_temperature: f64) -> Strategy {
+    match args.strategy {
         StrategyWord::Max => Strategy::Max,
         StrategyWord::Sample => {
-            let temperature = args.temperature.unwrap_or(TEMPERATURE);
+            let temperature = args.temperature.unwrap_or(usual_temperature);
             Strategy::Sample { temperature, top_k: args.top_k, top_p: args.top_p }
         }
         StrategyWord::Beam => {
             Strategy::Beam { width: args.beam_width.unwrap_or(BEAM_WIDTH), length_penalty: 1.0 }
         }
-    };
+    }
+}
+
+/// All settings but the start, which may have to be read, and what the model decides: the rate, and
+/// the temperature where none is given.
+fn settings(args: &GenerateArgs) -> ComposeSettings {
+    let strategy = strategy(args, 1.0);
     let guard = Guard {
         longest_hold_secs: (args.longest_hold > 0.0).then_some(args.longest_hold),
         no_repeat: (args.no_repeat > 0).then_some(args.no_repeat),

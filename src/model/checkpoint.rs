@@ -102,6 +102,13 @@ impl ModelCard {
         }
     }
 
+    /// The temperature that is usual for composing with it. A vocabulary's many rare chords want a
+    /// little less than was learned; of the two states of a key nearly always silence is the likelier,
+    /// so that less would thin the music out.
+    pub fn usual_temperature(&self) -> f64 {
+        if self.chords().is_some() { 0.9 } else { 1.0 }
+    }
+
     /// Whether it knows strikes, velocities and the pedal.
     pub fn has_touch(&self) -> bool {
         matches!(&self.family, FamilyCard::Keys(card) if card.alphabet == Alphabet::Full)

@@ -130,6 +130,9 @@ const WIDE: f32 = 466.0;
 /// Panels narrower than this, in points, have their switches in a second line.
 const NARROW: f32 = SPACE * 96.0;
 
+/// What the button of one more measure takes in a line, in points.
+const WIDTH_OF_TOUCH: f32 = SPACE * 11.0;
+
 /// Below this share of known chords the held-out curve is ruled by the others.
 const LOW_COVERAGE: f64 = 0.5;
 
@@ -210,7 +213,8 @@ fn toolbar(
     is_wide: bool,
     actions: &mut Actions,
 ) {
-    let is_narrow = ui.available_width() < NARROW;
+    let n_of_touch = measures.iter().filter(|measure| measure.is_of_touch()).count();
+    let is_narrow = ui.available_width() < NARROW + n_of_touch as f32 * WIDTH_OF_TOUCH;
     let mut view = state.preferences.curves.clone();
     ui.horizontal(|ui| {
         ui.label(RichText::new("Curves").strong());
