@@ -9,8 +9,8 @@ use std::sync::Arc;
 use etude::assets::pieces;
 use etude::cancel::CancelToken;
 use etude::model::{
-    Alphabet, EpochPoint, EvaluateError, FamilyCard, Model, ModelKind, Outcome, Run, TrainError,
-    TrainEvent, TrainingSettings, evaluate, train,
+    Alphabet, EpochPoint, EvaluateError, FamilyCard, Model, ModelKind, Outcome, Run, StartingPoint,
+    TrainError, TrainEvent, TrainRequest, TrainingSettings, evaluate, train,
 };
 use etude::music::Velocity;
 use etude::tokens::{
@@ -105,6 +105,23 @@ fn strikes_velocities_and_pedal_are_learned_and_reported_apart() {
         (measured.velocity_loss.unwrap(), best.valid_velocity_loss.unwrap()),
         (measured.pedal_loss.unwrap(), best.valid_pedal_loss.unwrap()),
         (measured.length_loss.unwrap(), best.valid_length_loss.unwrap()),
+    ] {
+        assert!((ours / theirs - 1.0).abs() < 1e-4, "{ours} for {theirs}");
+    }
+
+    // A run that goes on from it measures the same before its first epoch.
+    let from = StartingPoint::load(&run_dir, &mut |note| panic!("{note}")).unwrap();
+    let settings = TrainingSettings { epochs: 1, ..from.fixed(request.settings.clone()) };
+    let tuned = tiny::request(&request.music, settings, &folder.path().join("tuned"));
+    let tuned = TrainRequest { from: Some(Arc::new(from)), ..tuned };
+    let (_, events) = tiny::run(&tuned).unwrap();
+    let start = self::epochs(&events)[0];
+    assert_eq!(start.epoch, 0);
+    for (ours, theirs) in [
+        (start.valid_loss, measured.loss),
+        (start.valid_velocity_loss.unwrap(), measured.velocity_loss.unwrap()),
+        (start.valid_pedal_loss.unwrap(), measured.pedal_loss.unwrap()),
+        (start.valid_length_loss.unwrap(), measured.length_loss.unwrap()),
     ] {
         assert!((ours / theirs - 1.0).abs() < 1e-4, "{ours} for {theirs}");
     }

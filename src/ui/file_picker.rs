@@ -759,7 +759,7 @@ mod tests {
         }
         let picker = picker(Purpose::LearnFiles, folder.path(), "");
         let names: Vec<String> = picker.rows().iter().map(|entry| entry.name.to_string()).collect();
-        assert_eq!(names, ["inside", "MUSE.JSON.GZ", "b.mid", "jsb.json"]);
+        assert_eq!(names, ["inside", "b.mid", "jsb.json", "MUSE.JSON.GZ"]);
     }
 
     #[test]
