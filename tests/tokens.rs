@@ -329,7 +329,8 @@ fn the_cache_answers_the_same_and_a_damaged_one_is_survived() {
 
     // Damaged in every way it is as if it weren't there, and it is mended.
     let mut flipped = kept.clone();
-    flipped[place(0) + 150] ^= 1;
+    // The last entry of a pack is short, and which one it is depends on who was read first.
+    flipped[place(0) + 100] ^= 1;
     let mut endless = kept.clone();
     endless[place(1) + 64..place(1) + 72].fill(0xff);
     for damaged in

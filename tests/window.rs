@@ -29,9 +29,11 @@ fn train_compose_listen_export() {
     assert!(training.prepared.is_some() && training.summary.is_some());
     assert!(window.sees("best at epoch"));
 
-    // Without a starter in the binary the run just made composes.
+    // The run just made composes.
     let choice = etude::ui::ModelChoice::InTraining;
     window.harness.state_mut().state.preferences.compose.model = choice;
+    // Another model may lay the panel out anew.
+    window.harness.run_steps(3);
     window.press("Compose");
     window.wait("a take is there", |app| !app.state.takes.list.is_empty());
     let shown = window.harness.state().state.shown;
