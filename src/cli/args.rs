@@ -140,7 +140,7 @@ pub struct GenerateArgs {
     #[arg(long, value_enum, value_name = "HOW", default_value_t = StrategyWord::Sample, hide_possible_values = true)]
     pub strategy: StrategyWord,
     /// For `sample`: how daring, above 0 and up to 10; 1 is what was learned, less is safer
-    /// [default: 1; with chords of a vocabulary: 0.9]
+    /// [default: 0.97; with chords of a vocabulary: 0.9]
     #[arg(long, value_name = "T", value_parser = temperature, allow_negative_numbers = true)]
     pub temperature: Option<f64>,
     /// For `sample`: only the K likeliest chords, 1 or more [default: all]

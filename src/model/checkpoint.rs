@@ -102,11 +102,11 @@ impl ModelCard {
         }
     }
 
-    /// The temperature that is usual for composing with it. A vocabulary's many rare chords want a
-    /// little less than was learned; of the two states of a key nearly always silence is the likelier,
-    /// so that less would thin the music out.
+    /// The temperature that is usual for composing with it. A vocabulary's many rare chords want
+    /// less than was learned. Of the two states of a key nearly always silence is the likelier, so
+    /// that much less would thin the music out; a little takes stray notes away (`docs/measures.md`).
     pub fn usual_temperature(&self) -> f64 {
-        if self.chords().is_some() { 0.9 } else { 1.0 }
+        if self.chords().is_some() { 0.9 } else { 0.97 }
     }
 
     /// Whether it knows strikes, velocities and the pedal.

@@ -93,7 +93,7 @@ impl Default for ComposeForm {
         Self {
             model: ModelChoice::Starter,
             strategy: StrategyKind::Sample,
-            temperature: 1.0,
+            temperature: 0.97,
             top_k: None,
             top_p: None,
             beam_width: 10,
