@@ -717,6 +717,8 @@ fn a_benchmark_is_learned_from_and_measured_by_its_own_split() {
     let part = |n: usize| -> Vec<_> { (0..n).map(|start| piece(start, 30 + start)).collect() };
     let set = serde_json::json!({"train": part(5), "valid": part(2), "test": part(3)});
     fs::write(shell.path("set.json"), set.to_string()).unwrap();
+    let refused = shell.refuses(1, "train set.json --out run --from starter --device cpu");
+    assert!(refused.contains("give MIDI files, or train without --from"), "{refused}");
     let tiny = TINY.replace("--model lstm", "--model gru");
     let lines = shell.json(&format!("train set.json --out run {tiny}"));
     let last = lines.last().unwrap();

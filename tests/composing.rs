@@ -531,8 +531,13 @@ fn a_score_becomes_a_prime_at_the_rate_that_was_learned() {
     assert_eq!(prime.clone().opening(2), Prime::Chords(roll[..2].to_vec()));
     assert_eq!(prime.clone().ending(3), Prime::Chords(roll[1..].to_vec()));
     let bars = NonZeroU32::new(2).unwrap();
-    assert_eq!(prime.clone().ending_with_bars(3, bars), Prime::Chords(roll[2..].to_vec()));
-    assert_eq!(prime.clone().ending_with_bars(4, bars), prime);
+    assert_eq!(prime.clone().ending_with_bars(2, bars), Prime::Chords(roll[2..].to_vec()));
+    for n in [3, 4] {
+        assert_eq!(prime.clone().ending_with_bars(n, bars), prime);
+    }
+    // A bar longer than what is wanted isn't cut.
+    let bars = NonZeroU32::new(5).unwrap();
+    assert_eq!(prime.clone().ending_with_bars(1, bars), prime);
     assert_eq!(prime.clone().ending(99), prime);
     assert_eq!(Prime::from_pitch(Pitch::MIDDLE_C), Prime::from_chord(chord(60)));
 }

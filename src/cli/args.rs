@@ -199,7 +199,7 @@ pub struct PrimeArgs {
     /// Start from a chord drawn by how often it was seen
     #[arg(long, group = "start")]
     pub prime_random: bool,
-    /// How many frames of the opening of --prime are used, 1–100,000 [default: 32]
+    /// How many frames of the opening of --prime are used, 1–100,000 [default: 32; with touch: 128]
     #[arg(long, value_name = "FRAMES", value_parser = up_to::<{ ComposeSettings::MAX_FRAMES }>, allow_negative_numbers = true)]
     pub prime_frames: Option<usize>,
 }

@@ -17,7 +17,8 @@ use crate::tokens::{CorpusError, Music, OwnPart};
 
 #[derive(Serialize)]
 struct Report {
-    /// Nats a frame: what keys cost, and of a model with touch what velocities and the pedal do.
+    /// Nats a frame: what keys cost, with touch also how long nothing changes; then, besides, what
+    /// velocities and the pedal do.
     loss: f64,
     length_loss: Option<f64>,
     velocity_loss: Option<f64>,
@@ -183,8 +184,8 @@ fn words(report: &Report) -> String {
     );
     if let (Some(velocity), Some(pedal)) = (report.velocity_loss, report.pedal_loss) {
         text.push_str(&format!(
-            "\nvelocities  {velocity:.4} nats a frame, and the pedal {pedal:.4}: besides the keys, \
-             of which the figures above are"
+            "\nvelocities  {velocity:.4} nats a frame, and the pedal {pedal:.4}: besides keys \
+             and lengths, of which the figures above are"
         ));
     }
     if let Some(length) = report.length_loss {

@@ -24,6 +24,8 @@ use crate::tokens::{Articulation, FrameRate, Playback};
 /// tells whether it was given.
 const BEAM_WIDTH: usize = 10;
 const PRIME_FRAMES: usize = 32;
+/// The same for a model with touch, whose frames are many to a second.
+const PRIME_FRAMES_OF_TOUCH: usize = 128;
 
 #[derive(Serialize)]
 struct Report {
@@ -199,7 +201,8 @@ fn prime(args: &GenerateArgs, model: &Model, output: Output) -> Result<ReadPrime
         for warning in warnings {
             output.note(&format!("{}: {warning}", path.display()));
         }
-        let n_frames = from.prime_frames.unwrap_or(PRIME_FRAMES);
+        let usual = if model.card().has_touch() { PRIME_FRAMES_OF_TOUCH } else { PRIME_FRAMES };
+        let n_frames = from.prime_frames.unwrap_or(usual);
         let opening = Prime::read(&score, &model.card().reading_plan(), n_frames);
         let opening = opening.map_err(|error| named(path, &error))?;
         if opening.prime.n_frames() == 0 {

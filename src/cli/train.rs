@@ -405,7 +405,7 @@ fn epoch_words(point: &EpochPoint) -> String {
     )
 }
 
-/// What velocities and the pedal cost besides the keys, where a model knows them.
+/// What velocities and the pedal cost besides keys and lengths, where a model knows them.
 fn touch_words(velocity: Option<f64>, pedal: Option<f64>) -> String {
     let (Some(velocity), Some(pedal)) = (velocity, pedal) else { return String::new() };
     format!(", besides {} a frame for velocities and {} for the pedal", nats(velocity), nats(pedal))

@@ -2,7 +2,7 @@
 //!
 //! The checkpoint decides the network and how music is cut for it; how it goes on learning is the
 //! run's own affair. Of the checkpoint itself the run remembers only its [`Origin`]: everything that
-//! is needed to go on lies in the run's own checkpoints from the first moment.
+//! is needed to go on lies in the run's own checkpoints once it has been measured.
 
 use std::collections::HashSet;
 use std::path::Path;

@@ -45,8 +45,8 @@ impl ModelCard {
         }
     }
 
-    /// Frames of a bar, for a model that knows where in the bar it is: those of common time, in which it composes
-    /// unless what it goes on from is in another.
+    /// Frames of a bar, for a model that knows where in the bar it is: those of common time, in which
+    /// it composes unless what it goes on from is in another.
     pub fn frames_per_bar(&self) -> Option<NonZeroU32> {
         if !matches!(&self.family, FamilyCard::Keys(card) if card.has_clock) {
             return None;

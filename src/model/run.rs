@@ -64,7 +64,7 @@ pub struct EpochPoint {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_length_loss: Option<f64>,
     /// What the velocities of struck keys and the pedal cost besides, in nats a frame; none without
-    /// touch. The losses and perplexities above are the keys' alone.
+    /// touch. The losses and perplexities above are those of keys and lengths alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub valid_velocity_loss: Option<f64>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

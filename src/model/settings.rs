@@ -121,7 +121,7 @@ pub struct TrainingSettings {
     pub epochs: usize,
     /// Sequences a step.
     pub batch: usize,
-    /// Frames a sequence.
+    /// Frames a sequence; with touch its runs.
     pub sequence: usize,
     pub learning_rate: f64,
     pub optimizer: Optimizer,

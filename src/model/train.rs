@@ -180,7 +180,7 @@ pub struct TrainingState {
 pub struct BestEpoch {
     /// From 1; 0 is the checkpoint that the run went on from.
     pub epoch: usize,
-    /// Of the keys, in nats a frame.
+    /// Of keys and lengths, in nats a frame.
     pub loss: f64,
     /// What velocities and the pedal cost besides, without which the epoch isn't chosen; 0 without
     /// touch.
@@ -245,6 +245,12 @@ pub enum TrainError {
         .0.display()
     )]
     NoTouch(PathBuf),
+    #[error(
+        "“{}” says only which keys sound, and the checkpoint learned touch — give MIDI files, or \
+         train without --from",
+        .0.display()
+    )]
+    NoTouchToGoOnWith(PathBuf),
     #[error(transparent)]
     Checkpoint(#[from] CheckpointError),
     #[error(

@@ -12,7 +12,8 @@
 //! them are improbable, so a frame is drawn first, and only one that was drawn and may not come is
 //! taken out of the next draw: whichever were taken out before, what is drawn beside the forbidden
 //! ones has the distribution over all others. With touch the same holds of every question that is
-//! asked of a key; then come the velocities of the struck keys, then the pedal.
+//! asked of a key; then come the velocities of the struck keys, the pedal, and how
+//! long the frame lasts.
 
 mod detour;
 mod reader;

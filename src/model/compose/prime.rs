@@ -46,10 +46,8 @@ pub struct ReadPrime {
 }
 
 impl Prime {
-    /// A good opening to continue: eight seconds at the usual two frames a second.
-    pub const OPENING_FRAMES: usize = 16;
-    /// As much of a long score as is worth reading before going on: more than the sequences a
-    /// network usually learns from, and read in a fraction of a second.
+    /// As much of a long score as is worth reading before going on: a minute at two frames a second,
+    /// eight seconds at sixteen, and read in a fraction of a second.
     pub const CONTEXT_FRAMES: usize = 128;
 
     /// A whole score in frames, as the model with this plan read its pieces when it learned.
@@ -166,11 +164,12 @@ impl Prime {
         self.ending_with_bars(n, NonZeroU32::MIN)
     }
 
-    /// The same, from which whole bars are taken; no more than that.
+    /// The same, from which whole bars are taken: at least `n` frames stay, and less than a bar more.
     #[must_use]
     pub fn ending_with_bars(mut self, n: usize, frames_per_bar: NonZeroU32) -> Self {
         let too_many = self.n_frames().saturating_sub(n);
-        let n_gone = too_many.next_multiple_of(frames_per_bar.get() as usize).min(self.n_frames());
+        let per_bar = frames_per_bar.get() as usize;
+        let n_gone = too_many / per_bar * per_bar;
         match &mut self {
             Self::Chords(roll) => drop(roll.drain(..n_gone)),
             Self::Played(frames) => drop(frames.drain(..n_gone)),

@@ -10,7 +10,7 @@ use crate::tokens::{Chord, ChordId, KeyFrame, KeyRun, Music, Performance, RunCut
 
 /// From one of these runs on a stretch can be read without what lies before.
 const MARK: usize = 64;
-/// Frames read at a time where a whole stretch is looked through.
+/// Frames read at a time where the runs of a whole stretch are counted.
 const AT_ONCE: usize = 4096;
 
 pub struct KeyMaterial {

@@ -171,7 +171,11 @@ fn check_suits(
     network: Option<&ModelCard>,
 ) -> Result<(), TrainError> {
     if let Some(piece) = music.without_touch().filter(|_| settings.has_touch()) {
-        return Err(TrainError::NoTouch(piece.to_owned()));
+        let piece = piece.to_owned();
+        return Err(match network {
+            None => TrainError::NoTouch(piece),
+            Some(_) => TrainError::NoTouchToGoOnWith(piece),
+        });
     }
     check_set(music, settings)?;
     if let Some(FamilyCard::Keys(card)) = network.map(|card| &card.family)

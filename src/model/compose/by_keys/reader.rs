@@ -1,7 +1,7 @@
 //! What hypotheses have read, run by run, and how much longer the run may last that each is in.
 //!
 //! A run is read once it has ended: until then the network hears nothing of it, and going on costs
-//! nothing. What follows it can be asked as if it ended now, and it still go on.
+//! nothing but in a beam, which asks in every frame what would follow. What follows it can be asked as if it ended now, and it still go on.
 
 use super::SpelledFrame;
 use crate::model::compose::ComposeError;
