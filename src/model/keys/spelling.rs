@@ -12,8 +12,8 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
 use self::loops::{Answer, AnswerBack, GatherClasses, Rectify, RectifyBack, SpreadClasses};
+use super::batch::{KeyBatch, write_answers};
 use super::config::{CLASSES, KEYS};
-use super::loss::{KeyBatch, write_answers};
 use super::network::KeyNetwork;
 use super::slides::Slide;
 use crate::model::fused::product::{DEPTH, PackedLeft, PackedRight, View, multiply_here};
