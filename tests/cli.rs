@@ -685,12 +685,33 @@ fn a_take_without_notes_is_called_silent() {
 }
 
 #[test]
+fn a_take_with_hardly_any_notes_is_said_to_be_near_silence() {
+    let shell = Shell::new();
+    let said = |words: &str| {
+        let ended = shell.run(&format!("generate --model starter --out a.mid {words}"));
+        assert_eq!(ended.status, 0, "{}", ended.stderr);
+        ended.stderr
+    };
+    let max = said("--frames 160 --strategy max");
+    assert!(
+        max.contains("a.mid has 3 notes in 10 s: the likeliest music is near silence"),
+        "{max}"
+    );
+    assert!(max.contains(" — draw it by lot (--strategy sample)"), "{max}");
+    let drawn = said("--frames 160");
+    assert!(!drawn.contains("a.mid has"), "{drawn}");
+    let silent = said("--frames 20 --prime-chord C4 --strategy max --longest-hold 0");
+    assert!(silent.contains("a.mid has no notes: the likeliest music is near silence"), "{silent}");
+    assert!(silent.contains("leave --longest-hold 0 out"), "{silent}");
+}
+
+#[test]
 fn one_likeliest_take_is_all_there_is() {
     let shell = Shell::new();
     let words = "--out a.mid --frames 10 --strategy max --takes 3";
     let ended = shell.run(&format!("generate --model {} {words}", run_folder()));
     assert_eq!((ended.status, shell.listing()), (0, vec!["a-1.mid".to_owned()]));
-    assert!(ended.stderr.contains("one take instead of 3"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("one take instead of 3, a-1.mid"), "{}", ended.stderr);
 }
 
 #[test]

@@ -14,8 +14,8 @@ use super::paths::{
 };
 use crate::files::write_atomically;
 use crate::model::{
-    ComposeEvent, ComposeRequest, ComposeSettings, Guard, Model, ModelCard, Prime, ReadPrime,
-    Strategy, Take, compose,
+    ComposeEvent, ComposeRequest, ComposeSettings, Guard, Model, ModelCard, NearSilence, Prime,
+    ReadPrime, Strategy, Take, compose,
 };
 use crate::music::{Velocity, smf};
 use crate::tokens::{Articulation, FrameRate, Playback};
@@ -59,9 +59,10 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<(), Failure> {
     settings.validate().map_err(|error| Failure::words(error.to_string()))?;
     if n_takes(args) < args.takes {
         output.note(&format!(
-            "`max` always chooses the likeliest chord, so there is one take instead of {} — give \
+            "`max` always chooses what is likeliest, so there is one take instead of {}, {} — give \
              --strategy sample or beam for several",
-            args.takes
+            args.takes,
+            take_path(args, 0).display()
         ));
     }
     for note in idle_words(args) {
@@ -85,24 +86,20 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<(), Failure> {
     };
     let mut progress = Progress::new(args);
     let request = ComposeRequest { model, settings };
+    let settings = &request.settings;
     // After Ctrl+C the takes come back with what they have.
     let takes = compose(&request, &cancel, &mut |event| progress.on(event))?;
     let secs = progress.began.elapsed().as_secs_f64();
     drop(progress);
     let written = takes.iter().enumerate().map(|(idx, take)| write(args, idx, take, &playback));
-    let takes = written.collect::<Result<Vec<_>, _>>()?;
-    for take in takes.iter().filter(|take| take.notes == 0) {
-        // Only what is drawn depends on the seed.
-        let other = if args.strategy == StrategyWord::Sample { "another --seed or " } else { "" };
-        let limit = if args.longest_hold > 0.0 { "" } else { ", or leave --longest-hold 0 out" };
-        output.note(&format!(
-            "{} has no notes: the model rested all the time — give {other}a start (--prime-chord \
-             C4,E4,G4){limit}",
-            take.path
-        ));
+    let reports = written.collect::<Result<Vec<_>, _>>()?;
+    for (take, written) in takes.iter().zip(&reports) {
+        if let Some(found) = NearSilence::of(take, &playback) {
+            output.note(&near_silence_words(args, &written.path, found, settings.strategy));
+        }
     }
-    let frames: usize = takes.iter().map(|take| take.frames).sum();
-    let report = Report { takes, frames_per_second: frames as f64 / secs.max(1e-9) };
+    let frames: usize = reports.iter().map(|take| take.frames).sum();
+    let report = Report { takes: reports, frames_per_second: frames as f64 / secs.max(1e-9) };
     let printed = output.result(&report, || words(&report));
     // Ctrl+C may well have ended the reader of the results too: it is still what happened.
     if cancel.is_cancelled() && matches!(printed, Ok(()) | Err(Failure::Unread)) {
@@ -113,6 +110,25 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<(), Failure> {
         )));
     }
     printed
+}
+
+/// A take with hardly any notes, and what to do about it.
+fn near_silence_words(
+    args: &GenerateArgs,
+    path: &str,
+    found: NearSilence,
+    strategy: Strategy,
+) -> String {
+    let mut advice = match strategy {
+        Strategy::Sample { .. } => {
+            "give another --seed or a start (--prime-chord C4,E4,G4)".to_owned()
+        }
+        Strategy::Max | Strategy::Beam { .. } => "draw it by lot (--strategy sample)".to_owned(),
+    };
+    if args.longest_hold == 0.0 {
+        advice.push_str(", or leave --longest-hold 0 out");
+    }
+    format!("{path} {} — {advice}", found.words(strategy))
 }
 
 /// `starter` is the built-in model unless a file has that name.

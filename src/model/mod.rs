@@ -37,8 +37,8 @@ mod weights;
 pub use adaptive::Clusters;
 pub use checkpoint::{CheckpointError, ChordCard, FamilyCard, KeyCard, Model, ModelCard};
 pub use compose::{
-    ComposeError, ComposeEvent, ComposeRequest, ComposeSettings, Guard, NextChord, Prime,
-    ReadPrime, RollStatistics, Strategy, Take, compose, compose_with, roll_statistics,
+    ComposeError, ComposeEvent, ComposeRequest, ComposeSettings, Guard, NearSilence, NextChord,
+    Prime, ReadPrime, RollStatistics, Strategy, Take, compose, compose_with, roll_statistics,
 };
 pub use cuda_probe::announce_own_cuda;
 pub use device::{DeviceChoice, DeviceKind, DeviceReport, compute_devices, probe};

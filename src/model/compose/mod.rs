@@ -41,7 +41,7 @@ use serde::{Deserialize, Serialize};
 pub use next_chord::NextChord;
 pub use prime::{Prime, ReadPrime};
 pub use settings::{ComposeError, ComposeSettings, Guard, Strategy};
-pub use statistics::{RollStatistics, roll_statistics};
+pub use statistics::{NearSilence, RollStatistics, roll_statistics};
 
 use super::Model;
 use super::keys::Speller;
