@@ -282,27 +282,70 @@ fn words(report: &Report) -> String {
 struct Progress {
     meter: Meter,
     began: std::time::Instant,
-    done: u64,
-    /// All takes are composed together.
-    takes: String,
+    /// Frames that were streamed, and those of a search, which streams what is sure.
+    streamed: u64,
+    searched: u64,
+    n_takes: usize,
 }
 
 impl Progress {
     fn new(args: &GenerateArgs) -> Self {
-        let total = args.frames.saturating_mul(n_takes(args)) as u64;
-        let takes = count(n_takes(args), "take");
+        let n_takes = n_takes(args);
+        let total = args.frames.saturating_mul(n_takes) as u64;
         let (meter, began) = (Meter::new("composing", total), std::time::Instant::now());
-        Self { meter, began, done: 0, takes }
+        Self { meter, began, streamed: 0, searched: 0, n_takes }
     }
 
     fn on(&mut self, event: ComposeEvent<'_>) {
         match event {
-            ComposeEvent::Frames { chords, .. } => {
-                self.done += chords.len() as u64;
-                self.meter.set(self.done, || self.takes.clone());
+            ComposeEvent::Frames { chords, .. } => self.streamed += chords.len() as u64,
+            // All takes are composed together.
+            ComposeEvent::Searched { frames } => {
+                self.searched = frames.saturating_mul(self.n_takes) as u64;
             }
-            ComposeEvent::Note(text) => self.meter.note(&text),
-            ComposeEvent::Take { .. } => {}
+            ComposeEvent::Note(text) => return self.meter.note(&text),
+            ComposeEvent::Take { .. } => return,
+        }
+        self.meter.set(self.n_done(), || count(self.n_takes, "take"));
+    }
+
+    fn n_done(&self) -> u64 {
+        self.streamed.max(self.searched)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::tokens::Chord;
+
+    #[derive(Parser)]
+    struct Words {
+        #[command(flatten)]
+        args: GenerateArgs,
+    }
+
+    #[test]
+    fn a_search_goes_on_where_nothing_is_streamed_yet() {
+        let words = "generate --model starter --out a.mid --strategy beam --takes 3";
+        let mut progress = Progress::new(&Words::parse_from(words.split_whitespace()).args);
+        let frames = |n| ComposeEvent::Frames {
+            take: 0,
+            first: 0,
+            chords: vec![Chord::REST; n].into(),
+            touch: None,
+        };
+        for (event, n_done) in [
+            (ComposeEvent::Searched { frames: 1 }, 3),
+            (ComposeEvent::Searched { frames: 20 }, 60),
+            (frames(18), 60),
+            (ComposeEvent::Searched { frames: 21 }, 63),
+            (frames(282), 300),
+        ] {
+            progress.on(event);
+            assert_eq!(progress.n_done(), n_done);
         }
     }
 }

@@ -283,7 +283,7 @@ impl App {
                 false
             }
             // Every take comes again with the end of the job.
-            ComposeEvent::Take { .. } => false,
+            ComposeEvent::Take { .. } | ComposeEvent::Searched { .. } => false,
         }
     }
 
