@@ -24,6 +24,8 @@ const CURVES_HEIGHT: f32 = SPACE * 30.0;
 const NO_CURVES_HEIGHT: f32 = SPACE * 9.0;
 const MIN_CURVES_HEIGHT: f32 = SPACE * 16.0;
 const MAX_CURVES_HEIGHT: f32 = SPACE * 80.0;
+/// From this width on, in points, there is room for the library beside the curves.
+const THREE_COLUMNS: f32 = SPACE * 116.0;
 
 impl App {
     /// The commands whose keys were pressed, and what was dropped on the window.
@@ -78,8 +80,14 @@ impl App {
         });
         self.compose_side(ui, actions);
         self.document_side(ui, actions);
-        self.curves_panel(ui, actions);
-        self.library_side(ui, actions);
+        // The settings have the whole height where the curves are wide enough below the roll alone.
+        if ui.available_width() >= THREE_COLUMNS {
+            self.library_side(ui, actions);
+            self.curves_panel(ui, actions);
+        } else {
+            self.curves_panel(ui, actions);
+            self.library_side(ui, actions);
+        }
         CentralPanel::default().frame(Frame::new().fill(self.theme.roll.background)).show(
             ui,
             |ui| {
