@@ -111,7 +111,7 @@ pub enum CorpusError {
     Unreadable { path: PathBuf, source: std::io::Error },
     #[error("there is no MIDI file in {0} — choose a folder with .mid, .midi, .kar or .rmi files")]
     NoMidi(String),
-    #[error("none of the {n_files} files could be used ({first}) — choose other files")]
+    #[error("{} ({first}) — choose other files", none_of(*n_files))]
     NothingUsable { n_files: usize, first: String },
     #[error(
         "“{}” is frames already, and “{}” is still to be cut into them — give the set alone",
@@ -198,6 +198,13 @@ pub fn read_sources(scores: &[(String, Score)], plan: &FramingPlan) -> Result<Co
     };
     let told = read_scores(scores, plan, make, |piece| building.add(piece))?;
     Ok(building.finish(plan, told))
+}
+
+fn none_of(n_files: usize) -> String {
+    match n_files {
+        1 => "the file can't be used".to_owned(),
+        _ => format!("none of the {n_files} files can be used"),
+    }
 }
 
 fn framed_from_bytes(bytes: &[u8], plan: &FramingPlan) -> Result<(About, FramedPiece), String> {
