@@ -218,12 +218,25 @@ fn prime_ui(ui: &mut Ui, form: &mut ComposeForm, state: &State, actions: &mut Ac
             }
             prime_secs(ui, form, "How much of its opening is given, in seconds");
         }
+        PrimeKind::Score if !has_notes_before_playhead(state) => {
+            hint(
+                ui,
+                "No note stands before the playhead: move it in the ruler to where it shall go on",
+            )
+            .on_hover_text(SCORE_SO_FAR);
+        }
         PrimeKind::Score => {
             let at = super::words::minutes_seconds(state.score_playhead_secs());
             hint(ui, format!("Goes on from {at}; Use at the playhead puts it there"))
                 .on_hover_text(SCORE_SO_FAR);
         }
     }
+}
+
+fn has_notes_before_playhead(state: &State) -> bool {
+    // They are in order of their starts.
+    let first = state.document.history.score().notes().first();
+    first.is_some_and(|note| note.start < state.score_playhead())
 }
 
 fn prime_secs(ui: &mut Ui, form: &mut ComposeForm, tooltip: &str) {

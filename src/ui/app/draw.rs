@@ -176,7 +176,7 @@ impl App {
         let panel = match curves::has_something_to_draw(&self.state) {
             true => Panel::bottom("curves")
                 .resizable(true)
-                .default_size(CURVES_HEIGHT.max(ui.ctx().content_rect().height() * 0.25))
+                .default_size(curves_height(ui.ctx().content_rect().height()))
                 .size_range(MIN_CURVES_HEIGHT..=MAX_CURVES_HEIGHT),
             false => Panel::bottom("no curves yet").exact_size(NO_CURVES_HEIGHT),
         };
@@ -301,6 +301,11 @@ fn interrupts_a_drag(action: &AppAction) -> bool {
         AppAction::Run(command) => !command.leaves_the_notes(),
         _ => false,
     }
+}
+
+/// How high the curves are in a window of some height, until somebody changes it.
+fn curves_height(window: f32) -> f32 {
+    CURVES_HEIGHT.min(window / 3.0).max(window / 4.0)
 }
 
 fn panel_frame(ui: &Ui, margin: f32) -> Frame {
