@@ -8,7 +8,7 @@ use egui::accesskit::Role;
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use etude::model::{Model, Strategy};
-use etude::ui::{App, ModelChoice, Preferences, StrategyKind};
+use etude::ui::{App, ModelChoice, Preferences, PrimeKind, StrategyKind};
 
 /// With the starter, which has touch, at its usual temperature.
 fn starter() -> Preferences {
@@ -145,4 +145,15 @@ fn one_file_that_cant_be_used_is_told_as_one() {
     window.drop_on_it(&folder);
     window.wait("it is told", |app| app.state.library.error.is_some());
     assert!(window.sees("none of the 2 files can be used"));
+}
+
+#[test]
+fn before_it_composes_it_says_that_nothing_stands_before_the_playhead() {
+    let mut preferences = starter();
+    preferences.compose.prime = PrimeKind::Score;
+    let mut window = open(preferences);
+    assert!(window.sees("No note stands before the playhead"));
+    window.keys(Modifiers::NONE, Key::End);
+    assert!(window.sees("Goes on from 0:36"));
+    assert!(!window.sees("No note stands before the playhead"));
 }

@@ -58,7 +58,7 @@ pub use curves::{CurveView, Measure};
 pub use dialogs::DialogKind;
 pub use key_table::key_table_markdown;
 pub use state::{
-    ComposeForm, Library, ModelChoice, Newest, Preferences, Shown, StartChoice, State,
+    ComposeForm, Library, ModelChoice, Newest, Preferences, PrimeKind, Shown, StartChoice, State,
     StrategyKind, TakeEntry, Training,
 };
 
