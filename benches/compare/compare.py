@@ -286,36 +286,36 @@ def training_on_a_card(bench):
 
 def learning_schumann(bench):
     """Seconds until the held-out loss is as good as the original's loop ever gets, and until each
-    side's own best."""
-
-    def measure(line):
-        music = bench.data("schumann")
-        with tempfile.TemporaryDirectory() as folder:
-            tokens = Path(folder) / "tokens.json"
-            framing = ["--framing", "original"]
-            run([bench.etude, "tokenize", music, *framing, "--out", tokens, "--json"])
+    side's own best: of the network that is most like the original's, and of the default one."""
+    for name, model in (("the same kind of network", ["--model", "lstm"]), ("defaults", [])):
+        def measure(line, model=model):
+            music = bench.data("schumann")
             if bench.peers_python is None:
                 raise Skipped(bench.why_no_peers)
-            peer = [bench.peers_python, HERE / "peer.py", os.cpu_count(), "original", tokens]
-            their_times, our_times = [], []
-            for repeat in range(bench.args.repeats):
-                theirs = [(it["seconds"], it["loss"]) for it in json_lines(run(peer))]
-                out = Path(folder) / f"run{repeat}"
-                words = ["train", music, "--out", out, "--model", "lstm", *framing, "--split", "tail", "--json"]
-                epochs = json_lines(run([bench.etude, *words]))
-                ours = [(it["seconds"], it["valid_loss"]) for it in epochs if it["event"] == "epoch"]
-                best = min(loss for _, loss in theirs)
-                their_times.append(next(secs for secs, loss in theirs if loss == best))
-                our_times += [secs for secs, loss in ours if loss <= best][:1]
-        line.theirs = statistics.median(their_times)
-        line.ours = statistics.median(our_times) if our_times else None
-        own_best = min(ours, key=lambda it: it[1])
-        if line.ours is None:
-            line.fail("Etude never reached it")
-        line.notes.append(f"a loss of {best:.3f}; Etude's best, {own_best[1]:.3f}, after {own_best[0]:.1f} s")
+            with tempfile.TemporaryDirectory() as folder:
+                tokens = Path(folder) / "tokens.json"
+                framing = ["--framing", "original"]
+                run([bench.etude, "tokenize", music, *framing, "--out", tokens, "--json"])
+                peer = [bench.peers_python, HERE / "peer.py", os.cpu_count(), "original", tokens]
+                their_times, our_times = [], []
+                for repeat in range(bench.args.repeats):
+                    theirs = [(it["seconds"], it["loss"]) for it in json_lines(run(peer))]
+                    out = Path(folder) / f"run{repeat}"
+                    words = ["train", music, "--out", out, *model, *framing, "--split", "tail", "--json"]
+                    epochs = json_lines(run([bench.etude, *words]))
+                    ours = [(it["seconds"], it["valid_loss"]) for it in epochs if it["event"] == "epoch"]
+                    best = min(loss for _, loss in theirs)
+                    their_times.append(next(secs for secs, loss in theirs if loss == best))
+                    our_times += [secs for secs, loss in ours if loss <= best][:1]
+            line.theirs = statistics.median(their_times)
+            line.ours = statistics.median(our_times) if our_times else None
+            own_best = min(ours, key=lambda it: it[1])
+            if line.ours is None:
+                line.fail("Etude never reached it")
+            line.notes.append(f"a loss of {best:.3f}; Etude's best, {own_best[1]:.3f}, after {own_best[0]:.1f} s")
 
-    name = "time to the best held-out loss that the peer reaches, Schumann, defaults"
-    bench.line(name, "the original's loop in PyTorch", 3.0, measure)
+        what = f"time to the best held-out loss that the peer reaches, Schumann, {name}"
+        bench.line(what, "the original's loop in PyTorch", 3.0, measure)
 
 
 def composing(bench):

@@ -8,9 +8,9 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
+use super::batch::{KeyBatch, hear, rows_of_tensor};
 use super::config::{Alphabet, KEYS};
 use super::features::{self, key_width, lower_width};
-use super::loss::{KeyBatch, hear, rows_of_tensor};
 use super::network::{KeyNetwork, SpellerWeights, VelocityWeights};
 use super::slides::{SlidBatch, Slide, Slides};
 use crate::cancel::CancelToken;

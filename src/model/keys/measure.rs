@@ -8,10 +8,9 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
+use super::batch::{KeyBatch, ask};
 use super::heard::Heard;
-use super::loss::{
-    KeyBatch, Masks, ask, blocks, of_blocks, read, right, rows_of_steps, spell, surprise_of_keys,
-};
+use super::loss::{Masks, blocks, of_blocks, read, right, rows_of_steps, spell, surprise_of_keys};
 use super::network::KeyNetwork;
 use super::slides::Slides;
 use super::spelling::{OfKeys, Spelling};

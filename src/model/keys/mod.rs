@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! config     what decides every shape
+//! batch      some sequences, and what is told and asked of them
 //! features   a frame by intervals: what keys and pitch classes hear
 //! slides     the same as tables that slide along the keyboard, for the CPU
 //! heard      either of them, and what becomes of it
@@ -15,6 +16,7 @@
 //! ```
 
 mod asking;
+mod batch;
 mod config;
 mod features;
 mod heard;
@@ -26,8 +28,9 @@ mod speller;
 mod spelling;
 mod touch;
 
+pub use batch::KeyBatch;
 pub use config::{Alphabet, KEYS, KeyConfig, LOWEST, PIANO};
-pub use loss::{KeyBatch, frames_at_once, gradients};
+pub use loss::{frames_at_once, gradients};
 pub use measure::{KeyPiece, measure};
 pub use network::KeyNetwork;
 pub use speller::{Decision, Question, Spelled, Speller, log_probability};

@@ -20,13 +20,13 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 use rayon::prelude::*;
 
+use super::batch::KeyBatch;
 use super::config::{Alphabet, CLASSES, KEYS, LENGTHS};
 use super::features::{
     CLASS_BASE, CLOCK_PERIOD, COUNT_UNIT, Frame, KEY_BASE, LOWER_BASE, LOWER_KEYS, LOWER_STRIKES,
     NUMBER_UNIT, REACH, REGISTER, SPAN, STRIKE_REACH, STRIKES, class_width, clock_values,
     key_width, length_values, lower_width, register_values,
 };
-use super::loss::KeyBatch;
 use super::network::KeyNetwork;
 use crate::model::fused::recurrent::Products;
 use crate::model::fused::simd::Level;

@@ -11,10 +11,11 @@ use burn::tensor::Tensor;
 use burn::tensor::activation::{log_softmax, relu};
 
 use super::asking::{Asking, Rows};
+use super::batch::{KeyBatch, rows_of_tensor};
 use super::config::{KEYS, KeyConfig, VELOCITIES};
 use super::features::{self, Frame, Keys, LASTING_WIDTH, PEDAL_WIDTH, STRIKE_WIDTH};
 use super::heard::{Heard, HeardOfKeys};
-use super::loss::{KeyBatch, add_tops, read, rows_of_tensor};
+use super::loss::{add_tops, read};
 use super::network::KeyNetwork;
 use super::slides::Slides;
 use super::touch;

@@ -13,8 +13,8 @@ use burn::tensor::backend::Backend;
 
 pub(super) use self::loops::Answer;
 use self::loops::{AnswerBack, GatherClasses, Rectify, RectifyBack, SpreadClasses};
+use super::batch::{KeyBatch, write_answers};
 use super::config::{CLASSES, KEYS};
-use super::loss::{KeyBatch, write_answers};
 use super::network::KeyNetwork;
 use super::slides::Slide;
 use crate::model::fused::product::{DEPTH, PackedLeft, PackedRight, View, multiply_here};

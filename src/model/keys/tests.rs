@@ -3,9 +3,10 @@
 use burn::backend::{Autodiff, Flex};
 use burn::tensor::{Tensor, TensorData};
 
+use super::batch::{KeyBatch, ask, hear};
 use super::config::LENGTHS;
 use super::heard::Heard;
-use super::loss::{KeyBatch, Masks, ask, gradients, hear, read, spell, surprise_of_keys};
+use super::loss::{Masks, gradients, read, spell, surprise_of_keys};
 use super::measure::{KeyPiece, measure};
 use super::speller::{Question, Spelled};
 use super::touch::{self, ask_touch, touch_loss};

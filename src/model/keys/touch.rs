@@ -15,10 +15,11 @@ use burn::tensor::activation::{log_softmax, relu, sigmoid};
 use burn::tensor::backend::Backend;
 use burn::tensor::{IndexingUpdateOp, Int, Tensor, TensorData};
 
+use super::batch::{KeyBatch, rows_of_tensor};
 use super::config::{Alphabet, CLASSES, KEYS, LENGTHS, Tower, VELOCITIES};
 use super::features::{self, LASTING_WIDTH, PEDAL_WIDTH, STRIKE_WIDTH};
 use super::heard::HeardOfKeys;
-use super::loss::{KeyBatch, laid_out_over_keys, rows_of_tensor, surprise, through_relu};
+use super::loss::{laid_out_over_keys, surprise, through_relu};
 use super::network::{FrameWeights, KeyNetwork, TouchWeights, VelocityWeights};
 use crate::music::Velocity;
 

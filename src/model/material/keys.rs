@@ -1,6 +1,7 @@
 //! The music as the second family reads it: which keys sound in each frame, and from performances
 //! which were struck, how hard, the pedal, and where in the bar the frame is.
 
+use std::borrow::Borrow;
 use std::ops::Range;
 
 use super::{Window, chords};
@@ -10,7 +11,7 @@ use crate::tokens::{Chord, ChordId, KeyFrame, KeyRun, Music, Performance, RunCut
 
 /// From one of these runs on a stretch can be read without what lies before.
 const MARK: usize = 64;
-/// Frames read at a time where the runs of a whole stretch are counted.
+/// Frames read at a time where a whole stretch is gone through.
 const AT_ONCE: usize = 4096;
 
 pub struct KeyMaterial {
@@ -39,22 +40,18 @@ struct Read {
 
 impl Steps {
     fn new(music: &Music, stretch: &Stretch, longest_run: u32) -> Self {
-        let n_frames = stretch.n_frames();
         if longest_run <= 1 {
-            return Self { n: n_frames, marks: Vec::new() };
+            return Self { n: stretch.n_frames(), marks: Vec::new() };
         }
         let mut cutter = RunCutter::new(longest_run);
         let (mut n, mut marks) = (0, Vec::new());
-        for first in (0..n_frames).step_by(AT_ONCE) {
-            let frames = first..(first + AT_ONCE).min(n_frames);
-            for (idx, frame) in frames.clone().zip(key_frames(music, stretch, frames)) {
-                let is_first = cutter.open().is_none();
-                if cutter.push(frame).is_some() || is_first {
-                    if n % MARK == 0 {
-                        marks.push(idx);
-                    }
-                    n += 1;
+        for (idx, frame) in all_key_frames(music, stretch).enumerate() {
+            let is_first = cutter.open().is_none();
+            if cutter.push(frame).is_some() || is_first {
+                if n % MARK == 0 {
+                    marks.push(idx);
                 }
+                n += 1;
             }
         }
         Self { n, marks }
@@ -63,7 +60,7 @@ impl Steps {
 
 impl KeyMaterial {
     pub fn new(music: &Music, stretches: &[Stretch], settings: &TrainingSettings) -> Self {
-        let all = |stretch: &Stretch| union(&key_frames(music, stretch, 0..stretch.n_frames()));
+        let all = |stretch: &Stretch| union(all_key_frames(music, stretch));
         let ranges = settings.carry_state.then(|| stretches.iter().map(all).collect());
         let longest_run = settings.alphabet.longest_run();
         let steps = stretches.iter().map(|stretch| Steps::new(music, stretch, longest_run));
@@ -149,7 +146,7 @@ impl KeyMaterial {
 
 /// A stretch as a network of these settings is measured on it.
 pub fn key_piece(music: &Music, stretch: &Stretch, longest_run: u32, has_clock: bool) -> KeyPiece {
-    let runs = RunCutter::cut(longest_run, key_frames(music, stretch, 0..stretch.n_frames()));
+    let runs = RunCutter::cut(longest_run, all_key_frames(music, stretch));
     let clocks = match has_clock {
         true => clocks_of_runs(music, stretch, 0, &runs),
         false => Vec::new(),
@@ -187,6 +184,16 @@ fn clocks(music: &Music, stretch: &Stretch, frames: Range<usize>) -> Vec<u32> {
         Music::Chords(_) => frames.map(|idx| u32::try_from(idx).unwrap_or(u32::MAX)).collect(),
         Music::Performances(corpus) => corpus.clocks(stretch, frames),
     }
+}
+
+/// [`key_frames`] of a whole stretch, which may be hours long, without holding them all.
+fn all_key_frames<'a>(
+    music: &'a Music,
+    stretch: &'a Stretch,
+) -> impl Iterator<Item = KeyFrame> + 'a {
+    let n_frames = stretch.n_frames();
+    let firsts = (0..n_frames).step_by(AT_ONCE);
+    firsts.flat_map(move |first| key_frames(music, stretch, first..(first + AT_ONCE).min(n_frames)))
 }
 
 /// What the second family reads of some frames of a stretch; of chords, the keys that sound.
@@ -243,8 +250,9 @@ fn frames_beyond(piece: &Performance) -> usize {
     }
 }
 
-fn union<'a>(frames: impl IntoIterator<Item = &'a KeyFrame>) -> Chord {
-    Chord::from_bits(frames.into_iter().fold(0, |bits, frame| bits | frame.sounding.bits()))
+fn union(frames: impl IntoIterator<Item = impl Borrow<KeyFrame>>) -> Chord {
+    let bits = frames.into_iter().map(|frame| frame.borrow().sounding.bits());
+    Chord::from_bits(bits.fold(0, |all, bits| all | bits))
 }
 
 /// As much of a shift as leaves all these keys on the piano.

@@ -129,6 +129,8 @@ impl<B: Backend> Trainer<'_, B> {
         }
         self.state.seconds = self.seconds();
         self.keep_epoch(self.held_out_point(&valid), &valid, on_event)?;
+        // How fast it learns, and how long that will take, is told from here on.
+        (self.seconds_before, self.began) = (self.seconds(), Instant::now());
         Ok(EpochEnd::Whole)
     }
 
