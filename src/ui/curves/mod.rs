@@ -129,7 +129,7 @@ impl Default for CurveView {
 }
 
 /// Panels that have so much for each measure, in points, show all of them side by side.
-const WIDE: f32 = SPACE * 54.0;
+const WIDE: f32 = SPACE * 58.0;
 
 /// How a panel is headed, by its width.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -206,7 +206,7 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) 
         if is_wide {
             ui.columns(measures.len(), |columns| {
                 for (column, measure) in columns.iter_mut().zip(&measures) {
-                    column.horizontal(|ui| {
+                    column.horizontal_wrapped(|ui| {
                         let name = ui.label(RichText::new(measure.label()).small());
                         explained_above(name, measure.tooltip());
                         ui.add_space(SPACE);

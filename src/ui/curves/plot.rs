@@ -219,6 +219,7 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, measure: Measure) {
                     Pane::Learned | Pane::Both => "Learned from",
                 };
                 hint(column, text);
+                column.add_space(SPACE / 2.0);
                 pane_ui(column, theme, state, &curves, *pane, scale);
             }
         }),
@@ -226,9 +227,10 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, measure: Measure) {
 }
 
 fn pane_ui(ui: &mut Ui, theme: &Theme, state: &State, curves: &Curves, pane: Pane, scale: Scale) {
+    let top = curves.range(pane).map_or(0.0, |range| scale.value(*range.end()));
     // Labels in a low panel are still to be read.
     let y_axis = AxisHints::new_y()
-        .min_thickness(SPACE * 5.0)
+        .min_thickness(axis_width(top))
         .label_spacing(SPACE..=SPACE * 2.0)
         .formatter(move |mark, _| scale.mark_text(mark));
     let x_axis = AxisHints::new_x()
@@ -260,6 +262,12 @@ pub fn baselines(state: &State, measure: Measure) -> Vec<(LineStyle, Baseline)> 
     let named = known.map(|it| lines::baselines(&it, measure)).unwrap_or_default();
     let styles = [LineStyle::dashed_dense(), LineStyle::dotted_dense()];
     styles.into_iter().zip(named).collect()
+}
+
+/// Room for the labels of an axis up to this value, in points: the plot itself finds out how wide they
+/// are, but a frame too late.
+fn axis_width(top: f64) -> f32 {
+    if top >= 1e6 { SPACE * 10.0 } else { SPACE * 5.0 }
 }
 
 /// Whole epochs, as many as can be named beside each other.
