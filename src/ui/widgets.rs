@@ -91,7 +91,9 @@ pub fn optional<N: egui::emath::Numeric>(
     }
     if let Some(value) = value {
         let drag = egui::DragValue::new(value).range(range).speed(speed);
-        response |= ui.add_sized([SPACE * 12.0, ROW], drag).on_hover_text(name);
+        // Together as wide as every control.
+        let width = CONTROL_WIDTH - response.rect.width() - ui.spacing().item_spacing.x;
+        response |= ui.add_sized([width, ROW], drag).on_hover_text(name);
     } else {
         ui.label(RichText::new("off").weak());
     }
