@@ -44,7 +44,7 @@ fn the_rate_of_a_model_with_touch_is_its_own_and_why_is_said() {
     };
     assert_eq!(rate(&window), (16.0, true));
     assert!(window.sees("As many frames a second as it learned"));
-    assert!(window.sees("Below 0.85 it thins out"));
+    assert!(window.sees("Below 0.9 it thins out"));
     window.harness.get_by_role_and_label(Role::CheckBox, "Own time").click();
     window.harness.run_steps(4);
     assert_eq!(rate(&window), (8.0, false));

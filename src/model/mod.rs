@@ -16,6 +16,7 @@ mod evaluate;
 mod fused;
 mod kernels;
 mod keys;
+mod lessons;
 mod loss;
 mod material;
 mod measured;
@@ -45,6 +46,7 @@ pub use device::{DeviceChoice, DeviceKind, DeviceReport, compute_devices, probe}
 pub use evaluate::{EvaluateError, Evaluation, evaluate};
 pub use kernels::KernelChoice;
 pub use keys::Alphabet;
+pub use lessons::Lessons;
 pub use material::{beyond_the_piano, check_set};
 pub use origin::{Origin, StartingPoint};
 pub use own_time::ReadingPlan;

@@ -50,6 +50,8 @@ pub struct NearSilence {
     pub n_notes: usize,
     /// Length of what was composed.
     pub secs: f64,
+    /// Whether it goes on from a prime, which may have notes.
+    pub goes_on: bool,
 }
 
 impl NearSilence {
@@ -66,25 +68,27 @@ impl NearSilence {
         };
         let n_notes = composed.clone().map(begun).sum();
         let is_thin = n_notes == 0 || n_notes as f64 * LONGEST_GAP_SECS < secs;
-        (is_thin && !composed.is_empty()).then_some(Self { n_notes, secs })
+        let goes_on = composed.start > 0;
+        (is_thin && !composed.is_empty()).then_some(Self { n_notes, secs, goes_on })
     }
 
     /// What the take has and why, to go on with what to do: “has 3 notes in 10 s: …”.
     pub fn words(self, strategy: Strategy) -> String {
-        let Self { n_notes, secs } = self;
+        let Self { n_notes, secs, goes_on } = self;
         let secs = secs.ceil();
         let found = match n_notes {
             0 => "has no notes".to_owned(),
             1 => format!("has 1 note in {secs} s"),
             _ => format!("has {n_notes} notes in {secs} s"),
         };
+        let after = if goes_on { " after its start" } else { "" };
         let why = match (strategy, n_notes) {
             // In most frames nothing changes, so that is what is likeliest in each.
             (Strategy::Max | Strategy::Beam { .. }, _) => "the likeliest music is near silence",
             (Strategy::Sample { .. }, 0) => "the model rested all the time",
             (Strategy::Sample { .. }, _) => "the model rested most of the time",
         };
-        format!("{found}: {why}")
+        format!("{found}{after}: {why}")
     }
 }
 
@@ -113,7 +117,7 @@ mod tests {
 
     #[test]
     fn hardly_any_notes_are_said() {
-        let thin = |n_notes, secs| Some(NearSilence { n_notes, secs });
+        let thin = |n_notes, secs| Some(NearSilence { n_notes, secs, goes_on: true });
         assert_eq!(near_silence(44, &[]), thin(0, 20.0));
         assert_eq!(near_silence(44, &[0, 2]), thin(0, 20.0), "a prime isn't composed");
         assert_eq!(near_silence(44, &[4, 10, 20, 30]), thin(8, 20.0));
@@ -122,16 +126,19 @@ mod tests {
         assert_eq!(near_silence(5, &[]), thin(0, 0.5));
         assert_eq!(near_silence(4, &[]), None, "nothing was composed");
         let sample = Strategy::Sample { temperature: 1.0, top_k: None, top_p: None };
-        for (found, strategy, words) in [
-            (thin(0, 9.4), sample, "has no notes: the model rested all the time"),
-            (thin(1, 9.4), sample, "has 1 note in 10 s: the model rested most of the time"),
+        for (n_notes, secs, goes_on, strategy, words) in [
+            (0, 9.4, false, sample, "has no notes: the model rested all the time"),
+            (1, 9.4, false, sample, "has 1 note in 10 s: the model rested most of the time"),
+            (0, 2.0, true, sample, "has no notes after its start: the model rested all the time"),
             (
-                thin(3, 10.0),
+                3,
+                10.0,
+                false,
                 Strategy::Max,
                 "has 3 notes in 10 s: the likeliest music is near silence",
             ),
         ] {
-            assert_eq!(found.unwrap().words(strategy), words);
+            assert_eq!(NearSilence { n_notes, secs, goes_on }.words(strategy), words);
         }
     }
 

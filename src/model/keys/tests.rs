@@ -447,8 +447,8 @@ fn hypotheses_that_read_together_read_the_same_as_alone() {
                     .zip(runs.iter().cloned())
                     .map(|(idx, frame)| (idx, KeyRun { frame, length: 1 + idx as u32 }))
                     .collect();
-                for row in 0..4 {
-                    let before = KeyRun::single(frames[row].clone());
+                for (row, frame) in frames.iter().take(4).enumerate() {
+                    let before = KeyRun::single(frame.clone());
                     together.read(row, &before);
                     alone.read(row, &before);
                 }
