@@ -156,6 +156,49 @@ fn a_newer_version_and_other_sizes_are_refused_in_words() {
 }
 
 #[test]
+fn an_early_model_with_touch_is_refused_in_words() {
+    // As it was before it was said how long nothing changes.
+    let early = without_tensors(&Model::starter().unwrap(), "length.");
+    let words = Model::from_bytes(&early).unwrap_err().to_string();
+    assert!(words.contains("an early version made it"), "{words}");
+    assert!(words.contains(" — compose with that version, or train a new model"), "{words}");
+    // What is damaged otherwise is still called so.
+    let damaged = without_tensors(&Model::starter().unwrap(), "pedal.");
+    let words = Model::from_bytes(&damaged).unwrap_err().to_string();
+    assert!(words.contains("“pedal.classes” is missing"), "{words}");
+    assert!(words.contains(" — choose another checkpoint of the run"), "{words}");
+}
+
+/// The bytes of a checkpoint from whose table some tensors were taken, with their numbers.
+fn without_tensors(model: &Model, prefix: &str) -> Vec<u8> {
+    let bytes = model.to_bytes(Precision::Full).unwrap();
+    let n_header = u64::from_le_bytes(bytes[..8].try_into().unwrap()) as usize;
+    let header: serde_json::Value = serde_json::from_slice(&bytes[8..8 + n_header]).unwrap();
+    let numbers = &bytes[8 + n_header..];
+    let mut kept = serde_json::Map::new();
+    let mut kept_numbers = Vec::new();
+    for (name, entry) in header.as_object().unwrap() {
+        let mut entry = entry.clone();
+        if name != "__metadata__" {
+            if name.starts_with(prefix) {
+                continue;
+            }
+            let [from, to] =
+                [0, 1].map(|idx| entry["data_offsets"][idx].as_u64().unwrap() as usize);
+            entry["data_offsets"] =
+                serde_json::json!([kept_numbers.len(), kept_numbers.len() + to - from]);
+            kept_numbers.extend_from_slice(&numbers[from..to]);
+        }
+        kept.insert(name.clone(), entry);
+    }
+    let header = serde_json::Value::from(kept).to_string().into_bytes();
+    let mut changed = (header.len() as u64).to_le_bytes().to_vec();
+    changed.extend(header);
+    changed.extend(kept_numbers);
+    changed
+}
+
+#[test]
 fn a_damaged_best_epoch_gives_way_to_the_best_of_the_others() {
     let folder = tempfile::tempdir().unwrap();
     let (_, run_dir) = trained(folder.path());

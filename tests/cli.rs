@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::sync::LazyLock;
 
+use etude::model::{Model, ModelCard, Precision};
 use etude::music::{Meter, MeterChange, Note, Pitch, Score, TempoMap, Tick, Velocity, smf};
 use serde_json::Value;
 use tempfile::TempDir;
@@ -385,8 +386,13 @@ fn a_run_goes_on_from_a_checkpoint_with_other_pieces() {
     let resumed = shell.json("train --out tuned --resume --epochs 3 --device cpu");
     assert_eq!((&resumed[0]["event"], &resumed[0]["epoch"]), (&"epoch".into(), &3.into()));
     assert_eq!(resumed[1]["from"], last["from"]);
-    let words = shell.run("evaluate --model tuned mine").stdout;
-    assert!(words.contains("which the model went on from"), "{words}");
+    // Of what both learned from nothing is unknown.
+    let of_mine = &shell.json("evaluate --model tuned mine")[0];
+    let of_source = &shell.json(&format!("evaluate --model tuned {}", music()))[0];
+    for report in [of_mine, of_source] {
+        assert!(report["learned_from"].as_u64().unwrap() > 0, "{report}");
+        assert_eq!(report["may_have_learned_more"], false, "{report}");
+    }
     shell.json("generate --model tuned --out a.mid --frames 8");
 
     let told = shell.run(&format!(
@@ -394,7 +400,7 @@ fn a_run_goes_on_from_a_checkpoint_with_other_pieces() {
     ));
     assert_eq!(told.status, 0, "{}", told.stderr);
     assert!(told.stderr.contains("going on from "), "{}", told.stderr);
-    assert!(told.stderr.contains("held-out pieces isn't known"), "{}", told.stderr);
+    assert!(!told.stderr.contains("isn't known"), "{}", told.stderr);
     assert!(told.stdout.starts_with("as it was "), "{}", told.stdout);
 }
 
@@ -685,12 +691,36 @@ fn a_take_without_notes_is_called_silent() {
 }
 
 #[test]
+fn a_take_with_hardly_any_notes_is_said_to_be_near_silence() {
+    let shell = Shell::new();
+    let said = |words: &str| {
+        let ended = shell.run(&format!("generate --model starter --out a.mid {words}"));
+        assert_eq!(ended.status, 0, "{}", ended.stderr);
+        ended.stderr
+    };
+    let max = said("--frames 160 --strategy max");
+    assert!(
+        max.contains("a.mid has 3 notes in 10 s: the likeliest music is near silence"),
+        "{max}"
+    );
+    assert!(max.contains(" — draw it by lot (--strategy sample)"), "{max}");
+    let drawn = said("--frames 160");
+    assert!(!drawn.contains("a.mid has"), "{drawn}");
+    let silent = said("--frames 20 --prime-chord C4 --strategy max --longest-hold 0");
+    assert!(
+        silent.contains("a.mid has no notes after its start: the likeliest music is near"),
+        "{silent}"
+    );
+    assert!(silent.contains("leave --longest-hold 0 out"), "{silent}");
+}
+
+#[test]
 fn one_likeliest_take_is_all_there_is() {
     let shell = Shell::new();
     let words = "--out a.mid --frames 10 --strategy max --takes 3";
     let ended = shell.run(&format!("generate --model {} {words}", run_folder()));
     assert_eq!((ended.status, shell.listing()), (0, vec!["a-1.mid".to_owned()]));
-    assert!(ended.stderr.contains("one take instead of 3"), "{}", ended.stderr);
+    assert!(ended.stderr.contains("one take instead of 3, a-1.mid"), "{}", ended.stderr);
 }
 
 #[test]
@@ -851,9 +881,12 @@ fn composed_music_is_measured_beside_its_corpus() {
     let alone = &shell.json("evaluate --music same.mid")[0];
     assert_eq!((&alone["corpus"], &alone["outside"]), (&Value::Null, &serde_json::json!([])));
     assert_eq!(alone["takes"][0]["notes"], 360);
-    shell.refuses(1, "evaluate --music bad.mid");
+    let refused = shell.refuses(1, "evaluate --music bad.mid");
+    assert!(refused.contains("bad.mid can't be measured"), "{refused}");
     shell.refuses(1, "evaluate --music none.mid");
-    shell.refuses(1, "evaluate --music same.mid --model starter");
+    let refused = shell.refuses(1, "evaluate --music same.mid --model starter");
+    assert!(refused.contains("starter doesn't say where the music lies"), "{refused}");
+    assert!(refused.contains(" — name the folder with --corpus"), "{refused}");
     shell.refuses(1, "evaluate --music same.mid --corpus bad.mid");
     for words in ["--part test", "--window -1", "--fps 0", "--corpus"] {
         shell.refuses(2, &format!("evaluate --music same.mid {words}"));
@@ -864,13 +897,25 @@ fn composed_music_is_measured_beside_its_corpus() {
 }
 
 #[test]
-fn what_an_exported_model_learned_from_is_not_known() {
+fn an_exported_model_says_what_it_learned_from() {
     let shell = Shell::new();
     fs::write(shell.path("a.mid"), piece(0, 20)).unwrap();
-    let report = &shell.json("evaluate --model starter a.mid")[0];
-    assert_eq!((&report["learned_from"], &report["chosen_by"]), (&Value::Null, &Value::Null));
-    let words = shell.run("evaluate --model starter a.mid").stdout;
-    assert!(words.contains("isn't known"), "{words}");
+    shell.json(&format!("export --model {} --out known.safetensors", run_folder()));
+    let model = Model::load(&shell.path("known.safetensors")).unwrap();
+    let silent = ModelCard { lessons: None, ..model.card().clone() };
+    let silent = Model::untrained(silent, 0).unwrap();
+    silent.export(&shell.path("silent.safetensors"), Precision::Full).unwrap();
+    let known = |words: &str| {
+        let report = shell.json(&format!("evaluate --model {words}")).remove(0);
+        (report["learned_from"].as_u64(), report["chosen_by"].as_u64())
+    };
+    let music = music();
+    assert_eq!(known(&format!("known.safetensors {music}")), (Some(3), Some(1)));
+    assert_eq!(known("known.safetensors a.mid"), (Some(0), Some(0)));
+    assert_eq!(known("starter a.mid"), (Some(0), Some(0)));
+    assert_eq!(known(&format!("silent.safetensors {music}")), (None, None));
+    let words = shell.run(&format!("evaluate --model silent.safetensors {music}")).stdout;
+    assert!(words.contains("learned from any of this isn't known"), "{words}");
 }
 
 #[test]

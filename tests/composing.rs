@@ -321,6 +321,20 @@ fn a_beam_streams_what_all_its_phrases_agree_on() {
 }
 
 #[test]
+fn a_beam_says_how_far_it_is_while_its_phrases_disagree() {
+    // Two phrases that are as likely as each other to the end.
+    let table = [[0.02, 0.49, 0.49], [0.01, 0.98, 0.01], [0.01, 0.01, 0.98]];
+    let (_, events) = compose(&mut by_last(table), &settings(beam(2), 40)).unwrap();
+    let searched = events.iter().filter_map(|event| match event {
+        ComposeEvent::Searched { frames } => Some(*frames),
+        _ => None,
+    });
+    assert_eq!(searched.collect::<Vec<_>>(), (1..=40).collect::<Vec<_>>());
+    let drawn = compose(&mut hashed(20, 3), &settings(SAMPLE, 40)).unwrap().1;
+    assert!(!drawn.iter().any(|event| matches!(event, ComposeEvent::Searched { .. })));
+}
+
+#[test]
 fn a_small_vocabulary_gives_as_many_beams_as_there_are_phrases() {
     let settings = ComposeSettings { takes: 10, ..settings(beam(10), 2) };
     assert_eq!(takes(&mut hashed(2, 0), &settings).len(), 4);

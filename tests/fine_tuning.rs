@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use etude::cancel::CancelToken;
 use etude::model::{
-    EpochPoint, Model, ModelKind, Outcome, Run, Softmax, StartingPoint, TrainError, TrainEvent,
-    TrainRequest, TrainingSettings, evaluate, train,
+    EpochPoint, Model, ModelCard, ModelKind, Outcome, Precision, Run, Softmax, StartingPoint,
+    TrainError, TrainEvent, TrainRequest, TrainingSettings, evaluate, train,
 };
 use etude::tokens::{Corpus, FrameRate, Grid, SplitKind, StepsPerQuarter};
 
@@ -273,12 +273,51 @@ fn what_a_source_learned_from_is_named_where_it_is_held_out() {
     assert_eq!(note(&from_run, 0), None);
     let notes: Vec<_> = (1..6).filter_map(|seed| note(&from_run, seed)).collect();
     assert!(
-        notes.iter().any(|note| note.contains("learned from 1 of the 1 held-out")),
+        notes.iter().any(|note| note.contains(" learned from the held-out piece already")),
         "{notes:?}"
     );
-    // Away from its run nobody knows.
+    // A checkpoint says it itself, away from its run too.
     let alone = folder.path().join("alone.safetensors");
     std::fs::copy(&from_run.origin.path, &alone).unwrap();
+    assert_eq!(note(&from(&alone), 0), None);
+    let others: Vec<_> = (1..6).filter_map(|seed| note(&from(&alone), seed)).collect();
+    assert_eq!(others.len(), notes.len());
+    // Of older ones only their run knows.
+    let card = ModelCard { lessons: None, ..from_run.model.card().clone() };
+    let silent = Model::untrained(card, 0).unwrap();
+    silent.export(&alone, Precision::Full).unwrap();
     let words = note(&from(&alone), 0).unwrap();
     assert!(words.starts_with("Whether ") && words.contains("isn't known"), "{words}");
+    let in_run = folder.path().join("source/checkpoints/older.safetensors");
+    std::fs::copy(&alone, &in_run).unwrap();
+    assert_eq!(note(&from(&in_run), 0), None);
+}
+
+#[test]
+fn of_a_piece_whose_tail_was_held_out_a_part_is_known() {
+    let folder = tempfile::tempdir().unwrap();
+    let tail = TrainingSettings { split: SplitKind::Tail, ..settings(ModelKind::Lstm) };
+    let tail = source(tail, folder.path());
+    let run = Run::read(&folder.path().join("source")).unwrap();
+    let of_last = &run.summary.corpus.files.last().unwrap().parts;
+    assert_eq!(of_last, &["train", "valid"], "the tail begins within the last piece");
+    let said = |split: SplitKind| {
+        let mut request = request(&tail, &folder.path().join("tuned"));
+        request.music = tiny::loops().into();
+        request.settings = TrainingSettings { split, epochs: 1, ..request.settings };
+        let (_, events) = tiny::run(&request).unwrap();
+        std::fs::remove_dir_all(&request.run_dir).unwrap();
+        let is_prepared = |event: &TrainEvent| matches!(event, TrainEvent::Prepared(_));
+        let before = events.into_iter().take_while(|event| !is_prepared(event));
+        before
+            .filter_map(|event| match event {
+                TrainEvent::Note(note) if note.contains("flatter") => Some(note),
+                _ => None,
+            })
+            .collect::<Vec<_>>()
+    };
+    // The same tail is held out as before: it isn't said to be learned.
+    let [note] = &said(SplitKind::Tail)[..] else { panic!("one note before the training") };
+    assert!(note.contains("learned from a part of the held-out piece, perhaps"), "{note}");
+    assert!(!note.contains("already"), "{note}");
 }

@@ -14,8 +14,8 @@ use etude::model::{
 };
 use etude::music::Velocity;
 use etude::tokens::{
-    FrameRate, Framing, Grid, KeyFrame, Music, MusicPlan, OwnPart, Performance, PerformanceCorpus,
-    SplitKind, StepsPerQuarter,
+    Chord, FrameRate, Framing, Grid, KeyFrame, Music, MusicPlan, OwnPart, Performance,
+    PerformanceCorpus, PerformedPiece, RunCutter, SplitKind, StepsPerQuarter,
 };
 
 fn settings() -> TrainingSettings {
@@ -125,6 +125,67 @@ fn strikes_velocities_and_pedal_are_learned_and_reported_apart() {
     ] {
         assert!((ours / theirs - 1.0).abs() < 1e-4, "{ours} for {theirs}");
     }
+}
+
+/// A run: its chord, the keys that sounded before, how many of them are struck again, its frames.
+type PlainRun = (Chord, usize, usize, usize);
+
+/// Nats a frame of the held-out runs by how often what is learned from has their chords, their
+/// strikes and their lengths, written down plainly.
+fn counted(corpus: &PerformanceCorpus, run: &Run) -> f64 {
+    let runs = |part: &str| {
+        let pieces = corpus.pieces.iter().zip(&run.summary.corpus.files);
+        let pieces = pieces.filter(|(_, file)| file.parts == [part]);
+        let runs = pieces.flat_map(|(piece, _)| {
+            let n_frames = piece.performance.n_frames();
+            let runs = RunCutter::cut(32, piece.performance.frames(0..n_frames));
+            let mut before = Chord::REST;
+            runs.into_iter().map(move |run| {
+                let held = run.frame.sounding.intersection(before);
+                before = run.frame.sounding;
+                let n_again = held.intersection(run.frame.struck).len();
+                (run.frame.sounding, held.len(), n_again, run.length as usize)
+            })
+        });
+        runs.collect::<Vec<_>>()
+    };
+    let (train, valid) = (runs("train"), runs("valid"));
+    let number =
+        |is_so: &dyn Fn(&PlainRun) -> bool| train.iter().filter(|run| is_so(run)).count() as f64;
+    let sum = |of: fn(&PlainRun) -> usize| train.iter().map(of).sum::<usize>();
+    let again = (sum(|run| run.2) + 1) as f64 / (sum(|run| run.1) + 2) as f64;
+    let mut chords: Vec<Chord> = train.iter().map(|run| run.0).collect();
+    chords.sort_unstable();
+    chords.dedup();
+    let mut loss = 0.0;
+    for &(chord, n_held, n_again, length) in &valid {
+        let seen = number(&|run| run.0 == chord);
+        assert!(seen > 1.0, "every chord is known, and not by chance");
+        loss -= ((seen + 1.0) / (train.len() + chords.len() + 1) as f64).ln();
+        loss -= n_again as f64 * again.ln() + (n_held - n_again) as f64 * (1.0 - again).ln();
+        loss -= ((number(&|run| run.3 == length) + 1.0) / (train.len() + 32) as f64).ln();
+    }
+    loss / valid.iter().map(|run| run.3).sum::<usize>() as f64
+}
+
+#[test]
+fn what_is_to_be_beaten_counts_what_the_loss_is_of() {
+    let folder = tempfile::tempdir().unwrap();
+    let run_dir = folder.path().join("run");
+    let settings = TrainingSettings { epochs: 1, split: SplitKind::Pieces, ..settings() };
+    // The same three times over, so that what is held out was seen twice.
+    let Music::Performances(corpus) = music(1, 300) else { panic!("they are performances") };
+    let mut corpus = Arc::unwrap_or_clone(corpus);
+    let piece = corpus.pieces[0].clone();
+    corpus.pieces = (0..3)
+        .map(|idx| PerformedPiece { sha256: format!("{idx:08x}{:056x}", 0), ..piece.clone() })
+        .collect();
+    let (summary, _) = tiny::run(&tiny::request(&corpus, settings, &run_dir)).unwrap();
+    let expected = counted(&corpus, &Run::read(&run_dir).unwrap());
+    let found = summary.baselines.unigram_perplexity.ln();
+    assert!((found - expected).abs() < 1e-9, "{found} for {expected}");
+    // A run is a change: hardly ever is it the same again.
+    assert!(summary.baselines.repeat_accuracy < 0.3, "{:?}", summary.baselines);
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use common::window::{PATIENCE, Window, preferences};
 use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use etude::model::{Alphabet, EpochPoint, ModelKind, Run, TrainingSettings};
+use etude::model::{Alphabet, Baselines, EpochPoint, ModelKind, Run, TrainingSettings};
 use etude::tokens::{FrameRate, Grid};
 use etude::ui::{Preferences, StartChoice};
 
@@ -224,28 +224,76 @@ fn point(epoch: usize, touch: Option<f64>) -> EpochPoint {
 #[test]
 fn velocities_and_pedal_have_curves_where_they_are_learned() {
     let mut window = ready(preferences());
-    let show = |window: &mut Window, epochs: Vec<EpochPoint>| {
+    let show = |window: &mut Window, settings: TrainingSettings, epochs: Vec<EpochPoint>| {
         let training = &mut window.harness.state_mut().state.training;
         training.run_dir = Some("a run".into());
+        training.settings = settings;
         training.epochs = epochs;
         window.harness.run_steps(4);
     };
+    let (chords, touch) = (TrainingSettings::chords, TrainingSettings::default);
+    assert!(touch().has_touch());
     let measures = ["Lengths", "Velocities", "Pedal"];
     let is_legend = |window: &Window, name| is_there(window, Role::Label, name);
     // The settings have a row of the pedal too, folded away; of buttons there is none.
     let has = |window: &Window, name| is_there(window, Role::Button, name);
-    show(&mut window, vec![point(1, None), point(2, None)]);
+    show(&mut window, chords(), vec![point(1, None), point(2, None)]);
     assert!(measures.iter().all(|name| !has(&window, name)));
-    show(&mut window, vec![point(1, Some(1.2)), point(2, Some(1.0))]);
-    assert!(measures.iter().all(|name| has(&window, name)));
+    // From the start, and nothing moves when the first epochs are done.
+    show(&mut window, touch(), Vec::new());
+    let all = ["Loss", "Surprise", "Accuracy", "Lengths", "Velocities", "Pedal", "View ⏷"];
+    let rects = |window: &Window| {
+        all.map(|name| {
+            let buttons = window.harness.get_all_by_role_and_label(Role::Button, name);
+            buttons.last().unwrap().rect()
+        })
+    };
+    let before = rects(&window);
+    show(&mut window, touch(), vec![point(1, Some(1.2)), point(2, Some(1.0))]);
+    assert_eq!(rects(&window), before);
     for name in measures {
         window.press(name);
         assert!(is_legend(&window, "held out") && !is_legend(&window, "learned from"), "{name}");
     }
     // Another run knows nothing of the measure that is chosen.
-    show(&mut window, vec![point(1, None)]);
+    show(&mut window, chords(), vec![point(1, None)]);
     assert!(is_legend(&window, "learned from"));
     assert!(measures.iter().all(|name| !has(&window, name)));
+}
+
+#[test]
+fn while_it_trains_the_settings_are_folded_and_the_curves_lie_under_the_roll() {
+    let mut window = ready(Preferences { training: TrainingSettings::default(), ..preferences() });
+    let training = &mut window.harness.state_mut().state.training;
+    training.run_dir = Some("a run".into());
+    training.settings = TrainingSettings::default();
+    training.epochs = vec![point(1, Some(1.2))];
+    training.baselines = Some(Baselines {
+        unigram_perplexity: 1.3e6,
+        mixed_perplexity: 642.0,
+        repeat_accuracy: 0.2,
+        unigram_accuracy: 0.1,
+    });
+    window.harness.run_steps(4);
+    assert!(is_there(&window, Role::ComboBox, "Network"));
+    // As long as a run is asked for and isn't begun.
+    window.harness.state_mut().state.training.starting = Some(1);
+    window.harness.run_steps(4);
+    assert!(!is_there(&window, Role::ComboBox, "Network"));
+    assert!(window.sees("Keys 128 with touch and pedal, 16 frames a second, 50 epochs"));
+    let bottom = |name| window.harness.get_by_role_and_label(Role::Button, name).rect().bottom();
+    assert!(bottom("Stop") < 720.0);
+    let rect = |name: &str| window.harness.get_by_role_and_label(Role::Label, name).rect();
+    let stop = window.harness.get_by_role_and_label(Role::Button, "Stop").rect();
+    // What the lines mean stands in one line, beside the settings and above the chart.
+    let names =
+        ["learned from", "held out", "counting 1.3 million", "with repeats 642", "best: epoch 1"];
+    let names = names.map(rect);
+    assert!(names.iter().all(|name| name.left() > stop.right() && name.top() == names[0].top()));
+    assert!(names.windows(2).all(|pair| pair[0].right() < pair[1].left()));
+    window.harness.get_by_label("Settings").click();
+    window.harness.run_steps(30);
+    assert!(is_disabled(&window, Role::ComboBox, "Network"));
 }
 
 #[test]

@@ -456,29 +456,35 @@ fn controls_lie_beside_one_another_in_a_narrow_window_and_train_near_its_setting
     window.wait("the built-in pieces are read", |app| app.state.library.music.is_some());
     // As if there were curves.
     window.harness.state_mut().state.training.run_dir = Some("a run".into());
-    let names = [
+    let always = [
         (Role::Button, "Play"),
         (Role::Button, "Loop"),
         (Role::Button, "Count-in"),
         (Role::Button, "How the roll is shown"),
         (Role::Slider, "Speed"),
         (Role::Slider, "Volume"),
+        (Role::Button, "Export ⏷"),
+        (Role::Button, "Train"),
+    ];
+    let switches = [
         (Role::Slider, "Smoothing"),
         (Role::CheckBox, "Log"),
         (Role::CheckBox, "Baselines"),
         (Role::Button, "Runs ⏷"),
-        (Role::Button, "Export ⏷"),
-        (Role::Button, "Train"),
     ];
     for size in [[800.0, 600.0], [1280.0, 720.0], [2560.0, 1440.0]] {
         window.harness.set_size(size.into());
         window.harness.run_steps(6);
         let screen = egui::Rect::from_min_size(egui::Pos2::ZERO, size.into());
-        let found = names.map(|(role, name)| {
+        // Where there is little room the switches of the curves are in a menu.
+        let in_menu = [(Role::Button, "View ⏷")];
+        let of_curves = if size[0] > 2000.0 { switches.as_slice() } else { &in_menu };
+        let found = always.iter().chain(of_curves).map(|&(role, name)| {
             // The last one is in a panel, not the menu's title.
             let last = window.harness.query_all_by_role_and_label(role, name).last();
             (name, last.unwrap_or_else(|| panic!("{name} at {size:?}")).rect())
         });
+        let found: Vec<_> = found.collect();
         for (idx, (name, rect)) in found.iter().enumerate() {
             assert!(screen.contains_rect(*rect), "{name} at {size:?}: {rect:?}");
             for (other, beside) in &found[..idx] {
@@ -487,6 +493,19 @@ fn controls_lie_beside_one_another_in_a_narrow_window_and_train_near_its_setting
             }
         }
     }
+    window.harness.set_size([1280.0, 720.0].into());
+    window.harness.run_steps(6);
+    window.press("View ⏷");
+    for (role, name) in &switches[..3] {
+        assert!(window.harness.query_by_role_and_label(*role, name).is_some(), "{name}");
+    }
+    // It stays while switches are set.
+    let was = window.state().preferences.curves.is_log;
+    window.harness.get_by_role_and_label(Role::CheckBox, "Log").click();
+    window.harness.run_steps(4);
+    assert_ne!(window.state().preferences.curves.is_log, was);
+    assert!(window.harness.query_by_role_and_label(Role::CheckBox, "Log").is_some());
+    window.keys(Modifiers::NONE, Key::Escape);
     let below = |window: &Window, name: &str, role| {
         window.harness.query_all_by_role_and_label(role, name).last().unwrap().rect().top()
     };

@@ -93,6 +93,7 @@ pub fn untrained(vocabulary: usize) -> Model {
         epoch: 0,
         valid_perplexity: None,
         about: String::new(),
+        lessons: None,
     };
     Model::untrained(card, 0).expect("the sizes are usual ones")
 }

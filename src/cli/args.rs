@@ -124,10 +124,14 @@ pub struct TokenizeArgs {
   etude generate --model runs/first --prime song.mid --temperature 0.8 --seed 7 --out a.mid
   etude generate --model starter --prime-chord C4,E4,G4 --no-repeat 0 --longest-hold 0 --out a.mid
 
-With --takes N the files are called a-1.mid … a-N.mid. The same seed gives the same notes.
-Below a temperature of 0.75 it tends to hold one or two notes, above 1.2 it gets wild.
-A model that spells key by key (--model keys in training) chooses every key in turn: temperature
-and --top-p then act on each key's two states, and of --top-k only 1 leaves anything out.")]
+With --takes N the files are called a-1.mid … a-N.mid, with `max`, whose takes would all be the
+same, a-1.mid alone. The same seed gives the same notes.
+A model with a vocabulary of chords tends to hold one or two notes below a temperature of 0.75, and
+gets wild above 1.2.
+A model that spells key by key (--model keys in training, and the starter) chooses every key in
+turn: temperature and --top-p then act on each key's two states, and of --top-k only 1 leaves
+anything out. Below 0.9 its music thins out to single notes, above 1.1 it grows dense; the
+likeliest of it, which `max` and `beam` look for, is near silence.")]
 pub struct GenerateArgs {
     /// A run folder, a checkpoint in it, or `starter` for the built-in model
     #[arg(long, value_name = "RUN")]
@@ -196,7 +200,7 @@ pub struct PrimeArgs {
     /// Start from a chord: pitches with commas between them, such as C4,E4,G4
     #[arg(long, value_name = "PITCHES", value_parser = parse_chord, group = "start", allow_negative_numbers = true)]
     pub prime_chord: Option<Chord>,
-    /// Start from a chord drawn by how often it was seen
+    /// Start from a chord drawn by how often it was seen, or as a model that spells begins itself
     #[arg(long, group = "start")]
     pub prime_random: bool,
     /// How many frames of the opening of --prime are used, 1–100,000 [default: 32; with touch: 128]
@@ -240,7 +244,8 @@ pub struct EvaluateArgs {
     /// Composed MIDI files, or folders of them, to measure instead of a model
     #[arg(long, value_name = "FILE", num_args = 1.., help_heading = "Composed music")]
     pub music: Vec<PathBuf>,
-    /// The music to compare with [default: what the run of --model learned from]
+    /// The music to compare with; with `starter` or an exported model it has to be named [default:
+    /// what the run of --model learned from]
     #[arg(long, value_name = "PATH", num_args = 1.., help_heading = "Composed music")]
     pub corpus: Vec<PathBuf>,
     /// Frames in a second of music, 0.1–200 [default: 8]

@@ -1,6 +1,5 @@
 //! `etude evaluate`: a model measured on files; `measure` has what `--music` asks for.
 
-use std::collections::HashSet;
 use std::path::Path;
 
 use serde::Serialize;
@@ -12,8 +11,8 @@ use super::interrupt::cancelled_by_interrupt;
 use super::measure;
 use super::output::{Output, count, perplexity, thousands};
 use super::tokenize::{SkippedReport, read};
-use crate::model::{EvaluateError, Run, RunSummary, beyond_the_piano, evaluate};
-use crate::tokens::{CorpusError, Music, OwnPart};
+use crate::model::{EvaluateError, Lessons, Model, Run, RunSummary, beyond_the_piano, evaluate};
+use crate::tokens::{CorpusError, Music, OwnPart, some_of};
 
 #[derive(Serialize)]
 struct Report {
@@ -38,12 +37,14 @@ struct Report {
     part: Option<&'static str>,
     /// Whether a frame is a step of a set, and `fps` but a label.
     steps: bool,
-    /// Of those, pieces the model learned from, and pieces its epoch was chosen by; null when the
-    /// model lies in no run, since only a run says what it was made from.
+    /// Of those, pieces the model learned from, and pieces its epoch was chosen by; null when neither
+    /// the model nor a run that it lies in says what it was made from.
     learned_from: Option<usize>,
     chosen_by: Option<usize>,
-    /// The checkpoint that the run went on from: what that learned from isn't in the figures above.
+    /// The checkpoint that the run went on from, if nobody knows what that had learned from.
     went_on_from: Option<String>,
+    /// Whether it learned from what nobody knows before that.
+    may_have_learned_more: bool,
     skipped: Vec<SkippedReport>,
 }
 
@@ -79,7 +80,11 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<(), Failure> {
     })?;
     let run = run_of(model_path);
     let has_vocabulary = model.card().chords().is_some();
-    let known = |part| run.as_ref().map(|run| n_pieces_used_as(part, run, &music));
+    let lessons = lessons_of(&model, run.as_ref());
+    let known = |knows: fn(&Lessons, &str) -> bool| {
+        let lessons = lessons.as_ref()?;
+        Some(music.pieces().iter().filter(|piece| knows(lessons, piece.sha256)).count())
+    };
     let report = Report {
         loss: measured.loss,
         length_loss: measured.length_loss,
@@ -95,9 +100,13 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<(), Failure> {
         files: music.n_pieces(),
         part: part.map(OwnPart::name),
         steps: music.set().is_some(),
-        learned_from: known("train"),
-        chosen_by: known("valid"),
-        went_on_from: run.as_ref().and_then(|run| Some(run.from.as_ref()?.name().to_owned())),
+        learned_from: known(|it, piece| it.has_learned(piece) || it.has_learned_in_part(piece)),
+        chosen_by: known(Lessons::was_chosen_by),
+        went_on_from: run
+            .as_ref()
+            .filter(|_| lessons.as_ref().is_some_and(Lessons::may_lack))
+            .and_then(|run| Some(run.from.as_ref()?.name().to_owned())),
+        may_have_learned_more: lessons.as_ref().is_some_and(Lessons::may_lack),
         skipped: music.skipped().iter().map(Into::into).collect(),
     };
     output.result(&report, || words(&report))
@@ -108,9 +117,10 @@ fn in_own_words(failure: Failure) -> Failure {
     let Failure::Failed(error) = &failure else { return failure };
     match error.downcast_ref::<CorpusError>() {
         Some(CorpusError::NoBeat { n_off_beat, n_files }) => Failure::failed(format!(
-            "the model's frames are notes of the bar, and the notes of {n_off_beat} of the {n_files} \
-             files don't keep to the beats of their tempo maps, as in recordings of performances — \
-             measure other files, or choose a model whose frames are in real time"
+            "the model's frames are notes of the bar, and the notes of {} don't keep to the beats of \
+             the tempo map, as in recordings of performances — measure other files, or choose a model \
+             whose frames are in real time",
+            some_of(*n_off_beat, *n_files)
         )),
         _ => failure,
     }
@@ -146,11 +156,9 @@ pub fn run_of(model: &Path) -> Option<RunSummary> {
     Run::around(model).map(|run| run.summary)
 }
 
-/// How many of the pieces the run used as `part`, by their bytes.
-fn n_pieces_used_as(part: &str, run: &RunSummary, music: &Music) -> usize {
-    let files = run.corpus.files.iter().filter(|file| file.parts.iter().any(|name| name == part));
-    let hashes: HashSet<&str> = files.map(|file| file.sha256.as_str()).collect();
-    music.pieces().iter().filter(|piece| hashes.contains(piece.sha256)).count()
+/// What a model learned from, as it says itself, or of an older one the run that it lies in.
+fn lessons_of(model: &Model, run: Option<&RunSummary>) -> Option<Lessons> {
+    model.card().lessons.clone().or_else(|| run.map(RunSummary::lessons))
 }
 
 fn words(report: &Report) -> String {
@@ -170,12 +178,16 @@ fn words(report: &Report) -> String {
     let mut text = format!(
         "{part}{}, {}{rate}{unseen}\n\
          loss        {:.4} nats a frame\n\
-         perplexity  {}: as unsure as if choosing among that many chords\n\
+         perplexity  {}: as unsure as if choosing among that many {}\n\
          accuracy    {:.1} %: {}",
         count(report.files, "piece"),
         count(report.frames, "frame"),
         report.loss,
         perplexity(report.perplexity),
+        match report.length_loss {
+            None => "chords",
+            Some(_) => "ways to go on, in each frame",
+        },
         100.0 * report.accuracy,
         match report.has_vocabulary {
             true => "how often the likeliest chord was right",
@@ -210,15 +222,16 @@ fn words(report: &Report) -> String {
             ));
         }
     }
-    if let Some(from) = &report.went_on_from {
+    if report.may_have_learned_more {
+        let from = report.went_on_from.as_deref().unwrap_or("another");
         text.push_str(&format!(
-            "\nWhether {from}, which the model went on from, learned from any of this isn't counted"
+            "\nWhether {from}, which the model went on from, learned from any of this isn't known"
         ));
     }
     if report.learned_from.is_none() {
         text.push_str(
-            "\nWhether the model learned from any of this isn't known: it lies in no run, and only a \
-             run says what it was made from",
+            "\nWhether the model learned from any of this isn't known: it doesn't say what it was \
+             made from, and lies in no run",
         );
     }
     text

@@ -14,8 +14,8 @@ use super::paths::{
 };
 use crate::files::write_atomically;
 use crate::model::{
-    ComposeEvent, ComposeRequest, ComposeSettings, Guard, Model, ModelCard, Prime, ReadPrime,
-    Strategy, Take, compose,
+    ComposeEvent, ComposeRequest, ComposeSettings, Guard, Model, ModelCard, NearSilence, Prime,
+    ReadPrime, Strategy, Take, compose,
 };
 use crate::music::{Velocity, smf};
 use crate::tokens::{Articulation, FrameRate, Playback};
@@ -59,9 +59,10 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<(), Failure> {
     settings.validate().map_err(|error| Failure::words(error.to_string()))?;
     if n_takes(args) < args.takes {
         output.note(&format!(
-            "`max` always chooses the likeliest chord, so there is one take instead of {} — give \
+            "`max` always chooses what is likeliest, so there is one take instead of {}, {} — give \
              --strategy sample or beam for several",
-            args.takes
+            args.takes,
+            take_path(args, 0).display()
         ));
     }
     for note in idle_words(args) {
@@ -85,24 +86,20 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<(), Failure> {
     };
     let mut progress = Progress::new(args);
     let request = ComposeRequest { model, settings };
+    let settings = &request.settings;
     // After Ctrl+C the takes come back with what they have.
     let takes = compose(&request, &cancel, &mut |event| progress.on(event))?;
     let secs = progress.began.elapsed().as_secs_f64();
     drop(progress);
     let written = takes.iter().enumerate().map(|(idx, take)| write(args, idx, take, &playback));
-    let takes = written.collect::<Result<Vec<_>, _>>()?;
-    for take in takes.iter().filter(|take| take.notes == 0) {
-        // Only what is drawn depends on the seed.
-        let other = if args.strategy == StrategyWord::Sample { "another --seed or " } else { "" };
-        let limit = if args.longest_hold > 0.0 { "" } else { ", or leave --longest-hold 0 out" };
-        output.note(&format!(
-            "{} has no notes: the model rested all the time — give {other}a start (--prime-chord \
-             C4,E4,G4){limit}",
-            take.path
-        ));
+    let reports = written.collect::<Result<Vec<_>, _>>()?;
+    for (take, written) in takes.iter().zip(&reports) {
+        if let Some(found) = NearSilence::of(take, &playback) {
+            output.note(&near_silence_words(args, &written.path, found, settings.strategy));
+        }
     }
-    let frames: usize = takes.iter().map(|take| take.frames).sum();
-    let report = Report { takes, frames_per_second: frames as f64 / secs.max(1e-9) };
+    let frames: usize = reports.iter().map(|take| take.frames).sum();
+    let report = Report { takes: reports, frames_per_second: frames as f64 / secs.max(1e-9) };
     let printed = output.result(&report, || words(&report));
     // Ctrl+C may well have ended the reader of the results too: it is still what happened.
     if cancel.is_cancelled() && matches!(printed, Ok(()) | Err(Failure::Unread)) {
@@ -113,6 +110,25 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<(), Failure> {
         )));
     }
     printed
+}
+
+/// A take with hardly any notes, and what to do about it.
+fn near_silence_words(
+    args: &GenerateArgs,
+    path: &str,
+    found: NearSilence,
+    strategy: Strategy,
+) -> String {
+    let mut advice = match strategy {
+        Strategy::Sample { .. } => {
+            "give another --seed or a start (--prime-chord C4,E4,G4)".to_owned()
+        }
+        Strategy::Max | Strategy::Beam { .. } => "draw it by lot (--strategy sample)".to_owned(),
+    };
+    if args.longest_hold == 0.0 {
+        advice.push_str(", or leave --longest-hold 0 out");
+    }
+    format!("{path} {} — {advice}", found.words(strategy))
 }
 
 /// `starter` is the built-in model unless a file has that name.
@@ -266,27 +282,70 @@ fn words(report: &Report) -> String {
 struct Progress {
     meter: Meter,
     began: std::time::Instant,
-    done: u64,
-    /// All takes are composed together.
-    takes: String,
+    /// Frames that were streamed, and those of a search, which streams what is sure.
+    streamed: u64,
+    searched: u64,
+    n_takes: usize,
 }
 
 impl Progress {
     fn new(args: &GenerateArgs) -> Self {
-        let total = args.frames.saturating_mul(n_takes(args)) as u64;
-        let takes = count(n_takes(args), "take");
+        let n_takes = n_takes(args);
+        let total = args.frames.saturating_mul(n_takes) as u64;
         let (meter, began) = (Meter::new("composing", total), std::time::Instant::now());
-        Self { meter, began, done: 0, takes }
+        Self { meter, began, streamed: 0, searched: 0, n_takes }
     }
 
     fn on(&mut self, event: ComposeEvent<'_>) {
         match event {
-            ComposeEvent::Frames { chords, .. } => {
-                self.done += chords.len() as u64;
-                self.meter.set(self.done, || self.takes.clone());
+            ComposeEvent::Frames { chords, .. } => self.streamed += chords.len() as u64,
+            // All takes are composed together.
+            ComposeEvent::Searched { frames } => {
+                self.searched = frames.saturating_mul(self.n_takes) as u64;
             }
-            ComposeEvent::Note(text) => self.meter.note(&text),
-            ComposeEvent::Take { .. } => {}
+            ComposeEvent::Note(text) => return self.meter.note(&text),
+            ComposeEvent::Take { .. } => return,
+        }
+        self.meter.set(self.n_done(), || count(self.n_takes, "take"));
+    }
+
+    fn n_done(&self) -> u64 {
+        self.streamed.max(self.searched)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::tokens::Chord;
+
+    #[derive(Parser)]
+    struct Words {
+        #[command(flatten)]
+        args: GenerateArgs,
+    }
+
+    #[test]
+    fn a_search_goes_on_where_nothing_is_streamed_yet() {
+        let words = "generate --model starter --out a.mid --strategy beam --takes 3";
+        let mut progress = Progress::new(&Words::parse_from(words.split_whitespace()).args);
+        let frames = |n| ComposeEvent::Frames {
+            take: 0,
+            first: 0,
+            chords: vec![Chord::REST; n].into(),
+            touch: None,
+        };
+        for (event, n_done) in [
+            (ComposeEvent::Searched { frames: 1 }, 3),
+            (ComposeEvent::Searched { frames: 20 }, 60),
+            (frames(18), 60),
+            (ComposeEvent::Searched { frames: 21 }, 63),
+            (frames(282), 300),
+        ] {
+            progress.on(event);
+            assert_eq!(progress.n_done(), n_done);
         }
     }
 }

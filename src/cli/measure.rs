@@ -93,9 +93,12 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<(), Failure> {
     note_skipped(&skipped, *output);
     if takes.is_empty() {
         let reason = skipped.first().map_or("", |skipped| skipped.reason.as_str());
+        let which = match skipped.len() {
+            1 => format!("{} can't", skipped[0].path.display()),
+            n => format!("none of the {} can", count(n, "file")),
+        };
         return Err(Failure::failed(format!(
-            "none of the {} can be measured ({reason}) — choose MIDI files with notes",
-            count(skipped.len(), "file")
+            "{which} be measured ({reason}) — choose MIDI files with notes"
         )));
     }
     let Some(corpus) = corpus else {
@@ -126,7 +129,9 @@ fn corpus_of(
         return match named {
             Some(corpus) => Ok((Some(corpus), Some(learned))),
             None => Err(Failure::failed(format!(
-                "which music {} learned from isn't known: it lies in no run — name it with --corpus",
+                "{} doesn't say where the music lies that it learned from, and it lies in no run that \
+                 does — name the folder with --corpus, or any music to compare with (or leave --model \
+                 out for the numbers alone)",
                 model.display()
             ))),
         };

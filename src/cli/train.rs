@@ -351,7 +351,7 @@ fn prepared_words(prepared: &Prepared) -> String {
     format!(
         "computing on {}; {} weights, {}, about {} MB of memory\n\
          learning from {}, {} held out{}; {} of {} an epoch\n\
-         to beat{}: perplexity {} by counting chords, {} with some repeating; repeating is right {:.1} % of the time",
+         to beat: perplexity {} by counting {}, {} with some repeating; repeating is right {:.1} % of the time",
         prepared.device,
         thousands(prepared.parameters as u64),
         match prepared.vocabulary {
@@ -372,11 +372,16 @@ fn prepared_words(prepared: &Prepared) -> String {
         },
         count(prepared.steps_per_epoch, "step"),
         count(prepared.batch, "sequence"),
-        if prepared.has_touch { " (which say nothing of strikes)" } else { "" },
         perplexity(base.unigram_perplexity),
+        what_is_counted(prepared.has_touch),
         perplexity(base.mixed_perplexity),
         100.0 * base.repeat_accuracy,
     )
+}
+
+/// What the baselines go by, which is what the loss is of.
+fn what_is_counted(has_touch: bool) -> &'static str {
+    if has_touch { "chords, strikes and lengths" } else { "chords" }
 }
 
 /// Above the epochs, and in their columns.
@@ -447,9 +452,9 @@ fn summary_words(summary: &TrainSummary, from: Option<&Origin>, run: &str) -> St
         ""
     };
     let touch = touch_words(summary.best_valid_velocity_loss, summary.best_valid_pedal_loss);
-    let unlike = if touch.is_empty() { "" } else { ", which says nothing of strikes" };
+    let counted = what_is_counted(!touch.is_empty());
     format!(
-        "{how}: {which}, held-out perplexity {}{before}, {} a frame{touch} (the epoch was chosen by {}; counting chords alone gets {}{unlike}){test}{remedy}\n{run}",
+        "{how}: {which}, held-out perplexity {}{before}, {} a frame{touch} (the epoch was chosen by {}; counting {counted} alone gets {}){test}{remedy}\n{run}",
         perplexity(summary.best_valid_perplexity),
         nats(summary.best_valid_perplexity.ln()),
         if touch.is_empty() { "it" } else { "all of it together" },

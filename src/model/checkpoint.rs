@@ -20,7 +20,7 @@ use super::recurrent::CellKind;
 use super::settings::{MAX_HIDDEN, MAX_KEY_HIDDEN, MAX_LAYERS, MAX_VOCABULARY};
 use super::train::TrainingState;
 use super::weights::{self, NamedTensor, Precision, TensorMap, WeightFormat, WeightsError};
-use super::{ModelKind, NextChord, run};
+use super::{Lessons, ModelKind, NextChord, run};
 use crate::files::plain_reason;
 use crate::tokens::{BackOff, ChordVocabulary, FramingPlan, MusicPlan};
 
@@ -38,6 +38,9 @@ pub struct ModelCard {
     pub valid_perplexity: Option<f64>,
     /// What it was trained on, in words, with credits.
     pub about: String,
+    /// The pieces that it learned from; none in checkpoints of before this was kept.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lessons: Option<Lessons>,
 }
 
 /// What the card of one family says that the other's doesn't; the field `model` of the manifest
@@ -74,7 +77,9 @@ impl ModelCard {
     /// The newest format that this program writes. It reads this and everything older.
     ///
     /// 2 is 1 with an adaptive softmax, which older versions would take for a full one; 3 is the
-    /// second family.
+    /// second family. Within it models with touch came to say how long nothing changes before any
+    /// was published; their weights have other names and shapes, so that neither version takes
+    /// the other's for its own ([`WeightsError::NoLengths`]).
     pub const FORMAT_VERSION: u32 = 3;
 
     /// The kind of its network.
@@ -205,24 +210,24 @@ impl Model {
     /// Reads a checkpoint, or the best one of a run folder. Where the best one of a run can't be
     /// read, the best of those that can is used, and `note` hears of it.
     pub fn load_noting(path: &Path, note: &mut dyn FnMut(&str)) -> Result<Self, CheckpointError> {
-        Self::load_with_file(path, note).map(|(model, _)| model)
+        Self::load_with_file(path, note).map(|loaded| loaded.model)
     }
 
     /// The same with the file that it was read from.
     pub(super) fn load_with_file(
         path: &Path,
         note: &mut dyn FnMut(&str),
-    ) -> Result<(Self, PathBuf), CheckpointError> {
+    ) -> Result<Loaded, CheckpointError> {
         let file = run::checkpoint_to_use(path)?;
         let failure = match Self::load_file(&file) {
             Err(failure) if path.is_dir() => failure,
-            result => return result.map(|model| (model, file)),
+            result => return result,
         };
         for other in by_perplexity(run::beside_checkpoint(&file)) {
-            let Ok(model) = Self::load_file(&other) else { continue };
+            let Ok(loaded) = Self::load_file(&other) else { continue };
             let name = other.file_name().unwrap_or_default().to_string_lossy();
             note(&format!("{}; {name} is used instead", failure.without_advice()));
-            return Ok((model, other));
+            return Ok(loaded);
         }
         Err(match failure {
             CheckpointError::Unusable { source, .. } => {
@@ -232,19 +237,21 @@ impl Model {
         })
     }
 
-    fn load_file(file: &Path) -> Result<Self, CheckpointError> {
-        let (manifest, tensors) = read_checkpoint(file)?;
-        Self::from_manifest(manifest, &tensors)
-            .map_err(|source| CheckpointError::Unusable { path: file.to_owned(), source })
+    fn load_file(file: &Path) -> Result<Loaded, CheckpointError> {
+        let bytes = read_bytes(file)?;
+        let model = Self::from_bytes_of(file, &bytes)?;
+        Ok(Loaded { model, file: file.to_owned(), bytes })
     }
 
     /// Reads the bytes of a checkpoint.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, CheckpointError> {
-        let place = || PathBuf::from("<memory>");
-        let unusable = |source| CheckpointError::Unusable { path: place(), source };
-        let (manifest, tensors) = weights::from_bytes(bytes).map_err(unusable)?;
-        let manifest = parse_manifest(&manifest, &place())?;
-        Self::from_manifest(manifest, &tensors).map_err(unusable)
+        Self::from_bytes_of(Path::new("<memory>"), bytes)
+    }
+
+    fn from_bytes_of(path: &Path, bytes: &[u8]) -> Result<Self, CheckpointError> {
+        let (manifest, tensors) = parse_checkpoint(path, bytes)?;
+        Self::from_manifest(manifest, &tensors)
+            .map_err(|source| CheckpointError::Unusable { path: path.to_owned(), source })
     }
 
     /// The built-in model.
@@ -333,6 +340,13 @@ impl Model {
     }
 }
 
+/// A model as it was read from a file.
+pub(super) struct Loaded {
+    pub model: Model,
+    pub file: PathBuf,
+    pub bytes: Vec<u8>,
+}
+
 impl std::fmt::Debug for Model {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Model").field("config", &self.network.config()).finish_non_exhaustive()
@@ -342,8 +356,7 @@ impl std::fmt::Debug for Model {
 /// The best first, as their manifests say; those that can't be read are left out.
 fn by_perplexity(files: Vec<PathBuf>) -> Vec<PathBuf> {
     let perplexity = |file: &Path| {
-        let text = weights::read_manifest(file).ok()?;
-        let card = parse_manifest(&text, file).ok()?.card;
+        let card = read_manifest(file).ok()?.card;
         Some(card.valid_perplexity.unwrap_or(f64::INFINITY))
     };
     let mut known: Vec<(f64, PathBuf)> =
@@ -354,11 +367,27 @@ fn by_perplexity(files: Vec<PathBuf>) -> Vec<PathBuf> {
 
 /// Manifest and tensors of a checkpoint file.
 pub(super) fn read_checkpoint(path: &Path) -> Result<(Manifest, TensorMap), CheckpointError> {
+    parse_checkpoint(path, &read_bytes(path)?)
+}
+
+/// The manifest alone, without the numbers.
+pub(super) fn read_manifest(path: &Path) -> Result<Manifest, CheckpointError> {
+    let text = weights::read_manifest(path)
+        .map_err(|source| CheckpointError::Unusable { path: path.to_owned(), source })?;
+    parse_manifest(&text, path)
+}
+
+fn read_bytes(path: &Path) -> Result<Vec<u8>, CheckpointError> {
+    weights::read_bytes(path)
+        .map_err(|source| CheckpointError::Unusable { path: path.to_owned(), source })
+}
+
+/// The bytes of the checkpoint at `path`. The manifest comes first: a newer version says so before
+/// its numbers are looked at.
+fn parse_checkpoint(path: &Path, bytes: &[u8]) -> Result<(Manifest, TensorMap), CheckpointError> {
     let unusable = |source| CheckpointError::Unusable { path: path.to_owned(), source };
-    // The manifest first: a newer version says so before its numbers are read.
-    let text = weights::read_manifest(path).map_err(unusable)?;
-    let manifest = parse_manifest(&text, path)?;
-    let (_, tensors) = weights::read_file(path).map_err(unusable)?;
+    let manifest = parse_manifest(&weights::manifest_of(bytes).map_err(unusable)?, path)?;
+    let tensors = weights::tensors_of(bytes).map_err(unusable)?;
     Ok((manifest, tensors))
 }
 
@@ -416,7 +445,7 @@ impl CheckpointError {
 pub enum CheckpointError {
     #[error("there is no checkpoint at {0} — give a run folder or a checkpoint in it")]
     Missing(PathBuf),
-    #[error("{path} can't be used: {source} — choose another checkpoint of the run")]
+    #[error("{path} can't be used: {source} — {}", source.advice())]
     Unusable { path: PathBuf, source: WeightsError },
     #[error(
         "{path} has format {found}, and this version knows formats up to {known} — \

@@ -44,13 +44,41 @@ pub fn estimate(
 ) -> u64 {
     let frames = n_rows as u64 * layout.sequence as u64;
     let weights = 7 * config.n_parameters() as u64;
-    let besides = match config {
-        NetworkConfig::Chords(config) => scored_and_packed(config, frames),
-        NetworkConfig::Keys(config) => {
+    let code = Code::usual(kind);
+    let besides = match (config, code) {
+        (NetworkConfig::Chords(config), _) => scored_and_packed(config, frames),
+        (NetworkConfig::Keys(config), Code::Fused) => config.fused_values(),
+        (NetworkConfig::Keys(config), Code::Burn) => {
             frames.min(frames_at_once(kind) as u64) * config.values_a_spelled_frame()
         }
     };
-    4 * (weights + frames * values_a_frame(config) + besides) + loads(config, layout, dropout)
+    let held = frames * held_a_frame(config, code);
+    4 * (weights + held + besides) + loads(config, layout, dropout)
+}
+
+/// What computes a network.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Code {
+    /// The fused kernels of the CPU.
+    Fused,
+    /// Burn's operations, with kernels of a card or without.
+    Burn,
+}
+
+impl Code {
+    /// As [`super::KernelChoice::Fastest`] chooses.
+    fn usual(kind: DeviceKind) -> Self {
+        let is_fused = kind == DeviceKind::Cpu && !cfg!(debug_assertions);
+        if is_fused { Self::Fused } else { Self::Burn }
+    }
+}
+
+/// Numbers that are held for each frame.
+fn held_a_frame(config: &NetworkConfig, code: Code) -> u64 {
+    match (config, code) {
+        (NetworkConfig::Keys(config), Code::Fused) => config.fused_values_a_frame(),
+        _ => values_a_frame(config),
+    }
 }
 
 /// Bytes of the batches that are held at once, made ahead and whole however few of their rows are
@@ -82,8 +110,8 @@ fn scored_and_packed(config: &ChordConfig, frames: u64) -> u64 {
     scores + packed
 }
 
-/// Numbers that are held for each frame, beside its scores: for each layer the values that the
-/// backward pass needs, and the largest passing tensors.
+/// Numbers that are held for each frame by burn's operations, beside its scores: for each layer the
+/// values that the backward pass needs, and the largest passing tensors.
 fn values_a_frame(config: &NetworkConfig) -> u64 {
     match config {
         NetworkConfig::Chords(config) => {
@@ -97,7 +125,7 @@ fn values_a_frame(config: &NetworkConfig) -> u64 {
 /// Rows of a batch that are computed at a time, with gradients gathered over the parts.
 ///
 /// A processor takes a large batch in parts, so that it needs little memory. How large they are
-/// follows from the settings alone: sums of floats depend on the order of adding, and the same run
+/// follows from the settings alone, as if burn computed it: sums of floats depend on the order of adding, and the same run
 /// must give the same numbers on every computer. Other devices take the batch whole.
 pub fn rows_at_a_time(config: &NetworkConfig, layout: &Layout, kind: DeviceKind) -> usize {
     if kind != DeviceKind::Cpu {
@@ -144,6 +172,7 @@ fn available_bytes() -> Option<u64> {
 mod tests {
     use super::*;
     use crate::model::adaptive::Clusters;
+    use crate::model::keys::{Alphabet, KeyConfig};
     use crate::model::recurrent::CellKind;
 
     fn config(hidden: usize, layers: usize, vocabulary: usize) -> NetworkConfig {
@@ -199,6 +228,29 @@ mod tests {
         let clusters = Some(Clusters::for_vocabulary(40_000));
         let adaptive = NetworkConfig::Chords(ChordConfig { clusters, ..chords });
         assert!(estimate(&adaptive, 64) + (150 << 20) < estimate(&full, 64));
+    }
+
+    #[test]
+    fn what_the_fused_kernels_hold_of_a_speller_is_what_was_measured() {
+        let config = KeyConfig {
+            layers: 1,
+            hidden: 128,
+            key_hidden: 64,
+            spell_hidden: 128,
+            alphabet: Alphabet::Full,
+            has_clock: false,
+        };
+        let keys = NetworkConfig::Keys(config);
+        // 256 frames more of the usual network took 112 MB more of the system, of which allocators
+        // kept some.
+        let bytes = 4 * 256 * held_a_frame(&keys, Code::Fused);
+        assert!((80 << 20..112_000_000).contains(&bytes), "{bytes}");
+        assert!(5 * bytes < 3 * 4 * 256 * held_a_frame(&keys, Code::Burn));
+        assert!((8 << 20..32 << 20).contains(&(4 * config.fused_values())));
+        // A layer more, and no tower over the keys.
+        let of = |config: KeyConfig| config.fused_values_a_frame();
+        assert_eq!(of(KeyConfig { layers: 2, ..config }) - of(config), 7 * (12 * 128 + 88 * 64));
+        assert!(of(KeyConfig { key_hidden: 0, ..config }) < of(config) / 3);
     }
 
     #[test]

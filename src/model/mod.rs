@@ -16,6 +16,7 @@ mod evaluate;
 mod fused;
 mod kernels;
 mod keys;
+mod lessons;
 mod loss;
 mod material;
 mod measured;
@@ -37,14 +38,15 @@ mod weights;
 pub use adaptive::Clusters;
 pub use checkpoint::{CheckpointError, ChordCard, FamilyCard, KeyCard, Model, ModelCard};
 pub use compose::{
-    ComposeError, ComposeEvent, ComposeRequest, ComposeSettings, Guard, NextChord, Prime,
-    ReadPrime, RollStatistics, Strategy, Take, compose, compose_with, roll_statistics,
+    ComposeError, ComposeEvent, ComposeRequest, ComposeSettings, Guard, NearSilence, NextChord,
+    Prime, ReadPrime, RollStatistics, Strategy, Take, compose, compose_with, roll_statistics,
 };
 pub use cuda_probe::announce_own_cuda;
 pub use device::{DeviceChoice, DeviceKind, DeviceReport, compute_devices, probe};
 pub use evaluate::{EvaluateError, Evaluation, evaluate};
 pub use kernels::KernelChoice;
 pub use keys::Alphabet;
+pub use lessons::Lessons;
 pub use material::{beyond_the_piano, check_set};
 pub use origin::{Origin, StartingPoint};
 pub use own_time::ReadingPlan;

@@ -20,6 +20,9 @@ use super::weights::{NamedTensor, TensorMap, WeightsError};
 
 /// A tensor that every network of the second family has.
 const SPELLER_BIAS: &str = "speller.bias";
+/// Tensors that every one with touch has; only the first of them in the very first versions.
+const VELOCITY_BIAS: &str = "velocity.bias";
+const LENGTH_BIAS: &str = "length.bias";
 /// Units of each of the speller's hidden layers in a new network of the second family.
 const SPELL_HIDDEN: usize = 128;
 
@@ -97,6 +100,15 @@ impl NetworkConfig {
         match self {
             Self::Chords(_) => is_keys,
             Self::Keys(_) => !is_keys && tensors.has(EMBEDDING),
+        }
+    }
+
+    /// Whether the weights are those of a network with touch from when it still made a step for every
+    /// frame, and said of none how long it lasts.
+    fn lacks_lengths(&self, tensors: &TensorMap) -> bool {
+        match self {
+            Self::Chords(_) => false,
+            Self::Keys(_) => tensors.has(VELOCITY_BIAS) && !tensors.has(LENGTH_BIAS),
         }
     }
 
@@ -198,6 +210,9 @@ impl<B: Backend> Network<B> {
         let shapes = config.parameter_shapes();
         if config.is_of_other_family(tensors) {
             return Err(WeightsError::OtherFamily);
+        }
+        if config.lacks_lengths(tensors) {
+            return Err(WeightsError::NoLengths);
         }
         let parameters = tensors.all("", &shapes, device)?;
         Ok(match config {

@@ -4,15 +4,14 @@
 //! run's own affair. Of the checkpoint itself the run remembers only its [`Origin`]: everything that
 //! is needed to go on lies in the run's own checkpoints once it has been measured.
 
-use std::collections::HashSet;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
-use super::checkpoint::{FamilyCard, KeyCard};
+use super::checkpoint::{FamilyCard, KeyCard, Loaded};
 use super::train::{first_difference, lasting_path};
 use super::{
-    CheckpointError, CorpusSummary, FileSummary, Model, Preset, Run, Softmax, TrainError,
+    CheckpointError, CorpusSummary, FileSummary, Lessons, Model, Preset, Run, Softmax, TrainError,
     TrainingSettings,
 };
 use crate::tokens::sha256_hex;
@@ -40,15 +39,8 @@ pub struct Origin {
 pub struct StartingPoint {
     pub model: Model,
     pub origin: Origin,
-    lessons: Option<Lessons>,
-}
-
-/// What is known of the pieces that a checkpoint learned from, where it lies in a run.
-#[derive(Clone, Debug)]
-struct Lessons {
-    sha256s: HashSet<String>,
-    /// Whether these are all: a run that went on itself doesn't know what was learned before it.
-    are_all: bool,
+    /// The pieces that it learned from, as far as it or the run that it lies in says.
+    pub(super) lessons: Option<Lessons>,
 }
 
 impl Origin {
@@ -72,7 +64,7 @@ impl StartingPoint {
     /// Those of [`Model::starter`].
     pub fn starter() -> Result<Self, CheckpointError> {
         let sha256 = sha256_hex(crate::assets::STARTER);
-        Ok(Self::new(Model::starter()?, Origin::STARTER.to_owned(), sha256, None))
+        Ok(Self::new(Model::starter()?, Origin::STARTER.to_owned(), sha256))
     }
 
     /// A checkpoint, or the best one of a run folder, as [`Model::load_noting`] finds it.
@@ -80,20 +72,17 @@ impl StartingPoint {
     /// # Errors
     /// Those of [`Model::load_noting`].
     pub fn load(path: &Path, note: &mut dyn FnMut(&str)) -> Result<Self, CheckpointError> {
-        let (model, file) = Model::load_with_file(path, note)?;
-        let unusable = |source: std::io::Error| CheckpointError::Unusable {
-            path: file.clone(),
-            source: source.into(),
-        };
-        let sha256 = sha256_hex(&std::fs::read(&file).map_err(unusable)?);
+        let Loaded { model, file, bytes } = Model::load_with_file(path, note)?;
         let file = lasting_path(&file);
-        let lessons = Run::around(&file).map(|run| Lessons::of(&run));
-        Ok(Self::new(model, file.to_string_lossy().into_owned(), sha256, lessons))
+        let mut start = Self::new(model, file.to_string_lossy().into_owned(), sha256_hex(&bytes));
+        // Checkpoints of before they said it themselves.
+        start.lessons = start.lessons.or_else(|| Some(Run::around(&file)?.summary.lessons()));
+        Ok(start)
     }
 
-    fn new(model: Model, path: String, sha256: String, lessons: Option<Lessons>) -> Self {
-        let origin = Origin { path, sha256, about: model.card().about.clone() };
-        Self { model, origin, lessons }
+    fn new(model: Model, path: String, sha256: String) -> Self {
+        let (about, lessons) = (model.card().about.clone(), model.card().lessons.clone());
+        Self { model, origin: Origin { path, sha256, about }, lessons }
     }
 
     /// The settings of a run that goes on from here, where nothing else is asked for: the network and
@@ -146,32 +135,41 @@ impl StartingPoint {
         let name = self.origin.name();
         let is_held_out = |file: &&FileSummary| file.parts.iter().any(|part| part != "train");
         let held_out: Vec<&FileSummary> = corpus.files.iter().filter(is_held_out).collect();
-        let learned = self.lessons.as_ref().map_or(0, |lessons| {
-            held_out.iter().filter(|file| lessons.sha256s.contains(&file.sha256)).count()
-        });
-        let are_known = self.lessons.as_ref().is_some_and(|lessons| lessons.are_all);
-        match (learned, are_known) {
-            (0, true) => None,
-            (0, false) => Some(format!(
+        let nothing = Lessons::default();
+        let lessons = self.lessons.as_ref().unwrap_or(&nothing);
+        let number = |knows: fn(&Lessons, &str) -> bool| {
+            held_out.iter().filter(|file| knows(lessons, &file.sha256)).count()
+        };
+        let (n_whole, n_part) =
+            (number(Lessons::has_learned), number(Lessons::has_learned_in_part));
+        let flattered = "so the held-out figures flatter it, and an epoch that is better may never \
+                         come: learn from pieces that it doesn't know";
+        match (n_whole, n_part) {
+            (0, 0) if self.lessons.as_ref().is_some_and(|lessons| !lessons.may_lack()) => None,
+            (0, 0) => Some(format!(
                 "Whether {name} learned from any of the held-out pieces isn't known; where it did, \
                  the held-out figures flatter it"
             )),
+            // Of a joined tail nobody knows which frames of the piece that it begins in were held
+            // out there and which are here.
+            (0, n) => Some(format!(
+                "{name} learned from a part of {}, perhaps from what is held out here, and then the \
+                 held-out figures flatter it",
+                of_held_out(n, held_out.len())
+            )),
             (n, _) => Some(format!(
-                "{name} learned from {n} of the {} held-out pieces already, so the held-out figures \
-                 flatter it",
-                held_out.len()
+                "{name} learned from {} already, {flattered}",
+                of_held_out(n, held_out.len())
             )),
         }
     }
 }
 
-impl Lessons {
-    fn of(run: &Run) -> Self {
-        let files = run.summary.corpus.files.iter();
-        let learned = files.filter(|file| file.parts.iter().any(|part| part == "train"));
-        Self {
-            sha256s: learned.map(|file| file.sha256.clone()).collect(),
-            are_all: run.summary.from.is_none(),
-        }
+/// `the held-out piece`, `all 3 held-out pieces`, `1 of the 3 held-out pieces`.
+fn of_held_out(n: usize, n_held_out: usize) -> String {
+    match (n, n_held_out) {
+        (1, 1) => "the held-out piece".to_owned(),
+        _ if n == n_held_out => format!("all {n} held-out pieces"),
+        _ => format!("{n} of the {n_held_out} held-out pieces"),
     }
 }

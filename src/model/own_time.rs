@@ -98,6 +98,7 @@ mod tests {
             epoch: 0,
             valid_perplexity: None,
             about: String::new(),
+            lessons: None,
         }
     }
 

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::checkpoint::CheckpointError;
 use super::run_lock::{LOCK, RunLock};
 use super::train::{Baselines, TrainSummary, nan_from_null};
-use super::{DeviceKind, Origin, TrainingSettings};
+use super::{DeviceKind, Lessons, Origin, TrainingSettings};
 use crate::files::{read_reason, write_atomically};
 use crate::tokens::file_of_piece;
 
@@ -111,6 +111,9 @@ pub struct RunSummary {
     /// The checkpoint that it went on from; none for a fresh network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<Origin>,
+    /// What that had learned from, where it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub learned_before: Option<Lessons>,
     pub device: String,
     pub device_kind: DeviceKind,
     /// Rows a step after fitting the batch to the music.
@@ -121,6 +124,14 @@ pub struct RunSummary {
     pub baselines: Baselines,
     /// None while it runs, and after it was killed.
     pub ending: Option<TrainSummary>,
+}
+
+impl RunSummary {
+    /// The pieces that its models learned from.
+    pub fn lessons(&self) -> Lessons {
+        let own = Lessons::of(&self.corpus);
+        if self.from.is_some() { own.after(self.learned_before.as_ref()) } else { own }
+    }
 }
 
 /// What a run learned from.

@@ -18,10 +18,10 @@ use super::material::{Material, Reading, beyond_the_piano, has_clock};
 use super::network::NetworkConfig;
 use super::run::{CorpusSummary, FileSummary, Run, RunFolder, RunSummary};
 use super::run_lock::RunLock;
-use super::trainer::{self, Job, newest_checkpoint};
+use super::trainer::{self, Job, newest_card, newest_checkpoint};
 use super::{
-    DeviceChoice, DeviceKind, EpochPoint, Model, ModelCard, Origin, RunError, SettingsError,
-    Softmax, StartingPoint, TrainingSettings, adaptive, baselines, memory,
+    DeviceChoice, DeviceKind, EpochPoint, Lessons, Model, ModelCard, Origin, RunError,
+    SettingsError, Softmax, StartingPoint, TrainingSettings, adaptive, baselines, memory,
 };
 use crate::cancel::CancelToken;
 use crate::files::plain_reason;
@@ -44,7 +44,7 @@ pub struct TrainRequest {
 }
 
 /// Three predictors that learn nothing but counts, measured on the held-out frames: on which keys
-/// sound, also beside a model that knows touch.
+/// sound, beside a model that knows touch also on which are struck and on how long nothing changes.
 #[derive(Clone, Copy, PartialEq, Debug, Serialize, Deserialize)]
 pub struct Baselines {
     #[serde(deserialize_with = "nan_from_null")]
@@ -342,6 +342,8 @@ pub(super) struct Beginning {
     pub is_resumed: bool,
     /// The checkpoint that it goes on from, or that it went on from before it was resumed.
     pub from: Option<Origin>,
+    /// What that had learned from, where it is known.
+    pub learned_before: Option<Lessons>,
     /// What is known of that run's network beforehand, which no settings say.
     pub network: Option<Arc<ModelCard>>,
 }
@@ -354,20 +356,27 @@ impl Beginning {
             let Some(from) = &request.from else { return Ok(Self::default()) };
             from.check(&request.settings)?;
             let network = Some(from.model.shared_card());
-            return Ok(Self { is_resumed, from: Some(from.origin.clone()), network });
+            let learned_before = from.lessons.clone();
+            return Ok(Self {
+                is_resumed,
+                from: Some(from.origin.clone()),
+                learned_before,
+                network,
+            });
         };
         let network = match &run.summary.from {
             None => None,
             Some(from) => {
-                let newest = newest_checkpoint(&RunFolder::new(&run.path))?;
+                let card = newest_card(&RunFolder::new(&run.path))?;
                 let lost = || {
                     let (run, from) = (run.path.clone(), from.name().to_owned());
                     TrainError::OriginLost { run, from }
                 };
-                Some(Arc::new(newest.ok_or_else(lost)?.card))
+                Some(Arc::new(card.ok_or_else(lost)?))
             }
         };
-        Ok(Self { is_resumed, from: run.summary.from, network })
+        let RunSummary { from, learned_before, .. } = run.summary;
+        Ok(Self { is_resumed, from, learned_before, network })
     }
 }
 
@@ -544,7 +553,7 @@ pub(super) fn prepare<'a>(
     cancel: &'a CancelToken,
 ) -> Result<Job<'a>, TrainError> {
     let settings = &request.settings;
-    let Beginning { is_resumed, from, network } = beginning;
+    let Beginning { is_resumed, from, learned_before, network } = beginning;
     let config = match &network {
         Some(card) => card.network_config(),
         None => NetworkConfig::new(settings, material.vocabulary(), has_clock(&material.music)),
@@ -574,6 +583,7 @@ pub(super) fn prepare<'a>(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         settings: settings.clone(),
         from,
+        learned_before,
         device: chosen.name.clone(),
         device_kind: chosen.kind,
         batch: layout.batch,

@@ -59,8 +59,22 @@ pub enum WeightsError {
     Missing { name: String },
     #[error("its weights are those of a model of the other family than its manifest says")]
     OtherFamily,
+    #[error(
+        "an early version made it, whose models with touch didn't say how long nothing changes"
+    )]
+    NoLengths,
     #[error("“{name}” has the shape {found:?} where its manifest needs {expected:?}")]
     Shape { name: String, found: Vec<usize>, expected: [usize; 2] },
+}
+
+impl WeightsError {
+    /// What to do about a file that can't be used.
+    pub fn advice(&self) -> &'static str {
+        match self {
+            Self::NoLengths => "compose with that version, or train a new model",
+            _ => "choose another checkpoint of the run",
+        }
+    }
 }
 
 impl NamedTensor {
@@ -192,8 +206,9 @@ pub fn read_manifest(path: &Path) -> Result<String, WeightsError> {
     manifest_of(&header)
 }
 
-/// Manifest and tensors of a file. Nothing larger than the file's own size is allocated.
-pub fn read_file(path: &Path) -> Result<(String, TensorMap), WeightsError> {
+/// A whole file. Nothing larger than its own size is allocated, and nothing of one that begins with
+/// no header.
+pub fn read_bytes(path: &Path) -> Result<Vec<u8>, WeightsError> {
     let mut file = std::fs::File::open(path)?;
     read_header(&mut file)?;
     file.rewind()?;
@@ -205,16 +220,14 @@ pub fn read_file(path: &Path) -> Result<(String, TensorMap), WeightsError> {
         .try_reserve_exact(n_reserved)
         .map_err(|_| WeightsError::Damaged("it is larger than the memory".to_owned()))?;
     file.take(n_bytes).read_to_end(&mut bytes)?;
-    from_bytes(&bytes)
+    Ok(bytes)
 }
 
-/// Manifest and tensors.
-pub fn from_bytes(bytes: &[u8]) -> Result<(String, TensorMap), WeightsError> {
+/// The tensors of a file's bytes.
+pub fn tensors_of(bytes: &[u8]) -> Result<TensorMap, WeightsError> {
     let damaged = |error: safetensors::SafeTensorError| WeightsError::Damaged(error.to_string());
-    let manifest = manifest_of(bytes)?;
     let file = SafeTensors::deserialize(bytes).map_err(damaged)?;
-    let tensors = file
-        .iter()
+    file.iter()
         .map(|(name, view)| {
             let values = numbers_from(name, view.dtype(), view.data())?;
             let shape = <[usize; 2]>::try_from(view.shape()).map_err(|_| WeightsError::Shape {
@@ -224,8 +237,7 @@ pub fn from_bytes(bytes: &[u8]) -> Result<(String, TensorMap), WeightsError> {
             })?;
             Ok(NamedTensor { name: name.to_owned(), shape, values })
         })
-        .collect::<Result<TensorMap, WeightsError>>()?;
-    Ok((manifest, tensors))
+        .collect()
 }
 
 fn numbers_from(name: &str, dtype: Dtype, bytes: &[u8]) -> Result<Vec<f32>, WeightsError> {
@@ -258,7 +270,7 @@ fn read_header(file: &mut std::fs::File) -> Result<Vec<u8>, WeightsError> {
 }
 
 /// Reads the manifest out of a header (the numbers may follow).
-fn manifest_of(bytes: &[u8]) -> Result<String, WeightsError> {
+pub fn manifest_of(bytes: &[u8]) -> Result<String, WeightsError> {
     let damaged = |reason: &str| WeightsError::Damaged(reason.to_owned());
     let (length, rest) =
         bytes.split_first_chunk::<8>().ok_or_else(|| damaged("it is shorter than a header"))?;

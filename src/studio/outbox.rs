@@ -173,6 +173,12 @@ impl<'a> Reporter<'a> {
             ComposeEvent::Frames { take, first, chords, touch } => {
                 self.frames(take, first, &chords, touch.as_deref());
             }
+            // Only the newest counts, and another one comes soon.
+            ComposeEvent::Searched { .. } if !self.is_due(PROGRESS_INTERVAL) => {}
+            event @ ComposeEvent::Searched { .. } => {
+                self.at_once(Progress::Compose(event.into_owned()));
+                self.last_sent = Some(Instant::now());
+            }
             event => self.at_once(Progress::Compose(event.into_owned())),
         }
     }
@@ -253,10 +259,14 @@ impl<'a> Reporter<'a> {
     }
 
     fn flush_if_due(&mut self, interval: Duration) {
-        let is_due = self.last_sent.is_none_or(|sent| sent.elapsed() >= interval);
-        if is_due && !self.outbox.is_crowded() {
+        if self.is_due(interval) {
             self.flush_merged();
         }
+    }
+
+    fn is_due(&self, interval: Duration) -> bool {
+        let is_due = self.last_sent.is_none_or(|sent| sent.elapsed() >= interval);
+        is_due && !self.outbox.is_crowded()
     }
 
     fn flush_merged(&mut self) {

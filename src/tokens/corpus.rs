@@ -111,7 +111,7 @@ pub enum CorpusError {
     Unreadable { path: PathBuf, source: std::io::Error },
     #[error("there is no MIDI file in {0} — choose a folder with .mid, .midi, .kar or .rmi files")]
     NoMidi(String),
-    #[error("none of the {n_files} files could be used ({first}) — choose other files")]
+    #[error("{} be used ({first}) — choose other files", none_of(*n_files))]
     NothingUsable { n_files: usize, first: String },
     #[error(
         "“{}” is frames already, and “{}” is still to be cut into them — give the set alone",
@@ -119,15 +119,32 @@ pub enum CorpusError {
     )]
     Mixed { set: PathBuf, file: PathBuf },
     #[error(
-        "the notes of {n_off_beat} of the {n_files} files don't keep to the beats of their tempo \
-         maps, as in recordings of performances — choose frames in real time (--grid seconds), or \
-         other files"
+        "the notes of {} don't keep to the beats of the tempo map, as in recordings of performances \
+         — choose frames in real time (--grid seconds), or other files",
+        some_of(*n_off_beat, *n_files)
     )]
     NoBeat { n_off_beat: usize, n_files: usize },
     #[error(transparent)]
     Plan(#[from] FramesError),
     #[error("reading was cancelled")]
     Cancelled,
+}
+
+/// `the file can't`, `none of the 3 files can`.
+fn none_of(n_files: usize) -> String {
+    match n_files {
+        1 => "the file can't".to_owned(),
+        _ => format!("none of the {n_files} files can"),
+    }
+}
+
+/// `the file`, `all 3 files`, `1 of the 3 files`.
+pub fn some_of(n: usize, n_files: usize) -> String {
+    match (n, n_files) {
+        (1, 1) => "the file".to_owned(),
+        _ if n == n_files => format!("all {n} files"),
+        _ => format!("{n} of the {n_files} files"),
+    }
 }
 
 /// How far reading is.

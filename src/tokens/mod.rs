@@ -46,6 +46,7 @@ pub use benchmark::{BenchmarkError, BenchmarkSet, file_of_piece};
 pub use chord::Chord;
 pub use corpus::{
     ChordId, Corpus, CorpusError, OwnPart, Piece, ReadProgress, Skipped, read_corpus, read_sources,
+    some_of,
 };
 pub use encoding::Encoding;
 pub use frames::{

@@ -107,6 +107,8 @@ pub enum TakeAction {
     StartRenaming,
     Rename(String),
     Use(UsePlace),
+    /// Composes as it was composed, with other random numbers.
+    Again,
     ExportMidi,
     ExportWav,
     Drop,

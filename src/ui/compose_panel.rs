@@ -9,24 +9,23 @@ use super::state::{ComposeForm, LengthUnit, ModelChoice, PrimeKind, State, Strat
 use super::take_list;
 use super::theme::{ROW, SPACE, Theme};
 use super::widgets::{
-    accent_button, choice, command_button, file_name, hint, number, optional, problem, progress,
-    row, short, title,
+    accent_button, choice, command_button, counted, file_name, fixed_row, hint, number, optional,
+    problem, progress, row, short, title,
 };
-use crate::model::WeightFormat;
+use crate::model::{ModelCard, WeightFormat};
 use crate::music::Pitch;
-use crate::tokens::Articulation;
+use crate::tokens::{Articulation, Grid};
 
 pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) {
     ScrollArea::vertical().auto_shrink(false).show(ui, |ui| {
         title(ui, "Compose");
         model_ui(ui, state, actions);
         let mut form = state.preferences.compose.clone();
-        strategy_ui(ui, &mut form);
+        let composer = state.composer();
+        strategy_ui(ui, &mut form, composer);
         prime_ui(ui, &mut form, state, actions);
-        let loaded = state.composing.loaded(&form.model);
-        let has_touch = loaded.is_some_and(|loaded| loaded.model.card().has_touch());
-        length_ui(ui, &mut form, has_touch);
-        more_ui(ui, &mut form);
+        length_ui(ui, &mut form, composer, state.quarters_per_second());
+        more_ui(ui, &mut form, composer);
         if state.preferences.compose != form {
             // What was wrong was said of another request.
             state.composing.error = None;
@@ -86,7 +85,8 @@ fn model_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
     }
 }
 
-fn strategy_ui(ui: &mut Ui, form: &mut ComposeForm) {
+/// `composer` is what is known of the chosen model.
+fn strategy_ui(ui: &mut Ui, form: &mut ComposeForm, composer: Option<&ModelCard>) {
     row(ui, "How", "How the next chord is chosen", |ui| {
         choice(
             ui,
@@ -99,10 +99,17 @@ fn strategy_ui(ui: &mut Ui, form: &mut ComposeForm) {
             ],
         )
     });
+    let has_touch = composer.is_some_and(ModelCard::has_touch);
     match form.strategy {
-        StrategyKind::Sample => sample_ui(ui, form),
+        StrategyKind::Sample => sample_ui(ui, form, composer),
         StrategyKind::Max => {
-            hint(ui, "Always the likeliest chord: one answer, and soon the same again");
+            hint(
+                ui,
+                match has_touch {
+                    true => "Nearly always it is likeliest that nothing changes: few notes come",
+                    false => "Always the likeliest chord: one answer, and soon the same again",
+                },
+            );
         }
         StrategyKind::Beam => {
             row(ui, "Beams", "Phrases that are followed side by side", |ui| {
@@ -114,26 +121,42 @@ fn strategy_ui(ui: &mut Ui, form: &mut ComposeForm) {
                 "0 favors short, held phrases; 1 weighs all lengths alike",
                 |ui| ui.add(number(&mut form.length_penalty, 0.0..=2.0, 0.01)),
             );
-            hint(ui, "Likely is not lively: long beams tend to hold chords or to quote");
+            hint(
+                ui,
+                match has_touch {
+                    true => "Likely is not lively: of all phrases the likeliest have few notes",
+                    false => "Likely is not lively: long beams tend to hold chords or to quote",
+                },
+            );
         }
     }
 }
 
-fn sample_ui(ui: &mut Ui, form: &mut ComposeForm) {
+fn sample_ui(ui: &mut Ui, form: &mut ComposeForm, composer: Option<&ModelCard>) {
     let tooltip = "How daring it is (temperature). 1 draws exactly as it learned";
     row(ui, "Daring", tooltip, |ui| {
         ui.spacing_mut().slider_width = SPACE * 9.0;
         let slider = egui::Slider::new(&mut form.temperature, 0.1..=2.0).step_by(0.01);
         ui.add(slider.max_decimals(2))
     });
-    hint(
-        ui,
-        match form.temperature {
-            low if low < 0.75 => "Below 0.75 it tends to hold one or two notes",
-            high if high > 1.2 => "Above 1.2 it gets wild",
-            _ => "Below 0.75 it tends to hold one or two notes, above 1.2 it gets wild",
-        },
-    );
+    if let Some(words) = composer.map(|composer| daring_words(composer, form.temperature)) {
+        hint(ui, words);
+    }
+}
+
+/// What a temperature does to a model, as takes of such models were found to be: at 0.75 those that
+/// choose among chords have a fifth of the notes that they have at 1. Those that spell have three
+/// quarters of them at 0.9, and a quarter more at 1.1.
+fn daring_words(composer: &ModelCard, temperature: f64) -> String {
+    let (low, thin, high, wild) = match composer.chords() {
+        Some(_) => (0.75, "it tends to hold one or two notes", 1.2, "it gets wild"),
+        None => (0.9, "it thins out to few, long notes", 1.1, "notes come thick and wild"),
+    };
+    match temperature {
+        is_low if is_low < low => format!("Below {low} {thin}"),
+        is_high if is_high > high => format!("Above {high} {wild}"),
+        _ => format!("Below {low} {thin}, above {high} {wild}"),
+    }
 }
 
 const SCORE_SO_FAR: &str = "Goes on from the playhead: the last 128 frames before it are read. \
@@ -195,6 +218,13 @@ fn prime_ui(ui: &mut Ui, form: &mut ComposeForm, state: &State, actions: &mut Ac
             }
             prime_secs(ui, form, "How much of its opening is given, in seconds");
         }
+        PrimeKind::Score if !has_notes_before_playhead(state) => {
+            hint(
+                ui,
+                "No note stands before the playhead: move it in the ruler to where it shall go on",
+            )
+            .on_hover_text(SCORE_SO_FAR);
+        }
         PrimeKind::Score => {
             let at = super::words::minutes_seconds(state.score_playhead_secs());
             hint(ui, format!("Goes on from {at}; Use at the playhead puts it there"))
@@ -203,12 +233,23 @@ fn prime_ui(ui: &mut Ui, form: &mut ComposeForm, state: &State, actions: &mut Ac
     }
 }
 
+fn has_notes_before_playhead(state: &State) -> bool {
+    // They are in order of their starts.
+    let first = state.document.history.score().notes().first();
+    first.is_some_and(|note| note.start < state.score_playhead())
+}
+
 fn prime_secs(ui: &mut Ui, form: &mut ComposeForm, tooltip: &str) {
     row(ui, "Seconds of it", tooltip, |ui| ui.add(number(&mut form.prime_secs, 0.5..=600.0, 0.1)));
 }
 
-/// `has_touch` says whether the model composes strikes, and so has a time of its own.
-fn length_ui(ui: &mut Ui, form: &mut ComposeForm, has_touch: bool) {
+/// `composer` is what is known of the chosen model; the tempo is that of the score at its playhead.
+fn length_ui(
+    ui: &mut Ui,
+    form: &mut ComposeForm,
+    composer: Option<&ModelCard>,
+    quarters_per_second: f64,
+) {
     row(ui, "Length", "How long each take is; a bar has four quarters", |ui| {
         let unit = choice_small(ui, &mut form.unit);
         let value = match form.unit {
@@ -217,17 +258,9 @@ fn length_ui(ui: &mut Ui, form: &mut ComposeForm, has_touch: bool) {
         };
         value | unit
     });
-    row(
-        ui,
-        "Output rate",
-        "Frames played in a second. A frame is a sixteenth: 8 is 120 beats a minute. Music learned \
-         at 2 and played at 8 moves four times as fast, as the original's did",
-        |ui| {
-            let is_used = !(has_touch && form.is_own_time);
-            ui.add_enabled(is_used, number(&mut form.rate, 0.5..=32.0, 0.05))
-        },
-    );
-    if has_touch {
+    // Only a model that composes strikes has a time of its own.
+    let of_touch = composer.filter(|composer| composer.has_touch());
+    if of_touch.is_some() {
         row(
             ui,
             "Own time",
@@ -235,6 +268,26 @@ fn length_ui(ui: &mut Ui, form: &mut ComposeForm, has_touch: bool) {
              Off: at the output rate",
             |ui| ui.checkbox(&mut form.is_own_time, ""),
         );
+    }
+    let own = of_touch.filter(|_| form.is_own_time);
+    let why = own.map(own_time_words);
+    let mut rate = match own {
+        Some(composer) => composer.playing(None, quarters_per_second).0.per_second(),
+        None => form.rate,
+    };
+    fixed_row(
+        ui,
+        why.as_deref(),
+        "Output rate",
+        "Frames played in a second. A frame is a sixteenth: 8 is 120 beats a minute. Music learned \
+         at 2 and played at 8 moves four times as fast, as the original's did",
+        |ui| ui.add(number(&mut rate, 0.5..=32.0, 0.05)),
+    );
+    match &why {
+        Some(why) => {
+            hint(ui, why);
+        }
+        None => form.rate = rate,
     }
     row(ui, "Takes", "How many answers are composed", |ui| {
         let most = match form.strategy {
@@ -245,6 +298,21 @@ fn length_ui(ui: &mut Ui, form: &mut ComposeForm, has_touch: bool) {
         form.takes = form.takes.clamp(1, most);
         ui.add_enabled(most > 1, number(&mut form.takes, 1..=most, 0.05))
     });
+}
+
+/// Why a model that plays in its own time has the output rate that it has.
+fn own_time_words(composer: &ModelCard) -> String {
+    let what = match composer.plan.grid {
+        Grid::Seconds => "As many frames a second as it learned".to_owned(),
+        Grid::Beats(steps) => {
+            let (one, many) = ("frame", "frames");
+            format!(
+                "In the tempo of the score, {} a quarter",
+                counted(steps.get().into(), one, many)
+            )
+        }
+    };
+    format!("{what}. Switch Own time off to choose another")
 }
 
 fn length_number(
@@ -274,7 +342,11 @@ fn choice_small(ui: &mut Ui, unit: &mut LengthUnit) -> egui::Response {
     response.on_hover_text("Bars or seconds: press to change")
 }
 
-fn more_ui(ui: &mut Ui, form: &mut ComposeForm) {
+fn more_ui(ui: &mut Ui, form: &mut ComposeForm, composer: Option<&ModelCard>) {
+    let spells = composer.is_some_and(|composer| composer.chords().is_none());
+    let why_f32 = spells.then_some("A model that spells key by key is read as it was learned");
+    let has_touch = composer.is_some_and(ModelCard::has_touch);
+    let why_itself = has_touch.then_some("This model says itself which keys are struck again");
     egui::CollapsingHeader::new("More").id_salt("more of composing").show_unindented(ui, |ui| {
         if form.strategy == StrategyKind::Sample {
             row(
@@ -298,18 +370,24 @@ fn more_ui(ui: &mut Ui, form: &mut ComposeForm) {
         row(ui, "No repeat", "No run of this many different chords comes twice", |ui| {
             optional(ui, &mut form.no_repeat, 8, 2..=64, 0.05, "No repeat")
         });
-        row(ui, "Strike", "What a note does when the next chord has it too", |ui| {
-            choice(
-                ui,
-                "Strike",
-                &mut form.articulation,
-                &[
-                    (Articulation::Held, "Hold", "It goes on sounding"),
-                    (Articulation::Restruck, "Again", "It is struck with every new chord"),
-                ],
-            )
-        });
-        row(ui, "Weights", "How the model is kept while it composes", |ui| {
+        fixed_row(
+            ui,
+            why_itself,
+            "Strike",
+            "What a note does when the next chord has it too",
+            |ui| {
+                choice(
+                    ui,
+                    "Strike",
+                    &mut form.articulation,
+                    &[
+                        (Articulation::Held, "Hold", "It goes on sounding"),
+                        (Articulation::Restruck, "Again", "It is struck with every new chord"),
+                    ],
+                )
+            },
+        );
+        fixed_row(ui, why_f32, "Weights", "How the model is kept while it composes", |ui| {
             choice(
                 ui,
                 "Weights",
@@ -354,7 +432,7 @@ fn more_ui(ui: &mut Ui, form: &mut ComposeForm) {
 
 fn button_ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
     let Some(live) = &state.composing.live else {
-        if state.composing.is_waiting_for_model {
+        if state.composing.is_waiting_for_model || state.composing.again.is_some() {
             hint(ui, "Waiting for the model…");
         } else if state.composing.is_starting {
             hint(ui, "Keeping your unsaved work first…");
@@ -378,4 +456,7 @@ fn button_ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
         let text = format!("{:.0} %", live.progress() * 100.0);
         ui.label(RichText::new(text).small().weak());
     });
+    if live.n_searched > 0 {
+        hint(ui, "Searching: it is heard as far as the likeliest phrases agree");
+    }
 }

@@ -335,7 +335,8 @@ impl FilePicker {
     /// What opening this folder would bring; of files a list of folders shows none.
     fn music_words(&self) -> Option<String> {
         let Listing::Read(entries) = &self.listing else { return None };
-        if self.purpose.form() != Form::OpenFolder {
+        // While a name is written the list is that of the folder around it.
+        if self.purpose.form() != Form::OpenFolder || !self.name_part.is_empty() {
             return None;
         }
         let is_music =
@@ -833,6 +834,9 @@ mod tests {
         let mut picker = picker(Purpose::LearnFolder, folder.path(), "");
         let words = "2 MIDI files here; those in the folders below are read too";
         assert_eq!(picker.music_words().as_deref(), Some(words));
+        picker.name_part = "ins".to_owned();
+        assert_eq!(picker.music_words(), None, "it is another folder's");
+        picker.name_part.clear();
         let inside = folder.path().join("inside");
         picker.path = inside.display().to_string();
         assert_eq!(entered(&mut picker, &[]), Some(vec![inside.clone()]));

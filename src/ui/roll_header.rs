@@ -50,7 +50,7 @@ fn banner(ui: &mut Ui, theme: &Theme, contents: impl FnOnce(&mut Ui)) {
 fn take_ui(ui: &mut Ui, state: &State, id: TakeId, actions: &mut Actions) {
     let Some(entry) = state.takes.get(id) else { return };
     ui.label(RichText::new(&entry.name).strong());
-    ui.label(RichText::new("is not in the score yet").weak());
+    ui.label(RichText::new("is a take, not the score").weak());
     ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
         if super::widgets::command_button(ui, state, Command::BackToScore, "Back to the score") {
             actions.push(AppAction::Run(Command::BackToScore));

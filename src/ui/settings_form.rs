@@ -4,11 +4,30 @@
 use egui::{CollapsingHeader, Ui};
 
 use super::state::Preferences;
-use super::widgets::{choice, fixed_row, hint, number, optional, row};
+use super::widgets::{choice, counted, fixed_row, hint, number, optional, row};
+use super::words::uncapitalized;
 use crate::model::{
     Alphabet, DeviceChoice, ModelKind, Optimizer, Preset, Schedule, Softmax, TrainingSettings,
 };
 use crate::tokens::{FrameRate, Framing, Grid, Pedalling, SplitKind, StepsPerQuarter};
+
+/// What a run is shaped by, in one line: `Keys 128 with touch and pedal, 16 frames a second, 50 epochs`.
+pub fn in_one_line(settings: &TrainingSettings) -> String {
+    let network = match settings.layers {
+        1 => format!("{} {}", settings.model.label(), settings.hidden),
+        layers => format!("{} {layers}×{}", settings.model.label(), settings.hidden),
+    };
+    let touch = if settings.has_touch() { " with touch and pedal" } else { "" };
+    let frames = match settings.grid {
+        Grid::Seconds => format!("{} frames a second", settings.fps.per_second()),
+        Grid::Beats(steps) => BEATS
+            .iter()
+            .find(|(known, ..)| *known == steps.get())
+            .map_or_else(|| settings.grid.to_string(), |(_, name, _)| uncapitalized(name)),
+    };
+    let epochs = counted(settings.epochs, "epoch", "epochs");
+    format!("{network}{touch}, {frames}, {epochs}")
+}
 
 /// The settings a first run is shaped by. What a checkpoint decides can't be changed while there is a
 /// reason why.

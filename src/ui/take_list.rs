@@ -37,7 +37,7 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) 
             _ => row_ui(ui, theme, entry, is_shown, is_playing, actions),
         }
         if is_shown {
-            details_ui(ui, entry, actions);
+            details_ui(ui, state, entry, actions);
         }
     }
     let is_done =
@@ -137,7 +137,7 @@ fn rename_ui(ui: &mut Ui, entry: &TakeEntry, name: &mut String, actions: &mut Ac
 }
 
 /// What made the take that is shown, and what the user says about it.
-fn details_ui(ui: &mut Ui, entry: &TakeEntry, actions: &mut Actions) {
+fn details_ui(ui: &mut Ui, state: &State, entry: &TakeEntry, actions: &mut Actions) {
     let provenance = &entry.provenance;
     let how = match provenance.settings.strategy {
         Strategy::Max => "most likely".to_owned(),
@@ -160,12 +160,16 @@ fn details_ui(ui: &mut Ui, entry: &TakeEntry, actions: &mut Actions) {
         entry.take.secs,
         short(per_frame.exp())
     ));
+    if let Some(words) = entry.near_silence_words() {
+        ui.add(egui::Label::new(RichText::new(format!("It {words}")).small()).wrap());
+    }
     ui.horizontal(|ui| {
         let id = ui.scope_id().with(("note of take", entry.id));
         let mut note =
             ui.data_mut(|data| data.get_temp::<String>(id)).unwrap_or_else(|| entry.note.clone());
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             use_menu(ui, entry.id, actions);
+            again_ui(ui, state, entry, actions);
             let field = TextEdit::singleline(&mut note).hint_text("What you think of it");
             let field = ui.add_sized([ui.available_width(), ROW], field);
             if field.has_focus() {
@@ -179,6 +183,26 @@ fn details_ui(ui: &mut Ui, entry: &TakeEntry, actions: &mut Actions) {
             }
         });
     });
+}
+
+/// Composes as this take was composed.
+fn again_ui(ui: &mut Ui, state: &State, entry: &TakeEntry, actions: &mut Actions) {
+    let can = match entry.provenance.is_drawn() {
+        true => Command::Compose.enabled(state),
+        false => Err("A search finds the same notes each time. Choose Sample at How for others"),
+    };
+    let again = ui.add_enabled(can.is_ok(), Button::new("Again"));
+    let again = again.on_hover_text(
+        "Compose as this one was composed, whatever the panel says now: same model, beginning and \
+         settings, other random numbers",
+    );
+    let again = match can {
+        Ok(()) => again,
+        Err(why) => again.on_disabled_hover_text(why),
+    };
+    if again.clicked() {
+        actions.push(AppAction::Take(entry.id, TakeAction::Again));
+    }
 }
 
 #[cfg(test)]

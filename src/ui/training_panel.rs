@@ -1,6 +1,6 @@
 //! Train, stop, resume, and how far it is.
 
-use egui::{RichText, Ui};
+use egui::{CollapsingHeader, RichText, Ui};
 
 use super::action::{Actions, AppAction};
 use super::command::Command;
@@ -37,20 +37,43 @@ pub fn foot_ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions)
 pub fn ui(ui: &mut Ui, state: &mut State, actions: &mut Actions) {
     title(ui, "Training");
     run_ui(ui, &state.training, state.library.music.as_ref());
-    ui.add_enabled_ui(!state.training.is_busy(), |ui| {
-        start_form::ui(ui, state, actions);
-        let fixed = start_form::why_fixed(state);
-        let point = state.starting.point(&state.preferences.start).cloned();
-        settings_form::essential_ui(ui, &mut state.preferences, fixed.as_deref());
-        let usual = point.as_ref().map(|point| point.settings());
-        settings_form::all_ui(ui, &mut state.preferences, fixed.as_deref(), usual);
-    });
+    if state.training.is_busy() {
+        busy_settings_ui(ui, state, actions);
+    } else {
+        settings_ui(ui, state, actions);
+    }
     memory_ui(ui, state);
     if !state.preferences.shows_curves
         && command_button(ui, state, Command::ShowCurves, "Show the curves")
     {
         actions.push(AppAction::Run(Command::ShowCurves));
     }
+}
+
+/// While a run goes on nothing of its settings can be changed: they make room for what comes of them.
+fn busy_settings_ui(ui: &mut Ui, state: &mut State, actions: &mut Actions) {
+    let training = &state.training;
+    let is_begun = training.job.is_some();
+    let settings = if is_begun { &training.settings } else { &state.preferences.training };
+    let line = settings_form::in_one_line(settings);
+    let folded = CollapsingHeader::new("Settings").id_salt("settings of the run");
+    let folded = folded.show_unindented(ui, |ui| {
+        ui.disable();
+        settings_ui(ui, state, actions);
+    });
+    if folded.fully_closed() {
+        hint(ui, line).on_hover_text("They can be changed for the next run once this one is over");
+    }
+}
+
+fn settings_ui(ui: &mut Ui, state: &mut State, actions: &mut Actions) {
+    ui.add_space(SPACE / 2.0);
+    start_form::ui(ui, state, actions);
+    let fixed = start_form::why_fixed(state);
+    let point = state.starting.point(&state.preferences.start).cloned();
+    settings_form::essential_ui(ui, &mut state.preferences, fixed.as_deref());
+    let usual = point.as_ref().map(|point| point.settings());
+    settings_form::all_ui(ui, &mut state.preferences, fixed.as_deref(), usual);
 }
 
 fn buttons_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
@@ -134,6 +157,7 @@ fn numbers_ui(ui: &mut Ui, training: &Training) {
              held-out music",
         );
         let epoch = match best.epoch {
+            0 if training.epochs.len() == 1 => "at the start".to_owned(),
             0 => "no epoch is better than the start".to_owned(),
             epoch => format!("best at epoch {epoch}; the epoch was chosen by it"),
         };

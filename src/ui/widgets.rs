@@ -91,7 +91,9 @@ pub fn optional<N: egui::emath::Numeric>(
     }
     if let Some(value) = value {
         let drag = egui::DragValue::new(value).range(range).speed(speed);
-        response |= ui.add_sized([SPACE * 12.0, ROW], drag).on_hover_text(name);
+        // Together as wide as every control.
+        let width = CONTROL_WIDTH - response.rect.width() - ui.spacing().item_spacing.x;
+        response |= ui.add_sized([width, ROW], drag).on_hover_text(name);
     } else {
         ui.label(RichText::new("off").weak());
     }
@@ -115,8 +117,8 @@ pub fn choice<T: PartialEq + Clone>(
         .truncate()
         .show_ui(ui, |ui| {
             for (option, label, tooltip) in options {
-                let row = ui.selectable_label(option == value, *label).on_hover_text(*tooltip);
-                if row.clicked() && option != value {
+                let row = ui.selectable_label(option == value, *label);
+                if explained_beside(row, tooltip).clicked() && option != value {
                     *value = option.clone();
                     changed = true;
                 }
@@ -200,6 +202,33 @@ pub fn modal(ctx: &egui::Context, name: &str) -> egui::Modal {
     let margin = egui::Margin::same(SPACE as i8 * 2);
     let frame = egui::Frame::popup(&ctx.global_style()).inner_margin(margin);
     egui::Modal::new(egui::Id::unique(name)).frame(frame)
+}
+
+/// Explains a control above it: what lies below is what one looks at while using it.
+pub fn explained_above(response: Response, text: &str) -> Response {
+    explained(response, text, &[egui::RectAlign::TOP_START, egui::RectAlign::BOTTOM_START])
+}
+
+/// Explains a line of a list beside it, so that the lines below stay in sight.
+fn explained_beside(response: Response, text: &str) -> Response {
+    explained(response, text, &[egui::RectAlign::RIGHT_START, egui::RectAlign::LEFT_START])
+}
+
+/// Explains a control at the first of these places where there is room.
+fn explained(response: Response, text: &str, places: &[egui::RectAlign]) -> Response {
+    let mut tooltip = egui::Tooltip::for_enabled(&response);
+    if let Some(first) = places.first() {
+        tooltip.popup = tooltip.popup.align(*first).align_alternatives(places);
+    }
+    tooltip.show(|ui| ui.label(text));
+    response
+}
+
+/// A button that opens a list of switches. It stays open while they are set.
+pub fn switches_menu(ui: &mut Ui, text: &str, switches: impl FnOnce(&mut Ui)) -> Response {
+    let close = egui::PopupCloseBehavior::CloseOnClickOutside;
+    let config = egui::containers::menu::MenuConfig::new().close_behavior(close);
+    egui::containers::menu::MenuButton::new(text).config(config).ui(ui, switches).0
 }
 
 /// A bar that shows how far something is; `share` is 0–1.

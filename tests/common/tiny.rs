@@ -17,7 +17,7 @@ pub fn corpus(pieces: &[Vec<ChordId>]) -> Arc<Corpus> {
     let chord = |n: u32| if n == 0 { Chord::REST } else { Chord::from_bits(1 << (59 + n)) };
     let piece = |(idx, chords): (usize, &Vec<ChordId>)| Piece {
         path: PathBuf::from(format!("<piece {idx}>")),
-        sha256: format!("{idx:064x}"),
+        sha256: format!("{idx:08x}{:056x}", 0),
         chords: chords.clone(),
         n_notes: chords.len(),
         duration_secs: chords.len() as f64 / 2.0,

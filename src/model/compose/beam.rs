@@ -5,6 +5,10 @@
 //! the sum. Equals are ordered by their parent's rank, then by the vocabulary, so that a search
 //! has one answer.
 //!
+//! Nothing is as likely as what it goes on from. So what goes on unchanged, which costs nothing to
+//! know, comes first, then what else may follow the likeliest hypotheses; and nothing is asked that
+//! can no longer be among the best.
+//!
 //! Hypotheses are leaves of one tree of chords, so that none of them copies its past: what all
 //! share is the trunk, which has been streamed; each knows the node of its last chord, and the way
 //! back from there to the trunk is short as a rule.
@@ -29,6 +33,42 @@ struct Extension<F> {
     parent: usize,
     frame: F,
     log_likelihood: f64,
+}
+
+/// Hypotheses that read together before they are asked, as likely as each other or nearly: reading
+/// more at a time is hardly quicker, and the last ones often needn't be asked any more.
+const TOGETHER: usize = 8;
+
+/// More than rounding takes from a sum of logarithms.
+const ROUNDING: f64 = 1e-6;
+
+/// The best sums of log-probabilities of a step so far.
+struct Best {
+    /// How many count.
+    n: usize,
+    /// At most as many, the least likely first.
+    sums: Vec<f64>,
+}
+
+impl Best {
+    fn new(n: usize) -> Self {
+        Self { n, sums: Vec::with_capacity(n + 1) }
+    }
+
+    fn add(&mut self, sum: f64) {
+        let place = self.sums.partition_point(|other| *other < sum);
+        self.sums.insert(place, sum);
+        if self.sums.len() > self.n {
+            self.sums.remove(0);
+        }
+    }
+
+    /// What is less likely isn't among them any more.
+    fn least(&self) -> f64 {
+        let is_full = self.sums.len() == self.n;
+        let least = self.sums.first().filter(|_| is_full);
+        least.map_or(f64::NEG_INFINITY, |least| least - ROUNDING)
+    }
 }
 
 /// Index into [`Tree::nodes`]; [`ROOT`] is where all phrases begin and has no chord.
@@ -78,6 +118,7 @@ pub(super) fn compose<M: NextFrame>(
         let agreed = session.written(search.tree.lengthen_trunk(&search.beams));
         let first = prime.len() + search.tree.trunk_len - agreed.roll.len();
         session.emit_frames(0, first, &agreed, 0);
+        (session.on_event)(ComposeEvent::Searched { frames: search.n_frames });
     }
     let Search { mut beams, tree, n_frames, .. } = search;
     // Summed log-probability over length^penalty.
@@ -97,6 +138,7 @@ struct Search<F: Named> {
     frames: Vec<F>,
     n_frames: usize,
     extensions: Vec<Extension<F>>,
+    best: Best,
     /// Of each extension.
     parents: Vec<usize>,
     answers: Vec<Answer<F>>,
@@ -112,6 +154,7 @@ impl<F: Named> Search<F> {
             frames: vec![unread],
             n_frames: 0,
             extensions: Vec::with_capacity(width * width),
+            best: Best::new(width),
             parents: Vec::with_capacity(width),
             answers: Vec::with_capacity(width),
         }
@@ -124,34 +167,90 @@ impl<F: Named> Search<F> {
         session: &mut Session<'_, M>,
         frame: usize,
     ) -> Result<bool, ComposeError> {
-        self.extensions.clear();
-        let mut any_lifted = Lifted::Nothing;
         session.model.step(&self.frames)?;
-        for (parent, beam) in self.beams.iter().enumerate() {
+        let mut unasked = self.extend_at_hand(&mut session.model, frame)?;
+        let mut any_lifted = Lifted::Nothing;
+        loop {
+            // Where nothing was at hand, the first hypothesis says what the others have to reach.
+            let n = if self.extensions.is_empty() { 1 } else { TOGETHER };
+            unasked.retain(|(_, most)| *most >= self.best.least());
+            let asked: Vec<usize> =
+                unasked.drain(..n.min(unasked.len())).map(|(parent, _)| parent).collect();
+            if asked.is_empty() {
+                break;
+            }
             if session.cancel.is_cancelled() {
                 return Ok(false);
             }
-            let (model, answers) = (&mut session.model, &mut self.answers);
-            let lifted = self.tree.with_history(beam.leaf, |history| {
-                let at = Place { hypothesis: parent, history, frame };
-                model.likeliest(at, self.width, answers)
-            })?;
-            if lifted != Lifted::Nothing {
-                any_lifted = lifted;
+            session.model.foresee(&asked);
+            for parent in asked {
+                if session.cancel.is_cancelled() {
+                    return Ok(false);
+                }
+                let lifted = self.ask(&mut session.model, parent, frame)?;
+                if lifted != Lifted::Nothing {
+                    any_lifted = lifted;
+                }
             }
-            self.extensions.extend(self.answers.drain(..).map(|answer| Extension {
-                parent,
-                frame: answer.frame,
-                log_likelihood: beam.log_likelihood + answer.log_probability,
-            }));
         }
         session.note_lifted(any_lifted);
-        // A stable sort: equals stay in the order of parents, and of the vocabulary within one.
-        self.extensions.sort_by(|a, b| b.log_likelihood.total_cmp(&a.log_likelihood));
+        // A stable sort: equals stay in the order of the vocabulary within one parent.
+        self.extensions.sort_by(|a, b| {
+            b.log_likelihood.total_cmp(&a.log_likelihood).then(a.parent.cmp(&b.parent))
+        });
         self.extensions.truncate(self.width);
         self.parents.clear();
         self.parents.extend(self.extensions.iter().map(|extension| extension.parent));
         Ok(true)
+    }
+
+    /// The extensions of all hypotheses that are known at once, and of each hypothesis the most
+    /// that any other of its extensions can be.
+    fn extend_at_hand<M: NextFrame<Frame = F>>(
+        &mut self,
+        model: &mut M,
+        frame: usize,
+    ) -> Result<Vec<(usize, f64)>, ComposeError> {
+        self.extensions.clear();
+        self.best.sums.clear();
+        let mut unasked = Vec::with_capacity(self.beams.len());
+        for parent in 0..self.beams.len() {
+            let Hypothesis { leaf, log_likelihood } = self.beams[parent];
+            let answers = &mut self.answers;
+            let others = self.tree.with_history(leaf, |history| {
+                model.at_hand(Place { hypothesis: parent, history, frame }, answers)
+            })?;
+            unasked.push((parent, log_likelihood + others));
+            self.add_answers(parent);
+        }
+        Ok(unasked)
+    }
+
+    /// The other extensions of a hypothesis, as far as they may be among the best.
+    fn ask<M: NextFrame<Frame = F>>(
+        &mut self,
+        model: &mut M,
+        parent: usize,
+        frame: usize,
+    ) -> Result<Lifted, ComposeError> {
+        let Hypothesis { leaf, log_likelihood } = self.beams[parent];
+        let (width, answers) = (self.width, &mut self.answers);
+        let least = self.best.least() - log_likelihood;
+        let lifted = self.tree.with_history(leaf, |history| {
+            let at = Place { hypothesis: parent, history, frame };
+            model.likeliest(at, width, least, answers)
+        })?;
+        self.add_answers(parent);
+        Ok(lifted)
+    }
+
+    fn add_answers(&mut self, parent: usize) {
+        let before = self.beams[parent].log_likelihood;
+        for Answer { frame, log_probability } in self.answers.drain(..) {
+            let log_likelihood = before + log_probability;
+            self.best.add(log_likelihood);
+            self.extensions.push(Extension { parent, frame, log_likelihood });
+        }
     }
 
     /// The extensions become the hypotheses.
@@ -319,10 +418,22 @@ mod tests {
             Ok((Answer { frame: 0, log_probability: 0.0 }, Lifted::Nothing))
         }
 
+        fn at_hand(
+            &mut self,
+            _: PlaceOf<'_, Self>,
+            answers: &mut Vec<Answer<Token>>,
+        ) -> Result<f64, ComposeError> {
+            answers.clear();
+            Ok(0.0)
+        }
+
+        fn foresee(&mut self, _: &[usize]) {}
+
         fn likeliest(
             &mut self,
             _: PlaceOf<'_, Self>,
             n: usize,
+            _: f64,
             answers: &mut Vec<Answer<Token>>,
         ) -> Result<Lifted, ComposeError> {
             *self.n_asked += 1;

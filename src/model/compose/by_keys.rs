@@ -177,15 +177,25 @@ impl Writer {
         (!is_lost).then_some(spelled)
     }
 
-    /// The `n` likeliest frames beside the forbidden ones.
-    fn allowed(&self, place: usize, forbidden: &Forbidden<KeysName>, n: usize) -> Vec<Spelled> {
+    /// The `n` likeliest frames beside the forbidden ones; those that are less likely than `least`
+    /// are left out.
+    fn allowed(
+        &self,
+        place: usize,
+        forbidden: &Forbidden<KeysName>,
+        n: usize,
+        least: f64,
+    ) -> Vec<Spelled> {
         let n_forbidden = forbidden.repeating.len();
         // Few of many forbidden ones are among the likeliest.
         let mut width = n + n_forbidden.min(n);
         loop {
-            let mut found = self.reader.speller.candidates(place, width, forbidden.held_keys());
+            let held = forbidden.held_keys();
+            let mut found = self.reader.speller.candidates(place, width, held, least);
+            let n_found = found.len();
             found.retain(|spelled| !forbidden.has(spelled));
-            if found.len() >= n || width >= n + n_forbidden {
+            let n_left_out = n_found - found.len();
+            if n_left_out <= width - n || width >= n + n_forbidden {
                 found.truncate(n);
                 return found;
             }
@@ -203,7 +213,7 @@ impl Writer {
         let sampling = chooser.sampling;
         let rng = chooser.rng.as_mut();
         rng.and_then(|rng| self.draw(place, forbidden, sampling, rng)).unwrap_or_else(|| {
-            let likeliest = self.allowed(place, forbidden, 1).into_iter().next();
+            let likeliest = self.allowed(place, forbidden, 1, f64::NEG_INFINITY).into_iter().next();
             likeliest.expect("there are more chords than a guard forbids")
         })
     }
@@ -230,10 +240,11 @@ impl Writer {
         Answer { frame, log_probability }
     }
 
-    /// The frame that goes on with the run of a hypothesis, if it may come.
-    fn held_on(&self, hypothesis: usize, forbidden: &Forbidden<KeysName>) -> Option<SpelledFrame> {
+    /// The frame that goes on with the run of a hypothesis, unless its keys are those that were
+    /// held for too long.
+    fn held_on(&self, hypothesis: usize, held_too_long: Option<Chord>) -> Option<SpelledFrame> {
         let held = self.reader.held_on(hypothesis)?;
-        let may_come = forbidden.held_keys() != Some(held.sounding);
+        let may_come = held_too_long != Some(held.sounding);
         may_come.then(|| SpelledFrame::of_touch(held))
     }
 
@@ -246,7 +257,7 @@ impl Writer {
     ) -> Result<Answer<SpelledFrame>, ComposeError> {
         let hypothesis = at.hypothesis;
         let remaining = self.reader.remaining(hypothesis, at.frame)?;
-        if let Some(frame) = self.held_on(hypothesis, forbidden)
+        if let Some(frame) = self.held_on(hypothesis, forbidden.held_keys())
             && self.reader.goes_on(hypothesis, &remaining, |more| chooser.one_of(more))
         {
             return checked(frame, remaining.log_goes_on(), at.frame);
@@ -258,30 +269,43 @@ impl Writer {
         checked(frame, remaining.log_ends() + log_probability, at.frame)
     }
 
-    /// The `n` likeliest of them.
+    /// The one that goes on with the run, if it may; and how probable it is that the run ends.
+    fn held_on_with_share(
+        &self,
+        at: PlaceOf<'_, ByKeys>,
+        held_too_long: Option<Chord>,
+        answers: &mut Vec<Answer<SpelledFrame>>,
+    ) -> Result<f64, ComposeError> {
+        let remaining = self.reader.remaining(at.hypothesis, at.frame)?;
+        answers.clear();
+        if let Some(frame) = self.held_on(at.hypothesis, held_too_long) {
+            answers.push(checked(frame, remaining.log_goes_on(), at.frame)?);
+        }
+        Ok(remaining.log_ends())
+    }
+
+    /// The `n` likeliest first frames of the next run; those less likely than `least` may be left
+    /// out.
     fn likeliest_next(
         &mut self,
         at: PlaceOf<'_, ByKeys>,
         n: usize,
+        least: f64,
         forbidden: &Forbidden<KeysName>,
         answers: &mut Vec<Answer<SpelledFrame>>,
     ) -> Result<(), ComposeError> {
         let hypothesis = at.hypothesis;
-        let remaining = self.reader.remaining(hypothesis, at.frame)?;
-        answers.clear();
-        if let Some(frame) = self.held_on(hypothesis, forbidden) {
-            answers.push(checked(frame, remaining.log_goes_on(), at.frame)?);
-        }
+        let log_ends = self.reader.remaining(hypothesis, at.frame)?.log_ends();
         let place = self.reader.ended(hypothesis);
         let chooser = &mut Chooser { sampling: self.sampling, rng: None };
-        for spelled in self.allowed(place, forbidden, n) {
+        answers.clear();
+        for spelled in self.allowed(place, forbidden, n, least - log_ends) {
             let pedal = self.reader.pedal_after(hypothesis, &spelled);
             let Answer { frame, log_probability } = self.touched(place, spelled, pedal, chooser);
-            answers.push(checked(frame, remaining.log_ends() + log_probability, at.frame)?);
+            answers.push(checked(frame, log_ends + log_probability, at.frame)?);
         }
         // Velocities and pedal may change the order; of equals the one that was found first.
         answers.sort_by(|a, b| b.log_probability.total_cmp(&a.log_probability));
-        answers.truncate(n);
         Ok(())
     }
 }
@@ -351,14 +375,28 @@ impl NextFrame for ByKeys {
         Ok((answer, Lifted::Nothing))
     }
 
+    fn at_hand(
+        &mut self,
+        at: PlaceOf<'_, Self>,
+        answers: &mut Vec<Answer<SpelledFrame>>,
+    ) -> Result<f64, ComposeError> {
+        let held_too_long = self.rules.held_too_long(at.history).map(|name| name.sounding);
+        self.writer.held_on_with_share(at, held_too_long, answers)
+    }
+
+    fn foresee(&mut self, hypotheses: &[usize]) {
+        self.writer.reader.end_together(hypotheses);
+    }
+
     fn likeliest(
         &mut self,
         at: PlaceOf<'_, Self>,
         n: usize,
+        least: f64,
         answers: &mut Vec<Answer<SpelledFrame>>,
     ) -> Result<Lifted, ComposeError> {
         let forbidden = self.rules.forbidden(at.history);
-        self.writer.likeliest_next(at, n, &forbidden, answers)?;
+        self.writer.likeliest_next(at, n, least, &forbidden, answers)?;
         Ok(Lifted::Nothing)
     }
 }

@@ -113,10 +113,23 @@ impl NextFrame for ByVocabulary<'_> {
         Ok((Answer { frame: token, log_probability }, lifted))
     }
 
+    fn at_hand(
+        &mut self,
+        _: Place<'_, Token>,
+        answers: &mut Vec<Answer<Token>>,
+    ) -> Result<f64, ComposeError> {
+        answers.clear();
+        Ok(0.0)
+    }
+
+    /// All of them were asked in the step already.
+    fn foresee(&mut self, _: &[usize]) {}
+
     fn likeliest(
         &mut self,
         at: Place<'_, Token>,
         n: usize,
+        _: f64,
         answers: &mut Vec<Answer<Token>>,
     ) -> Result<Lifted, ComposeError> {
         let lifted = self.weigh(at)?;

@@ -182,17 +182,17 @@ impl<F: Name> Rules<F> {
 
     /// What may not come next.
     pub fn forbidden(&mut self, history: &History<F>) -> Forbidden<'_, F> {
-        let held = self.chord_held_too_long(history);
+        let held = self.held_too_long(history);
         self.find_chords_that_repeat(history);
         Forbidden { held, repeating: &self.repeating }
     }
 
-    /// A chord that has sounded for so long stays away for about as long: were it let back at
+    /// The first of the two rules alone: a chord that has sounded for so long stays away for about as long: were it let back at
     /// once, one frame of something else now and then would be all the change there is. A take
     /// that starts from nothing has been silent for long enough.
     ///
     /// Where it is known what is struck, a chord may be back as soon as other keys have sounded.
-    fn chord_held_too_long(&self, history: &History<F>) -> Option<F> {
+    pub fn held_too_long(&self, history: &History<F>) -> Option<F> {
         let limit = self.longest_hold?;
         match history.still {
             Some(still) => (still.n_frames >= limit).then_some(still.unstruck),

@@ -41,7 +41,7 @@ use serde::{Deserialize, Serialize};
 pub use next_chord::NextChord;
 pub use prime::{Prime, ReadPrime};
 pub use settings::{ComposeError, ComposeSettings, Guard, Strategy};
-pub use statistics::{RollStatistics, roll_statistics};
+pub use statistics::{NearSilence, RollStatistics, roll_statistics};
 
 use super::Model;
 use super::keys::Speller;
@@ -104,6 +104,9 @@ pub enum ComposeEvent<'a> {
         /// The same frames with touch, where the take has it.
         touch: Option<Cow<'a, [KeyFrame]>>,
     },
+    /// So many frames of the likeliest phrases are known, whether or not they agree on any of them:
+    /// how far a beam is, for which [`ComposeEvent::Frames`] may come late.
+    Searched { frames: usize },
     /// Something the user should know: a chord of the prime was replaced by the nearest known.
     Note(String),
     /// A take is whole, or all there is of it.
@@ -119,6 +122,7 @@ impl ComposeEvent<'_> {
                 let touch = touch.map(|touch| Cow::Owned(touch.into_owned()));
                 ComposeEvent::Frames { take, first, chords, touch }
             }
+            Self::Searched { frames } => ComposeEvent::Searched { frames },
             Self::Note(text) => ComposeEvent::Note(text),
             Self::Take { take, result } => {
                 ComposeEvent::Take { take, result: Cow::Owned(result.into_owned()) }

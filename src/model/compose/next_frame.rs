@@ -32,7 +32,7 @@ pub(super) trait NextFrame {
     /// Hypothesis `i` reads `frames[i]`, and nobody asks what comes next.
     fn read(&mut self, frames: &[Self::Frame]);
 
-    /// The same before [`NextFrame::choose`] or [`NextFrame::likeliest`].
+    /// The same before any of the questions below is asked.
     ///
     /// # Errors
     /// A model whose vocabulary and weights don't belong together.
@@ -52,8 +52,24 @@ pub(super) trait NextFrame {
         draw: Option<&mut ChaCha8Rng>,
     ) -> Result<(Answer<Self::Frame>, Lifted), ComposeError>;
 
-    /// The `n` likeliest frames after what a hypothesis has read, the likeliest first; of equals
-    /// the one that the model names first. There may be fewer.
+    /// The frames after what a hypothesis has read that are known without asking the network, and
+    /// the natural logarithm of how probable all others are together, at most.
+    ///
+    /// # Errors
+    /// Scores that aren't numbers.
+    fn at_hand(
+        &mut self,
+        at: PlaceOf<'_, Self>,
+        answers: &mut Vec<Answer<Self::Frame>>,
+    ) -> Result<f64, ComposeError>;
+
+    /// [`NextFrame::likeliest`] will be asked of these hypotheses: what can be computed for all of
+    /// them together is.
+    fn foresee(&mut self, hypotheses: &[usize]);
+
+    /// The `n` likeliest frames that aren't at hand, the likeliest first; of equals the one that
+    /// the model names first. There may be fewer, and those less likely than `least`, a natural
+    /// logarithm, may be left out: that may save asking for them.
     ///
     /// # Errors
     /// Scores that aren't numbers.
@@ -61,6 +77,7 @@ pub(super) trait NextFrame {
         &mut self,
         at: PlaceOf<'_, Self>,
         n: usize,
+        least: f64,
         answers: &mut Vec<Answer<Self::Frame>>,
     ) -> Result<Lifted, ComposeError>;
 }

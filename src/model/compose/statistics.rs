@@ -2,7 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::tokens::Chord;
+use super::{Strategy, Take};
+use crate::tokens::{Chord, Playback};
+
+/// Seconds of music that have a note at least. Of the pieces that the starter learned from nine
+/// in ten have more than nine in them.
+const LONGEST_GAP_SECS: f64 = 2.0;
 
 /// Shares of a roll's frames and its runs. The three shares sum to 1 (all are 0 for an empty
 /// roll): a frame is a rest, or repeats the chord before it, or strikes a new one.
@@ -38,9 +43,104 @@ pub fn roll_statistics(roll: &[Chord]) -> RollStatistics {
     }
 }
 
+/// A take with hardly any notes for its length, which whoever asked for music should hear of.
+#[derive(Clone, Copy, PartialEq, Debug)]
+pub struct NearSilence {
+    /// Notes that begin after the prime.
+    pub n_notes: usize,
+    /// Length of what was composed.
+    pub secs: f64,
+    /// Whether it goes on from a prime, which may have notes.
+    pub goes_on: bool,
+}
+
+impl NearSilence {
+    /// None if the take has enough notes, or nothing was composed of it.
+    pub fn of(take: &Take, playback: &Playback) -> Option<Self> {
+        let composed = take.n_prime_frames.min(take.roll.len())..take.roll.len();
+        let secs = composed.len() as f64 / playback.rate.per_second();
+        let begun = |idx: usize| match &take.touch {
+            Some(frames) => frames[idx].struck.len(),
+            None => {
+                let before = idx.checked_sub(1).map_or(Chord::REST, |before| take.roll[before]);
+                take.roll[idx].difference(before).len()
+            }
+        };
+        let n_notes = composed.clone().map(begun).sum();
+        let is_thin = n_notes == 0 || n_notes as f64 * LONGEST_GAP_SECS < secs;
+        let goes_on = composed.start > 0;
+        (is_thin && !composed.is_empty()).then_some(Self { n_notes, secs, goes_on })
+    }
+
+    /// What the take has and why, to go on with what to do: “has 3 notes in 10 s: …”.
+    pub fn words(self, strategy: Strategy) -> String {
+        let Self { n_notes, secs, goes_on } = self;
+        let secs = secs.ceil();
+        let found = match n_notes {
+            0 => "has no notes".to_owned(),
+            1 => format!("has 1 note in {secs} s"),
+            _ => format!("has {n_notes} notes in {secs} s"),
+        };
+        let after = if goes_on { " after its start" } else { "" };
+        let why = match (strategy, n_notes) {
+            // In most frames nothing changes, so that is what is likeliest in each.
+            (Strategy::Max | Strategy::Beam { .. }, _) => "the likeliest music is near silence",
+            (Strategy::Sample { .. }, 0) => "the model rested all the time",
+            (Strategy::Sample { .. }, _) => "the model rested most of the time",
+        };
+        format!("{found}{after}: {why}")
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tokens::{FrameRate, KeyFrame};
+
+    /// Of `rests` frames at two a second with a note at each of some places, the first 4 of them
+    /// the prime.
+    fn near_silence(rests: usize, notes: &[usize]) -> Option<NearSilence> {
+        let chord = Chord::from_bits(1 << 60 | 1 << 64);
+        let mut roll = vec![Chord::REST; rests];
+        notes.iter().for_each(|&idx| roll[idx] = chord);
+        let struck =
+            |&sounding: &Chord| KeyFrame { sounding, struck: sounding, ..Default::default() };
+        let touch = Some(roll.iter().map(struck).collect());
+        let take =
+            Take { touch: None, n_prime_frames: 4, seed: 0, log_likelihood: 0.0, secs: 0.0, roll };
+        let playback = Playback { rate: FrameRate::INPUT_DEFAULT, ..Playback::default() };
+        let found = NearSilence::of(&take, &playback);
+        // Here it is the same with touch: whatever sounds is let go in the next frame.
+        assert_eq!(NearSilence::of(&Take { touch, ..take }, &playback), found);
+        found
+    }
+
+    #[test]
+    fn hardly_any_notes_are_said() {
+        let thin = |n_notes, secs| Some(NearSilence { n_notes, secs, goes_on: true });
+        assert_eq!(near_silence(44, &[]), thin(0, 20.0));
+        assert_eq!(near_silence(44, &[0, 2]), thin(0, 20.0), "a prime isn't composed");
+        assert_eq!(near_silence(44, &[4, 10, 20, 30]), thin(8, 20.0));
+        assert_eq!(near_silence(44, &[4, 10, 20, 30, 40]), None);
+        assert_eq!(near_silence(12, &[5]), None);
+        assert_eq!(near_silence(5, &[]), thin(0, 0.5));
+        assert_eq!(near_silence(4, &[]), None, "nothing was composed");
+        let sample = Strategy::Sample { temperature: 1.0, top_k: None, top_p: None };
+        for (n_notes, secs, goes_on, strategy, words) in [
+            (0, 9.4, false, sample, "has no notes: the model rested all the time"),
+            (1, 9.4, false, sample, "has 1 note in 10 s: the model rested most of the time"),
+            (0, 2.0, true, sample, "has no notes after its start: the model rested all the time"),
+            (
+                3,
+                10.0,
+                false,
+                Strategy::Max,
+                "has 3 notes in 10 s: the likeliest music is near silence",
+            ),
+        ] {
+            assert_eq!(NearSilence { n_notes, secs, goes_on }.words(strategy), words);
+        }
+    }
 
     #[test]
     fn shares_count_every_frame_once() {

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::features;
+use super::loss::FRAMES_ON_CPU;
+use super::{features, slides};
 use crate::model::memory;
 use crate::tokens::{Chord, FramingPlan, Grid, MusicPlan, PerformancePlan, Touch};
 
@@ -189,7 +190,33 @@ impl KeyConfig {
     }
 }
 
+/// What a recurrent layer of the fused kernels keeps for each of its units and every frame: the
+/// gates, h and c, and its output after dropout.
+const FUSED_KEPT: u64 = 7;
+/// What passes: the tops' gradients in parts and joined, those before dropout, and a mask.
+const FUSED_PASSING: u64 = 4;
+
 impl KeyConfig {
+    /// Numbers that the fused kernels of the CPU hold for each frame of a sequence in training.
+    /// What the towers hear is no matrix there; of the speller, whose layers are gone with every few
+    /// frames, each block leaves its gradients.
+    pub fn fused_values_a_frame(&self) -> u64 {
+        let of_tower = |tower: Tower| {
+            let per_unit = FUSED_KEPT * tower.layers as u64 + FUSED_PASSING;
+            per_unit * (tower.places * tower.hidden) as u64
+        };
+        let of_towers: u64 = self.towers().into_iter().map(of_tower).sum();
+        let is_of_tower = |name: &str| name.starts_with("classes.") || name.starts_with("keys.");
+        let shapes = self.parameter_shapes().into_iter().filter(|(name, _)| !is_of_tower(name));
+        let of_speller: usize = shapes.map(|(_, [rows, columns])| rows * columns).sum();
+        of_towers + (of_speller / FRAMES_ON_CPU) as u64
+    }
+
+    /// Numbers that they hold besides, for a batch of however many frames.
+    pub fn fused_values(&self) -> u64 {
+        slides::gradient_values(self)
+    }
+
     /// Numbers that the towers hold for each frame of a sequence in training: what they hear, what
     /// a recurrent layer keeps and passes, and their tops with the gradients of these.
     pub fn values_a_frame(&self) -> u64 {

@@ -39,7 +39,7 @@ pub struct RowsOfKeys<B: Backend> {
     pub lower: Tensor<B, 2>,
 }
 
-/// The same of one frame that is to be spelled: nothing yet of its own keys.
+/// The same of one frame of each row that is to be spelled: nothing yet of its own keys.
 pub enum HeardOfKeys<'a, B: Backend> {
     Rows(RowsOfKeys<B>),
     Slides(&'a Slides, &'a KeyBatch),
@@ -168,18 +168,18 @@ impl<B: Backend> RowsOfKeys<B> {
 }
 
 impl<'a, B: Backend> HeardOfKeys<'a, B> {
-    /// In a batch of one frame, by slides if there are any.
+    /// In a batch of one time step, by slides if there are any.
     pub fn of(network: &KeyNetwork<B>, batch: &'a KeyBatch, slides: Option<&'a Slides>) -> Self {
         match slides {
             Some(slides) => Self::Slides(slides, batch),
             None => {
                 let (alphabet, device) = (network.config.alphabet, network.device());
-                Self::Rows(RowsOfKeys::of(alphabet, batch, 0..1, &device))
+                Self::Rows(RowsOfKeys::of(alphabet, batch, 0..batch.n_rows, &device))
             }
         }
     }
 
-    /// What the speller is told of it, with the bias: `[KEYS, S]`.
+    /// What the speller is told of it, with the bias: `[N · KEYS, S]`.
     pub fn told(&self, weights: &SpellerWeights<B>) -> Tensor<B, 2> {
         match self {
             Self::Rows(rows) => rows.told(weights),
@@ -187,7 +187,7 @@ impl<'a, B: Backend> HeardOfKeys<'a, B> {
         }
     }
 
-    /// What strikes of every key are told of the frame before: `[KEYS, U]`.
+    /// What strikes of every key are told of the frame before: `[N · KEYS, U]`.
     pub fn told_to_strikes(&self, weights: &VelocityWeights<B>) -> Tensor<B, 2> {
         match self {
             Self::Rows(rows) => rows.before.clone().matmul(weights.before.clone()),
@@ -199,8 +199,8 @@ impl<'a, B: Backend> HeardOfKeys<'a, B> {
     }
 }
 
-/// Of a batch of one frame, as wide as `bias`.
+/// Of a batch of one time step, as wide as `bias`.
 fn products<B: Backend>(slide: &Slide, batch: &KeyBatch, bias: &Tensor<B, 2>) -> Tensor<B, 2> {
     let [_, width] = bias.dims();
-    rows_of_tensor(slide.products(batch, 0..1), width, &bias.device())
+    rows_of_tensor(slide.products(batch, 0..batch.n_rows), width, &bias.device())
 }

@@ -34,7 +34,7 @@ use crate::model::recurrent::LayerState;
 const LAID_OUT: usize = KEYS.div_ceil(CLASSES) * CLASSES;
 
 /// Frames that the speller takes at a time: what it holds of them is a megabyte or so.
-const FRAMES_ON_CPU: usize = 16;
+pub(super) const FRAMES_ON_CPU: usize = 16;
 const FRAMES_ON_CARD: usize = 1024;
 
 /// What the speller's layers gave, `[N · KEYS, S]` each, after dropout.

@@ -12,8 +12,10 @@
 //! touch      velocities, pedal and how long a frame lasts
 //! measure    held-out music, every frame counted
 //! speller    one frame after the other, for composing
+//! asking     what it asks of one key
 //! ```
 
+mod asking;
 mod batch;
 mod config;
 mod features;

@@ -21,7 +21,7 @@ use burn::tensor::backend::Backend;
 use rayon::prelude::*;
 
 use super::batch::KeyBatch;
-use super::config::{Alphabet, CLASSES, KEYS, LENGTHS};
+use super::config::{Alphabet, CLASSES, KEYS, KeyConfig, LENGTHS, Tower};
 use super::features::{
     CLASS_BASE, CLOCK_PERIOD, COUNT_UNIT, Frame, KEY_BASE, LOWER_BASE, LOWER_KEYS, LOWER_STRIKES,
     NUMBER_UNIT, REACH, REGISTER, SPAN, STRIKE_REACH, STRIKES, class_width, clock_values,
@@ -143,6 +143,17 @@ impl Slides {
             strikes: strikes.map(|weights| slide(Hearing::Keys, &[weights])),
         })
     }
+}
+
+/// Numbers of the gradients of a network's tables that are held at once: those of one tower in
+/// parts.
+pub(super) fn gradient_values(config: &KeyConfig) -> u64 {
+    let of_tower = |tower: Tower| {
+        let hearing = if tower.places == CLASSES { Hearing::Classes } else { Hearing::Keys };
+        let rows = hearing.folds(config.alphabet).len();
+        (PARTS * rows * 4 * tower.hidden) as u64
+    };
+    config.towers().into_iter().map(of_tower).max().unwrap_or(0)
 }
 
 impl Hearing {

@@ -1,7 +1,7 @@
 //! Spelling one frame after the other, for composing: on the CPU, any number of hypotheses.
 //!
-//! Each hypothesis is computed by itself, so that it gets the same numbers to the last bit whatever
-//! others there are.
+//! What is asked of a hypothesis gives the same numbers to the last bit whatever others there are;
+//! so does what it reads, unless several read together.
 
 use std::num::NonZeroU32;
 use std::sync::Arc;
@@ -10,6 +10,7 @@ use burn::backend::Flex;
 use burn::tensor::Tensor;
 use burn::tensor::activation::{log_softmax, relu};
 
+use super::asking::{Asking, Rows};
 use super::batch::{KeyBatch, rows_of_tensor};
 use super::config::{KEYS, KeyConfig, VELOCITIES};
 use super::features::{self, Frame, Keys, LASTING_WIDTH, PEDAL_WIDTH, STRIKE_WIDTH};
@@ -18,6 +19,7 @@ use super::loss::{add_tops, read};
 use super::network::KeyNetwork;
 use super::slides::Slides;
 use super::touch;
+use crate::model::fused::simd::Level;
 use crate::model::kernels::Kernels;
 use crate::model::recurrent::LayerState;
 use crate::model::weights::numbers;
@@ -27,14 +29,9 @@ use crate::tokens::{Chord, KeyFrame, KeyRun};
 /// Reads frames and spells what may come next.
 pub struct Speller {
     network: KeyNetwork<Flex>,
-    /// `[lower_width, S]`, row by row, as every matrix here.
+    /// `[lower_width, S]`, row by row.
     lower: Vec<f32>,
-    /// `[S, S]`
-    middle: Vec<f32>,
-    middle_bias: Vec<f32>,
-    /// `[Q, S]`: a row for each question.
-    out: Vec<f32>,
-    out_bias: Vec<f32>,
+    asking: Asking,
     kernels: Kernels<Flex>,
     slides: Option<Slides>,
     /// After so many frames the clock begins again; none where it goes on and on.
@@ -48,9 +45,12 @@ struct Hypothesis {
     n_read: u32,
     /// What it read last.
     before: KeyRun,
-    state: Vec<LayerState<Flex>>,
+    state: State,
     told: Told,
 }
+
+/// Of every recurrent layer.
+type State = Vec<LayerState<Flex>>;
 
 /// What is known of a frame before any of its keys.
 #[derive(Clone)]
@@ -123,14 +123,10 @@ impl Speller {
     }
 
     pub(super) fn with_kernels(network: &KeyNetwork<Flex>, kernels: Kernels<Flex>) -> Self {
-        let values = |tensor: &Tensor<Flex, 2>| numbers(tensor.clone().into_data());
-        let weights = &network.speller;
+        let level = kernels.fused_level().unwrap_or(Level::Baseline);
         let mut speller = Self {
-            lower: values(&weights.lower),
-            middle: values(&weights.middle),
-            middle_bias: values(&weights.middle_bias),
-            out: values(&weights.out.clone().transpose()),
-            out_bias: values(&weights.out_bias),
+            lower: numbers(network.speller.lower.clone().into_data()),
+            asking: Asking::new(&network.speller, level),
             network: network.clone(),
             slides: Slides::of(network, &kernels),
             kernels,
@@ -157,14 +153,40 @@ impl Speller {
         self.hypotheses = vec![nothing; n];
     }
 
-    /// A hypothesis reads a run, of one frame where the alphabet asks for no length.
+    /// A hypothesis reads a run.
+    #[cfg(test)]
     pub fn read(&mut self, hypothesis: usize, run: &KeyRun) {
+        self.read_together(&[(hypothesis, run.clone())]);
+    }
+
+    /// Different hypotheses read a run each, of one frame where the alphabet asks for no length, in
+    /// one pass over the network.
+    pub fn read_together(&mut self, runs: &[(usize, KeyRun)]) {
+        if runs.is_empty() {
+            return;
+        }
+        let hypotheses = &mut self.hypotheses;
+        let states = runs.iter().map(|(idx, _)| std::mem::take(&mut hypotheses[*idx].state));
+        let states: Vec<_> = states.collect();
         // The rest that starts every piece stands before its first frame.
-        let n_read = self.hypotheses[hypothesis].n_read.saturating_add(run.length);
-        let clock = self.clock(n_read.saturating_sub(1));
-        let state = std::mem::take(&mut self.hypotheses[hypothesis].state);
-        let (told, state) = self.tell_all(run, clock, state);
-        self.hypotheses[hypothesis] = Hypothesis { n_read, before: run.clone(), state, told };
+        let n_read =
+            runs.iter().map(|(idx, run)| hypotheses[*idx].n_read.saturating_add(run.length));
+        let n_read: Vec<u32> = n_read.collect();
+        let clocks = n_read.iter().filter_map(|n_read| self.clock(n_read.saturating_sub(1)));
+        let batch = KeyBatch {
+            n_rows: runs.len(),
+            n_steps: 1,
+            frames: rows_and_nothing(runs.iter().map(|(_, run)| run.frame.clone())),
+            lengths: rows_and_nothing(runs.iter().map(|(_, run)| run.length)),
+            clocks: clocks.collect(),
+            weights: vec![1.0; runs.len()],
+            continues: vec![true; runs.len()],
+        };
+        let (told, states) = self.tell_all(&batch, &states);
+        let read = runs.iter().zip(n_read).zip(told.into_iter().zip(states));
+        for (((idx, run), n_read), (told, state)) in read {
+            self.hypotheses[*idx] = Hypothesis { n_read, before: run.clone(), state, told };
+        }
     }
 
     /// Hypothesis `to` becomes what hypothesis `from` is.
@@ -184,8 +206,11 @@ impl Speller {
     pub fn spell(&self, hypothesis: usize, choose: &mut dyn FnMut(Decision) -> bool) -> Spelled {
         let before = Keys::of(self.hypotheses[hypothesis].before.frame.sounding);
         let mut prefix = self.begun(hypothesis);
+        let rows = &mut Rows::default();
         for key in 0..KEYS {
-            let log_odds = self.log_odds(&prefix, key);
+            let told = self.told_of(std::slice::from_ref(&prefix), key);
+            let log_odds = self.asking.log_odds(told, rows).next();
+            let log_odds = log_odds.expect("there is a row for each that is asked");
             let mut ask = |question, log_odds| choose(Decision { key, question, log_odds });
             let sounds = ask(Question::Sounds, log_odds[0]);
             let is_struck = match log_odds.get(1) {
@@ -193,7 +218,7 @@ impl Speller {
                 Some(&log_odds) if sounds => ask(Question::StruckAgain, log_odds),
                 _ => false,
             };
-            let answers = answers(&log_odds, before.contains(key)).into_iter();
+            let answers = answers(log_odds, before.contains(key)).into_iter();
             let answer =
                 answers.flatten().find(|it| (it.sounds, it.is_struck) == (sounds, is_struck));
             self.go_on(&mut prefix, key, &answer.expect("one of the answers was given"));
@@ -204,20 +229,33 @@ impl Speller {
     /// The next frames of a hypothesis, the likeliest first, each with other keys sounding or struck;
     /// in none do the keys of `unlike` sound. They are found by a search over the keys that goes on
     /// with the `n` likeliest beginnings at every key, and with the `n` likeliest that may still
-    /// become `unlike`.
-    pub fn candidates(&self, hypothesis: usize, n: usize, unlike: Option<Chord>) -> Vec<Spelled> {
+    /// become `unlike`. None is less likely than `least`, a log-probability: what is found above it
+    /// is the same whatever it is, and the sooner.
+    pub fn candidates(
+        &self,
+        hypothesis: usize,
+        n: usize,
+        unlike: Option<Chord>,
+        least: f64,
+    ) -> Vec<Spelled> {
         let before = Keys::of(self.hypotheses[hypothesis].before.frame.sounding);
         let unlike = unlike.map(Keys::of);
         let mut prefixes = vec![Prefix { is_like: unlike.is_some(), ..self.begun(hypothesis) }];
+        let rows = &mut Rows::default();
         for key in 0..KEYS {
             let mut next: Vec<(usize, Answer)> = Vec::with_capacity(3 * prefixes.len());
-            for (idx, prefix) in prefixes.iter().enumerate() {
-                let answers = answers(&self.log_odds(prefix, key), before.contains(key));
-                next.extend(answers.into_iter().flatten().map(|answer| (idx, answer)));
+            let log_odds = self.asking.log_odds(self.told_of(&prefixes, key), rows);
+            for (idx, log_odds) in log_odds.enumerate() {
+                let answers = answers(log_odds, before.contains(key)).into_iter().flatten();
+                next.extend(answers.map(|answer| (idx, answer)));
             }
             let total = |(idx, answer): &(usize, Answer)| {
                 prefixes[*idx].log_probability + answer.log_probability
             };
+            // A beginning is at least as likely as what it becomes. What is no number stays, so
+            // that whoever asks finds it.
+            let is_less_likely = |it: &(usize, Answer)| total(it) < least;
+            next.retain(|it| !is_less_likely(it));
             // A stable sort: of equals the one found first stays.
             next.sort_by(|a, b| total(b).total_cmp(&total(a)));
             let is_like = |(idx, answer): &(usize, Answer)| {
@@ -238,6 +276,9 @@ impl Speller {
                 prefix
             };
             prefixes = next.into_iter().map(gone_on).collect();
+            if prefixes.is_empty() {
+                break;
+            }
         }
         prefixes.iter().filter(|prefix| !prefix.is_like).map(Prefix::spelled).collect()
     }
@@ -319,50 +360,37 @@ impl Speller {
         Prefix { sounding, struck, log_probability: 0.0, is_like: false, told }
     }
 
-    /// Reads a run: what is known of the next frame before any of its keys, and the state after.
-    fn tell_all(
-        &mut self,
-        run: &KeyRun,
-        clock: Option<u32>,
-        state: Vec<LayerState<Flex>>,
-    ) -> (Told, Vec<LayerState<Flex>>) {
+    /// What is known of the next frame of each row before any of its keys, and the states after.
+    fn tell_all(&mut self, batch: &KeyBatch, states: &[State]) -> (Vec<Told>, Vec<State>) {
         let (network, slides) = (&self.network, self.slides.as_ref());
-        let batch = KeyBatch {
-            n_rows: 1,
-            n_steps: 1,
-            frames: vec![run.frame.clone(), KeyFrame::default()],
-            lengths: vec![run.length, 0],
-            clocks: clock.into_iter().collect(),
-            weights: vec![1.0],
-            continues: vec![true],
-        };
-        let heard = Heard::of(network, &batch, slides);
-        let (tops, state) = read(network, heard, state, &mut self.kernels);
-        let heard = HeardOfKeys::of(network, &batch, slides);
-        let touch = network.touch.as_ref().map(|touch| ToldOfTouch {
-            velocity: touch.velocity.told(network, &heard, &tops),
-            pedal: touch.pedal.told(&tops),
-            length: touch.length.told(&tops),
-        });
-        let keys = add_tops(network, heard.told(&network.speller), &tops);
-        (Told { keys: Arc::new(numbers(keys.into_data())), touch }, state)
-    }
-
-    /// Of every question that the alphabet has of a key.
-    fn log_odds(&self, prefix: &Prefix, key: usize) -> Vec<f32> {
-        let n = self.network.config.spell_hidden;
-        let told = &prefix.told[key * n..][..n];
-        let mut second = self.middle_bias.clone();
-        for (&told, row) in told.iter().zip(self.middle.chunks_exact(n)) {
-            if told > 0.0 {
-                second.iter_mut().zip(row).for_each(|(to, weight)| *to += told * weight);
+        let heard = Heard::of(network, batch, slides);
+        let (tops, state) = read(network, heard, joined(states), &mut self.kernels);
+        let heard = HeardOfKeys::of(network, batch, slides);
+        let n = batch.n_rows;
+        let keys = numbers(add_tops(network, heard.told(&network.speller), &tops).into_data());
+        let each = keys.len() / n;
+        let keys = keys.chunks_exact(each).map(|keys| Arc::new(keys.to_vec()));
+        let mut told: Vec<Told> = keys.map(|keys| Told { keys, touch: None }).collect();
+        if let Some(touch) = &network.touch {
+            let velocity = parts(&touch.velocity.told(network, &heard, &tops), n);
+            let (pedal, length) = (parts(&touch.pedal.told(&tops), n), touch.length.told(&tops));
+            let of_frames = pedal.zip(parts(&length, n));
+            for ((told, velocity), (pedal, length)) in told.iter_mut().zip(velocity).zip(of_frames)
+            {
+                told.touch = Some(ToldOfTouch { velocity, pedal, length });
             }
         }
-        let answer = |(row, bias): (&[f32], &f32)| {
-            let weighted = second.iter().zip(row).map(|(value, weight)| value.max(0.0) * weight);
-            bias + weighted.sum::<f32>()
-        };
-        self.out.chunks_exact(n).zip(&self.out_bias).map(answer).collect()
+        (told, parted(&state, n))
+    }
+
+    /// What each of some beginnings is told of a key.
+    fn told_of<'t>(
+        &self,
+        prefixes: &'t [Prefix],
+        key: usize,
+    ) -> impl Iterator<Item = &'t [f32]> + use<'t> {
+        let n = self.network.config.spell_hidden;
+        prefixes.iter().map(move |prefix| &prefix.told[key * n..][..n])
     }
 
     /// Takes an answer for a key, and tells every higher one of it.
@@ -386,6 +414,46 @@ impl Speller {
             }
         }
     }
+}
+
+/// A row for each, and one for what comes next and isn't known yet.
+fn rows_and_nothing<T: Clone + Default>(rows: impl ExactSizeIterator<Item = T>) -> Vec<T> {
+    let nothing = vec![T::default(); rows.len()];
+    rows.chain(nothing).collect()
+}
+
+/// A tensor cut into as many parts of whole rows.
+fn parts(tensor: &Tensor<Flex, 2>, n: usize) -> impl Iterator<Item = Tensor<Flex, 2>> + use<> {
+    let ([rows, _], tensor) = (tensor.dims(), tensor.clone());
+    (0..n).map(move |idx| tensor.clone().narrow(0, idx * (rows / n), rows / n))
+}
+
+/// The states of several hypotheses as those of one batch.
+fn joined(states: &[State]) -> State {
+    let [first, others @ ..] = states else { return Vec::new() };
+    if others.is_empty() {
+        return first.clone();
+    }
+    let join = |layer: usize, part: fn(&LayerState<Flex>) -> &Tensor<Flex, 2>| {
+        Tensor::cat(states.iter().map(|state| part(&state[layer]).clone()).collect(), 0)
+    };
+    let layer = |layer| LayerState {
+        hidden: join(layer, |state| &state.hidden),
+        cell: join(layer, |state| &state.cell),
+    };
+    (0..first.len()).map(layer).collect()
+}
+
+/// The way back from [`joined`].
+fn parted(state: &State, n: usize) -> Vec<State> {
+    let mut states = vec![Vec::with_capacity(state.len()); n];
+    for layer in state {
+        let layers = parts(&layer.hidden, n).zip(parts(&layer.cell, n));
+        for (state, (hidden, cell)) in states.iter_mut().zip(layers) {
+            state.push(LayerState { hidden, cell });
+        }
+    }
+    states
 }
 
 impl Spelled {

@@ -403,7 +403,7 @@ fn candidates_are_the_likeliest_frames() {
     for config in [config(1, 4), full(1, 4)] {
         let network = network(config);
         let speller = after(&network, &piece(5));
-        let found = speller.candidates(0, 12, None);
+        let found = speller.candidates(0, 12, None, f64::NEG_INFINITY);
         assert_eq!(found.len(), 12);
         assert!(found.windows(2).all(|pair| pair[0].log_probability >= pair[1].log_probability));
         let greedy = speller.spell(0, &mut |decision| decision.log_odds > 0.0);
@@ -420,11 +420,64 @@ fn candidates_are_the_likeliest_frames() {
         frames.dedup();
         assert_eq!(frames.len(), 12);
         let unlike = found[0].chord;
-        let others = speller.candidates(0, 12, Some(unlike));
+        for (idx, least) in found.iter().map(|it| it.log_probability).enumerate() {
+            assert_eq!(speller.candidates(0, 12, None, least), found[..=idx]);
+        }
+        let others = speller.candidates(0, 12, Some(unlike), f64::NEG_INFINITY);
         assert!(others.len() >= 12 && others.iter().all(|it| it.chord != unlike));
         let next = found.iter().find(|it| it.chord != unlike).expect("another chord was found");
         assert!(others[0].log_probability >= next.log_probability);
     }
+}
+
+#[test]
+fn hypotheses_that_read_together_read_the_same_as_alone() {
+    for config in [config(2, 4), full(1, 3), full(1, 0)] {
+        let network = network(config);
+        for kernels in [Kernels::of_burn_for_tests, Kernels::fused_for_tests] {
+            let spellers = || Speller::with_kernels(&network, kernels());
+            let (mut together, mut alone) = (spellers(), spellers());
+            let frames = piece(9);
+            for runs in frames.chunks(3) {
+                together.start(4);
+                alone.start(4);
+                // The third is left out, and each has read another run before.
+                let runs: Vec<(usize, KeyRun)> = [0, 3, 1]
+                    .into_iter()
+                    .zip(runs.iter().cloned())
+                    .map(|(idx, frame)| (idx, KeyRun { frame, length: 1 + idx as u32 }))
+                    .collect();
+                for (row, frame) in frames.iter().take(4).enumerate() {
+                    let before = KeyRun::single(frame.clone());
+                    together.read(row, &before);
+                    alone.read(row, &before);
+                }
+                together.read_together(&runs);
+                runs.iter().for_each(|(idx, run)| alone.read(*idx, run));
+                for row in 0..4 {
+                    for (ours, expected) in said(&together, row).iter().zip(said(&alone, row)) {
+                        assert!((ours - expected).abs() < 1e-5, "{ours} for {expected}");
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// All that a speller says of a hypothesis, answered in one way.
+fn said(speller: &Speller, hypothesis: usize) -> Vec<f32> {
+    let mut said = Vec::new();
+    let spelled = speller.spell(hypothesis, &mut |decision| {
+        said.push(decision.log_odds);
+        decision.key % 9 == 0
+    });
+    let (velocities, _) = speller.velocities(hypothesis, &spelled, &mut |scores| {
+        said.extend_from_slice(scores);
+        3
+    });
+    said.extend(speller.pedal_log_odds(hypothesis, &spelled));
+    said.extend(speller.lengths(hypothesis, &spelled, &velocities, true).into_iter().flatten());
+    said
 }
 
 #[test]

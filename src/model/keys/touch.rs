@@ -302,8 +302,7 @@ impl<B: Backend> VelocityWeights<B> {
         relu(z)
     }
 
-    /// What is added up for every key before anything of its own frame is known: `[KEYS, U]` for
-    /// one frame.
+    /// What is added up for every key before anything of its own frame is known: `[N · KEYS, U]`.
     pub fn told(
         &self,
         network: &KeyNetwork<B>,

@@ -67,6 +67,11 @@ impl KeyMaterial {
         Self { has_clock: has_clock(music), longest_run, steps: steps.collect(), ranges }
     }
 
+    /// Most frames that a step lasts.
+    pub fn longest_run(&self) -> u32 {
+        self.longest_run
+    }
+
     /// Steps of the network in each stretch to learn from.
     pub fn lengths(&self) -> Vec<usize> {
         self.steps.iter().map(|steps| steps.n).collect()

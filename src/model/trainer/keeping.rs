@@ -42,6 +42,7 @@ impl<B: Backend> Trainer<'_, B> {
                 counted(epoch, "epoch"),
                 job.summary.from.as_ref().map_or_else(String::new, words_of)
             ),
+            lessons: Some(job.summary.lessons()),
         }
     }
 

@@ -24,7 +24,7 @@ mod tests;
 
 pub use job::Job;
 pub use loading::MOST_HELD;
-pub use resuming::{Newest, newest_checkpoint};
+pub use resuming::{Newest, newest_card, newest_checkpoint};
 
 use loading::Source;
 
@@ -104,7 +104,7 @@ fn run_to_end<B: Backend>(
     device: B::Device,
     on_event: &mut dyn FnMut(TrainEvent),
 ) -> Result<TrainSummary, TrainError> {
-    let newest = newest_checkpoint(&job.folder)?;
+    let mut newest = newest_checkpoint(&job.folder)?;
     job.write(|folder, _| folder.create())?;
     if !job.is_resumed {
         job.write(|folder, job| {
@@ -120,13 +120,12 @@ fn run_to_end<B: Backend>(
             job.is_resumed.then(|| "No epoch of it was kept, so the run begins anew".to_owned())
         }
     };
-    drop(newest);
     if let Some(note) = note {
         on_event(TrainEvent::Note(note));
     }
     loop {
         let attempt = catch_unwind(AssertUnwindSafe(|| {
-            Trainer::<B>::begin(&job, device.clone())?.train(on_event)
+            Trainer::<B>::begin(&job, newest.take(), device.clone())?.train(on_event)
         }));
         let panic = match attempt {
             Ok(Ok(summary)) => {
@@ -145,6 +144,7 @@ fn run_to_end<B: Backend>(
             return Err(TrainError::OutOfMemory { needed_mib: needed >> 20 });
         }
         job.micro_batch = job.micro_batch.div_ceil(2);
+        newest = newest_checkpoint(&job.folder)?;
         on_event(TrainEvent::Note(format!(
             "The device's memory ran out; going on from the last checkpoint with {} at a time and \
              gradients gathered, so that the batch stays {}",
@@ -215,14 +215,18 @@ enum EpochEnd {
 }
 
 impl<'a, B: Backend> Trainer<'a, B> {
-    /// Begins anew, or goes on from the newest checkpoint.
-    fn begin(job: &'a Job<'a>, device: B::Device) -> Result<Self, TrainError> {
+    /// Begins anew, or goes on from the newest checkpoint if there is one.
+    fn begin(
+        job: &'a Job<'a>,
+        newest: Option<Newest>,
+        device: B::Device,
+    ) -> Result<Self, TrainError> {
         let network = match job.from {
             Some(from) => weights_of(from, job, &device)?,
             None => fresh_network(job, &device),
         };
         let mut trainer = Self::with_network(job, network, device);
-        if let Some(Newest { state, tensors, .. }) = newest_checkpoint(&job.folder)? {
+        if let Some(Newest { state, tensors, .. }) = newest {
             let path = job.folder.path().to_owned();
             trainer
                 .go_on_from(state, &tensors)

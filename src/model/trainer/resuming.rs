@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::super::checkpoint::{Manifest, read_checkpoint};
+use super::super::checkpoint::{Manifest, read_checkpoint, read_manifest};
 use super::super::run::RunFolder;
 use super::super::train::{TrainingState, counted};
 use super::super::weights::TensorMap;
@@ -10,7 +10,6 @@ use super::super::{CheckpointError, ModelCard, TrainError};
 
 /// The checkpoint to go on from.
 pub struct Newest {
-    pub card: ModelCard,
     pub state: TrainingState,
     pub tensors: TensorMap,
     path: PathBuf,
@@ -46,10 +45,10 @@ pub fn newest_checkpoint(folder: &RunFolder) -> Result<Option<Newest>, TrainErro
             break;
         }
         match read_checkpoint(&path) {
-            Ok((Manifest { card, training: Some(state) }, tensors)) => {
+            Ok((Manifest { training: Some(state), .. }, tensors)) => {
                 if newest.as_ref().is_none_or(|newest| newest.state.step < state.step) {
                     let passed_over = failure.take();
-                    newest = Some(Newest { card, state, tensors, path, passed_over });
+                    newest = Some(Newest { state, tensors, path, passed_over });
                 }
             }
             Ok(_) => {}
@@ -64,5 +63,28 @@ pub fn newest_checkpoint(folder: &RunFolder) -> Result<Option<Newest>, TrainErro
         // The metrics of an epoch are written a moment before its checkpoint.
         (None, None) if folder.read_metrics().len() > 1 => Err(CheckpointError::Gone(run()).into()),
         (newest, _) => Ok(newest),
+    }
+}
+
+/// What the network of a run is, without reading its numbers: all its checkpoints say the same.
+/// `None` when nothing was learned yet.
+///
+/// # Errors
+/// When there were checkpoints and none of them can be used.
+pub fn newest_card(folder: &RunFolder) -> Result<Option<ModelCard>, TrainError> {
+    let mut failure: Option<CheckpointError> = None;
+    for path in folder.to_resume_from() {
+        match read_manifest(&path) {
+            Ok(Manifest { card, training: Some(_) }) => return Ok(Some(card)),
+            Ok(_) => {}
+            Err(error) => failure = failure.or(Some(error)),
+        }
+    }
+    match failure {
+        None => Ok(None),
+        Some(CheckpointError::Unusable { source, .. }) => {
+            Err(CheckpointError::NoneUsable { run: folder.path().to_owned(), source }.into())
+        }
+        Some(failure) => Err(failure.into()),
     }
 }

@@ -118,7 +118,7 @@ fn trained_by(
     };
     let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads).build().unwrap();
     let run = |on_event: &mut (dyn FnMut(TrainEvent) + Send)| {
-        let mut trainer = Trainer::<Flex>::begin(&job, Default::default()).unwrap();
+        let mut trainer = Trainer::<Flex>::begin(&job, None, Default::default()).unwrap();
         trainer.kernels = kernels();
         trainer.train(on_event)
     };
@@ -238,7 +238,7 @@ fn a_batch_that_cannot_be_made_is_not_the_device_s_failure() {
     let mut plan = plan_epoch(job.settings, &job.layout, &lengths, job.material.n_shifts(), 0);
     // Music that isn't there.
     plan[2][0].as_mut().unwrap().stretch = 99;
-    let mut trainer = Trainer::<Flex>::begin(&job, Default::default()).unwrap();
+    let mut trainer = Trainer::<Flex>::begin(&job, None, Default::default()).unwrap();
     let error = trainer.steps(&plan, &mut |_| {}).err().unwrap();
     assert_eq!(trainer.state.steps_into_epoch, 2, "those before it were made");
     let words = error.to_string();
@@ -260,7 +260,7 @@ fn a_step_that_is_cancelled_within_leaves_everything_as_it_was() {
         job.micro_batch = 1;
         let lengths = job.material.train_lengths();
         let plan = plan_epoch(job.settings, &job.layout, &lengths, job.material.n_shifts(), 0);
-        let mut trainer = Trainer::<Flex>::begin(&job, Default::default()).unwrap();
+        let mut trainer = Trainer::<Flex>::begin(&job, None, Default::default()).unwrap();
         trainer.kernels = kernels;
         let (material, settings, config) = (&job.material, job.settings, job.config);
         let source = Source { material, settings, config, plan: &plan };

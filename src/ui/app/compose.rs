@@ -1,7 +1,7 @@
 //! Composing: choosing a model, making the prime, hearing frames as they come.
 
 use std::num::NonZeroU32;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -29,8 +29,12 @@ impl App {
 
     /// Loads the chosen model ahead of time, so that the first notes come at once.
     pub(super) fn load_chosen_model(&mut self) {
-        let choice = self.state.preferences.compose.model.clone();
         self.state.composing.model_error = None;
+        self.load_model(self.state.preferences.compose.model.clone());
+    }
+
+    /// Loads a model, unless it is in memory or on its way there.
+    pub(super) fn load_model(&mut self, choice: ModelChoice) {
         let is_here = self.state.composing.model(&choice).is_some();
         let is_coming = self.state.composing.loading.as_ref() == Some(&choice);
         if choice == ModelChoice::InTraining || is_here || is_coming {
@@ -61,16 +65,20 @@ impl App {
             composing.loading = None;
         }
         let is_chosen = self.state.preferences.compose.model == choice;
-        match result {
+        let failure = match result {
             Ok(loaded) => {
                 for note in &loaded.notes {
                     self.state.notices.note_once(note.clone());
                 }
                 composing.keep_model(loaded);
+                None
             }
-            Err(error) if is_chosen => composing.model_error = Some(error),
-            Err(_) => {}
+            Err(error) => Some(error),
+        };
+        if is_chosen {
+            composing.model_error.clone_from(&failure);
         }
+        self.go_on_again(&choice, failure);
         let waits = &mut self.state.composing.is_waiting_for_model;
         if is_chosen && std::mem::take(waits) {
             self.compose();
@@ -98,10 +106,11 @@ impl App {
             self.draw_seed();
         }
         let form = &self.state.preferences.compose;
-        let tempo = prime.quarters_per_second.unwrap_or_else(|| self.quarters_per_second());
+        let tempo = prime.quarters_per_second.unwrap_or_else(|| self.state.quarters_per_second());
         let playback = form.playback(model.card(), tempo);
         let settings = form.settings(prime, &playback);
-        self.ask_to_compose(model, settings, playback);
+        let composition = self.composition(model, settings, playback);
+        self.ask_to_compose(composition);
     }
 
     /// The chosen model; `None` while it is being loaded.
@@ -130,13 +139,17 @@ impl App {
         }
     }
 
+    fn draw_seed(&mut self) {
+        let seed = self.fresh_seed(self.state.preferences.compose.seed);
+        self.state.preferences.compose.seed = seed;
+    }
+
     /// A new seed from the clock and the last one; any number will do as long as it is shown.
-    pub(super) fn draw_seed(&mut self) {
-        let seed = &mut self.state.preferences.compose.seed;
+    pub(super) fn fresh_seed(&self, last: u64) -> u64 {
         let nanos = (self.clock)()
             .duration_since(std::time::UNIX_EPOCH)
             .map_or(0, |since| since.as_nanos() as u64);
-        *seed = (nanos ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15)) % 1_000_000;
+        (nanos ^ last.wrapping_mul(0x9e37_79b9_7f4a_7c15)) % 1_000_000
     }
 
     /// What the composition starts from; `None` while a file is asked for or read.
@@ -179,16 +192,6 @@ impl App {
         Ok(Some(ReadPrime { prime, ..ReadPrime::default() }))
     }
 
-    /// The tempo of the score where its playhead stands.
-    fn quarters_per_second(&self) -> f64 {
-        let score = self.state.document.history.score();
-        let tempo = score.tempo_map.tempo_at(self.state.score_playhead());
-        match tempo.micros_per_quarter {
-            0 => ModelCard::USUAL_TEMPO,
-            micros => 1e6 / f64::from(micros),
-        }
-    }
-
     fn read_prime(&mut self, path: PathBuf) {
         self.tasks.spawn("reading a prime", move || {
             let result = crate::music::smf::read_file(&path)
@@ -208,8 +211,13 @@ impl App {
         }
     }
 
-    /// Composes once unsaved work is kept. Until then a second press has nothing to press.
-    fn ask_to_compose(&mut self, model: Model, settings: ComposeSettings, playback: Playback) {
+    /// What the form asks for.
+    fn composition(
+        &self,
+        model: Model,
+        settings: ComposeSettings,
+        playback: Playback,
+    ) -> Composition {
         let form = &self.state.preferences.compose;
         let run = match &form.model {
             ModelChoice::Starter => None,
@@ -218,20 +226,21 @@ impl App {
             }
             ModelChoice::Run(path) => Some(path.clone()),
         };
-        let card = model.card();
-        let kind = card.kind().label();
-        let name = run.as_deref().map_or_else(|| "Starter".to_owned(), file_name);
         let provenance = Provenance {
-            model: model_in_words(&name, kind, card.layers, card.hidden),
+            model: model_in_words(run.as_deref(), model.card()),
             run,
-            epoch: card.epoch,
+            epoch: model.card().epoch,
             settings: settings.clone(),
             continues_score: form.prime == PrimeKind::Score,
             made_at: self.now_secs(),
         };
-        let request = ComposeRequest { model, settings };
+        Composition { request: ComposeRequest { model, settings }, playback, provenance }
+    }
+
+    /// Composes once unsaved work is kept. Until then a second press has nothing to press.
+    pub(super) fn ask_to_compose(&mut self, composition: Composition) {
         self.state.composing.is_starting = true;
-        self.risk(Risk::Compose(Box::new(Composition { request, playback, provenance })));
+        self.risk(Risk::Compose(Box::new(composition)));
     }
 
     pub(super) fn begin_composing(&mut self, composition: Composition) {
@@ -249,6 +258,7 @@ impl App {
             playback,
             n_prime_frames,
             n_wanted,
+            n_searched: 0,
             provenance,
             is_stopping: false,
             has_started_sounding: false,
@@ -261,6 +271,7 @@ impl App {
         let composing = &mut self.state.composing;
         composing.is_waiting_for_model = false;
         composing.is_starting = false;
+        composing.again = None;
         if let Some(live) = &mut composing.live {
             live.is_stopping = true;
             self.studio.cancel(live.job);
@@ -280,6 +291,10 @@ impl App {
             }
             ComposeEvent::Note(note) => {
                 self.state.notices.note(note);
+                false
+            }
+            ComposeEvent::Searched { frames } => {
+                live.n_searched = frames;
                 false
             }
             // Every take comes again with the end of the job.
@@ -343,13 +358,17 @@ impl App {
         let takes: Vec<Take> =
             takes.into_iter().filter(|take| take.roll.len() > take.n_prime_frames).collect();
         let n_takes = takes.len();
-        let mut first = None;
+        let (mut first, mut thin) = (None, None);
         for take in takes {
             let id = self.state.takes.next_id(&self.data_dir);
             let name = format!("Take {}", id.0);
             let (playback, provenance) = (live.playback, live.provenance.clone());
             let entry = TakeEntry::new(id, name, take, playback, provenance);
             self.keep_take(&entry);
+            thin = thin.or_else(|| {
+                let words = entry.near_silence_words()?;
+                Some(format!("{} {words}", entry.name))
+            });
             self.state.takes.list.push(entry);
             first = first.or(Some(id));
         }
@@ -365,6 +384,9 @@ impl App {
         } else if !live.has_started_sounding {
             self.show(Shown::Take(first));
             self.play();
+        }
+        if let Some(words) = thin {
+            return self.state.notices.note(words);
         }
         let what = counted(n_takes, "take", "takes");
         self.state.notices.done(format!("Composed {what}. Rate what you hear, or press Use"));
@@ -385,13 +407,18 @@ impl App {
 
 /// A composition that was asked for.
 pub(super) struct Composition {
-    request: ComposeRequest,
-    playback: Playback,
-    provenance: Provenance,
+    pub request: ComposeRequest,
+    pub playback: Playback,
+    pub provenance: Provenance,
 }
 
-/// The name of a model with its shape, which the names of most runs tell already.
-fn model_in_words(name: &str, kind: &str, layers: usize, hidden: usize) -> String {
+/// The name of a model's run with its shape, which most of these names tell already.
+pub(super) fn model_in_words(run: Option<&Path>, card: &ModelCard) -> String {
+    let name = run.map_or_else(|| "Starter".to_owned(), file_name);
+    named_with_shape(&name, card.kind().label(), card.layers, card.hidden)
+}
+
+fn named_with_shape(name: &str, kind: &str, layers: usize, hidden: usize) -> String {
     match name.contains(&format!("{kind} {layers}x{hidden}")) {
         true => name.to_owned(),
         false => format!("{name} ({kind} {layers}×{hidden})"),
@@ -446,9 +473,9 @@ mod tests {
     #[test]
     fn a_model_says_its_shape_once() {
         let run = "2026-11-22 20-03-26 LSTM 2x512";
-        assert_eq!(model_in_words(run, "LSTM", 2, 512), run);
-        assert_eq!(model_in_words("Starter", "LSTM", 2, 512), "Starter (LSTM 2×512)");
-        assert_eq!(model_in_words("my GRU", "GRU", 1, 64), "my GRU (GRU 1×64)");
+        assert_eq!(named_with_shape(run, "LSTM", 2, 512), run);
+        assert_eq!(named_with_shape("Starter", "LSTM", 2, 512), "Starter (LSTM 2×512)");
+        assert_eq!(named_with_shape("my GRU", "GRU", 1, 64), "my GRU (GRU 1×64)");
     }
 
     fn reading(frames: FramingPlan, touch: Touch) -> ReadingPlan {

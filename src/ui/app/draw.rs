@@ -24,6 +24,8 @@ const CURVES_HEIGHT: f32 = SPACE * 30.0;
 const NO_CURVES_HEIGHT: f32 = SPACE * 9.0;
 const MIN_CURVES_HEIGHT: f32 = SPACE * 16.0;
 const MAX_CURVES_HEIGHT: f32 = SPACE * 80.0;
+/// From this width on, in points, there is room for the library beside the curves.
+const THREE_COLUMNS: f32 = SPACE * 116.0;
 
 impl App {
     /// The commands whose keys were pressed, and what was dropped on the window.
@@ -78,8 +80,14 @@ impl App {
         });
         self.compose_side(ui, actions);
         self.document_side(ui, actions);
-        self.curves_panel(ui, actions);
-        self.library_side(ui, actions);
+        // The settings have the whole height where the curves are wide enough below the roll alone.
+        if ui.available_width() >= THREE_COLUMNS {
+            self.library_side(ui, actions);
+            self.curves_panel(ui, actions);
+        } else {
+            self.curves_panel(ui, actions);
+            self.library_side(ui, actions);
+        }
         CentralPanel::default().frame(Frame::new().fill(self.theme.roll.background)).show(
             ui,
             |ui| {
@@ -168,7 +176,7 @@ impl App {
         let panel = match curves::has_something_to_draw(&self.state) {
             true => Panel::bottom("curves")
                 .resizable(true)
-                .default_size(CURVES_HEIGHT.max(ui.ctx().content_rect().height() * 0.25))
+                .default_size(curves_height(ui.ctx().content_rect().height()))
                 .size_range(MIN_CURVES_HEIGHT..=MAX_CURVES_HEIGHT),
             false => Panel::bottom("no curves yet").exact_size(NO_CURVES_HEIGHT),
         };
@@ -293,6 +301,11 @@ fn interrupts_a_drag(action: &AppAction) -> bool {
         AppAction::Run(command) => !command.leaves_the_notes(),
         _ => false,
     }
+}
+
+/// How high the curves are in a window of some height, until somebody changes it.
+fn curves_height(window: f32) -> f32 {
+    CURVES_HEIGHT.min(window / 3.0).max(window / 4.0)
 }
 
 fn panel_frame(ui: &Ui, margin: f32) -> Frame {

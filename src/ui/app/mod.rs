@@ -4,6 +4,7 @@
 //! and the tasks sent into the state; `ui` draws from the state and collects actions; then the
 //! actions are applied, each by one method of the part of this folder it belongs to.
 
+mod again;
 mod compose;
 mod document;
 mod draw;

@@ -21,6 +21,7 @@ impl App {
             }
             TakeAction::Rename(name) => self.rename(id, name),
             TakeAction::Use(place) => self.use_take(id, place),
+            TakeAction::Again => self.compose_again(id),
             TakeAction::ExportMidi => self.ask(Purpose::ExportTakeMidi(id)),
             TakeAction::ExportWav => self.ask(Purpose::ExportTakeWav(id)),
             TakeAction::Drop => self.drop_take(id),

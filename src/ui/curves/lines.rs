@@ -111,21 +111,46 @@ pub fn axis(curves: RangeInclusive<f64>, marks: &[f64], least: f64) -> RangeIncl
     shown.start() - margin..=shown.end() + margin
 }
 
-/// What counting alone reaches, with names.
-pub fn baselines(baselines: &Baselines, measure: Measure) -> Vec<(&'static str, f64)> {
-    let unigram = ("counting chords", baselines.unigram_perplexity);
-    let mixed = ("counting, and 10 % the same again", baselines.mixed_perplexity);
-    let lines = match measure {
-        Measure::Perplexity => vec![unigram, mixed],
-        Measure::Loss => vec![(unigram.0, unigram.1.ln()), (mixed.0, mixed.1.ln())],
-        Measure::Accuracy => vec![
-            ("always the commonest chord", baselines.unigram_accuracy * 100.0),
-            ("always the same again", baselines.repeat_accuracy * 100.0),
-        ],
+/// What counting alone reaches, as the legend names it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Baseline {
+    pub name: &'static str,
+    pub tooltip: &'static str,
+    /// In the units of the measure.
+    pub value: f64,
+}
+
+/// At most two of a measure, always in the same order.
+pub fn baselines(baselines: &Baselines, measure: Measure) -> Vec<Baseline> {
+    let perplexities = [
+        (
+            "counting",
+            "What comes of expecting each chord as often as it was seen in the pieces to learn from",
+            baselines.unigram_perplexity,
+        ),
+        (
+            "with repeats",
+            "The same, but one time in ten the chord before is expected once more",
+            baselines.mixed_perplexity,
+        ),
+    ];
+    let shares = [
+        (
+            "the commonest chord",
+            "How often the chord is right that is the commonest in the pieces to learn from",
+            baselines.unigram_accuracy,
+        ),
+        ("the same again", "How often the chord before is right", baselines.repeat_accuracy),
+    ];
+    let (known, unit): (_, fn(f64) -> f64) = match measure {
+        Measure::Perplexity => (perplexities, |it| it),
+        Measure::Loss => (perplexities, f64::ln),
+        Measure::Accuracy => (shares, |it| it * 100.0),
         // Counting chords says nothing of touch.
-        Measure::Length | Measure::Velocity | Measure::Pedal => Vec::new(),
+        Measure::Length | Measure::Velocity | Measure::Pedal => return Vec::new(),
     };
-    lines.into_iter().filter(|(_, value)| value.is_finite()).collect()
+    let named = known.map(|(name, tooltip, it)| Baseline { name, tooltip, value: unit(it) });
+    named.into_iter().filter(|baseline| baseline.value.is_finite()).collect()
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! The curves: how learning goes, live, against what counts alone can do and against earlier runs.
 
 mod export;
+mod legend;
 mod lines;
 mod plot;
 mod ticks;
@@ -14,9 +15,7 @@ use super::action::{Actions, AppAction};
 use super::command::Command;
 use super::state::State;
 use super::theme::{SMALL_SIZE, SPACE, Theme};
-use super::widgets::{command_button, file_name, hint};
-
-use lines::Side;
+use super::widgets::{choice, command_button, explained_above, file_name, hint, switches_menu};
 
 pub use export::{Picture, csv};
 
@@ -40,21 +39,26 @@ impl Measure {
     const ALL: [Self; 6] =
         [Self::Loss, Self::Perplexity, Self::Accuracy, Self::Length, Self::Velocity, Self::Pedal];
 
-    /// Those that the run in the window, or one that is drawn beside it, was measured by.
+    /// Those that the run in the window, or one that is drawn beside it, is measured by: from its
+    /// start, so that nothing moves when the first epoch is done.
     fn available(state: &State) -> Vec<Self> {
-        let drawn = plot::earlier_runs(state).map(|run| run.metrics.as_slice());
-        let runs: Vec<_> = drawn.chain([state.training.epochs.as_slice()]).collect();
-        let is_known = |measure: &Self| {
-            let value = |point| lines::value(point, *measure, Side::HeldOut);
-            !measure.is_of_touch()
-                || runs.iter().any(|run| run.iter().any(|point| value(point).is_finite()))
-        };
-        Self::ALL.into_iter().filter(is_known).collect()
+        let training = &state.training;
+        let has_touch = training.run_dir.is_some() && training.settings.has_touch()
+            || plot::earlier_runs(state).any(|run| run.summary.settings.has_touch());
+        Self::ALL.into_iter().filter(|it| has_touch || !it.is_of_touch()).collect()
     }
 
     /// Whether it is known of networks with touch alone, and of held-out music alone.
     fn is_of_touch(self) -> bool {
         matches!(self, Self::Length | Self::Velocity | Self::Pedal)
+    }
+
+    /// What it is called where there is little room.
+    fn short_label(self) -> &'static str {
+        match self {
+            Self::Perplexity => "Surprise",
+            _ => self.label(),
+        }
     }
 
     fn label(self) -> &'static str {
@@ -125,13 +129,39 @@ impl Default for CurveView {
 }
 
 /// Panels that have so much for each measure, in points, show all of them side by side.
-const WIDE: f32 = 466.0;
+const WIDE: f32 = SPACE * 58.0;
 
-/// Panels narrower than this, in points, have their switches in a second line.
-const NARROW: f32 = SPACE * 96.0;
+/// How a panel is headed, by its width.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Head {
+    /// All measures are side by side, and the switches have the line to themselves.
+    SideBySide,
+    /// A button for each measure, and the switches.
+    Full,
+    /// A button for each measure; the switches are in a menu.
+    Short,
+    /// The measures are in a list, the switches in a menu.
+    Narrow,
+}
 
-/// What the button of one more measure takes in a line, in points.
-const WIDTH_OF_TOUCH: f32 = SPACE * 11.0;
+impl Head {
+    /// What the title and the buttons take, in points: of the measures that all networks have, with
+    /// the switches and without, and of one of touch.
+    const FULL: f32 = SPACE * 96.0;
+    const SHORT: f32 = SPACE * 53.0;
+    const OF_TOUCH: f32 = SPACE * 9.5;
+
+    fn of(width: f32, measures: &[Measure]) -> Self {
+        let n_of_touch = measures.iter().filter(|measure| measure.is_of_touch()).count();
+        let touch = Self::OF_TOUCH * n_of_touch as f32;
+        match width {
+            _ if width >= WIDE * measures.len() as f32 => Self::SideBySide,
+            _ if width >= Self::FULL + touch => Self::Full,
+            _ if width >= Self::SHORT + touch => Self::Short,
+            _ => Self::Narrow,
+        }
+    }
+}
 
 /// Below this share of known chords the held-out curve is ruled by the others.
 const LOW_COVERAGE: f64 = 0.5;
@@ -145,7 +175,7 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) 
     // The panel keeps its height while there is nothing to draw yet.
     ui.set_min_height(ui.available_height());
     let measures = Measure::available(state);
-    let is_wide = ui.available_width() >= WIDE * measures.len() as f32;
+    let head = Head::of(ui.available_width(), &measures);
     if !has_something_to_draw(state) {
         ui.horizontal(|ui| {
             ui.label(RichText::new("Curves").strong());
@@ -163,11 +193,12 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) 
         );
         return;
     }
-    toolbar(ui, state, &measures, is_wide, actions);
     let chosen = state.preferences.curves.measure;
     // The last run's may have been measured otherwise.
     let shown = if measures.contains(&chosen) { chosen } else { Measure::Loss };
-    plot::legend_ui(ui, theme, state, is_wide || !shown.is_of_touch());
+    toolbar(ui, state, &measures, shown, head, actions);
+    let is_wide = head == Head::SideBySide;
+    legend::ui(ui, theme, state, (!is_wide).then_some(shown));
     let surprise = why_surprised(state);
     let below = if surprise.is_some() { SMALL_SIZE + SPACE } else { 0.0 };
     let size = egui::vec2(ui.available_width(), (ui.available_height() - below).max(SPACE));
@@ -175,9 +206,12 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) 
         if is_wide {
             ui.columns(measures.len(), |columns| {
                 for (column, measure) in columns.iter_mut().zip(&measures) {
-                    column
-                        .label(RichText::new(measure.label()).small().weak())
-                        .on_hover_text(measure.tooltip());
+                    column.horizontal_wrapped(|ui| {
+                        let name = ui.label(RichText::new(measure.label()).small());
+                        explained_above(name, measure.tooltip());
+                        ui.add_space(SPACE);
+                        legend::baselines_ui(ui, theme, state, *measure);
+                    });
                     plot::ui(column, theme, state, *measure);
                 }
             });
@@ -210,57 +244,80 @@ fn toolbar(
     ui: &mut Ui,
     state: &mut State,
     measures: &[Measure],
-    is_wide: bool,
+    shown: Measure,
+    head: Head,
     actions: &mut Actions,
 ) {
-    let n_of_touch = measures.iter().filter(|measure| measure.is_of_touch()).count();
-    let is_narrow = ui.available_width() < NARROW + n_of_touch as f32 * WIDTH_OF_TOUCH;
     let mut view = state.preferences.curves.clone();
     ui.horizontal(|ui| {
         ui.label(RichText::new("Curves").strong());
-        if !is_wide {
-            for &measure in measures {
-                ui.selectable_value(&mut view.measure, measure, measure.label())
-                    .on_hover_text(measure.tooltip());
+        match head {
+            Head::SideBySide => {}
+            Head::Full | Head::Short => {
+                for &measure in measures {
+                    let is_full = head == Head::Full;
+                    let name = if is_full { measure.label() } else { measure.short_label() };
+                    let tab = ui.selectable_label(measure == shown, name);
+                    if explained_above(tab, measure.tooltip()).clicked() {
+                        view.measure = measure;
+                    }
+                }
+            }
+            Head::Narrow => {
+                let mut measure = shown;
+                let one = |it: &Measure| (*it, it.short_label(), it.tooltip());
+                let all: Vec<_> = measures.iter().map(one).collect();
+                if choice(ui, "Measure", &mut measure, &all).changed() {
+                    view.measure = measure;
+                }
             }
         }
-        if !is_narrow {
-            switches(ui, state, &mut view, actions);
-        }
+        ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
+            export_menu(ui, state, actions);
+            if matches!(head, Head::Short | Head::Narrow) {
+                switches_menu(ui, "View ⏷", |ui| {
+                    switches(ui, &mut view);
+                    ui.separator();
+                    runs_list(ui, state, &mut view);
+                });
+            } else {
+                runs_menu(ui, state, &mut view);
+                switches(ui, &mut view);
+            }
+        });
     });
-    if is_narrow {
-        ui.horizontal(|ui| switches(ui, state, &mut view, actions));
-    }
     state.preferences.curves = view;
 }
 
-/// How the curves are drawn, and which; at the right of a line.
-fn switches(ui: &mut Ui, state: &State, view: &mut CurveView, actions: &mut Actions) {
-    ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
-        ui.menu_button("Export ⏷", |ui| {
-            for command in [Command::ExportCurvesCsv, Command::ExportCurvesPng] {
-                if command_button(ui, state, command, command.label()) {
-                    actions.push(AppAction::Run(command));
-                    ui.close();
-                }
+fn export_menu(ui: &mut Ui, state: &State, actions: &mut Actions) {
+    ui.menu_button("Export ⏷", |ui| {
+        for command in [Command::ExportCurvesCsv, Command::ExportCurvesPng] {
+            if command_button(ui, state, command, command.label()) {
+                actions.push(AppAction::Run(command));
+                ui.close();
             }
-        });
-        runs_menu(ui, state, view);
-        ui.spacing_mut().slider_width = SPACE * 8.0;
-        let slider = ui
-            .add(egui::Slider::new(&mut view.smoothing, 0.0..=0.98).show_value(false))
-            .on_hover_text("How much the lines are smoothed; the raw line stays behind");
-        slider.widget_info(|| egui::WidgetInfo::slider(true, view.smoothing, "Smoothing"));
-        ui.label(RichText::new("Smooth").weak());
-        ui.checkbox(&mut view.is_log, "Log").on_hover_text(
-            "Logarithmic: equal distances are equal ratios, so that small gains late can be seen \
-             beside large ones early",
-        );
-        ui.checkbox(&mut view.shows_baselines, "Baselines").on_hover_text(
-            "What counting alone reaches on the same held-out music. A network worth its time is \
-             below",
-        );
+        }
     });
+}
+
+/// How the curves are drawn: at the right of a line or below each other in a menu.
+fn switches(ui: &mut Ui, view: &mut CurveView) {
+    ui.horizontal(|ui| {
+        ui.spacing_mut().slider_width = SPACE * 8.0;
+        let slider = ui.add(egui::Slider::new(&mut view.smoothing, 0.0..=0.98).show_value(false));
+        slider.widget_info(|| egui::WidgetInfo::slider(true, view.smoothing, "Smoothing"));
+        explained_above(slider, "How much the lines are smoothed; the raw line stays behind");
+        ui.label(RichText::new("Smooth").weak());
+    });
+    explained_above(
+        ui.checkbox(&mut view.is_log, "Log"),
+        "Logarithmic: equal distances are equal ratios, so that small gains late can be seen \
+         beside large ones early",
+    );
+    explained_above(
+        ui.checkbox(&mut view.shows_baselines, "Baselines"),
+        "What counting alone reaches on the same held-out music. A network worth its time is below",
+    );
 }
 
 fn runs_menu(ui: &mut Ui, state: &State, view: &mut CurveView) {
@@ -268,22 +325,26 @@ fn runs_menu(ui: &mut Ui, state: &State, view: &mut CurveView) {
         0 => "Runs ⏷".to_owned(),
         n => format!("Runs ({n}) ⏷"),
     };
-    let menu = ui.menu_button(text, |ui| {
-        if state.runs.is_empty() {
-            ui.label(RichText::new("No earlier runs").weak());
-        }
-        egui::ScrollArea::vertical().show(ui, |ui| {
-            for run in &state.runs {
-                let mut is_on = view.runs.contains(&run.path);
-                if ui.checkbox(&mut is_on, file_name(&run.path)).changed() {
-                    if is_on {
-                        view.runs.push(run.path.clone());
-                    } else {
-                        view.runs.retain(|path| *path != run.path);
-                    }
+    let menu = switches_menu(ui, &text, |ui| runs_list(ui, state, view));
+    explained_above(menu, "Earlier runs to compare with");
+}
+
+fn runs_list(ui: &mut Ui, state: &State, view: &mut CurveView) {
+    if state.runs.is_empty() {
+        ui.label(RichText::new("No earlier runs").weak());
+        return;
+    }
+    ui.label(RichText::new("Earlier runs to compare with").weak());
+    egui::ScrollArea::vertical().show(ui, |ui| {
+        for run in &state.runs {
+            let mut is_on = view.runs.contains(&run.path);
+            if ui.checkbox(&mut is_on, file_name(&run.path)).changed() {
+                if is_on {
+                    view.runs.push(run.path.clone());
+                } else {
+                    view.runs.retain(|path| *path != run.path);
                 }
             }
-        });
+        }
     });
-    menu.response.on_hover_text("Earlier runs to compare with");
 }

@@ -5,14 +5,14 @@
 
 use std::ops::RangeInclusive;
 
-use egui::{Align2, Color32, RichText, Stroke, Ui};
+use egui::{Color32, Stroke, Ui};
 use egui_plot::{
     AxisHints, GridInput, GridMark, HLine, HoverPosition, Line as PlotLine, LineStyle, MarkerShape,
-    Plot, PlotPoint, PlotUi, Points, Span, Text,
+    Plot, PlotUi, Points, Span,
 };
 
 use super::Measure;
-use super::lines::{self, Line, Side};
+use super::lines::{self, Baseline, Line, Side};
 use super::ticks;
 use crate::model::Run;
 use crate::ui::state::{State, best_epoch, epoch_name};
@@ -21,7 +21,7 @@ use crate::ui::widgets::{file_name, grouped, hint, short};
 
 /// How values become heights.
 #[derive(Clone, Copy)]
-struct Scale {
+pub struct Scale {
     is_log: bool,
     measure: Measure,
 }
@@ -29,6 +29,11 @@ struct Scale {
 impl Scale {
     /// Smaller values have no logarithm worth drawing.
     const FLOOR: f64 = 1e-3;
+
+    /// How a measure is drawn now; shares are never logarithmic.
+    pub fn of(state: &State, measure: Measure) -> Self {
+        Self { is_log: state.preferences.curves.is_log && measure != Measure::Accuracy, measure }
+    }
 
     fn height(self, value: f64) -> f64 {
         if self.is_log { value.max(Self::FLOOR).log10() } else { value }
@@ -39,7 +44,11 @@ impl Scale {
     }
 
     fn text(self, height: f64) -> String {
-        self.with_unit(short(self.value(height)))
+        self.value_text(self.value(height))
+    }
+
+    pub fn value_text(self, value: f64) -> String {
+        self.with_unit(short(value))
     }
 
     /// The text of a mark, as exact as marks this far from each other must be.
@@ -124,7 +133,7 @@ struct Curves {
     train: Line,
     held_out: Line,
     earlier: Vec<(String, Color32, Line)>,
-    baselines: Vec<(&'static str, f64)>,
+    baselines: Vec<(LineStyle, &'static str, f64)>,
 }
 
 impl Curves {
@@ -132,8 +141,8 @@ impl Curves {
         let (training, view) = (&state.training, &state.preferences.curves);
         let live = lines::live(&training.live, scale.measure);
         let line = |side| scale.line(&lines::line(&training.epochs, scale.measure, side));
-        let baselines = training.baselines.filter(|_| view.shows_baselines);
-        let named = baselines.map(|it| lines::baselines(&it, scale.measure)).unwrap_or_default();
+        let baselines = baselines(state, scale.measure).into_iter();
+        let drawn = |(style, it): (_, Baseline)| (style, it.name, scale.height(it.value));
         let earlier = earlier_runs(state).enumerate().map(|(idx, run)| {
             let color = theme.curves.runs[idx % theme.curves.runs.len()];
             let line = lines::line(&run.metrics, scale.measure, Side::HeldOut);
@@ -145,7 +154,7 @@ impl Curves {
             train: line(Side::Train),
             held_out: line(Side::HeldOut),
             earlier: earlier.collect(),
-            baselines: named.into_iter().map(|(name, it)| (name, scale.height(it))).collect(),
+            baselines: baselines.map(drawn).collect(),
         }
     }
 
@@ -155,7 +164,7 @@ impl Curves {
         let held_out = || {
             let earlier = self.earlier.iter().map(|(.., line)| line);
             lines::range(earlier.chain([&self.held_out])).or_else(|| {
-                let baselines = self.baselines.iter().map(|(_, height)| [0.0, *height]);
+                let baselines = self.baselines.iter().map(|(.., height)| [0.0, *height]);
                 lines::range([&baselines.collect()])
             })
         };
@@ -199,8 +208,7 @@ impl Curves {
 /// One measure: on one pair of axes, or on two where the held-out music is so much harder that on
 /// one neither curve would be seen to move.
 pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, measure: Measure) {
-    let view = &state.preferences.curves;
-    let scale = Scale { is_log: view.is_log && measure != Measure::Accuracy, measure };
+    let scale = Scale::of(state, measure);
     let curves = Curves::of(theme, state, scale);
     match curves.panes(scale) {
         [one] => pane_ui(ui, theme, state, &curves, *one, scale),
@@ -211,6 +219,7 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, measure: Measure) {
                     Pane::Learned | Pane::Both => "Learned from",
                 };
                 hint(column, text);
+                column.add_space(SPACE / 2.0);
                 pane_ui(column, theme, state, &curves, *pane, scale);
             }
         }),
@@ -218,9 +227,10 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, measure: Measure) {
 }
 
 fn pane_ui(ui: &mut Ui, theme: &Theme, state: &State, curves: &Curves, pane: Pane, scale: Scale) {
+    let top = curves.range(pane).map_or(0.0, |range| scale.value(*range.end()));
     // Labels in a low panel are still to be read.
     let y_axis = AxisHints::new_y()
-        .min_thickness(SPACE * 5.0)
+        .min_thickness(axis_width(top))
         .label_spacing(SPACE..=SPACE * 2.0)
         .formatter(move |mark, _| scale.mark_text(mark));
     let x_axis = AxisHints::new_x()
@@ -245,41 +255,19 @@ fn pane_ui(ui: &mut Ui, theme: &Theme, state: &State, curves: &Curves, pane: Pan
         .show(ui, |plot| draw(plot, theme, state, curves, pane, scale));
 }
 
-/// What the colors mean, in one line; `has_learned` says whether what is learned from is drawn too.
-pub fn legend_ui(ui: &mut Ui, theme: &Theme, state: &State, has_learned: bool) {
-    ui.horizontal_wrapped(|ui| {
-        let training = &state.training;
-        if training.run_dir.is_some() {
-            // The steps of runs that the command line made are kept nowhere.
-            if has_learned && !training.live.is_empty() {
-                let tooltip = "The loss of the steps as they are made";
-                entry(ui, "while learning", theme.curves.live, tooltip);
-            }
-            if has_learned {
-                entry(ui, "learned from", theme.curves.train, "The pieces that teach");
-            }
-            entry(ui, "held out", theme.curves.held_out, "Pieces that only measure");
-        }
-        if let Some(best) = best_epoch(&training.epochs) {
-            let text = format!("best: {}", epoch_name(best.epoch));
-            entry(ui, &text, theme.curves.best, "Where the held-out loss is smallest");
-        }
-        if lines::overfitting(&training.epochs).is_some() {
-            let tooltip = "From here on it learns the pieces by heart: held-out loss rises";
-            entry(ui, "overfitting", theme.error, tooltip);
-        }
-        for (idx, run) in earlier_runs(state).enumerate() {
-            let color = theme.curves.runs[idx % theme.curves.runs.len()];
-            entry(ui, &file_name(&run.path), color, "An earlier run, on its held-out pieces");
-        }
-    });
+/// The baselines of a measure that are drawn, each with its kind of line.
+pub fn baselines(state: &State, measure: Measure) -> Vec<(LineStyle, Baseline)> {
+    let shows = state.preferences.curves.shows_baselines;
+    let known = state.training.baselines.filter(|_| shows);
+    let named = known.map(|it| lines::baselines(&it, measure)).unwrap_or_default();
+    let styles = [LineStyle::dashed_dense(), LineStyle::dotted_dense()];
+    styles.into_iter().zip(named).collect()
 }
 
-fn entry(ui: &mut Ui, text: &str, color: Color32, tooltip: &str) {
-    ui.spacing_mut().item_spacing.x = SPACE / 2.0;
-    ui.label(RichText::new("•").small().color(color));
-    ui.label(RichText::new(text).small().weak()).on_hover_text(tooltip);
-    ui.add_space(SPACE);
+/// Room for the labels of an axis up to this value, in points: the plot itself finds out how wide they
+/// are, but a frame too late.
+fn axis_width(top: f64) -> f32 {
+    if top >= 1e6 { SPACE * 10.0 } else { SPACE * 5.0 }
 }
 
 /// Whole epochs, as many as can be named beside each other.
@@ -324,7 +312,7 @@ fn draw(
     let training = &state.training;
     let range = curves.range(pane).or_else(|| curves.range(Pane::HeldOut)).unwrap_or(0.0..=1.0);
     let is_held_out = pane != Pane::Learned;
-    let marks: Vec<f64> = curves.baselines.iter().map(|(_, height)| *height).collect();
+    let marks: Vec<f64> = curves.baselines.iter().map(|(.., height)| *height).collect();
     let least = scale.least(*range.end());
     let shown = lines::axis(range, if is_held_out { &marks } else { &[] }, least);
     plot.set_plot_bounds_y(shown.clone());
@@ -334,7 +322,10 @@ fn draw(
         plot.span(span);
     }
     if is_held_out {
-        draw_baselines(plot, theme, &curves.baselines, &shown, scale);
+        for (style, name, height) in &curves.baselines {
+            let line = HLine::new(*name, *height).stroke(Stroke::new(1.0, theme.curves.baseline));
+            plot.hline(line.style(*style));
+        }
         for (name, color, line) in &curves.earlier {
             plain_line(plot, name, line, *color, 1.5);
         }
@@ -359,57 +350,6 @@ fn draw(
             let marker = Points::new(name, point).shape(MarkerShape::Diamond).radius(5.0);
             plot.points(marker.color(theme.curves.best));
         }
-    }
-}
-
-/// Names of lines nearer than this would stand on each other.
-fn near_names(shown: &RangeInclusive<f64>) -> f64 {
-    lines::width(shown) * 0.25
-}
-
-/// What counting reaches: a line where the axis has room for it, words at the edge where not.
-fn draw_baselines(
-    plot: &mut PlotUi<'_>,
-    theme: &Theme,
-    baselines: &[(&'static str, f64)],
-    shown: &RangeInclusive<f64>,
-    scale: Scale,
-) {
-    let color = theme.curves.baseline;
-    // Near an edge a line is named on its inner side. Two that lie close together are named
-    // outwards, one above its line, the other below.
-    let middle = (shown.start() + shown.end()) / 2.0;
-    let heights = || baselines.iter().map(|(_, height)| *height);
-    let are_close = |height: f64| {
-        let near = |other: f64| other != height && (other - height).abs() < near_names(shown);
-        heights().any(near)
-    };
-    let highest = heights().fold(f64::MIN, f64::max);
-    let (mut above, mut below) = (Vec::new(), Vec::new());
-    for (name, height) in baselines {
-        if height > shown.end() {
-            above.push(format!("{name}, {}", scale.text(*height)));
-        } else if height < shown.start() {
-            below.push(format!("{name}, {}", scale.text(*height)));
-        } else {
-            let line = HLine::new(*name, *height).stroke(Stroke::new(1.0, color));
-            plot.hline(line.style(LineStyle::dashed_dense()));
-            let at = PlotPoint::new(0.0, *height);
-            let is_below = if are_close(*height) { *height < highest } else { *height > middle };
-            let side = if is_below { Align2::LEFT_TOP } else { Align2::LEFT_BOTTOM };
-            plot.text(Text::new("", at, RichText::new(*name).small().color(color)).anchor(side));
-        }
-    }
-    for (place, words, edge, side) in [
-        ("above", above, shown.end(), Align2::LEFT_TOP),
-        ("below", below, shown.start(), Align2::LEFT_BOTTOM),
-    ] {
-        if words.is_empty() {
-            continue;
-        }
-        let words = format!("{place}: {}", words.join(" · "));
-        let words = RichText::new(words).small().color(color);
-        plot.text(Text::new("", PlotPoint::new(0.0, *edge), words).anchor(side));
     }
 }
 

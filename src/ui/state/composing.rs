@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde::{Deserialize, Serialize};
 
-use super::Provenance;
+use super::{Provenance, TakeId};
 use crate::model::{ComposeSettings, Guard, Model, ModelCard, ReadPrime, Strategy, WeightFormat};
 use crate::music::{Pitch, Score, Velocity};
 use crate::studio::JobId;
@@ -217,6 +217,8 @@ pub struct Live {
     pub n_prime_frames: usize,
     /// Frames of all takes together, without primes.
     pub n_wanted: usize,
+    /// How many frames a search knows of the likeliest phrases, be it that they agree on none.
+    pub n_searched: usize,
     pub provenance: Provenance,
     pub is_stopping: bool,
     pub has_started_sounding: bool,
@@ -284,8 +286,12 @@ impl Live {
     /// The share that is composed, 0–1.
     pub fn progress(&self) -> f32 {
         let composed = |roll: &PianoRoll| roll.len().saturating_sub(self.n_prime_frames);
-        let done: usize = self.rolls.iter().map(composed).sum();
-        (done as f32 / self.n_wanted.max(1) as f32).min(1.0)
+        let (done, wanted) = match self.n_searched {
+            0 => (self.rolls.iter().map(composed).sum(), self.n_wanted),
+            // One search finds all takes.
+            searched => (searched, self.provenance.settings.frames),
+        };
+        (done as f32 / wanted.max(1) as f32).min(1.0)
     }
 }
 
@@ -307,6 +313,8 @@ pub struct Composing {
     pub is_waiting_for_model: bool,
     /// A composition was asked for and isn't begun: unsaved work is kept first.
     pub is_starting: bool,
+    /// A take that is to be composed again, and the model that is loaded for it.
+    pub again: Option<(TakeId, ModelChoice)>,
     /// Why the chosen model can't compose.
     pub model_error: Option<String>,
     /// A file chosen as prime, once it is read.
@@ -317,7 +325,8 @@ pub struct Composing {
 impl Composing {
     /// Whether something is composed or soon will be.
     pub fn is_busy(&self) -> bool {
-        self.live.is_some() || self.is_waiting_for_model || self.is_starting
+        let waits = self.is_waiting_for_model || self.again.is_some();
+        self.live.is_some() || waits || self.is_starting
     }
 
     pub fn model(&self, choice: &ModelChoice) -> Option<&Model> {

@@ -198,6 +198,7 @@ mod tests {
             playback: Playback { rate: FrameRate::new(8.0).unwrap(), ..Playback::default() },
             provenance: Provenance { continues_score, ..Provenance::default() },
             stars: 0,
+            near_silence: None,
             note: String::new(),
             score: Arc::new(Score::piano(tempo, notes)),
         }

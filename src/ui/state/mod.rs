@@ -29,9 +29,9 @@ pub use notices::{Notice, NoticeKind, Notices, Offer};
 pub use preferences::Preferences;
 pub use starting::{StartChoice, Starting};
 pub use takes::{Provenance, TakeEntry, TakeId, Takes};
-pub use training::{Training, best_epoch, epoch_name, run_name, universal_time};
+pub use training::{Newest, Training, best_epoch, epoch_name, run_name, universal_time};
 
-use crate::model::{DeviceChoice, DeviceKind, DeviceReport, Run};
+use crate::model::{DeviceChoice, DeviceKind, DeviceReport, Model, ModelCard, Run};
 use crate::music::{Key, KeyScale, Scale, Score, Tick};
 use crate::ui::sessions::Unfinished;
 
@@ -181,6 +181,25 @@ impl State {
         match self.shown {
             Shown::Score => self.sound.playhead_secs,
             _ => self.sound.score_playhead_secs,
+        }
+    }
+
+    /// What is known of the model that is chosen to compose, once it is there.
+    pub fn composer(&self) -> Option<&ModelCard> {
+        let model = match &self.preferences.compose.model {
+            ModelChoice::InTraining => self.training.newest.as_ref().map(|newest| &newest.model),
+            choice => self.composing.model(choice),
+        };
+        model.map(Model::card)
+    }
+
+    /// The tempo of the score where its playhead stands.
+    pub fn quarters_per_second(&self) -> f64 {
+        let score = self.document.history.score();
+        let tempo = score.tempo_map.tempo_at(self.score_playhead());
+        match tempo.micros_per_quarter {
+            0 => ModelCard::USUAL_TEMPO,
+            micros => 1e6 / f64::from(micros),
         }
     }
 

@@ -11,8 +11,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::ModelChoice;
 use crate::files::write_atomically;
-use crate::model::{ComposeSettings, Take};
+use crate::model::{ComposeSettings, NearSilence, Prime, Strategy, Take};
 use crate::music::Score;
 use crate::tokens::Playback;
 
@@ -39,6 +40,19 @@ pub struct Provenance {
     pub made_at: u64,
 }
 
+impl Provenance {
+    /// What would compose it again.
+    pub fn composer(&self) -> ModelChoice {
+        self.run.clone().map_or(ModelChoice::Starter, ModelChoice::Run)
+    }
+
+    /// Whether other random numbers can give other notes: a search finds the same ones each time.
+    pub fn is_drawn(&self) -> bool {
+        let settings = &self.settings;
+        matches!(settings.strategy, Strategy::Sample { .. }) || settings.prime == Prime::Random
+    }
+}
+
 /// A take with its name, rating and origin.
 #[derive(Clone, PartialEq, Debug, Serialize, Deserialize)]
 pub struct TakeEntry {
@@ -55,6 +69,9 @@ pub struct TakeEntry {
     /// The take as music; made again when it is read.
     #[serde(skip)]
     pub score: Arc<Score>,
+    /// It has hardly any notes.
+    #[serde(skip)]
+    pub near_silence: Option<NearSilence>,
 }
 
 impl TakeEntry {
@@ -68,7 +85,19 @@ impl TakeEntry {
         let mut score = take.score(&playback);
         score.title.clone_from(&name);
         let score = Arc::new(score);
-        Self { id, name, take, playback, provenance, stars: 0, note: String::new(), score }
+        let near_silence = NearSilence::of(&take, &playback);
+        let note = String::new();
+        Self { id, name, take, playback, provenance, stars: 0, note, score, near_silence }
+    }
+
+    /// That it has hardly any notes, why, and what to do, to be said of its name.
+    pub fn near_silence_words(&self) -> Option<String> {
+        let strategy = self.provenance.settings.strategy;
+        let advice = match strategy {
+            Strategy::Sample { .. } => "Be more daring, or let it begin with a chord",
+            Strategy::Max | Strategy::Beam { .. } => "Choose Sample at How: it draws by lot",
+        };
+        self.near_silence.map(|found| format!("{}. {advice}", found.words(strategy)))
     }
 
     /// A take that was read, with the music that isn't kept with it.

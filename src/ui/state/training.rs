@@ -255,6 +255,7 @@ mod tests {
             epoch: 1,
             valid_perplexity: None,
             about: String::new(),
+            lessons: None,
         };
         let weights = || TrainEvent::Weights(Model::untrained(card.clone(), 0).unwrap());
         let mut training = Training::default();

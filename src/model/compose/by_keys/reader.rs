@@ -1,7 +1,8 @@
 //! What hypotheses have read, run by run, and how much longer the run may last that each is in.
 //!
 //! A run is read once it has ended: until then the network hears nothing of it, and going on costs
-//! nothing but in a beam, which asks in every frame what would follow. What follows it can be asked as if it ended now, and it still go on.
+//! nothing. What follows it can be asked as if it ended now, and it still go on, as a beam asks
+//! where another frame may be among the likeliest.
 
 use super::SpelledFrame;
 use crate::model::compose::ComposeError;
@@ -105,13 +106,22 @@ impl Reader {
 
     /// Where in the speller a hypothesis is whose run has ended.
     pub fn ended(&mut self, hypothesis: usize) -> usize {
-        let place = self.open.len() + hypothesis;
-        if let Some(open) = self.open[hypothesis].as_mut().filter(|open| !open.is_read) {
-            self.speller.copy(hypothesis, place);
-            self.speller.read(place, &open.run);
-            open.is_read = true;
+        self.end_together(&[hypothesis]);
+        self.open.len() + hypothesis
+    }
+
+    /// The runs of some hypotheses end, and are read in one pass over the network.
+    pub fn end_together(&mut self, hypotheses: &[usize]) {
+        let n = self.open.len();
+        let mut runs = Vec::with_capacity(hypotheses.len());
+        for &hypothesis in hypotheses {
+            if let Some(open) = self.open[hypothesis].as_mut().filter(|open| !open.is_read) {
+                self.speller.copy(hypothesis, n + hypothesis);
+                runs.push((n + hypothesis, open.run.clone()));
+                open.is_read = true;
+            }
         }
-        place
+        self.speller.read_together(&runs);
     }
 
     /// The frame that goes on with the run of a hypothesis; none if it can't go on.

@@ -6,8 +6,9 @@ use super::super::{ComposeEvent, Prime, Take, compose_by, roll_statistics};
 use super::detour::has_key;
 use super::*;
 use crate::cancel::CancelToken;
-use crate::model::Guard;
 use crate::model::keys::{Alphabet, KeyConfig, KeyNetwork, Question};
+use crate::model::network::Network;
+use crate::model::{Guard, Model};
 use crate::music::{Pitch, Velocity};
 use crate::tokens::{FrameRate, KeyRun, RunCutter};
 
@@ -79,7 +80,7 @@ fn what_is_forbidden_is_taken_out_and_the_rest_keeps_its_proportions() {
         let mut draw = |forbidden: &Forbidden<KeysName>| {
             keys_of(writer.draw(*place, forbidden, sampling, rng).unwrap())
         };
-        let n = 4_000;
+        let n = 2_500;
         let nothing = Forbidden { held: None, repeating: &[] };
         let free: Vec<Keys> = (0..n).map(|_| draw(&nothing)).collect();
         let mut common = free.clone();
@@ -135,7 +136,7 @@ fn where_only_what_is_forbidden_is_probable_another_chord_comes() {
         // The likeliest beside it is what a search finds.
         let held = Some(KeysName { sounding: only.0, struck: None });
         for forbidden in [forbidden, Forbidden { held, repeating: &[] }] {
-            let allowed = writer.allowed(*place, &forbidden, 3);
+            let allowed = writer.allowed(*place, &forbidden, 3, f64::NEG_INFINITY);
             assert!(allowed.len() == 3 && !allowed.iter().any(|spelled| forbidden.has(spelled)));
         }
     }
@@ -147,11 +148,12 @@ fn a_great_many_forbidden_frames_cost_no_more_than_those_that_come() {
     // Each of them spelled anew for every frame would take minutes.
     let improbable = (0..50_000u128).map(|bits| Chord::from_bits(bits << 40 | 0xffff << 60));
     let mut keys: Vec<Keys> = improbable.map(|chord| (chord, chord)).collect();
-    let free = writer.allowed(place, &Forbidden { held: None, repeating: &[] }, 40);
+    let free =
+        writer.allowed(place, &Forbidden { held: None, repeating: &[] }, 40, f64::NEG_INFINITY);
     keys.extend(free[..20].iter().map(|&spelled| keys_of(spelled)));
     let names = names(&keys);
     let forbidden = Forbidden { held: None, repeating: &names };
-    let allowed = writer.allowed(place, &forbidden, 10);
+    let allowed = writer.allowed(place, &forbidden, 10, f64::NEG_INFINITY);
     let ours: Vec<Keys> = allowed.into_iter().map(keys_of).collect();
     let expected: Vec<Keys> = free[20..30].iter().map(|&spelled| keys_of(spelled)).collect();
     assert_eq!(ours, expected);
@@ -260,6 +262,136 @@ fn a_take_has_touch_and_comes_again_with_its_seed() {
         let is_drawn = matches!(strategy, Strategy::Sample { .. });
         assert_eq!(!same(&other[0], take), is_drawn, "{strategy:?}");
     }
+}
+
+/// A model that says how often it was asked what follows; one that is thorough knows nothing at
+/// once and leaves nothing out.
+struct Watched<'a> {
+    model: ByKeys,
+    is_thorough: bool,
+    n_asked: &'a mut usize,
+}
+
+impl NextFrame for Watched<'_> {
+    type Frame = SpelledFrame;
+
+    fn chord(&self, frame: &SpelledFrame) -> Chord {
+        self.model.chord(frame)
+    }
+
+    fn touch(&self, frame: &SpelledFrame) -> Option<KeyFrame> {
+        self.model.touch(frame)
+    }
+
+    fn draw_first(&mut self, seed: u64) -> Result<SpelledFrame, ComposeError> {
+        self.model.draw_first(seed)
+    }
+
+    fn start(&mut self, n: usize) {
+        self.model.start(n);
+    }
+
+    fn read(&mut self, frames: &[SpelledFrame]) {
+        self.model.read(frames);
+    }
+
+    fn step(&mut self, frames: &[SpelledFrame]) -> Result<(), ComposeError> {
+        self.model.step(frames)
+    }
+
+    fn select(&mut self, parents: &[usize]) {
+        self.model.select(parents);
+    }
+
+    fn choose(
+        &mut self,
+        at: PlaceOf<'_, Self>,
+        draw: Option<&mut ChaCha8Rng>,
+    ) -> Result<(Answer<SpelledFrame>, Lifted), ComposeError> {
+        self.model.choose(at, draw)
+    }
+
+    fn at_hand(
+        &mut self,
+        at: PlaceOf<'_, Self>,
+        answers: &mut Vec<Answer<SpelledFrame>>,
+    ) -> Result<f64, ComposeError> {
+        let others = self.model.at_hand(at, answers)?;
+        if self.is_thorough {
+            answers.clear();
+        }
+        Ok(if self.is_thorough { f64::INFINITY } else { others })
+    }
+
+    fn foresee(&mut self, hypotheses: &[usize]) {
+        if !self.is_thorough {
+            self.model.foresee(hypotheses);
+        }
+    }
+
+    fn likeliest(
+        &mut self,
+        at: PlaceOf<'_, Self>,
+        n: usize,
+        least: f64,
+        answers: &mut Vec<Answer<SpelledFrame>>,
+    ) -> Result<Lifted, ComposeError> {
+        *self.n_asked += 1;
+        if !self.is_thorough {
+            return self.model.likeliest(at, n, least, answers);
+        }
+        let mut held_on = Vec::new();
+        self.model.at_hand(at, &mut held_on)?;
+        let lifted = self.model.likeliest(at, n, f64::NEG_INFINITY, answers)?;
+        answers.splice(0..0, held_on);
+        Ok(lifted)
+    }
+}
+
+#[test]
+fn a_beam_finds_the_same_whatever_it_leaves_unasked() {
+    let guards = [Guard::OFF, Guard { longest_hold_secs: Some(2.0), no_repeat: Some(2) }];
+    for (alphabet, guard) in [Alphabet::Full, Alphabet::OffOn]
+        .into_iter()
+        .flat_map(|alphabet| guards.map(|guard| (alphabet, guard)))
+    {
+        let strategy = Strategy::Beam { width: 5, length_penalty: 1.0 };
+        let settings = ComposeSettings { guard, frames: 16, takes: 5, ..settings(strategy) };
+        let search = |is_thorough| {
+            let mut n_asked = 0;
+            let model = with_guard(alphabet, &guard, strategy);
+            let model = Watched { model, is_thorough, n_asked: &mut n_asked };
+            let (prime, _) = PrimeFrames::of_piano(&settings.prime, alphabet);
+            let cancel = CancelToken::new();
+            let takes = compose_by(model, prime, None, &settings, &cancel, &mut |_| ()).unwrap();
+            (takes, n_asked)
+        };
+        let ((ours, n_asked), (thorough, n_asked_of_all)) = (search(false), search(true));
+        for (ours, expected) in ours.iter().zip(&thorough) {
+            assert_eq!((&ours.roll, &ours.touch), (&expected.roll, &expected.touch));
+            let off = ours.log_likelihood - expected.log_likelihood;
+            assert!(off.abs() < 1e-4, "{off}");
+        }
+        assert_eq!((ours.len(), n_asked_of_all), (5, 1 + 15 * 5));
+        // To one that has learned nothing, all phrases are nearly as likely as each other.
+        assert!(n_asked <= n_asked_of_all);
+        assert!(n_asked < n_asked_of_all || alphabet == Alphabet::OffOn);
+    }
+}
+
+#[test]
+fn a_beam_of_a_model_that_learned_asks_seldom() {
+    let model = Model::starter().unwrap();
+    let Network::Keys(network) = &*model.network else { panic!("the starter spells") };
+    let strategy = Strategy::Beam { width: 10, length_penalty: 1.0 };
+    let settings = ComposeSettings { frames: 32, ..settings(strategy) };
+    let rules = Rules::new(&settings.guard, FrameRate::new(16.0).unwrap(), 0);
+    let model = ByKeys::new(Speller::new(network), rules, strategy);
+    let mut n_asked = 0;
+    let model = Watched { model, is_thorough: false, n_asked: &mut n_asked };
+    let (prime, _) = PrimeFrames::of_piano(&settings.prime, Alphabet::Full);
+    compose_by(model, prime, None, &settings, &CancelToken::new(), &mut |_| ()).unwrap();
+    assert!(n_asked < 31 * 10 / 2, "{n_asked} of {}", 1 + 31 * 10);
 }
 
 #[test]

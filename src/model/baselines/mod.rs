@@ -3,8 +3,10 @@
 //!
 //! They are measured as the network is: over all held-out frames, and a chord outside the
 //! vocabulary pays the escape's share times the back-off. Beside a network without a vocabulary
-//! they have one nevertheless: every chord of the music to learn from. Of touch they know nothing:
-//! beside a network that does they still count only which keys sound.
+//! they have one nevertheless: every chord of the music to learn from. Beside one with touch they
+//! count what that predicts: `runs`.
+
+mod runs;
 
 use super::material::{ChordMaterial, Material, Reading, chords};
 use super::train::Baselines;
@@ -76,6 +78,11 @@ pub fn unigram(counts: &[f64], closed: bool) -> Vec<f64> {
 
 /// Measures the three on the held-out music; `corpus` is the chords of all of it.
 pub fn baselines(material: &Material, corpus: &Corpus, backoff: &BackOff) -> Baselines {
+    if let Reading::Keys(keys) = &material.reading
+        && keys.longest_run() > 1
+    {
+        return runs::baselines(material, keys.longest_run(), backoff);
+    }
     let Counted { tokens, counts, closed } = Counted::new(material, corpus);
     let shares = unigram(&counts, closed);
     let escape = counts.len() - 1;

@@ -1,0 +1,159 @@
+//! The composing room of the window: what it says of the chosen model, and what comes of its takes.
+#![cfg(feature = "studio")]
+
+mod common;
+
+use common::window::{Window, preferences};
+use egui::accesskit::Role;
+use egui::{Key, Modifiers};
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
+use etude::model::{Model, Strategy};
+use etude::ui::{App, ModelChoice, Preferences, PrimeKind, StrategyKind};
+
+/// With the starter, which has touch, at its usual temperature.
+fn starter() -> Preferences {
+    let mut preferences = preferences();
+    preferences.compose.temperature = 0.97;
+    preferences.compose.bars = 2.0;
+    preferences
+}
+
+fn open(preferences: Preferences) -> Window {
+    Window::open_with(tempfile::tempdir().unwrap(), None, preferences)
+}
+
+fn is_done(n_takes: usize) -> impl Fn(&App) -> bool {
+    move |app| app.state.composing.live.is_none() && app.state.takes.list.len() == n_takes
+}
+
+#[test]
+fn it_composes_when_the_keys_are_the_first_thing_that_happens() {
+    let mut window = open(starter());
+    window.keys(Modifiers::COMMAND, Key::Enter);
+    window.wait("there is a take", is_done(1));
+}
+
+#[test]
+fn the_rate_of_a_model_with_touch_is_its_own_and_why_is_said() {
+    let mut window = open(starter());
+    window.wait("the starter is loaded", |app| app.state.composer().is_some());
+    let rate = |window: &Window| {
+        let field = window.harness.get_by_role_and_label(Role::SpinButton, "Output rate");
+        let node = field.accesskit_node();
+        (node.numeric_value().unwrap(), node.is_disabled())
+    };
+    assert_eq!(rate(&window), (16.0, true));
+    assert!(window.sees("As many frames a second as it learned"));
+    assert!(window.sees("Below 0.9 it thins out"));
+    window.harness.get_by_role_and_label(Role::CheckBox, "Own time").click();
+    window.harness.run_steps(4);
+    assert_eq!(rate(&window), (8.0, false));
+    assert!(!window.sees("As many frames a second as it learned"));
+    // The one in training is known as well.
+    let state = &mut window.harness.state_mut().state;
+    state.preferences.compose.is_own_time = true;
+    state.preferences.compose.model = ModelChoice::InTraining;
+    window.harness.run_steps(4);
+    assert_eq!(rate(&window), (8.0, false));
+    let model = Model::starter().unwrap();
+    let newest = etude::ui::Newest { model, run_dir: "a run".into() };
+    window.harness.state_mut().state.training.newest = Some(newest);
+    window.harness.run_steps(4);
+    assert_eq!(rate(&window), (16.0, true));
+}
+
+#[test]
+fn a_take_is_composed_again_as_it_was_whatever_the_form_says_now() {
+    let mut window = open(starter());
+    window.keys(Modifiers::COMMAND, Key::Enter);
+    window.wait("there is a take", is_done(1));
+    let form = &mut window.harness.state_mut().state.preferences.compose;
+    form.strategy = StrategyKind::Max;
+    form.is_own_time = false;
+    form.model = ModelChoice::InTraining;
+    form.bars = 1.0;
+    window.harness.run_steps(3);
+    window.press("Again");
+    window.wait("there is another", is_done(2));
+    let [one, other] = window.state().takes.list.as_slice() else { panic!("two takes") };
+    assert!(one.take.touch.is_some() && other.take.touch.is_some());
+    assert_ne!(one.take.touch, other.take.touch);
+    assert_eq!(one.playback, other.playback);
+    assert_eq!(one.take.roll.len(), other.take.roll.len());
+    let (before, after) = (&one.provenance, &other.provenance);
+    assert_ne!(before.settings.seed, after.settings.seed);
+    assert_eq!((&before.model, &before.run), (&after.model, &after.run));
+    assert_eq!(before.settings.strategy, after.settings.strategy);
+    // What was kept of it is enough in another session, too.
+    let Window { harness, folder, .. } = window;
+    drop(harness);
+    let mut window = Window::open_with(folder, None, starter());
+    window.wait("the takes are read", |app| app.state.takes.list.len() == 2);
+    window.keys(Modifiers::COMMAND, Key::ArrowDown);
+    window.press("Again");
+    window.wait("there is another", is_done(3));
+    assert!(window.state().takes.list[2].take.touch.is_some());
+    // The take of a run that is gone says so, and nothing waits for it.
+    let lost = &mut window.harness.state_mut().state.takes.list[2];
+    lost.provenance.run = Some("gone".into());
+    window.press("Again");
+    window.wait("it is refused", |app| app.state.composing.error.is_some());
+    assert!(!window.state().composing.is_busy());
+}
+
+#[test]
+fn a_take_near_silence_is_told_and_a_search_shows_how_far_it_is() {
+    let mut preferences = starter();
+    preferences.compose.strategy = StrategyKind::Max;
+    preferences.compose.bars = 8.0;
+    let mut window = open(preferences);
+    window.keys(Modifiers::COMMAND, Key::Enter);
+    window.wait("there is a take", is_done(1));
+    assert!(window.sees("the likeliest music is near silence. Choose Sample at How"));
+    let again = window.harness.get_by_role_and_label(Role::Button, "Again");
+    assert!(again.accesskit_node().is_disabled(), "it would find the same notes");
+
+    let form = &mut window.harness.state_mut().state.preferences.compose;
+    form.strategy = StrategyKind::Beam;
+    form.beam_width = 2;
+    form.bars = 400.0;
+    window.harness.run_steps(3);
+    window.keys(Modifiers::COMMAND, Key::Enter);
+    let searched = |app: &App| app.state.composing.live.as_ref().map_or(0, |live| live.n_searched);
+    window.wait("it is under way", move |app| searched(app) > 0);
+    let live = window.state().composing.live.as_ref().unwrap();
+    assert!(live.progress() > 0.0 && live.progress() < 1.0);
+    assert!(window.sees("Searching"));
+    window.keys(Modifiers::COMMAND, Key::Period);
+    window.wait("it is stopped", |app| app.state.composing.live.is_none());
+    let strategy = window.state().takes.list.last().unwrap().provenance.settings.strategy;
+    assert!(matches!(strategy, Strategy::Beam { width: 2, .. }));
+}
+
+#[test]
+fn one_file_that_cant_be_used_is_told_as_one() {
+    let mut window = open(starter());
+    let folder = window.folder.path().join("music");
+    std::fs::create_dir(&folder).unwrap();
+    std::fs::write(folder.join("bad.mid"), b"no music").unwrap();
+    window.drop_on_it(&folder);
+    window.wait("it is told", |app| app.state.library.error.is_some());
+    assert!(window.sees("the file can't be used (“"));
+    // Of several it is told how many.
+    std::fs::write(folder.join("worse.mid"), b"nor this").unwrap();
+    window.harness.state_mut().state.library.error = None;
+    window.drop_on_it(&folder);
+    window.wait("it is told", |app| app.state.library.error.is_some());
+    assert!(window.sees("none of the 2 files can be used"));
+}
+
+#[test]
+fn before_it_composes_it_says_that_nothing_stands_before_the_playhead() {
+    let mut preferences = starter();
+    preferences.compose.prime = PrimeKind::Score;
+    let mut window = open(preferences);
+    assert!(window.sees("No note stands before the playhead"));
+    window.keys(Modifiers::NONE, Key::End);
+    assert!(window.sees("Goes on from 0:36"));
+    assert!(!window.sees("No note stands before the playhead"));
+}
