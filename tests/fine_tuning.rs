@@ -123,6 +123,15 @@ fn what_only_became_worse_is_its_source_again() {
     let measure = |model| evaluate(model, &music, &CancelToken::new()).unwrap();
     assert_eq!(measure(&kept), measure(&from.model));
     assert_eq!(kept.card().epoch, 0);
+    // It learned nothing here, and is said to have learned what its source had.
+    let learned_from = |model: &Model| {
+        let lessons = model.card().lessons.clone().unwrap();
+        let files = Run::read(&request.run_dir).unwrap().summary.corpus.files;
+        files.iter().filter(|file| lessons.has_learned(&file.sha256)).count()
+    };
+    assert_eq!(learned_from(&kept), learned_from(&from.model));
+    let last = Model::load(&request.run_dir.join("checkpoints/epoch-00002.safetensors")).unwrap();
+    assert!(learned_from(&last) > 0);
 }
 
 /// The figures of all epochs after the source, and the last weights.

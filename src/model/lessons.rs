@@ -38,6 +38,11 @@ impl Lessons {
         }
     }
 
+    /// What the epoch is chosen by, and nothing that was learned from.
+    pub(super) fn only_chosen_by(self) -> Self {
+        Self { whole: Vec::new(), in_part: Vec::new(), ..self }
+    }
+
     /// The same after others: those of the checkpoint that a run went on from, if they are known.
     pub(super) fn after(self, before: Option<&Self>) -> Self {
         let Some(before) = before else { return Self { may_lack: true, ..self } };

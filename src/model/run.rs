@@ -129,7 +129,16 @@ pub struct RunSummary {
 impl RunSummary {
     /// The pieces that its models learned from.
     pub fn lessons(&self) -> Lessons {
-        let own = Lessons::of(&self.corpus);
+        self.after_what_was_learned(Lessons::of(&self.corpus))
+    }
+
+    /// The same before its first step, when nothing of its own music is known but what epochs are
+    /// chosen by.
+    pub fn lessons_before(&self) -> Lessons {
+        self.after_what_was_learned(Lessons::of(&self.corpus).only_chosen_by())
+    }
+
+    fn after_what_was_learned(&self, own: Lessons) -> Lessons {
         if self.from.is_some() { own.after(self.learned_before.as_ref()) } else { own }
     }
 }

@@ -564,7 +564,7 @@ pub(super) fn prepare<'a>(
     // Of performances the chords are counted here, and needed no more.
     let chords = material.music.chords();
     let backoff = BackOff::fit(chords_of(&chords, &split.train));
-    let baselines = baselines::baselines(&material, &chords, &backoff);
+    let baselines = baselines::baselines(&material, &chords, &backoff, cancel);
     drop(chords);
     // What unknown chords cost belongs to the vocabulary that lacks them.
     let backoff = match network.as_deref().and_then(ModelCard::chords) {

@@ -69,12 +69,21 @@ impl RunCutter {
     }
 
     /// The runs of some frames, the last one as long as they are.
-    pub fn cut(longest: u32, frames: impl IntoIterator<Item = KeyFrame>) -> Vec<KeyRun> {
+    pub fn runs(
+        longest: u32,
+        frames: impl IntoIterator<Item = KeyFrame>,
+    ) -> impl Iterator<Item = KeyRun> {
         let mut cutter = Self::new(longest);
-        let mut runs: Vec<KeyRun> =
-            frames.into_iter().filter_map(|frame| cutter.push(frame)).collect();
-        runs.extend(cutter.open);
-        runs
+        let frames = frames.into_iter().map(Some).chain([None]);
+        frames.filter_map(move |frame| match frame {
+            Some(frame) => cutter.push(frame),
+            None => cutter.open.take(),
+        })
+    }
+
+    /// The same, all at once.
+    pub fn cut(longest: u32, frames: impl IntoIterator<Item = KeyFrame>) -> Vec<KeyRun> {
+        Self::runs(longest, frames).collect()
     }
 }
 

@@ -10,6 +10,7 @@ mod runs;
 
 use super::material::{ChordMaterial, Material, Reading, chords};
 use super::train::Baselines;
+use crate::cancel::CancelToken;
 use crate::tokens::{BackOff, Corpus, Encoding, Stretch, Token};
 
 /// How much of the mix is "the last chord again".
@@ -76,12 +77,18 @@ pub fn unigram(counts: &[f64], closed: bool) -> Vec<f64> {
     counts.iter().enumerate().map(|(idx, &count)| share(idx, count)).collect()
 }
 
-/// Measures the three on the held-out music; `corpus` is the chords of all of it.
-pub fn baselines(material: &Material, corpus: &Corpus, backoff: &BackOff) -> Baselines {
+/// Measures the three on the held-out music; `corpus` is the chords of all of it. Once it is
+/// cancelled they mean nothing.
+pub fn baselines(
+    material: &Material,
+    corpus: &Corpus,
+    backoff: &BackOff,
+    cancel: &CancelToken,
+) -> Baselines {
     if let Reading::Keys(keys) = &material.reading
         && keys.longest_run() > 1
     {
-        return runs::baselines(material, keys.longest_run(), backoff);
+        return runs::baselines(material, keys.longest_run(), backoff, cancel);
     }
     let Counted { tokens, counts, closed } = Counted::new(material, corpus);
     let shares = unigram(&counts, closed);

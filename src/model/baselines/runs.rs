@@ -9,9 +9,10 @@
 use std::collections::HashMap;
 
 use super::{REPEAT_SHARE, unigram};
-use crate::model::material::{Material, key_piece};
+use crate::cancel::CancelToken;
+use crate::model::material::{Material, runs_of};
 use crate::model::train::Baselines;
-use crate::tokens::{BackOff, Chord, Encoding, KeyFrame, Stretch};
+use crate::tokens::{BackOff, Chord, Encoding, KeyFrame, KeyRun, Stretch};
 
 /// A frame in which something changes, the one before it, and how many frames it lasts.
 struct Run {
@@ -44,11 +45,11 @@ struct Counted {
 }
 
 impl Counted {
-    fn new(material: &Material, longest_run: u32) -> Self {
+    fn new(material: &Material, longest_run: u32, cancel: &CancelToken) -> Self {
         let mut seen: HashMap<Chord, u64> = HashMap::new();
         let (mut n_held, mut n_again) = (0, 0);
         let mut lengths = vec![0.0; longest_run as usize];
-        for stretch in &material.split.train {
+        for stretch in until_cancelled(&material.split.train, cancel) {
             for run in runs(material, stretch, longest_run) {
                 *seen.entry(run.frame.sounding).or_default() += 1;
                 n_held += run.held().len();
@@ -92,13 +93,18 @@ impl Counted {
 
 /// Measures the three on the held-out music as a network with touch is: a frame is right if the
 /// keys were of the run that it belongs to.
-pub fn baselines(material: &Material, longest_run: u32, backoff: &BackOff) -> Baselines {
-    let counted = Counted::new(material, longest_run);
+pub fn baselines(
+    material: &Material,
+    longest_run: u32,
+    backoff: &BackOff,
+    cancel: &CancelToken,
+) -> Baselines {
+    let counted = Counted::new(material, longest_run, cancel);
     let commonest = counted.places.iter().find(|(_, place)| **place == 0).map(|(chord, _)| *chord);
     let mut n_frames = 0.0;
     let (mut unigram_loss, mut mixed_loss) = (0.0, 0.0);
     let (mut n_common, mut n_repeated) = (0.0, 0.0);
-    for stretch in &material.split.valid {
+    for stretch in until_cancelled(&material.split.valid, cancel) {
         for run in runs(material, stretch, longest_run) {
             let chord = run.frame.sounding;
             let (share, touch) = (counted.share(chord, backoff), counted.loss_of_touch(&run));
@@ -124,13 +130,25 @@ pub fn baselines(material: &Material, longest_run: u32, backoff: &BackOff) -> Ba
 }
 
 /// The runs of a stretch, which begins after a rest.
-fn runs(material: &Material, stretch: &Stretch, longest_run: u32) -> impl Iterator<Item = Run> {
-    let piece = key_piece(&material.music, stretch, longest_run, false);
+fn runs<'a>(
+    material: &'a Material,
+    stretch: &'a Stretch,
+    longest_run: u32,
+) -> impl Iterator<Item = Run> + 'a {
     let mut before = Chord::REST;
-    piece.frames.into_iter().zip(piece.lengths).map(move |(frame, length)| {
+    runs_of(&material.music, stretch, longest_run).map(move |KeyRun { frame, length }| {
         let before = std::mem::replace(&mut before, frame.sounding);
         Run { before, frame, length }
     })
+}
+
+/// Hours of music take seconds to count; what was counted by half is of no account, since a
+/// cancelled run makes no step.
+fn until_cancelled<'a>(
+    stretches: &'a [Stretch],
+    cancel: &CancelToken,
+) -> impl Iterator<Item = &'a Stretch> {
+    stretches.iter().take_while(|_| !cancel.is_cancelled())
 }
 
 fn length_index(run: &Run, longest_run: u32) -> usize {

@@ -149,9 +149,18 @@ impl KeyMaterial {
     }
 }
 
+/// The runs of a stretch, which may be hours long, without holding them all.
+pub fn runs_of<'a>(
+    music: &'a Music,
+    stretch: &'a Stretch,
+    longest_run: u32,
+) -> impl Iterator<Item = KeyRun> + 'a {
+    RunCutter::runs(longest_run, all_key_frames(music, stretch))
+}
+
 /// A stretch as a network of these settings is measured on it.
 pub fn key_piece(music: &Music, stretch: &Stretch, longest_run: u32, has_clock: bool) -> KeyPiece {
-    let runs = RunCutter::cut(longest_run, all_key_frames(music, stretch));
+    let runs: Vec<KeyRun> = runs_of(music, stretch, longest_run).collect();
     let clocks = match has_clock {
         true => clocks_of_runs(music, stretch, 0, &runs),
         false => Vec::new(),

@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 pub use chords::ChordMaterial;
-pub use keys::{KeyMaterial, beyond_the_piano, has_clock, key_piece};
+pub use keys::{KeyMaterial, beyond_the_piano, has_clock, key_piece, runs_of};
 
 use super::checkpoint::FamilyCard;
 use super::chords::ChordYardstick;

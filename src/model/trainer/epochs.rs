@@ -51,7 +51,7 @@ impl<B: Backend> Trainer<'_, B> {
         on_event(TrainEvent::Note(format!(
             "The loss is no number any more; back to the weights of {whose}"
         )));
-        let card = self.card(best.epoch, Some(best.loss.exp()));
+        let card = self.card(best.epoch, Some(best.loss.exp()), best.epoch > 0);
         on_event(TrainEvent::Weights(self.model_of(network, card)));
     }
 

@@ -20,10 +20,16 @@ impl<B: Backend> Trainer<'_, B> {
     /// What the present weights are.
     pub(super) fn present_card(&self) -> ModelCard {
         let valid = self.metrics.last().map(|point| point.valid_perplexity);
-        self.card(self.state.epochs_done, valid)
+        self.card(self.state.epochs_done, valid, self.state.step > 0)
     }
 
-    pub(super) fn card(&self, epoch: usize, valid_perplexity: Option<f64>) -> ModelCard {
+    /// The card of the weights after an epoch; `has_learned` says whether they made a step in this run.
+    pub(super) fn card(
+        &self,
+        epoch: usize,
+        valid_perplexity: Option<f64>,
+        has_learned: bool,
+    ) -> ModelCard {
         let job = self.job;
         let corpus = &job.summary.corpus;
         let family = self.family_card();
@@ -42,7 +48,11 @@ impl<B: Backend> Trainer<'_, B> {
                 counted(epoch, "epoch"),
                 job.summary.from.as_ref().map_or_else(String::new, words_of)
             ),
-            lessons: Some(job.summary.lessons()),
+            // What a run goes on from has not learned from the run's own pieces yet.
+            lessons: Some(match has_learned {
+                true => job.summary.lessons(),
+                false => job.summary.lessons_before(),
+            }),
         }
     }
 
