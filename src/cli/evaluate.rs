@@ -120,7 +120,7 @@ fn in_own_words(failure: Failure) -> Failure {
             "the model's frames are notes of the bar, and the notes of {} don't keep to the beats of \
              the tempo map, as in recordings of performances — measure other files, or choose a model \
              whose frames are in real time",
-            some_of(*n_off_beat, *n_files)
+            some_of(*n_off_beat, *n_files, "file")
         )),
         _ => failure,
     }

@@ -21,7 +21,7 @@ use crate::tokens::measures::{
     ChordChanges, Measure, Measures, SharedPassage, Summary, SurveyPlan, Surveyed, Transposing,
     longest_shared, survey_file, survey_score,
 };
-use crate::tokens::{FrameRate, FramingPlan, Skipped, file_of_piece, find_files};
+use crate::tokens::{FrameRate, FramingPlan, Skipped, file_of_piece, find_files, none_of};
 
 #[derive(Serialize)]
 struct Report {
@@ -93,9 +93,9 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<(), Failure> {
     note_skipped(&skipped, *output);
     if takes.is_empty() {
         let reason = skipped.first().map_or("", |skipped| skipped.reason.as_str());
-        let which = match skipped.len() {
-            1 => format!("{} can't", skipped[0].path.display()),
-            n => format!("none of the {} can", count(n, "file")),
+        let which = match skipped.as_slice() {
+            [one] => format!("{} can't", one.path.display()),
+            _ => none_of(skipped.len()),
         };
         return Err(Failure::failed(format!(
             "{which} be measured ({reason}) — choose MIDI files with notes"

@@ -46,6 +46,17 @@ pub enum KernelChoice {
     Burn,
 }
 
+impl KernelChoice {
+    /// Whether the fused kernels compute where the device has them, as the CPU does.
+    pub(super) fn wants_fused(self) -> bool {
+        match self {
+            Self::Fastest => !cfg!(debug_assertions),
+            Self::Fused => true,
+            Self::Burn => false,
+        }
+    }
+}
+
 /// How networks on the backend `B` are computed, and the memory for it that is used again and
 /// again. Whoever computes many steps keeps one.
 pub struct Kernels<B: Backend> {
@@ -84,14 +95,9 @@ impl<B: Backend> Kernels<B> {
     }
 
     pub fn chosen(choice: KernelChoice) -> Self {
-        let wants_fused = match choice {
-            KernelChoice::Fastest => !cfg!(debug_assertions),
-            KernelChoice::Fused => true,
-            KernelChoice::Burn => false,
-        };
         // Those of a card are compiled at run time, optimized in every build.
         let card = if choice == KernelChoice::Burn { None } else { cube::card::<B>() };
-        let fused = (wants_fused && is_flex::<B>()).then(Fused::new);
+        let fused = (choice.wants_fused() && is_flex::<B>()).then(Fused::new);
         Self { fused, card, backend: PhantomData }
     }
 

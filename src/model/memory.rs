@@ -4,6 +4,7 @@ use super::DeviceKind;
 use super::batches::Layout;
 use super::chords::ChordConfig;
 use super::fused::decoder;
+use super::kernels::KernelChoice;
 use super::keys::frames_at_once;
 use super::network::NetworkConfig;
 use super::train::TrainError;
@@ -66,9 +67,8 @@ enum Code {
 }
 
 impl Code {
-    /// As [`super::KernelChoice::Fastest`] chooses.
     fn usual(kind: DeviceKind) -> Self {
-        let is_fused = kind == DeviceKind::Cpu && !cfg!(debug_assertions);
+        let is_fused = kind == DeviceKind::Cpu && KernelChoice::default().wants_fused();
         if is_fused { Self::Fused } else { Self::Burn }
     }
 }
@@ -125,8 +125,9 @@ fn values_a_frame(config: &NetworkConfig) -> u64 {
 /// Rows of a batch that are computed at a time, with gradients gathered over the parts.
 ///
 /// A processor takes a large batch in parts, so that it needs little memory. How large they are
-/// follows from the settings alone, as if burn computed it: sums of floats depend on the order of adding, and the same run
-/// must give the same numbers on every computer. Other devices take the batch whole.
+/// follows from the settings alone, as if burn computed it: sums of floats depend on the order of
+/// adding, and the same run must give the same numbers on every computer. Other devices take the
+/// batch whole.
 pub fn rows_at_a_time(config: &NetworkConfig, layout: &Layout, kind: DeviceKind) -> usize {
     if kind != DeviceKind::Cpu {
         return layout.batch;

@@ -14,7 +14,7 @@ use super::{
     CheckpointError, CorpusSummary, FileSummary, Lessons, Model, Preset, Run, Softmax, TrainError,
     TrainingSettings,
 };
-use crate::tokens::sha256_hex;
+use crate::tokens::{sha256_hex, some_of};
 
 /// The learning rate of a run that goes on, unless another is asked for. A fresh network begins
 /// with four to six times as much: steps as large as that soon undo what is known already.
@@ -155,21 +155,12 @@ impl StartingPoint {
             (0, n) => Some(format!(
                 "{name} learned from a part of {}, perhaps from what is held out here, and then the \
                  held-out figures flatter it",
-                of_held_out(n, held_out.len())
+                some_of(n, held_out.len(), "held-out piece")
             )),
             (n, _) => Some(format!(
                 "{name} learned from {} already, {flattered}",
-                of_held_out(n, held_out.len())
+                some_of(n, held_out.len(), "held-out piece")
             )),
         }
-    }
-}
-
-/// `the held-out piece`, `all 3 held-out pieces`, `1 of the 3 held-out pieces`.
-fn of_held_out(n: usize, n_held_out: usize) -> String {
-    match (n, n_held_out) {
-        (1, 1) => "the held-out piece".to_owned(),
-        _ if n == n_held_out => format!("all {n} held-out pieces"),
-        _ => format!("{n} of the {n_held_out} held-out pieces"),
     }
 }

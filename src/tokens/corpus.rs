@@ -121,7 +121,7 @@ pub enum CorpusError {
     #[error(
         "the notes of {} don't keep to the beats of the tempo map, as in recordings of performances \
          — choose frames in real time (--grid seconds), or other files",
-        some_of(*n_off_beat, *n_files)
+        some_of(*n_off_beat, *n_files, "file")
     )]
     NoBeat { n_off_beat: usize, n_files: usize },
     #[error(transparent)]
@@ -131,19 +131,19 @@ pub enum CorpusError {
 }
 
 /// `the file can't`, `none of the 3 files can`.
-fn none_of(n_files: usize) -> String {
+pub fn none_of(n_files: usize) -> String {
     match n_files {
         1 => "the file can't".to_owned(),
         _ => format!("none of the {n_files} files can"),
     }
 }
 
-/// `the file`, `all 3 files`, `1 of the 3 files`.
-pub fn some_of(n: usize, n_files: usize) -> String {
-    match (n, n_files) {
-        (1, 1) => "the file".to_owned(),
-        _ if n == n_files => format!("all {n} files"),
-        _ => format!("{n} of the {n_files} files"),
+/// `the file`, `all 3 files`, `1 of the 3 files`; `noun` is one of them.
+pub fn some_of(n: usize, n_all: usize, noun: &str) -> String {
+    match (n, n_all) {
+        (1, 1) => format!("the {noun}"),
+        _ if n == n_all => format!("all {n} {noun}s"),
+        _ => format!("{n} of the {n_all} {noun}s"),
     }
 }
 

@@ -45,8 +45,8 @@ pub use beat_fit::BeatFit;
 pub use benchmark::{BenchmarkError, BenchmarkSet, file_of_piece};
 pub use chord::Chord;
 pub use corpus::{
-    ChordId, Corpus, CorpusError, OwnPart, Piece, ReadProgress, Skipped, read_corpus, read_sources,
-    some_of,
+    ChordId, Corpus, CorpusError, OwnPart, Piece, ReadProgress, Skipped, none_of, read_corpus,
+    read_sources, some_of,
 };
 pub use encoding::Encoding;
 pub use frames::{

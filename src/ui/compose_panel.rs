@@ -305,11 +305,8 @@ fn own_time_words(composer: &ModelCard) -> String {
     let what = match composer.plan.grid {
         Grid::Seconds => "As many frames a second as it learned".to_owned(),
         Grid::Beats(steps) => {
-            let (one, many) = ("frame", "frames");
-            format!(
-                "In the tempo of the score, {} a quarter",
-                counted(steps.get().into(), one, many)
-            )
+            let frames = counted(steps.get().into(), "frame", "frames");
+            format!("In the tempo of the score, {frames} a quarter")
         }
     };
     format!("{what}. Switch Own time off to choose another")

@@ -8,15 +8,16 @@
 //! Nothing is as likely as what it goes on from. So what goes on unchanged, which costs nothing to
 //! know, comes first, then what else may follow the likeliest hypotheses; and nothing is asked that
 //! can no longer be among the best.
-//!
-//! Hypotheses are leaves of one tree of chords, so that none of them copies its past: what all
-//! share is the trunk, which has been streamed; each knows the node of its last chord, and the way
-//! back from there to the trunk is short as a rule.
+
+mod best;
+mod tree;
 
 use std::borrow::Cow;
 use std::time::Instant;
 
-use super::guard::{History, Lifted, Named};
+use self::best::Best;
+use self::tree::{NodeId, ROOT, Tree};
+use super::guard::{Lifted, Named};
 use super::next_frame::{Answer, NextFrame, Place};
 use super::{ComposeError, ComposeEvent, Session, Take, Written, secs_since};
 
@@ -38,60 +39,6 @@ struct Extension<F> {
 /// Hypotheses that read together before they are asked, as likely as each other or nearly: reading
 /// more at a time is hardly quicker, and the last ones often needn't be asked any more.
 const TOGETHER: usize = 8;
-
-/// More than rounding takes from a sum of logarithms.
-const ROUNDING: f64 = 1e-6;
-
-/// The best sums of log-probabilities of a step so far.
-struct Best {
-    /// How many count.
-    n: usize,
-    /// At most as many, the least likely first.
-    sums: Vec<f64>,
-}
-
-impl Best {
-    fn new(n: usize) -> Self {
-        Self { n, sums: Vec::with_capacity(n + 1) }
-    }
-
-    fn add(&mut self, sum: f64) {
-        let place = self.sums.partition_point(|other| *other < sum);
-        self.sums.insert(place, sum);
-        if self.sums.len() > self.n {
-            self.sums.remove(0);
-        }
-    }
-
-    /// What is less likely isn't among them any more.
-    fn least(&self) -> f64 {
-        let is_full = self.sums.len() == self.n;
-        let least = self.sums.first().filter(|_| is_full);
-        least.map_or(f64::NEG_INFINITY, |least| least - ROUNDING)
-    }
-}
-
-/// Index into [`Tree::nodes`]; [`ROOT`] is where all phrases begin and has no chord.
-type NodeId = u32;
-const ROOT: NodeId = NodeId::MAX;
-
-struct Node<F> {
-    parent: NodeId,
-    frame: F,
-}
-
-/// Every phrase that was ever kept.
-struct Tree<F: Named> {
-    nodes: Vec<Node<F>>,
-    /// The last chord that all hypotheses share.
-    trunk_end: NodeId,
-    /// Chords up to there.
-    trunk_len: usize,
-    /// The prime, then the trunk.
-    history: History<F::Name>,
-    /// Memory for the way from a node to the trunk.
-    path: Vec<F>,
-}
 
 /// The `takes` best hypotheses of one search, the best first. A vocabulary too small for so many
 /// different phrases gives fewer.
@@ -115,7 +62,8 @@ pub(super) fn compose<M: NextFrame>(
         }
         session.model.select(&search.parents);
         search.grow();
-        let agreed = session.written(search.tree.lengthen_trunk(&search.beams));
+        let agreed =
+            session.written(search.tree.lengthen_trunk(search.beams.iter().map(|beam| beam.leaf)));
         let first = prime.len() + search.tree.trunk_len - agreed.roll.len();
         session.emit_frames(0, first, &agreed, 0);
         (session.on_event)(ComposeEvent::Searched { frames: search.n_frames });
@@ -194,6 +142,11 @@ impl<F: Named> Search<F> {
             }
         }
         session.note_lifted(any_lifted);
+        self.keep_the_best();
+        Ok(true)
+    }
+
+    fn keep_the_best(&mut self) {
         // A stable sort: equals stay in the order of the vocabulary within one parent.
         self.extensions.sort_by(|a, b| {
             b.log_likelihood.total_cmp(&a.log_likelihood).then(a.parent.cmp(&b.parent))
@@ -201,7 +154,6 @@ impl<F: Named> Search<F> {
         self.extensions.truncate(self.width);
         self.parents.clear();
         self.parents.extend(self.extensions.iter().map(|extension| extension.parent));
-        Ok(true)
     }
 
     /// The extensions of all hypotheses that are known at once, and of each hypothesis the most
@@ -212,7 +164,7 @@ impl<F: Named> Search<F> {
         frame: usize,
     ) -> Result<Vec<(usize, f64)>, ComposeError> {
         self.extensions.clear();
-        self.best.sums.clear();
+        self.best.clear();
         let mut unasked = Vec::with_capacity(self.beams.len());
         for parent in 0..self.beams.len() {
             let Hypothesis { leaf, log_likelihood } = self.beams[parent];
@@ -266,75 +218,6 @@ impl<F: Named> Search<F> {
     }
 }
 
-impl<F: Named> Tree<F> {
-    fn new(prime: &[F], n_nodes: usize) -> Self {
-        let mut history = History::with_capacity(prime.len());
-        prime.iter().for_each(|frame| history.push(frame.name()));
-        let nodes = Vec::with_capacity(n_nodes);
-        Self { nodes, trunk_end: ROOT, trunk_len: 0, history, path: Vec::new() }
-    }
-
-    /// Their number is bounded by [`super::ComposeSettings::MAX_BEAM_FRAMES`].
-    fn push(&mut self, parent: NodeId, frame: F) -> NodeId {
-        self.nodes.push(Node { parent, frame });
-        (self.nodes.len() - 1) as NodeId
-    }
-
-    fn parent(&self, node: NodeId) -> NodeId {
-        self.nodes.get(node as usize).map_or(ROOT, |node| node.parent)
-    }
-
-    /// Puts the chords after `from`, an ancestor of `to`, up to `to` into `path`.
-    fn find_path(&mut self, from: NodeId, to: NodeId) {
-        self.path.clear();
-        let mut at = to;
-        while at != from
-            && let Some(node) = self.nodes.get(at as usize)
-        {
-            self.path.push(node.frame.clone());
-            at = node.parent;
-        }
-        self.path.reverse();
-    }
-
-    /// What `ask` says of the whole past of a hypothesis.
-    fn with_history<T>(&mut self, leaf: NodeId, ask: impl FnOnce(&History<F::Name>) -> T) -> T {
-        self.find_path(self.trunk_end, leaf);
-        let mark = self.history.mark();
-        self.path.iter().for_each(|frame| self.history.push(frame.name()));
-        let answer = ask(&self.history);
-        self.history.rewind(mark);
-        answer
-    }
-
-    /// Moves the end of the trunk to where the hypotheses, all of one length, part now. The chords
-    /// that are new in it.
-    fn lengthen_trunk(&mut self, beams: &[Hypothesis]) -> &[F] {
-        let mut level: Vec<NodeId> = beams.iter().map(|beam| beam.leaf).collect();
-        // Two phrases that are alike are one node, so that the same node is the same past.
-        level.dedup();
-        while level.len() > 1 {
-            level.iter_mut().for_each(|node| *node = self.parent(*node));
-            level.dedup();
-        }
-        let parting = level.first().copied().unwrap_or(self.trunk_end);
-        self.find_path(self.trunk_end, parting);
-        self.trunk_end = parting;
-        self.trunk_len += self.path.len();
-        self.path.iter().for_each(|frame| self.history.push(frame.name()));
-        &self.path
-    }
-
-    /// A whole phrase.
-    fn phrase(&self, leaf: NodeId) -> Vec<F> {
-        let node = |id: NodeId| self.nodes.get(id as usize);
-        let back = std::iter::successors(node(leaf), |last| node(last.parent));
-        let mut phrase: Vec<F> = back.map(|node| node.frame.clone()).collect();
-        phrase.reverse();
-        phrase
-    }
-}
-
 /// Streams what is still unsaid of each take, then the takes.
 fn finish<M: NextFrame>(
     session: &mut Session<'_, M>,
@@ -368,7 +251,6 @@ fn finish<M: NextFrame>(
 
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
     use rand_chacha::ChaCha8Rng;
 
     use super::super::next_frame::PlaceOf;
@@ -457,51 +339,6 @@ mod tests {
             let prime = PrimeFrames::Shared(Vec::new());
             let takes = compose_by(model, prime, None, &settings, &cancel, &mut |_| {}).unwrap();
             assert_eq!((takes[0].roll.len(), n_asked), (n_frames, cancelled_by));
-        }
-    }
-
-    proptest! {
-        /// Beside the tree every phrase is kept whole.
-        #[test]
-        fn the_tree_knows_every_phrase_and_what_they_share(
-            frames in prop::collection::vec(
-                prop::collection::btree_set((0usize..6, 0u32..4), 1..6), 1..30),
-            prime in prop::collection::vec(0u32..3, 0..4),
-        ) {
-            let mut tree = Tree::new(&prime, 0);
-            let mut beams = vec![Hypothesis { leaf: ROOT, log_likelihood: 0.0 }];
-            let mut phrases: Vec<Vec<Token>> = vec![Vec::new()];
-            let mut said: Vec<Token> = Vec::new();
-            for extensions in frames {
-                let children: Vec<(usize, Token)> = extensions
-                    .into_iter()
-                    .map(|(parent, token)| (parent % beams.len(), token))
-                    .collect::<std::collections::BTreeSet<_>>()
-                    .into_iter()
-                    .collect();
-                phrases = children
-                    .iter()
-                    .map(|&(parent, token)| [phrases[parent].as_slice(), &[token]].concat())
-                    .collect();
-                let leaves: Vec<NodeId> = children
-                    .iter()
-                    .map(|&(parent, token)| tree.push(beams[parent].leaf, token))
-                    .collect();
-                beams = leaves
-                    .into_iter()
-                    .map(|leaf| Hypothesis { leaf, log_likelihood: 0.0 })
-                    .collect();
-                said.extend(tree.lengthen_trunk(&beams));
-                let shared = (0..phrases[0].len())
-                    .take_while(|&n| phrases.iter().all(|phrase| phrase[n] == phrases[0][n]));
-                prop_assert_eq!(&said, &phrases[0][..shared.count()]);
-                prop_assert_eq!(tree.trunk_len, said.len());
-                for (beam, phrase) in beams.iter().zip(&phrases) {
-                    prop_assert_eq!(&tree.phrase(beam.leaf), phrase);
-                    let whole = History::of(&[prime.as_slice(), phrase].concat());
-                    tree.with_history(beam.leaf, |history| assert_eq!(history, &whole));
-                }
-            }
         }
     }
 }

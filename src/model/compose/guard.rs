@@ -187,9 +187,9 @@ impl<F: Name> Rules<F> {
         Forbidden { held, repeating: &self.repeating }
     }
 
-    /// The first of the two rules alone: a chord that has sounded for so long stays away for about as long: were it let back at
-    /// once, one frame of something else now and then would be all the change there is. A take
-    /// that starts from nothing has been silent for long enough.
+    /// The first of the two rules alone. A chord that has sounded for so long stays away for about
+    /// as long: were it let back at once, one frame of something else now and then would be all the
+    /// change there is. A take that starts from nothing has been silent for long enough.
     ///
     /// Where it is known what is struck, a chord may be back as soon as other keys have sounded.
     pub fn held_too_long(&self, history: &History<F>) -> Option<F> {

@@ -5,9 +5,9 @@ use serde::{Deserialize, Serialize};
 use super::{Strategy, Take};
 use crate::tokens::{Chord, Playback};
 
-/// Seconds of music that have a note at least. Of the pieces that the starter learned from nine
-/// in ten have more than nine in them.
-const LONGEST_GAP_SECS: f64 = 2.0;
+/// Seconds of music for each note, on average. In as many, nine in ten of the pieces that the
+/// starter learned from have more than nine.
+const MOST_SECS_A_NOTE: f64 = 2.0;
 
 /// Shares of a roll's frames and its runs. The three shares sum to 1 (all are 0 for an empty
 /// roll): a frame is a rest, or repeats the chord before it, or strikes a new one.
@@ -68,7 +68,7 @@ impl NearSilence {
             }
         };
         let n_notes = composed.clone().map(begun).sum();
-        let is_thin = n_notes == 0 || n_notes as f64 * LONGEST_GAP_SECS < secs;
+        let is_thin = n_notes == 0 || n_notes as f64 * MOST_SECS_A_NOTE < secs;
         let goes_on = composed.start > 0;
         (is_thin && !composed.is_empty()).then_some(Self { n_notes, secs, goes_on })
     }

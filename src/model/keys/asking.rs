@@ -5,7 +5,7 @@ use burn::backend::Flex;
 use burn::tensor::Tensor;
 
 use super::network::SpellerWeights;
-use super::spelling::Answer;
+use super::spelling::{Answer, Rectify};
 use crate::model::fused::simd::{Kernel, Level, MulAdd};
 use crate::model::weights::numbers;
 
@@ -96,7 +96,6 @@ impl Kernel for SecondLayer<'_> {
                     .for_each(|(sum, weight)| *sum = M::mul_add(told, *weight, *sum));
             }
         }
-        let rectified = |sum: &mut f32| *sum = if *sum < 0.0 { 0.0 } else { *sum };
-        self.second.iter_mut().for_each(rectified);
+        Rectify { values: self.second, mask: None }.run::<M>();
     }
 }

@@ -3,6 +3,8 @@
 //! What is asked of a hypothesis gives the same numbers to the last bit whatever others there are;
 //! so does what it reads, unless several read together.
 
+mod together;
+
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
@@ -10,6 +12,7 @@ use burn::backend::Flex;
 use burn::tensor::Tensor;
 use burn::tensor::activation::{log_softmax, relu};
 
+use self::together::{State, joined, parted, parts};
 use super::asking::{Asking, Rows};
 use super::batch::{KeyBatch, rows_of_tensor};
 use super::config::{KEYS, KeyConfig, VELOCITIES};
@@ -21,7 +24,6 @@ use super::slides::Slides;
 use super::touch;
 use crate::model::fused::simd::Level;
 use crate::model::kernels::Kernels;
-use crate::model::recurrent::LayerState;
 use crate::model::weights::numbers;
 use crate::music::Velocity;
 use crate::tokens::{Chord, KeyFrame, KeyRun};
@@ -48,9 +50,6 @@ struct Hypothesis {
     state: State,
     told: Told,
 }
-
-/// Of every recurrent layer.
-type State = Vec<LayerState<Flex>>;
 
 /// What is known of a frame before any of its keys.
 #[derive(Clone)]
@@ -420,40 +419,6 @@ impl Speller {
 fn rows_and_nothing<T: Clone + Default>(rows: impl ExactSizeIterator<Item = T>) -> Vec<T> {
     let nothing = vec![T::default(); rows.len()];
     rows.chain(nothing).collect()
-}
-
-/// A tensor cut into as many parts of whole rows.
-fn parts(tensor: &Tensor<Flex, 2>, n: usize) -> impl Iterator<Item = Tensor<Flex, 2>> + use<> {
-    let ([rows, _], tensor) = (tensor.dims(), tensor.clone());
-    (0..n).map(move |idx| tensor.clone().narrow(0, idx * (rows / n), rows / n))
-}
-
-/// The states of several hypotheses as those of one batch.
-fn joined(states: &[State]) -> State {
-    let [first, others @ ..] = states else { return Vec::new() };
-    if others.is_empty() {
-        return first.clone();
-    }
-    let join = |layer: usize, part: fn(&LayerState<Flex>) -> &Tensor<Flex, 2>| {
-        Tensor::cat(states.iter().map(|state| part(&state[layer]).clone()).collect(), 0)
-    };
-    let layer = |layer| LayerState {
-        hidden: join(layer, |state| &state.hidden),
-        cell: join(layer, |state| &state.cell),
-    };
-    (0..first.len()).map(layer).collect()
-}
-
-/// The way back from [`joined`].
-fn parted(state: &State, n: usize) -> Vec<State> {
-    let mut states = vec![Vec::with_capacity(state.len()); n];
-    for layer in state {
-        let layers = parts(&layer.hidden, n).zip(parts(&layer.cell, n));
-        for (state, (hidden, cell)) in states.iter_mut().zip(layers) {
-            state.push(LayerState { hidden, cell });
-        }
-    }
-    states
 }
 
 impl Spelled {

@@ -11,8 +11,8 @@ use std::ops::Range;
 use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
-pub(super) use self::loops::Answer;
-use self::loops::{AnswerBack, GatherClasses, Rectify, RectifyBack, SpreadClasses};
+pub(super) use self::loops::{Answer, Rectify};
+use self::loops::{AnswerBack, GatherClasses, RectifyBack, SpreadClasses};
 use super::batch::{KeyBatch, write_answers};
 use super::config::{CLASSES, KEYS};
 use super::network::KeyNetwork;
