@@ -125,7 +125,8 @@ pub fn baselines(baselines: &Baselines, measure: Measure) -> Vec<Baseline> {
     let perplexities = [
         (
             "counting",
-            "What comes of expecting each chord as often as it was seen in the pieces to learn from",
+            "What comes of expecting each chord as often as it was seen in the pieces to learn from; \
+             where a network learns touch, also what is struck again and how long nothing changes",
             baselines.unigram_perplexity,
         ),
         (
