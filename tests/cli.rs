@@ -864,7 +864,15 @@ fn composed_music_is_measured_beside_its_corpus() {
     assert!(shared["chords"].as_u64() <= report["takes"][0]["shared_any_key"]["chords"].as_u64());
     assert!(shared["piece"].as_str().unwrap().contains("music"), "{shared}");
     let text = shell.run(&words).stdout;
-    for line in ["3 pieces, ", "polyphony", "middle 80 %", "longest shared passage, in any key: "] {
+    for line in [
+        "3 pieces, ",
+        "polyphony",
+        "middle 80 %",
+        "longest identical run of all",
+        "at 8 frames a second, and as the model read it, at 2",
+        "longest shared passage, in any key: ",
+        " on average",
+    ] {
         assert!(text.contains(line), "{line}: {text}");
     }
     // A piece of the corpus is compared with the others only, whatever its name.
@@ -881,6 +889,13 @@ fn composed_music_is_measured_beside_its_corpus() {
     let alone = &shell.json("evaluate --music same.mid")[0];
     assert_eq!((&alone["corpus"], &alone["outside"]), (&Value::Null, &serde_json::json!([])));
     assert_eq!(alone["takes"][0]["notes"], 360);
+    // One take has no middle and no average.
+    let text = shell.run("evaluate --music same.mid").stdout;
+    assert!(text.contains("notes a second") && !text.contains("middle"), "{text}");
+    let text = shell.run(&format!("evaluate --music same.mid --corpus {}", music())).stdout;
+    let titles = text.lines().nth(1).unwrap();
+    assert_eq!(titles.matches("middle 80 %").count(), 1, "{text}");
+    assert!(text.contains("longest shared passage") && !text.contains("average"), "{text}");
     let refused = shell.refuses(1, "evaluate --music bad.mid");
     assert!(refused.contains("bad.mid can't be measured"), "{refused}");
     shell.refuses(1, "evaluate --music none.mid");

@@ -72,7 +72,8 @@ fn the_figures_of_pretty_midi_and_numpy_come_out_of_the_same_files() {
             );
         }
     }
-    // The most chords in succession that each piece of Kreisleriana shares with any of Bach's.
+    // The most chords in succession that each piece of Kreisleriana shares with any of Bach's, rests
+    // left out.
     let mut files: Vec<PathBuf> = std::fs::read_dir(data.join("piano-midi-de/Bach"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
@@ -80,7 +81,7 @@ fn the_figures_of_pretty_midi_and_numpy_come_out_of_the_same_files() {
     files.sort();
     let bach: Vec<Surveyed> =
         files.iter().map(|path| survey_file(path, &plan()).unwrap()).collect();
-    for (number, expected) in (1..).zip([3, 2, 2, 1, 3, 4, 4, 2]) {
+    for (number, expected) in (1..).zip([4, 2, 2, 1, 2, 4, 4, 1]) {
         let path = data.join(format!("schumann/scn16_{number}.mid"));
         let piece = survey_file(&path, &plan()).unwrap();
         let same = longest(&piece, &bach, Transposing::Same);

@@ -70,7 +70,8 @@ def measures(notes, fps):
 
 
 def changes_of(notes, fps):
-    return [frame for frame, _ in itertools.groupby(frames_of(notes, fps))]
+    """The chords it changes to, without the rests."""
+    return [frame for frame, _ in itertools.groupby(frame for frame in frames_of(notes, fps) if frame)]
 
 
 def longest_common(a, b):

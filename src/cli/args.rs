@@ -220,9 +220,9 @@ pub struct PrimeArgs {
 With --music it prints, for composed files beside the corpus: notes a second, polyphony, pitch range, \
 pitch-class entropy, scale consistency, share of repeated frames, longest identical run, distinct \
 chords, pairs and fours, velocity spread, and the longest passage shared with any piece of the \
-corpus. Keys count as long as they are down, without the pedal. A passage is a succession of chords, \
-however long each is held; the corpus is read for it at --fps and as the model read it. Of the \
-corpus, windows as long as the takes are measured; a star marks what lies outside their middle 80 %.")]
+corpus. Keys count as long as they are down, without the pedal. A passage is a succession of different \
+chords, however long each is held and whatever rests lie between; the corpus is read for it at --fps \
+and as the model read it. Of the corpus, windows as long as the takes are measured; a star marks what lies outside their middle 80 %.")]
 pub struct EvaluateArgs {
     /// A run folder, a checkpoint in it, or `starter` for the built-in model; with --music what
     /// composed it

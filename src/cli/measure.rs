@@ -64,7 +64,7 @@ struct CorpusReport {
 
 #[derive(Serialize)]
 struct SharedReport {
-    /// Different chords in succession, however long each is held.
+    /// Different chords in succession, however long each is held and whatever rests lie between.
     chords: usize,
     piece: String,
     /// Where it begins.
@@ -72,8 +72,9 @@ struct SharedReport {
     take_seconds: f64,
     /// By how much the take is higher.
     semitones: i32,
-    /// Frames in a second that the piece was read at.
+    /// Frames in a second that the piece was read at, and whether that is how the model read it.
     piece_fps: f64,
+    as_learned: bool,
 }
 
 /// What composed music is compared with.
@@ -267,18 +268,18 @@ fn shared_passage(
         let piece: &Surveyed = &pieces[idx];
         piece.sha256 != take.sha256 && real(&piece.path) != path
     };
-    let mut longest: Option<(SharedPassage, FrameRate)> = None;
+    let mut longest: Option<(SharedPassage, usize)> = None;
     for rate in 0..n_rates {
         let read: Vec<&ChordChanges> = pieces.iter().map(|piece| &piece.changes[rate].1).collect();
-        let fps = pieces[0].changes[rate].0;
         if let Some(found) = longest_shared(changes, &read, is_other, how, cancel)
             && longest.is_none_or(|(longest, _)| found.n_chords > longest.n_chords)
         {
-            longest = Some((found, fps));
+            longest = Some((found, rate));
         }
     }
-    let (found, piece_fps) = longest?;
+    let (found, rate) = longest?;
     let piece = &pieces[found.piece];
+    let piece_fps = piece.changes[rate].0;
     let secs = |frame: u32, fps: FrameRate| f64::from(frame) / fps.per_second();
     Some(SharedReport {
         chords: found.n_chords,
@@ -287,6 +288,8 @@ fn shared_passage(
         take_seconds: take.begin_secs + secs(found.in_take.frame, *take_fps),
         semitones: found.semitones,
         piece_fps: piece_fps.per_second(),
+        // The first rate is that of the measures.
+        as_learned: rate > 0,
     })
 }
 
@@ -310,7 +313,8 @@ fn report(
     let outside = Measure::ALL.into_iter().map(Measure::key).filter(|key| {
         let usual = corpus.as_ref().and_then(|corpus| corpus.measures.get(key));
         match (composed.get(key), usual) {
-            (Some(composed), Some(usual)) => !usual.contains(composed.mean),
+            // One window alone has no middle.
+            (Some(composed), Some(usual)) => usual.count > 1 && !usual.contains(composed.mean),
             _ => false,
         }
     });
@@ -368,11 +372,15 @@ const MIDDLE: &str = "middle 80 %";
 
 fn words(report: &Report) -> String {
     let mut lines = vec![heading(report)];
-    let title = match report.corpus {
-        Some(_) => format!("{:>8} {MIDDLE:>17}    {:>8} {MIDDLE:>17}", "composed", "corpus"),
-        None => format!("{:>8} {MIDDLE:>17}", "mean"),
+    let title = |what: &str, n: usize| format!("{what:>8} {:>17}", if n > 1 { MIDDLE } else { "" });
+    let n_takes = report.takes.len();
+    let titles = match &report.corpus {
+        Some(corpus) => {
+            format!("{}    {}", title("composed", n_takes), title("corpus", corpus.windows))
+        }
+        None => title(if n_takes > 1 { "mean" } else { "" }, n_takes),
     };
-    lines.push(format!("  {:<27}{title}", ""));
+    lines.push(format!("  {:<27}{titles}", ""));
     for measure in Measure::ALL {
         let Some(composed) = report.composed.get(measure.key()) else { continue };
         let mark = if report.outside.contains(&measure.key()) { "*" } else { " " };
@@ -384,15 +392,29 @@ fn words(report: &Report) -> String {
         lines.push(line);
     }
     if !report.outside.is_empty() {
-        lines.push("* the mean lies outside the middle 80 % of the corpus".to_owned());
+        let what = if n_takes > 1 { "the mean lies" } else { "lies" };
+        lines.push(format!("* {what} outside the {MIDDLE} of the corpus"));
     }
     let run = |take: &&TakeReport| take.measures[Measure::LongestRun.key()].unwrap_or(0.0);
-    if let Some(take) = report.takes.iter().max_by(|a, b| run(a).total_cmp(&run(b))) {
+    if n_takes > 1
+        && let Some(take) = report.takes.iter().max_by(|a, b| run(a).total_cmp(&run(b)))
+    {
         lines.push(format!("longest identical run of all: {:.2} s, in {}", run(&take), take.path));
     }
+    lines.extend(shared_heading(report));
     lines.extend(shared_words("as it stands", report, |take| take.shared.as_ref()));
     lines.extend(shared_words("in any key", report, |take| take.shared_any_key.as_ref()));
-    lines.join("\n")
+    let lines = lines.iter().map(|line| line.trim_end()).filter(|line| !line.is_empty());
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+/// How the corpus was read for shared passages, where that was in two ways.
+fn shared_heading(report: &Report) -> Option<String> {
+    report.corpus.as_ref()?;
+    Some(format!(
+        "shared passages were sought in the corpus at {} frames a second, and as the model read it, at {}",
+        report.fps, report.learned_fps?
+    ))
 }
 
 fn heading(report: &Report) -> String {
@@ -415,8 +437,12 @@ fn heading(report: &Report) -> String {
     format!("{takes}{beside}; {} frames a second", report.fps)
 }
 
+/// A mean and the middle of what it is the mean of; of one number there is no middle.
 fn numbers(summary: &Summary) -> String {
-    let range = format!("{:.2} – {:.2}", summary.low, summary.high);
+    let range = match summary.count {
+        1 => String::new(),
+        _ => format!("{:.2} – {:.2}", summary.low, summary.high),
+    };
     format!("{:>8.2} {range:>17}", summary.mean)
 }
 
@@ -436,20 +462,22 @@ fn shared_words<'a>(
         }
     }
     let (take, found) = longest?;
-    let mean = n_chords.iter().sum::<usize>() as f64 / report.takes.len() as f64;
+    let mean = match report.takes.len() {
+        1 => String::new(),
+        n => format!(" ({:.1} on average)", n_chords.iter().sum::<usize>() as f64 / n as f64),
+    };
     let higher = match found.semitones {
         0 => String::new(),
         n if n > 0 => format!(", {} higher", count(n as usize, "semitone")),
         n => format!(", {} lower", count(n.unsigned_abs() as usize, "semitone")),
     };
     Some(format!(
-        "longest shared passage, {what}: {} ({mean:.1} on average); {} from {} is {} from \
-         {}{higher} (read at {} frames a second)",
+        "longest shared passage, {what}: {}{mean}; {} from {} is {} from {}{higher}{}",
         count(found.chords, "chord"),
         take.path,
         clock(found.take_seconds),
         found.piece,
         clock(found.piece_seconds),
-        found.piece_fps,
+        if found.as_learned { ", as the model read it" } else { "" },
     ))
 }

@@ -193,27 +193,27 @@ fn pitch_range(notes: &[TimedNote]) -> f64 {
     f64::from(keys().max().unwrap_or(0)) - f64::from(keys().min().unwrap_or(0))
 }
 
-/// The share of each pitch class among all notes.
-fn pitch_classes(notes: &[TimedNote]) -> [f64; 12] {
-    let mut shares = [0.0; 12];
-    for note in notes {
-        shares[usize::from(note.pitch.class())] += 1.0 / notes.len() as f64;
-    }
-    shares
+/// How many of the notes each pitch class has.
+fn pitch_classes(notes: &[TimedNote]) -> [usize; 12] {
+    let mut counts = [0; 12];
+    notes.iter().for_each(|note| counts[usize::from(note.pitch.class())] += 1);
+    counts
 }
 
 fn pitch_class_entropy(notes: &[TimedNote]) -> f64 {
-    let shares = pitch_classes(notes).into_iter().filter(|share| *share > 0.0);
-    shares.map(|share| -share * share.log2()).sum()
+    let counts = pitch_classes(notes).into_iter().filter(|count| *count > 0);
+    let shares = counts.map(|count| count as f64 / notes.len() as f64);
+    // The logarithm of the inverse isn't negative, nor is what it is multiplied by: no −0.
+    shares.map(|share| share * share.recip().log2()).fold(0.0, |sum, bits| sum + bits)
 }
 
 fn scale_consistency(notes: &[TimedNote]) -> f64 {
-    let shares = pitch_classes(notes);
-    let in_major = |tonic: usize| -> f64 {
+    let counts = pitch_classes(notes);
+    let in_major = |tonic: usize| -> usize {
         let degrees = Scale::Major.degrees().iter();
-        degrees.map(|degree| shares[(tonic + usize::from(*degree)) % 12]).sum()
+        degrees.map(|degree| counts[(tonic + usize::from(*degree)) % 12]).sum()
     };
-    (0..12).map(in_major).fold(0.0, f64::max)
+    (0..12).map(in_major).max().unwrap_or(0) as f64 / notes.len() as f64
 }
 
 fn velocity_spread(notes: &[TimedNote]) -> f64 {
@@ -306,6 +306,14 @@ mod tests {
         let measures = measure(&[note(0.1, 0.2, 60, 80)], 0.2, rate(2.0)).unwrap().unwrap();
         assert_eq!(measures.get(Measure::NotesPerSecond), Some(5.0));
         assert_eq!(measures.get(Measure::PitchClassEntropy), Some(0.0));
+        // Of any number of notes in one class it is nothing, and not less.
+        for n in 1..50 {
+            let notes = vec![note(0.0, 1.0, 60, 80); n];
+            let measures = measure(&notes, 1.0, rate(2.0)).unwrap().unwrap();
+            let entropy = measures.get(Measure::PitchClassEntropy).unwrap();
+            assert!(entropy == 0.0 && entropy.is_sign_positive(), "{n} notes: {entropy:?}");
+            assert_eq!(measures.get(Measure::ScaleConsistency), Some(1.0));
+        }
         for none in [Measure::Polyphony, Measure::LongestRun, Measure::Distinct1] {
             assert_eq!(measures.get(none), None, "{none:?}");
         }

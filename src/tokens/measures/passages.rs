@@ -1,5 +1,8 @@
 //! The longest passage that two pieces share: a succession of the same chords, however long each
-//! is held, in the same key or in any.
+//! is held and whatever rests lie between them, in the same key or in any.
+//!
+//! Rests don't count, and a chord that is struck again is still the one before: so silence and
+//! repetition, which all music has, are never taken for something that was copied.
 //!
 //! A search by bisection: every passage of *n* chords of a take is hashed, then those of the
 //! corpus slide past, each hash made from two prefix sums. What has the same hash is compared
@@ -12,7 +15,7 @@ use super::super::Chord;
 use super::super::frames::Run;
 use crate::cancel::CancelToken;
 
-/// A piece as the chords it changes to: neighbors differ.
+/// A piece as the chords it changes to: each sounds, and neighbors differ.
 #[derive(Clone, PartialEq, Debug, Default)]
 pub struct ChordChanges {
     chords: Vec<Chord>,
@@ -42,7 +45,7 @@ pub struct Passage {
 /// The longest passage that a take shares with any piece.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct SharedPassage {
-    /// How many chords it has, rests between them included.
+    /// How many chords it has, each another than the one before.
     pub n_chords: usize,
     pub in_take: Passage,
     /// Index of the piece, the first that has it.
@@ -57,7 +60,7 @@ impl ChordChanges {
         let mut changes = Self::default();
         let mut frame = 0;
         for run in runs {
-            if changes.chords.last() != Some(&run.chord) {
+            if !run.chord.is_rest() && changes.chords.last() != Some(&run.chord) {
                 changes.chords.push(run.chord);
                 changes.frames.push(frame);
             }
@@ -68,7 +71,7 @@ impl ChordChanges {
         changes
     }
 
-    /// How many chords there are, rests included.
+    /// How many chords there are.
     pub fn len(&self) -> usize {
         self.chords.len()
     }
@@ -77,16 +80,12 @@ impl ChordChanges {
         self.chords.is_empty()
     }
 
-    /// What each chord is in any key: its shape, and how far its bass is from that of the last chord
-    /// that sounded before it.
+    /// What each chord is in any key: its shape, and how far its bass is from that of the chord
+    /// before it.
     fn steps(&self) -> impl Iterator<Item = u64> + '_ {
         let mut before = 0;
         self.chords.iter().map(move |&chord| {
-            let step = match chord.is_rest() {
-                true => 0,
-                false => bass(chord) - std::mem::replace(&mut before, bass(chord)),
-            };
-            step_hash(chord, step)
+            step_hash(chord, bass(chord) - std::mem::replace(&mut before, bass(chord)))
         })
     }
 
@@ -95,13 +94,9 @@ impl ChordChanges {
         if transposing == Transposing::Same {
             return between(&self.same, first, first + n, power);
         }
-        // What the passage begins with stands in no relation to what came before it. Rests are
-        // never neighbors, so that the first chord that sounds is one of the first two.
-        let n_head = if self.chords[first].is_rest() { n.min(2) } else { 1 };
-        let head = self.chords[first..first + n_head].iter();
-        let head = head.fold(0, |sum, &chord| add(multiply(sum, BASE), step_hash(chord, 0)));
-        let rest = between(&self.any, first + n_head, first + n, power);
-        add(multiply(head, power[n - n_head]), rest)
+        // What the passage begins with stands in no relation to what came before it.
+        let head = step_hash(self.chords[first], 0);
+        add(multiply(head, power[n - 1]), between(&self.any, first + 1, first + n, power))
     }
 
     /// By how many semitones the passage of `n` chords is higher than another's; `None` if it is
@@ -115,10 +110,9 @@ impl ChordChanges {
     ) -> Option<i32> {
         let ours = self.chords.get(first..first + n)?;
         let theirs = other.0.chords.get(other.1..other.1 + n)?;
-        let sounding = ours.iter().zip(theirs).find(|(ours, _)| !ours.is_rest());
         let semitones = match transposing {
             Transposing::Same => 0,
-            Transposing::Any => sounding.map_or(0, |(&ours, &theirs)| bass(ours) - bass(theirs)),
+            Transposing::Any => bass(*ours.first()?) - bass(*theirs.first()?),
         };
         // A pitch that falls off the keyboard is lost, hence the look at the number of keys.
         let is_same = |(ours, theirs): (&Chord, &Chord)| {
@@ -243,8 +237,9 @@ fn between(sums: &[u64], from: usize, to: usize, power: &[u64]) -> u64 {
     add(sums[to], PRIME - before)
 }
 
+/// The lowest pitch of a chord that sounds.
 fn bass(chord: Chord) -> i32 {
-    if chord.is_rest() { 0 } else { chord.bits().trailing_zeros() as i32 }
+    chord.bits().trailing_zeros() as i32
 }
 
 fn chord_hash(chord: Chord) -> u64 {
@@ -314,15 +309,18 @@ mod tests {
         take.push(1 << 42);
         let mut piece = vec![1 << 90];
         piece.extend(theme.map(|bits| bits << 3));
-        let pieces = [changes(&[1 << 41, theme[0], theme[1]]), changes(&piece)];
+        // The first piece has no rest where the take has one.
+        let pieces = [changes(&[1 << 41, theme[0], theme[2]]), changes(&piece)];
         let same = shared(&changes(&take), &pieces, Transposing::Same).unwrap();
         assert_eq!((same.n_chords, same.piece, same.semitones), (3, 0, 0));
         let any = shared(&changes(&take), &pieces, Transposing::Any).unwrap();
-        assert_eq!((any.n_chords, any.piece, any.semitones), (5, 1, -3));
+        assert_eq!((any.n_chords, any.piece, any.semitones), (4, 1, -3));
         assert_eq!((any.in_take.first, any.in_take.frame), (2, 4));
         assert_eq!((any.in_piece.first, any.in_piece.frame), (1, 2));
-        // How long a chord is held doesn't matter, and it counts once.
+        // How long a chord is held or how often it is struck doesn't matter: it counts once.
         assert_eq!(changes(&[1, 1, 1, 2]).len(), 2);
+        assert_eq!(changes(&[0, 1, 0, 1, 0, 2, 0]).len(), 2);
+        assert!(changes(&[0]).is_empty());
         // A piece isn't compared with itself.
         let all: Vec<&ChordChanges> = pieces.iter().collect();
         let cancel = CancelToken::new();
