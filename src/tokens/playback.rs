@@ -43,12 +43,29 @@ impl Default for Playback {
 const SLOWEST_MICROS: f64 = 16_777_215.0;
 
 /// The score of frames that are composed: with the strikes, velocities and pedal of `touch`, which
-/// are the same frames, and otherwise that of [`score_from_roll`].
+/// are the same frames, and otherwise that of [`score_from_roll`]. The pedal stays up as long as no
+/// key is down with it, since nobody hears it then.
 pub fn played_score(roll: &[Chord], touch: Option<&[KeyFrame]>, playback: &Playback) -> Score {
     match touch {
-        Some(frames) => Performance::from_frames(frames).to_score(playback),
+        Some(frames) => without_idle_pedal(Performance::from_frames(frames).to_score(playback)),
         None => score_from_roll(roll, playback),
     }
+}
+
+/// Leaves out where the pedal goes down and up again and no note sounds in between.
+fn without_idle_pedal(mut score: Score) -> Score {
+    let mut spans = std::mem::take(&mut score.pedal);
+    // Both ascend by start, so that of all notes begun until the pedal rises the last end tells.
+    let mut notes = score.notes().iter().peekable();
+    let mut sounding_until = Tick::ZERO;
+    spans.retain(|span| {
+        while let Some(note) = notes.next_if(|note| note.start < span.end) {
+            sounding_until = sounding_until.max(note.end());
+        }
+        sounding_until > span.start
+    });
+    score.pedal = spans;
+    score
 }
 
 /// The score of a piano roll: 480 ticks a quarter, 120 a sixteenth, one piano part. Rests at either
@@ -144,6 +161,27 @@ mod tests {
             played(&roll, Articulation::Restruck),
             [(60, 0, 240), (60, 240, 120), (64, 240, 120), (60, 480, 120)]
         );
+    }
+
+    #[test]
+    fn the_pedal_goes_down_only_where_something_sounds() {
+        // A letter a frame: n a note, N one with the pedal down, - and _ the same without a note.
+        let downs = |frames: &str| -> Vec<(u32, u32)> {
+            let frame = |letter: char| KeyFrame {
+                sounding: if "nN".contains(letter) { chord(&[60]) } else { Chord::REST },
+                pedal: "N_".contains(letter),
+                ..KeyFrame::default()
+            };
+            let frames: Vec<KeyFrame> = frames.chars().map(frame).collect();
+            let score = played_score(&[], Some(&frames), &Playback::default());
+            score.pedal.iter().map(|span| (span.start.0 / 120, span.end.0 / 120)).collect()
+        };
+        assert_eq!(downs("_-__-_"), []);
+        assert_eq!(downs("_-__N__-_-nn-_-nN-_"), [(2, 7), (16, 17)]);
+        // It is heard with what sounds already, or begins while it is down.
+        assert_eq!(downs("nN__-_n_"), [(1, 4)]);
+        assert_eq!(downs("-_n-"), []);
+        assert_eq!(downs("-_N-"), [(1, 3)]);
     }
 
     #[test]
