@@ -477,8 +477,8 @@ fn unknown_chords_of_a_prime_become_the_nearest_and_it_is_said_once() {
         assert_eq!(
             notes,
             [
-                "3 of the prime's 4 frames have a chord the model doesn't know — the nearest it knows \
-              stand in: C4 for C4+F#6"
+                "3 of the prime's 4 frames have chords the model doesn't know — the nearest it knows \
+                 stands in: C4 for C4+F#6"
             ]
         );
         assert!(matches!(events[0], ComposeEvent::Note(_)), "before any frame");

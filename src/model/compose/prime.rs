@@ -300,9 +300,8 @@ impl PrimeFrames<SpelledFrame> {
             let n_changed = prime.roll().iter().filter(is_odd).count();
             let note = (n_changed > 0).then(|| {
                 format!(
-                    "{n_changed} of the prime's {} frames {} a pitch that no piano has, which is left \
-                     out",
-                    frames.len(),
+                    "{} {} a pitch that no piano has, which is left out",
+                    of_the_prime(n_changed, frames.len()),
                     if n_changed == 1 { "has" } else { "have" }
                 )
             });
@@ -319,6 +318,14 @@ fn on_a_piano(frame: &KeyFrame) -> KeyFrame {
     let velocity = |pitch| frame.velocity(pitch).filter(|_| is_known).unwrap_or(Velocity::MIDDLE);
     let velocities = struck.pitches().map(velocity).collect();
     KeyFrame { sounding, struck, velocities, pedal: frame.pedal }
+}
+
+/// `3 of the prime's 8 frames`, `the prime's only frame`.
+fn of_the_prime(n: usize, n_all: usize) -> String {
+    match n_all {
+        1 => "the prime's only frame".to_owned(),
+        _ => format!("{n} of the prime's {n_all} frames"),
+    }
 }
 
 /// The chords of a prime that the vocabulary doesn't have.
@@ -346,9 +353,13 @@ impl Replaced {
             named.push(format!("{n_more} more"));
         }
         Some(format!(
-            "{} of the prime's {n_prime_frames} frames have a chord the model doesn't know — the \
-             nearest it knows stand in: {}",
-            self.n_frames,
+            "{} {} — the nearest it knows {}: {}",
+            of_the_prime(self.n_frames, n_prime_frames),
+            match self.n_frames {
+                1 => "has a chord the model doesn't know",
+                _ => "have chords the model doesn't know",
+            },
+            if self.chords.len() == 1 { "stands in" } else { "stand in" },
             named.join(", "),
         ))
     }
