@@ -677,6 +677,32 @@ fn generate_composes_with_every_strategy_and_prime() {
 }
 
 #[test]
+fn a_file_that_is_written_over_is_told_of() {
+    let shell = Shell::new();
+    let model = run_folder();
+    let export = format!("export --model {model} --out m.safetensors");
+    let takes = format!("generate --model {model} --frames 5 --takes 3 --out b.mid");
+    for (words, file) in [
+        (&*format!("generate --model {model} --frames 20 --out a.mid"), "a.mid"),
+        ("render a.mid --out a.wav --sample-rate 8000", "a.wav"),
+        ("tokenize a.mid --out a.json", "a.json"),
+        ("convert a.mid --out c.mid", "c.mid"),
+        (&export, "m.safetensors"),
+        (&takes, "b-1.mid and 2 other files"),
+    ] {
+        let first = shell.run(words);
+        assert_eq!((first.status, first.stderr.contains("replaced")), (0, false), "{words}");
+        let second = shell.run(words);
+        let said = format!("replaced {file}, which w");
+        assert_eq!(second.status, 0, "{words}: {}", second.stderr);
+        assert!(second.stderr.contains(&said), "{words}: {}", second.stderr);
+    }
+    // Nothing is, where the call is refused.
+    let refused = shell.refuses(1, "render none.mid --out a.wav");
+    assert!(!refused.contains("replaced"), "{refused}");
+}
+
+#[test]
 fn a_take_without_notes_is_called_silent() {
     let shell = Shell::new();
     // Where rests may last, a take of one frame is now and then nothing else.

@@ -55,6 +55,7 @@ Examples:
 
 A PATH is a MIDI file or a folder, which is searched with all folders in it in sorted order.
 A RUN is the folder one training makes, or one checkpoint in it.
+A file of the name that --out gives is replaced, and that is said; a run never is.
 Progress goes to standard error, results go to standard output.
 Exit status: 0 done; 1 failed, with one line that says why; 2 the words of the call are off;
 130 after Ctrl+C, with what was learned kept.";
@@ -111,7 +112,8 @@ pub struct TokenizeArgs {
     /// Keep only chords seen this many times, 1 or more
     #[arg(long, value_name = "TIMES", default_value = "1", value_parser = times, allow_negative_numbers = true)]
     pub min_count: u64,
-    /// Write frame rate, vocabulary and tokens to this JSON file [default: nothing is written]
+    /// Write frame rate, vocabulary and tokens to this JSON file; one that is there is replaced
+    /// [default: nothing is written]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
 }
@@ -136,7 +138,7 @@ pub struct GenerateArgs {
     /// A run folder, a checkpoint in it, or `starter` for the built-in model
     #[arg(long, value_name = "RUN")]
     pub model: PathBuf,
-    /// The MIDI file to write
+    /// The MIDI file to write; one that is there is replaced
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// How the next chord is chosen: `sample` by lot, `max` always the likeliest, `beam` the
@@ -289,7 +291,7 @@ pub struct RenderArgs {
     /// A MIDI file or an Etude project
     #[arg(value_name = "FILE")]
     pub piece: PathBuf,
-    /// The WAV file to write
+    /// The WAV file to write; one that is there is replaced
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// An SF2 or SF3 file, or the name of an installed one, to play with [default: the built-in piano]
@@ -312,7 +314,8 @@ pub struct ConvertArgs {
     /// A MIDI file or an Etude project
     #[arg(value_name = "IN")]
     pub piece: PathBuf,
-    /// The file to write; its name's end (.mid or .etude) says which kind
+    /// The file to write; its name's end (.mid or .etude) says which kind. One that is there is
+    /// replaced; a project is kept beside it (.etude.bak)
     #[arg(long, value_name = "OUT")]
     pub out: PathBuf,
 }
@@ -326,7 +329,7 @@ pub struct ExportArgs {
     /// A run folder, a checkpoint in it, or `starter` for the built-in model
     #[arg(long, value_name = "RUN")]
     pub model: PathBuf,
-    /// The file to write
+    /// The file to write; one that is there is replaced
     #[arg(long, value_name = "FILE")]
     pub out: PathBuf,
     /// Sixteen bits a weight: half the size

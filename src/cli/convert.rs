@@ -6,7 +6,8 @@ use super::args::ConvertArgs;
 use super::failure::Failure;
 use super::output::{Output, count};
 use super::paths::{
-    cannot_write, check_is_not_input, check_output_file, has_extension, read_piece,
+    already_there, cannot_write, check_is_not_input, check_output_file, has_extension,
+    note_replaced, read_piece,
 };
 use crate::editor::Project;
 use crate::files::{backup_path, write_atomically};
@@ -40,16 +41,17 @@ pub fn run(args: &ConvertArgs, output: &Output) -> Result<(), Failure> {
         output.note(&format!("{}: {warning}", args.piece.display()));
     }
     let notes = score.notes().len() + score.drums.len();
+    let replaced = already_there([args.out.clone()]);
     if to_project {
-        let replaces = args.out.exists();
         Project::new(score).write(&args.out)?;
-        if replaces {
+        if !replaced.is_empty() {
             let (out, backup) = (args.out.display(), backup_path(&args.out));
             output.note(&format!("{out} was there before: it is kept as {}", backup.display()));
         }
     } else {
         write_atomically(&args.out, &smf::write(&score))
             .map_err(|error| cannot_write(&args.out, &error))?;
+        note_replaced(&replaced, *output);
     }
     let report = Report { path: args.out.display().to_string(), notes, warnings };
     output.result(&report, || format!("{}: {}", report.path, count(report.notes, "note")))

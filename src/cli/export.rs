@@ -6,7 +6,9 @@ use super::args::ExportArgs;
 use super::failure::Failure;
 use super::generate::load_model;
 use super::output::{Output, thousands};
-use super::paths::{cannot_write, check_is_not_input, check_output_file};
+use super::paths::{
+    already_there, cannot_write, check_is_not_input, check_output_file, note_replaced,
+};
 use crate::model::Precision;
 
 #[derive(Serialize)]
@@ -36,12 +38,14 @@ fn check_is_not_model(args: &ExportArgs) -> Result<(), Failure> {
 pub fn run(args: &ExportArgs, output: &Output) -> Result<(), Failure> {
     check_is_not_model(args)?;
     check_output_file(&args.out)?;
+    let replaced = already_there([args.out.clone()]);
     let mut model = load_model(&args.model, *output)?;
     if let Some(about) = &args.about {
         model = model.with_about(about.clone());
     }
     let precision = if args.half { Precision::Half } else { Precision::Full };
     model.export(&args.out, precision)?;
+    note_replaced(&replaced, *output);
     let file = std::fs::metadata(&args.out).map_err(|error| cannot_write(&args.out, &error))?;
     let report = Report {
         path: args.out.display().to_string(),

@@ -9,8 +9,8 @@ use super::failure::Failure;
 use super::interrupt::cancelled_by_interrupt;
 use super::output::{Meter, Output, clock, count, thousands};
 use super::paths::{
-    cannot_write, check_extension, check_is_not_input, check_output_file, named, numbered,
-    read_piece,
+    already_there, cannot_write, check_extension, check_is_not_input, check_output_file, named,
+    note_replaced, numbered, read_piece,
 };
 use crate::files::write_atomically;
 use crate::model::{
@@ -55,6 +55,8 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<(), Failure> {
         check_output_file(&path)?;
     }
     check_extension(&args.out, &["mid", "midi"])?;
+    let outs = (0..n_takes(args)).map(|idx| take_path(args, idx));
+    let there_before = already_there(outs);
     let settings = settings(args);
     settings.validate().map_err(|error| Failure::words(error.to_string()))?;
     if n_takes(args) < args.takes {
@@ -93,6 +95,9 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<(), Failure> {
     drop(progress);
     let written = takes.iter().enumerate().map(|(idx, take)| write(args, idx, take, &playback));
     let reports = written.collect::<Result<Vec<_>, _>>()?;
+    let is_written = |path: &PathBuf| (0..reports.len()).any(|idx| take_path(args, idx) == *path);
+    let replaced: Vec<PathBuf> = there_before.into_iter().filter(is_written).collect();
+    note_replaced(&replaced, *output);
     for (take, written) in takes.iter().zip(&reports) {
         if let Some(found) = NearSilence::of(take, &playback) {
             output.note(&near_silence_words(args, &written.path, found, settings.strategy));

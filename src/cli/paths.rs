@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 use super::failure::Failure;
+use super::output::{Output, count};
 use crate::editor::Project;
 use crate::files::plain_reason;
 use crate::music::{Score, smf};
@@ -73,6 +74,21 @@ pub fn check_is_not_input(out: &Path, inputs: &[PathBuf]) -> Result<(), Failure>
             out.display()
         ))),
     }
+}
+
+/// Of some outputs those that are there before the work, and will be replaced by it.
+pub fn already_there(outs: impl IntoIterator<Item = PathBuf>) -> Vec<PathBuf> {
+    outs.into_iter().filter(|out| out.exists()).collect()
+}
+
+/// Says after the work which files it replaced.
+pub fn note_replaced(replaced: &[PathBuf], output: Output) {
+    let [first, others @ ..] = replaced else { return };
+    let first = first.display();
+    output.note(&match others.len() {
+        0 => format!("replaced {first}, which was there before"),
+        n => format!("replaced {first} and {}, which were there before", count(n, "other file")),
+    });
 }
 
 /// Makes sure that a file says by its name what will be in it.

@@ -4,13 +4,17 @@ use super::args::RenderArgs;
 use super::failure::Failure;
 use super::interrupt::cancelled_by_interrupt;
 use super::output::{Meter, Output, clock};
-use super::paths::{check_extension, check_is_not_input, check_output_file, read_piece};
+use super::paths::{
+    already_there, check_extension, check_is_not_input, check_output_file, note_replaced,
+    read_piece,
+};
 use crate::audio::{BitDepth, Font, FontSource, RenderSettings, render};
 
 pub fn run(args: &RenderArgs, output: &Output) -> Result<(), Failure> {
     check_is_not_input(&args.out, std::slice::from_ref(&args.piece))?;
     check_output_file(&args.out)?;
     check_extension(&args.out, &["wav", "wave"])?;
+    let replaced = already_there([args.out.clone()]);
     let cancel = cancelled_by_interrupt();
     let (score, warnings) = read_piece(&args.piece)?;
     for warning in warnings {
@@ -28,6 +32,7 @@ pub fn run(args: &RenderArgs, output: &Output) -> Result<(), Failure> {
     let report = render(&score, &font, &settings, &args.out, &cancel, &mut progress)
         .map_err(|error| if cancel.is_cancelled() { stopped() } else { error.into() })?;
     meter.finish();
+    note_replaced(&replaced, *output);
     output.result(&report, || {
         format!(
             "{}: {} of sound in {:.2} s ({:.0} times as fast as it plays), peak {:.1} dB, mean {:.1} dB",

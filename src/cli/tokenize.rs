@@ -9,7 +9,10 @@ use super::args::TokenizeArgs;
 use super::failure::Failure;
 use super::interrupt::cancelled_by_interrupt;
 use super::output::{Meter, Output, clock, count};
-use super::paths::{cannot_write, check_is_not_input, check_output_file, has_extension};
+use super::paths::{
+    already_there, cannot_write, check_is_not_input, check_output_file, has_extension,
+    note_replaced,
+};
 use crate::cancel::CancelToken;
 use crate::files::{cache_dir, write_atomically};
 use crate::tokens::{
@@ -97,7 +100,9 @@ pub fn run(args: &TokenizeArgs, output: &Output) -> Result<(), Failure> {
         )));
     }
     if let Some(out) = &args.out {
+        let replaced = already_there([out.clone()]);
         write(out, &corpus, &encoding)?;
+        note_replaced(&replaced, *output);
     }
     let report = Report {
         files: corpus.pieces.len(),
