@@ -799,7 +799,10 @@ fn a_benchmark_is_learned_from_and_measured_by_its_own_split() {
     let words = shell.run("evaluate --model run set.json");
     assert!(words.stdout.contains("the part test: 3 pieces, 93 frames, one a step"));
     assert!(words.stdout.contains("nats a frame"), "{}", words.stdout);
-    assert!(words.stderr.contains("--fps"), "what changes nothing is said: {}", words.stderr);
+    assert_eq!(words.stderr, "", "nothing was given that changes nothing");
+    let idle = shell.run("tokenize set.json --pedal --fps 4");
+    assert!(idle.stderr.contains("--fps and --pedal change no frame here"), "{}", idle.stderr);
+    assert!(!idle.stdout.contains("of music"), "steps have no length: {}", idle.stdout);
     // It goes on from the file that the run names.
     let resumed = shell.json("train --out run --resume --epochs 3 --device cpu");
     assert_eq!(resumed[0]["epoch"], 3);
@@ -822,8 +825,20 @@ fn a_benchmark_is_learned_from_and_measured_by_its_own_split() {
         assert!(line.contains("--grid can't be sixteenth") && line.contains("set.json"), "{line}");
     }
     shell.refuses(1, &format!("train set.json {} --out mixed {TINY}", music()));
-    shell.refuses(1, &format!("evaluate --model run {} --part test", music()));
+    shell.refuses(2, &format!("evaluate --model run {} --part test", music()));
     shell.refuses(1, &format!("evaluate --model run --music {}", music()));
+    // What has frames only is no music for the commands that need more.
+    fs::write(shell.path("a.mid"), crate::piece(0, 20)).unwrap();
+    for words in ["--music set.json", "--music a.mid --corpus set.json"] {
+        let line = shell.refuses(1, &format!("evaluate {words}"));
+        assert!(line.contains("set.json can't be measured (a set of frames has neither"), "{line}");
+    }
+    for words in ["generate --model starter --out b.mid --prime", "render --out b.wav"] {
+        let line = shell.refuses(1, &format!("{words} set.json"));
+        assert!(line.contains("set.json is a set of pieces as frames"), "{line}");
+    }
+    let refused = shell.run("evaluate --model starter set.json");
+    assert_eq!((refused.status, refused.stderr.lines().count()), (1, 1), "{}", refused.stderr);
     let bad = set.to_string().replacen("[48,60]", "[48,160]", 1);
     fs::write(shell.path("bad.json"), bad).unwrap();
     for words in ["inspect", "tokenize", &format!("train --out bad {TINY}"), "evaluate --model run"]

@@ -91,17 +91,17 @@ pub struct TokenizeArgs {
     /// MIDI files or folders, or a set of frames (.json, .json.gz)
     #[arg(required = true, value_name = "PATH")]
     pub paths: Vec<PathBuf>,
-    /// Frames in a second of music, 0.1–200
-    #[arg(long, value_name = "RATE", default_value = "2", value_parser = frame_rate, allow_negative_numbers = true)]
-    pub fps: FrameRate,
+    /// Frames in a second of music, 0.1–200 [default: 2]
+    #[arg(long, value_name = "RATE", value_parser = frame_rate, allow_negative_numbers = true)]
+    pub fps: Option<FrameRate>,
     /// What a frame is: seconds (as --fps says), or for music whose beats can be trusted a note:
-    /// quarter, eighth, eighth-triplet, sixteenth, …, or 1 to 24 frames to a quarter
-    #[arg(long, value_name = "NOTE", default_value = "seconds", value_parser = grid, allow_negative_numbers = true)]
-    pub grid: Grid,
+    /// quarter, eighth, eighth-triplet, sixteenth, …, or 1 to 24 frames to a quarter [default: seconds]
+    #[arg(long, value_name = "NOTE", value_parser = grid, allow_negative_numbers = true)]
+    pub grid: Option<Grid>,
     /// How notes meet the grid of frames: `nearest`, so that no note is lost, or `original`, as the
-    /// original experiment did (first instrument only, short notes vanish)
-    #[arg(long, value_enum, value_name = "HOW", default_value_t = FramingWord::Nearest, hide_possible_values = true)]
-    pub framing: FramingWord,
+    /// original experiment did (first instrument only, short notes vanish) [default: nearest]
+    #[arg(long, value_enum, value_name = "HOW", hide_possible_values = true)]
+    pub framing: Option<FramingWord>,
     /// Let the sustain pedal lengthen notes [default: off]
     #[arg(long)]
     pub pedal: bool,

@@ -130,7 +130,7 @@ fn in_own_words(failure: Failure) -> Failure {
 fn part_to_measure(asked: Option<PartWord>, music: &Music) -> Result<Option<OwnPart>, Failure> {
     let Some(parts) = music.own_split() else {
         return match asked.map(PartWord::own_part) {
-            Some(Some(part)) => Err(Failure::failed(format!(
+            Some(Some(part)) => Err(Failure::words(format!(
                 "these files have no part called {} — only sets with a split of their own do; leave \
                  --part out",
                 part.name()
@@ -143,7 +143,7 @@ fn part_to_measure(asked: Option<PartWord>, music: &Music) -> Result<Option<OwnP
         None => music.set().map(|_| OwnPart::Test),
     };
     match part.filter(|part| !parts.contains(part)) {
-        Some(part) => Err(Failure::failed(format!(
+        Some(part) => Err(Failure::words(format!(
             "none of these pieces is in the part {} of its set — give another --part",
             part.name()
         ))),

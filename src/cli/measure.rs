@@ -93,14 +93,7 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<(), Failure> {
     skipped.extend(found.skipped);
     note_skipped(&skipped, *output);
     if takes.is_empty() {
-        let reason = skipped.first().map_or("", |skipped| skipped.reason.as_str());
-        let which = match skipped.as_slice() {
-            [one] => format!("{} can't", one.path.display()),
-            _ => none_of(skipped.len()),
-        };
-        return Err(Failure::failed(format!(
-            "{which} be measured ({reason}) — choose MIDI files with notes"
-        )));
+        return Err(none_to_measure(&skipped, "choose MIDI files with notes"));
     }
     let Some(corpus) = corpus else {
         let report = report(fps, &takes, None, &skipped);
@@ -173,16 +166,29 @@ fn survey_corpus(
             let (surveyed, bad) = survey_files(&found.files, plan, "reading the corpus", cancel)?;
             let bad: Vec<Skipped> = bad.into_iter().chain(found.skipped).collect();
             note_skipped(&bad, output);
+            if surveyed.is_empty() {
+                return Err(none_to_measure(
+                    &bad,
+                    "name MIDI files, or a folder of them, by --corpus",
+                ));
+            }
             skipped.extend(bad);
             surveyed
         }
     };
-    match surveyed.is_empty() {
-        false => Ok(surveyed),
-        true => {
-            Err(Failure::failed("no file of the corpus can be read — name other music".to_owned()))
-        }
-    }
+    Ok(surveyed)
+}
+
+/// None of some files can be measured, for this reason or the other.
+fn none_to_measure(skipped: &[Skipped], advice: &str) -> Failure {
+    let reason = skipped.first().map_or("", |skipped| skipped.reason.as_str());
+    let which = match skipped {
+        [one] => format!("{} can't", one.path.display()),
+        _ => none_of(skipped.len()),
+    };
+    // What the reason of one file advises is advised here for all.
+    let reason = reason.split(" — ").next().unwrap_or(reason);
+    Failure::failed(format!("{which} be measured ({reason}) — {advice}"))
 }
 
 /// The files in their order, and those that can't be measured.

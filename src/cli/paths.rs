@@ -8,6 +8,7 @@ use super::output::{Output, count};
 use crate::editor::Project;
 use crate::files::plain_reason;
 use crate::music::{Score, smf};
+use crate::tokens::BenchmarkSet;
 
 pub fn has_extension(path: &Path, extensions: &[&str]) -> bool {
     path.extension()
@@ -19,6 +20,13 @@ pub fn has_extension(path: &Path, extensions: &[&str]) -> bool {
 pub fn read_piece(path: &Path) -> Result<(Score, Vec<String>), Failure> {
     if has_extension(path, &["etude"]) {
         return Ok((Project::read(path)?.score, Vec::new()));
+    }
+    if BenchmarkSet::is_named(path) {
+        return Err(Failure::failed(format!(
+            "{} is a set of pieces as frames, for `etude train`, `evaluate` and `tokenize` — choose a \
+             MIDI file or an Etude project",
+            path.display()
+        )));
     }
     let import = smf::read_file(path).map_err(|error| named(path, &error))?;
     Ok((import.score, import.warnings.iter().map(ToString::to_string).collect()))

@@ -16,8 +16,8 @@ use super::paths::{
 use crate::cancel::CancelToken;
 use crate::files::{cache_dir, write_atomically};
 use crate::tokens::{
-    ChordVocabulary, Corpus, CorpusError, Encoding, FramingPlan, Music, MusicPlan, Pedalling,
-    Skipped, Token, VocabularyLimits,
+    ChordVocabulary, Corpus, CorpusError, Encoding, FrameRate, Framing, FramingPlan, Grid, Music,
+    MusicPlan, Pedalling, Skipped, Token, VocabularyLimits,
 };
 
 /// Lines about single files before they are only counted.
@@ -85,9 +85,24 @@ pub fn run(args: &TokenizeArgs, output: &Output) -> Result<(), Failure> {
     let cancel = cancelled_by_interrupt();
     let began = Instant::now();
     let pedalling = if args.pedal { Pedalling::Sustained } else { Pedalling::Keys };
-    let (rate, framing, grid) = (args.fps, args.framing.into(), args.grid);
-    let plan = FramingPlan { rate, framing, pedalling, grid };
-    let corpus = read(&args.paths, &plan.into(), &cancel, *output)?.chords();
+    let plan = FramingPlan {
+        rate: args.fps.unwrap_or(FrameRate::INPUT_DEFAULT),
+        framing: args.framing.map_or(Framing::Nearest, Into::into),
+        grid: args.grid.unwrap_or(Grid::Seconds),
+        pedalling,
+    };
+    let music = read(&args.paths, &plan.into(), &cancel, *output)?;
+    let is_set = music.set().is_some();
+    if is_set {
+        let given = [
+            ("--fps", args.fps.is_some()),
+            ("--grid", args.grid.is_some()),
+            ("--framing", args.framing.is_some()),
+            ("--pedal", args.pedal),
+        ];
+        note_idle_framing(&given, *output);
+    }
+    let corpus = music.chords();
     let everything: Vec<usize> = (0..corpus.pieces.len()).collect();
     let limits = VocabularyLimits { max_chords: args.max_vocabulary, min_count: args.min_count };
     let encoding = Encoding::new(&corpus, &everything, limits, 0);
@@ -123,20 +138,36 @@ pub fn run(args: &TokenizeArgs, output: &Output) -> Result<(), Failure> {
         coverage: encoding.coverage(&corpus, &everything),
         out: args.out.as_ref().map(|out| out.display().to_string()),
     };
-    output.result(&report, || words(&report))
+    output.result(&report, || words(&report, is_set))
 }
 
-fn words(report: &Report) -> String {
+fn words(report: &Report, is_set: bool) -> String {
+    // A step of a set is no stretch of time.
+    let length = match is_set {
+        true => String::new(),
+        false => format!(", {} of music", clock(report.music_seconds)),
+    };
     format!(
-        "{}, {} of music, {}: {}, {} ({:.1} % of the frames), read in {:.2} s",
+        "{}{length}, {}: {}, {} ({:.1} % of the frames), read in {:.2} s",
         count(report.files, "piece"),
-        clock(report.music_seconds),
         count(report.notes, "note"),
         count(report.frames, "frame"),
         count(report.vocabulary, "chord"),
         100.0 * report.coverage,
         report.seconds
     )
+}
+
+/// Says which of these flags, if they were given, count for nothing with a set of frames.
+pub fn note_idle_framing(flags: &[(&str, bool)], output: Output) {
+    let given = flags.iter().filter(|(_, is_given)| *is_given).map(|(flag, _)| *flag);
+    let given: Vec<&str> = given.collect();
+    let subject = match given.as_slice() {
+        [] => return,
+        [only] => format!("{only} changes"),
+        [first @ .., last] => format!("{} and {last} change", first.join(", ")),
+    };
+    output.note(&format!("{subject} no frame here: each is a step of the set, not of time"));
 }
 
 /// Reads with progress, and says what was skipped.
@@ -161,13 +192,6 @@ pub fn read(
         CorpusError::Cancelled => Failure::Interrupted("stopped; nothing was changed".to_owned()),
         error => error.into(),
     })?;
-    if music.set().is_some() {
-        output.note(&format!(
-            "a frame is a step of the set: --fps, --framing and --pedal change nothing, and lengths \
-             are counted as if {} of them were a second",
-            plan.frames().rate.per_second()
-        ));
-    }
     let skipped =
         music.skipped().iter().map(|skipped| (&skipped.path, "skipped ", &skipped.reason));
     let warned = music.warnings().iter().map(|(path, text)| (path, "", text));

@@ -12,7 +12,7 @@ use super::generate::is_starter;
 use super::interrupt::cancelled_by_interrupt_or;
 use super::output::{Meter, Output, clock, count, nats, perplexity, thousands};
 use super::paths::check_output_folder;
-use super::tokenize::read;
+use super::tokenize::{note_idle_framing, read};
 use super::train_args::{PresetWord, Switch, TrainArgs};
 use crate::assets::piece_scores;
 use crate::cancel::CancelToken;
@@ -100,6 +100,9 @@ pub fn run(args: &TrainArgs, output: &Output) -> Result<(), Failure> {
         }
     }
     let music = music(&paths, &settings, &cancel, *output)?;
+    if music.set().is_some() {
+        note_idle_framing(&args.music.framing_flags(), *output);
+    }
     let origin = match &resumed {
         Some(run) => run.summary.from.clone(),
         None => from.as_ref().map(|from| from.origin.clone()),
@@ -292,10 +295,14 @@ fn music(
     };
     check_set(&music, settings).map_err(|error| Failure::words(error.to_string()))?;
     let chords = music.n_chords().map(|n_chords| format!(", {}", count(n_chords, "chord")));
+    // A step of a set is no stretch of time.
+    let length = match music.set() {
+        Some(_) => String::new(),
+        None => format!(", {} of music", clock(music.duration_secs())),
+    };
     output.note(&format!(
-        "read {}, {} of music, {}{}",
+        "read {}{length}, {}{}",
         count(music.n_pieces(), "piece"),
-        clock(music.duration_secs()),
         count(music.n_frames(), "frame"),
         chords.unwrap_or_default()
     ));

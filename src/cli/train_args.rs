@@ -188,6 +188,17 @@ pub struct MusicArgs {
     pub min_count: Option<u64>,
 }
 
+impl MusicArgs {
+    /// The flags that say how time is cut into frames, and whether they were given.
+    pub fn framing_flags(&self) -> [(&'static str, bool); 3] {
+        [
+            ("--fps", self.fps.is_some()),
+            ("--framing", self.framing.is_some()),
+            ("--pedal", self.pedal),
+        ]
+    }
+}
+
 impl TrainArgs {
     pub fn preset(&self) -> TrainingSettings {
         let usual = match self.preset {

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use super::super::corpus::runs_from_bytes;
 use super::super::frames::{Run, runs_from_score};
 use super::super::reading::{read_bytes, sha256_hex};
-use super::super::{FrameRate, FramingPlan};
+use super::super::{BenchmarkSet, FrameRate, FramingPlan};
 use super::{ChordChanges, Measures, TimedNote, end_secs, grid_runs, measure, timed_notes};
 use crate::music::{Score, smf};
 
@@ -45,6 +45,9 @@ pub struct Surveyed {
 /// # Errors
 /// Why it can't be read or measured, in words that go on after its name.
 pub fn survey_file(path: &Path, plan: &SurveyPlan) -> Result<Surveyed, String> {
+    if BenchmarkSet::is_named(path) {
+        return Err("a set of frames has neither time nor velocities to measure".to_owned());
+    }
     let bytes = read_bytes(path).map_err(|error| error.to_string())?;
     let score = smf::read(&bytes).map_err(|error| error.to_string())?.score;
     let runs = |learned: FramingPlan| Ok::<_, String>(runs_from_bytes(&bytes, &learned)?.1);
