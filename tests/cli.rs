@@ -437,7 +437,7 @@ fn going_on_from_a_checkpoint_refuses_what_contradicts_it() {
     fs::write(shell.path("text.safetensors"), "no weights").unwrap();
     for (from, what) in [
         ("nowhere", "there is no checkpoint at nowhere"),
-        ("mine", "there is no checkpoint at mine"),
+        ("mine", "mine is music and no model"),
         ("half.safetensors", "half.safetensors can't be used"),
         ("text.safetensors", "text.safetensors can't be used"),
     ] {
@@ -662,6 +662,7 @@ fn generate_composes_with_every_strategy_and_prime() {
         "--prime opening.mid --prime-frames 8",
         "--prime-pitch 60",
         "--prime-pitch C#4",
+        "--prime-pitch 5",
         "--prime-chord C4,E4,G4",
         "--prime-random --restrike --longest-hold 0 --no-repeat 0 --weights int8",
     ] {
@@ -674,6 +675,30 @@ fn generate_composes_with_every_strategy_and_prime() {
         let import = smf::read_file(&shell.path("a.mid"));
         assert_eq!(take["notes"], import.map_or(0, |import| import.n_note_ons), "{words}");
     }
+}
+
+#[test]
+fn a_take_is_as_long_as_its_file() {
+    let shell = Shell::new();
+    for words in ["--seed 1", "--strategy max", "--fps 5", "--prime-chord C4,E4 --seed 3"] {
+        let words = format!("generate --model starter --out a.mid --frames 120 {words}");
+        let take = shell.json(&words)[0]["takes"][0].clone();
+        let file = shell.json("inspect a.mid")[0]["files"][0].clone();
+        let [take, file] =
+            [&take["music_seconds"], &file["seconds"]].map(|it| it.as_f64().unwrap());
+        assert!((take - file).abs() < 1e-3, "{words}: {take} s, {file} s in the file");
+    }
+}
+
+#[test]
+fn the_likeliest_take_has_no_pedal_under_silence() {
+    let shell = Shell::new();
+    shell.json("generate --model starter --out a.mid --strategy max");
+    let score = smf::read_file(&shell.path("a.mid")).unwrap().score;
+    let is_heard = |start: Tick, end: Tick| {
+        score.notes().iter().any(|note| note.start < end && note.end() > start)
+    };
+    assert!(score.pedal.iter().all(|span| is_heard(span.start, span.end)), "{:?}", score.pedal);
 }
 
 #[test]
@@ -700,6 +725,28 @@ fn a_file_that_is_written_over_is_told_of() {
     // Nothing is, where the call is refused.
     let refused = shell.refuses(1, "render none.mid --out a.wav");
     assert!(!refused.contains("replaced"), "{refused}");
+}
+
+#[test]
+fn music_that_is_named_as_a_model_is_called_music() {
+    let shell = Shell::new();
+    fs::create_dir_all(shell.path("songs/mine")).unwrap();
+    fs::create_dir(shell.path("empty")).unwrap();
+    fs::write(shell.path("songs/mine/a.mid"), piece(0, 20)).unwrap();
+    let calls = [
+        ("songs", "generate --out b.mid --model songs"),
+        ("songs", "evaluate --model songs songs"),
+        ("songs/mine/a.mid", "generate --out b.mid --model songs/mine/a.mid"),
+        ("songs", "train songs --out run --from songs"),
+    ];
+    for (path, words) in calls {
+        let line = shell.refuses(1, words);
+        let advice =
+            format!("{path} is music and no model — learn from it first (etude train {path}");
+        assert!(line.contains(&advice), "{words}: {line}");
+    }
+    let line = shell.refuses(1, "generate --model empty --out b.mid");
+    assert!(line.contains("there is no checkpoint at empty"), "{line}");
 }
 
 #[test]
@@ -859,6 +906,12 @@ fn evaluate_counts_every_frame() {
     assert_eq!((&report["learned_from"], &report["fps"]), (&3.into(), &2.0.into()), "{report}");
     let words = shell.run(&format!("evaluate --model {} {}", run_folder(), music())).stdout;
     assert!(words.contains("frames at 2 a second"), "{words}");
+    assert!(!words.contains("Most frames"), "{words}");
+    // Music of which it knows nothing says nothing of it.
+    let strange = Path::new(&shell.path("strange.mid")).display().to_string();
+    fs::write(&strange, piece(31, 40)).unwrap();
+    let words = shell.run(&format!("evaluate --model {} {strange}", run_folder())).stdout;
+    assert!(words.contains("Most frames have a chord that the model never learned"), "{words}");
 }
 
 #[test]
@@ -1121,6 +1174,8 @@ fn wrong_words_are_refused_with_status_2() {
         ("generate --model starter --out a.mid --frames 0", "--frames"),
         ("generate --model starter --out a.mid --takes 0", "--takes"),
         ("generate --model starter --out a.mid --prime-pitch 128", "0 to 127"),
+        ("generate --model starter --out a.mid --prime-pitch 5", "give keys from A0 to C8"),
+        ("generate --model starter --out a.mid --prime-chord 5,60", "asks for F-1, which no piano"),
         ("generate --model starter --out a.mid --prime-chord H4", "H4"),
         ("generate --model starter --out a.mid --prime-random --prime-pitch 60", "--prime-pitch"),
         ("render a.mid --out a.wav --sample-rate 1", "8000"),

@@ -132,8 +132,8 @@ A model with a vocabulary of chords tends to hold one or two notes below a tempe
 gets wild above 1.2.
 A model that spells key by key (--model keys in training, and the starter) chooses every key in
 turn: temperature and --top-p then act on each key's two states, and of --top-k only 1 leaves
-anything out. Below 0.9 its music thins out to single notes, above 1.1 it grows dense; the
-likeliest of it, which `max` and `beam` look for, is near silence.")]
+anything out. Below 0.9 its music thins out to single notes, above 1.1 it grows dense.
+What is likeliest, which `max` and `beam` look for, is mostly near silence.")]
 pub struct GenerateArgs {
     /// A run folder, a checkpoint in it, or `starter` for the built-in model
     #[arg(long, value_name = "RUN")]
@@ -196,7 +196,8 @@ pub struct PrimeArgs {
     /// Start from the opening of a MIDI file; without any of these four it starts from silence
     #[arg(long, value_name = "FILE", group = "start")]
     pub prime: Option<PathBuf>,
-    /// Start from one pitch: a MIDI key number, 0–127, or a name such as C4
+    /// Start from one pitch: a MIDI key number, 0–127, or a name such as C4; a model that spells knows
+    /// the keys of a piano alone, 21–108
     #[arg(long, value_name = "PITCH", value_parser = parse_pitch, group = "start", allow_negative_numbers = true)]
     pub prime_pitch: Option<Pitch>,
     /// Start from a chord: pitches with commas between them, such as C4,E4,G4

@@ -200,6 +200,12 @@ fn words(report: &Report) -> String {
              and lengths, of which the figures above are"
         ));
     }
+    if 2 * report.unseen_frames > report.frames {
+        text.push_str(
+            "\nMost frames have a chord that the model never learned: the loss is mostly what it costs \
+             to spell those key by key, and says little about the model",
+        );
+    }
     if let Some(length) = report.length_loss {
         text.push_str(&format!(
             "\nlengths     {length:.4} nats a frame of the loss say how long nothing changes"

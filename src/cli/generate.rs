@@ -7,18 +7,18 @@ use serde::Serialize;
 use super::args::{GenerateArgs, StrategyWord};
 use super::failure::Failure;
 use super::interrupt::cancelled_by_interrupt;
-use super::output::{Meter, Output, clock, count, thousands};
+use super::output::{Meter, Output, clock, count, one_decimal, thousands};
 use super::paths::{
     already_there, cannot_write, check_extension, check_is_not_input, check_output_file, named,
     note_replaced, numbered, read_piece,
 };
 use crate::files::write_atomically;
 use crate::model::{
-    ComposeEvent, ComposeRequest, ComposeSettings, Guard, Model, ModelCard, NearSilence, Prime,
-    ReadPrime, Strategy, Take, compose,
+    CheckpointError, ComposeEvent, ComposeRequest, ComposeSettings, Guard, Model, ModelCard,
+    NearSilence, PIANO, Prime, ReadPrime, Run, Strategy, Take, compose,
 };
 use crate::music::{Velocity, smf};
-use crate::tokens::{Articulation, FrameRate, Playback};
+use crate::tokens::{Articulation, Chord, FrameRate, Playback, is_music};
 
 /// What holds where nothing is given, as the help says. An option without a value of its own
 /// tells whether it was given.
@@ -45,6 +45,7 @@ struct TakeReport {
     log_likelihood: f64,
     /// The time it took.
     seconds: f64,
+    /// Of the file, as `inspect` says it: until its last note ends.
     music_seconds: f64,
 }
 
@@ -77,6 +78,7 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<(), Failure> {
             "--restrike counts for nothing here: this model says itself which keys are struck",
         );
     }
+    check_prime_keys(args, &model)?;
     let ReadPrime { prime, frames_per_bar, quarters_per_second } = prime(args, &model, *output)?;
     let playback = playback(args, model.card(), quarters_per_second);
     let settings = ComposeSettings {
@@ -143,10 +145,26 @@ pub fn is_starter(path: &Path) -> bool {
 
 pub fn load_model(path: &Path, output: Output) -> Result<Model, Failure> {
     if is_starter(path) {
-        Ok(Model::starter()?)
-    } else {
-        Ok(Model::load_noting(path, &mut |note| output.note(note))?)
+        return Ok(Model::starter()?);
     }
+    Model::load_noting(path, &mut |note| output.note(note)).map_err(|error| no_model(path, error))
+}
+
+/// Whoever names music as a model wants to know how one is made of it.
+pub fn no_model(path: &Path, error: CheckpointError) -> Failure {
+    let is_none = match error {
+        CheckpointError::Missing(_) => Run::list(path).is_empty(),
+        CheckpointError::Unusable { .. } => path.is_file(),
+        _ => false,
+    };
+    if !is_none || !is_music(path) {
+        return error.into();
+    }
+    let shown = path.display();
+    Failure::failed(format!(
+        "{shown} is music and no model — learn from it first (etude train {shown} --out RUN), and \
+         name the RUN instead"
+    ))
 }
 
 /// What was given and counts for nothing, so that nobody listens for what it does.
@@ -164,6 +182,23 @@ fn idle_words(args: &GenerateArgs) -> Vec<String> {
     let idle = words.into_iter().filter(|(_, is_given, (_, counts))| *is_given && !counts);
     idle.map(|(flag, _, (needs, _))| format!("{flag} counts with {needs} only, not in this call"))
         .collect()
+}
+
+/// A model that spells has no other keys than those of a piano.
+fn check_prime_keys(args: &GenerateArgs, model: &Model) -> Result<(), Failure> {
+    let prime = &args.prime;
+    let (flag, keys) = match (prime.prime_pitch, prime.prime_chord) {
+        (Some(pitch), _) => ("--prime-pitch", Chord::from_iter([pitch])),
+        (None, Some(chord)) => ("--prime-chord", chord),
+        (None, None) => return Ok(()),
+    };
+    let beyond = keys.difference(PIANO);
+    if beyond.is_rest() || model.card().chords().is_some() {
+        return Ok(());
+    }
+    Err(Failure::words(format!(
+        "{flag} asks for {beyond}, which no piano has — give keys from A0 to C8 (21 to 108)"
+    )))
 }
 
 /// There is but one likeliest take.
@@ -260,7 +295,7 @@ fn write(
         notes: score.notes().len(),
         log_likelihood: take.log_likelihood,
         seconds: take.secs,
-        music_seconds: take.roll.len() as f64 / playback.rate.per_second(),
+        music_seconds: score.duration_secs(),
     })
 }
 
@@ -271,12 +306,12 @@ fn take_path(args: &GenerateArgs, idx: usize) -> PathBuf {
 fn words(report: &Report) -> String {
     let lines = report.takes.iter().map(|take| {
         format!(
-            "{}: {} of music, {}, seed {}, log-likelihood {:.1}",
+            "{}: {} of music, {}, seed {}, log-likelihood {}",
             take.path,
             clock(take.music_seconds),
             count(take.notes, "note"),
             take.seed,
-            take.log_likelihood
+            one_decimal(take.log_likelihood)
         )
     });
     let speed = format!("{} frames a second", thousands(report.frames_per_second as u64));
@@ -324,7 +359,6 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::tokens::Chord;
 
     #[derive(Parser)]
     struct Words {

@@ -151,7 +151,7 @@ impl Drop for Meter {
 /// `1:02:03`, `2:05`, `0:00.4` for times under ten seconds.
 pub fn clock(secs: f64) -> String {
     if secs < 10.0 {
-        return format!("0:{:04.1}", secs.max(0.0));
+        return format!("0:{:04.1}", secs.max(0.0) + 0.0);
     }
     let whole = secs.round() as u64;
     let (hours, minutes, rest) = (whole / 3_600, whole / 60 % 60, whole % 60);
@@ -160,6 +160,12 @@ pub fn clock(secs: f64) -> String {
     } else {
         format!("{minutes}:{rest:02}")
     }
+}
+
+/// `-748.1`, and `0.0` for what rounds to it from below too.
+pub fn one_decimal(value: f64) -> String {
+    // Adding 0 takes the sign from −0.
+    format!("{:.1}", (10.0 * value).round() / 10.0 + 0.0)
 }
 
 /// `12,345`.
@@ -214,7 +220,11 @@ mod tests {
         assert_eq!(count(1, "piece"), "1 piece");
         assert_eq!(count(1_000, "piece"), "1,000 pieces");
         assert_eq!((clock(9.94).as_str(), clock(125.0).as_str()), ("0:09.9", "2:05"));
-        assert_eq!(clock(3_723.0), "1:02:03");
+        assert_eq!((clock(3_723.0).as_str(), clock(-0.0).as_str()), ("1:02:03", "0:00.0"));
+        assert_eq!(
+            [-748.06, -0.04, -0.0, 0.25].map(one_decimal),
+            ["-748.1", "0.0", "0.0", "0.3"].map(str::to_owned)
+        );
         assert_eq!(
             (perplexity(109.468).as_str(), perplexity(12_345.6).as_str()),
             ("109.47", "12,346")

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::failure::Failure;
-use super::generate::is_starter;
+use super::generate::{is_starter, no_model};
 use super::interrupt::cancelled_by_interrupt_or;
 use super::output::{Meter, Output, clock, count, nats, perplexity, thousands};
 use super::paths::check_output_folder;
@@ -242,7 +242,8 @@ fn check_from(args: &TrainArgs) -> Result<(), Failure> {
 fn starting_point(path: &Path, output: Output) -> Result<StartingPoint, Failure> {
     Ok(match is_starter(path) {
         true => StartingPoint::starter()?,
-        false => StartingPoint::load(path, &mut |note| output.note(note))?,
+        false => StartingPoint::load(path, &mut |note| output.note(note))
+            .map_err(|error| no_model(path, error))?,
     })
 }
 

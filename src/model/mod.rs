@@ -45,7 +45,7 @@ pub use cuda_probe::announce_own_cuda;
 pub use device::{DeviceChoice, DeviceKind, DeviceReport, compute_devices, probe};
 pub use evaluate::{EvaluateError, Evaluation, evaluate};
 pub use kernels::KernelChoice;
-pub use keys::Alphabet;
+pub use keys::{Alphabet, PIANO};
 pub use lessons::Lessons;
 pub use material::{beyond_the_piano, check_set};
 pub use origin::{Origin, StartingPoint};

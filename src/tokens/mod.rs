@@ -61,6 +61,6 @@ pub use performances::{PerformanceCorpus, PerformedPiece, perform_sources, read_
 pub use playback::{Articulation, Playback, played_score, score_from_roll};
 pub(crate) use reading::sha256_hex;
 pub use recovery::{Recovery, recovery};
-pub use sources::{Found, find_files};
+pub use sources::{Found, find_files, is_music};
 pub use split::{Split, SplitError, SplitKind, Stretch};
 pub use vocabulary::{ChordVocabulary, Token, VocabularyError, VocabularyLimits};

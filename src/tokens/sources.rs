@@ -52,6 +52,21 @@ pub fn find_files(paths: &[PathBuf], cancel: &CancelToken) -> Result<Found, Corp
     Ok(found)
 }
 
+/// Whether a path is named like a MIDI file, or is a folder with such a file in it or in one of the
+/// folders right below.
+pub fn is_music(path: &Path) -> bool {
+    let inside = |folder: &Path| -> Vec<PathBuf> {
+        let entries = std::fs::read_dir(folder).into_iter().flatten();
+        entries.filter_map(|entry| Some(entry.ok()?.path())).collect()
+    };
+    let has_music = |paths: &[PathBuf]| paths.iter().any(|path| has_midi_extension(path));
+    let entries = inside(path);
+    path.exists()
+        && (has_midi_extension(path)
+            || has_music(&entries)
+            || entries.iter().any(|entry| has_music(&inside(entry))))
+}
+
 /// What files are sorted by.
 fn bytes(path: &PathBuf) -> Vec<u8> {
     let whole = std::path::absolute(path).unwrap_or_else(|_| path.clone());
