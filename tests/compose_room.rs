@@ -3,12 +3,14 @@
 
 mod common;
 
+use std::path::Path;
+
 use common::window::{Window, preferences};
 use egui::accesskit::Role;
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use etude::model::{Model, Strategy};
-use etude::ui::{App, ModelChoice, Preferences, PrimeKind, StrategyKind};
+use etude::ui::{App, ModelChoice, Preferences, PrimeKind, Provenance, StrategyKind};
 
 /// With the starter, which has touch, at its usual temperature.
 fn starter() -> Preferences {
@@ -99,6 +101,67 @@ fn a_take_is_composed_again_as_it_was_whatever_the_form_says_now() {
     window.press("Again");
     window.wait("it is refused", |app| app.state.composing.error.is_some());
     assert!(!window.state().composing.is_busy());
+}
+
+/// Trains and waits until the run has as many epochs and is listed.
+fn learn(window: &mut Window, button: &str, n_epochs: usize) {
+    window.harness.state_mut().state.preferences.training.epochs = n_epochs;
+    window.press(button);
+    window.wait("the run is done", |app| {
+        let training = &app.state.training;
+        let is_listed =
+            app.state.runs.iter().any(|run| Some(&run.path) == training.run_dir.as_ref());
+        training.epochs.len() == n_epochs && !training.is_busy() && is_listed
+    });
+}
+
+fn compose(window: &mut Window) -> Provenance {
+    let n_takes = window.state().takes.list.len();
+    window.keys(Modifiers::COMMAND, Key::Enter);
+    window.wait("there is a take", is_done(n_takes + 1));
+    window.state().takes.list.last().unwrap().provenance.clone()
+}
+
+#[test]
+fn a_take_of_a_run_is_composed_again_by_the_weights_that_composed_it() {
+    let mut window = open(preferences());
+    window.wait("the pieces are read", |app| app.state.library.music.is_some());
+    learn(&mut window, "Train", 1);
+    let run = window.state().training.run_dir.clone().unwrap();
+    let chosen = |window: &mut Window, path: &Path| {
+        let form = &mut window.harness.state_mut().state.preferences.compose;
+        form.bars = 1.0;
+        form.model = ModelChoice::Run(path.to_owned());
+    };
+    chosen(&mut window, &run);
+    assert_eq!(compose(&mut window).epoch, 1);
+    // The run learns on: what composes is the best that it has now, as for whoever loads it.
+    learn(&mut window, "Resume", 3);
+    let best = window.state().training.best().unwrap().epoch;
+    assert_eq!((compose(&mut window).epoch, best), (3, 3));
+
+    // Another run is chosen. It stays in memory whichever take is composed again.
+    let other = run.with_file_name("other");
+    std::fs::create_dir_all(other.join("checkpoints")).unwrap();
+    std::fs::copy(run.join("run.json"), other.join("run.json")).unwrap();
+    let file = Path::new("checkpoints/best.safetensors");
+    std::fs::copy(run.join(file), other.join(file)).unwrap();
+    chosen(&mut window, &other);
+    assert_eq!(compose(&mut window).run.as_ref(), Some(&other));
+    window.harness.state_mut().state.training.newest = None;
+    for (epoch, composes) in [(1, 1), (2, 2), (3, 3), (7, 3)] {
+        let first = window.state().takes.list[0].id;
+        window.harness.state_mut().state.takes.list[0].provenance.epoch = epoch;
+        window.press("Take 1");
+        let n_takes = window.state().takes.list.len();
+        window.press("Again");
+        window.wait("there is another", is_done(n_takes + 1));
+        assert_eq!(window.state().takes.list[0].id, first);
+        let made = &window.state().takes.list.last().unwrap().provenance;
+        assert_eq!((made.run.as_ref(), made.epoch), (Some(&run), composes));
+        assert!(window.state().composer().is_some(), "the chosen one is still there");
+        assert_eq!(window.sees("which isn't kept: epoch 3 composes"), epoch == 7);
+    }
 }
 
 #[test]

@@ -5,7 +5,9 @@ use egui::{RichText, ScrollArea, TextEdit, Ui};
 use super::action::{Actions, AppAction};
 use super::command::Command;
 use super::dialogs::Purpose;
-use super::state::{ComposeForm, LengthUnit, ModelChoice, PrimeKind, State, StrategyKind};
+use super::state::{
+    ComposeForm, LengthUnit, ModelChoice, PrimeKind, State, StrategyKind, WaitsFor,
+};
 use super::take_list;
 use super::theme::{ROW, SPACE, Theme};
 use super::widgets::{
@@ -72,7 +74,7 @@ fn model_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
     let composing = &state.composing;
     if let Some(error) = &composing.model_error {
         problem(ui, error);
-    } else if composing.loading.is_some() {
+    } else if composing.loading.is_some() && state.composer().is_none() {
         hint(ui, "Loading the model…");
     } else if state.preferences.compose.model == ModelChoice::InTraining
         && state.training.newest.is_none()
@@ -429,10 +431,15 @@ fn more_ui(ui: &mut Ui, form: &mut ComposeForm, composer: Option<&ModelCard>) {
 
 fn button_ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
     let Some(live) = &state.composing.live else {
-        if state.composing.is_waiting_for_model || state.composing.again.is_some() {
-            hint(ui, "Waiting for the model…");
-        } else if state.composing.is_starting {
-            hint(ui, "Keeping your unsaved work first…");
+        if let Some(waits_for) = &state.composing.waits_for {
+            hint(
+                ui,
+                match waits_for {
+                    WaitsFor::Model | WaitsFor::ModelOf(_) => "Waiting for the model…",
+                    WaitsFor::Prime(_) => "Reading what it begins with…",
+                    WaitsFor::Keeping => "Keeping your unsaved work first…",
+                },
+            );
         }
         let keys = Command::Compose.shortcut().map(|it| ui.ctx().format_shortcut(&it));
         let tooltip = format!("{}  ({})", Command::Compose.tooltip(), keys.unwrap_or_default());

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 pub use composing::{
     ComposeForm, Composing, LengthUnit, Live, LoadedModel, ModelChoice, Pace, PrimeKind,
-    StrategyKind,
+    StrategyKind, WaitsFor,
 };
 pub use document::{Document, Piece, ProjectView};
 pub use edit_form::{EditForm, TransposeBy};
