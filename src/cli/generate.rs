@@ -94,7 +94,7 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<(), Failure> {
     let written = takes.iter().enumerate().map(|(idx, take)| write(args, idx, take, &playback));
     let reports = written.collect::<Result<Vec<_>, _>>()?;
     for (take, written) in takes.iter().zip(&reports) {
-        if let Some(found) = NearSilence::of(take, &playback) {
+        if let Some(found) = NearSilence::of(take, settings, &playback) {
             output.note(&near_silence_words(args, &written.path, found, settings.strategy));
         }
     }

@@ -91,7 +91,7 @@ impl TakeEntry {
         let mut score = take.score(&playback);
         score.title.clone_from(&name);
         let score = Arc::new(score);
-        let near_silence = NearSilence::of(&take, &playback);
+        let near_silence = NearSilence::of(&take, &provenance.settings, &playback);
         let note = String::new();
         Self { id, name, take, playback, provenance, stars: 0, note, score, near_silence }
     }
