@@ -9,7 +9,9 @@ use common::window::{Window, preferences};
 use egui::accesskit::Role;
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use etude::model::{Model, Strategy};
+use etude::model::{Alphabet, FamilyCard, KeyCard, Model, ModelCard, Strategy};
+use etude::music::{Note, Pitch, Score, TempoMap, Tick, TicksPerQuarter, Velocity, smf};
+use etude::tokens::{FramingPlan, Grid, StepsPerQuarter};
 use etude::ui::{App, ModelChoice, Preferences, PrimeKind, Provenance, StrategyKind};
 
 /// With the starter, which has touch, at its usual temperature.
@@ -62,6 +64,67 @@ fn the_rate_of_a_model_with_touch_is_its_own_and_why_is_said() {
     window.harness.state_mut().state.training.newest = Some(newest);
     window.harness.run_steps(4);
     assert_eq!(rate(&window), (16.0, true));
+}
+
+/// A model of touch that has learned nothing, four of whose frames are a quarter.
+fn on_the_beat() -> Model {
+    let family = FamilyCard::Keys(KeyCard {
+        key_hidden: 4,
+        spell_hidden: 4,
+        alphabet: Alphabet::Full,
+        has_clock: true,
+    });
+    let grid = Grid::Beats(StepsPerQuarter::new(4).unwrap());
+    let card = ModelCard {
+        format_version: ModelCard::FORMAT_VERSION,
+        family,
+        layers: 1,
+        hidden: 4,
+        plan: FramingPlan { grid, ..FramingPlan::default() },
+        epoch: 1,
+        steps_into_epoch: 0,
+        valid_perplexity: None,
+        about: String::new(),
+        lessons: None,
+    };
+    Model::untrained(card, 0).unwrap()
+}
+
+#[test]
+fn a_take_from_a_file_is_in_its_tempo_and_the_panel_says_no_other() {
+    let mut window = open(starter());
+    window.wait("the starter is loaded", |app| app.state.composer().is_some());
+    let path = window.folder.path().join("fast.mid");
+    let note = Note {
+        start: Tick(0),
+        length: Tick(480),
+        pitch: Pitch::MIDDLE_C,
+        velocity: Velocity::COMPOSED,
+        part: 0,
+    };
+    // Three quarters a second; the score has 72 a minute.
+    let tempo_map = TempoMap::constant(TicksPerQuarter::DEFAULT, 333_333);
+    std::fs::write(&path, smf::write(&Score::piano(tempo_map, vec![note]))).unwrap();
+    let state = &mut window.harness.state_mut().state;
+    state.training.newest =
+        Some(etude::ui::Newest { model: on_the_beat(), run_dir: "a run".into() });
+    let form = &mut state.preferences.compose;
+    (form.model, form.bars) = (ModelChoice::InTraining, 1.0);
+    window.harness.run_steps(3);
+    assert!(window.sees("In the tempo of the score, 4 frames a quarter"));
+    let rate = |window: &Window| {
+        let fields = window.harness.query_all_by_role_and_label(Role::SpinButton, "Output rate");
+        fields.last().map(|field| field.accesskit_node().numeric_value().unwrap())
+    };
+    assert!((rate(&window).unwrap() - 4.0 * 1.2).abs() < 0.01);
+    let form = &mut window.harness.state_mut().state.preferences.compose;
+    (form.prime, form.prime_file) = (PrimeKind::File, Some(path));
+    window.harness.run_steps(3);
+    assert!(window.sees("In the tempo of the file, 4 frames a quarter"));
+    assert_eq!(rate(&window), None);
+    compose(&mut window);
+    let played = window.state().takes.list[0].playback.rate.per_second();
+    assert!((played - 12.0).abs() < 0.01, "{played}");
 }
 
 #[test]
