@@ -35,6 +35,9 @@ fn it_composes_when_the_keys_are_the_first_thing_that_happens() {
     let mut window = open(starter());
     window.keys(Modifiers::COMMAND, Key::Enter);
     window.wait("there is a take", is_done(1));
+    // That it is done stands below the roll: the take is looked at, and says its name above it.
+    assert!(window.sees("Composed 1 take. Rate what you hear"));
+    assert!(window.state().notices.shown.is_empty());
 }
 
 #[test]

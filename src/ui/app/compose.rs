@@ -407,7 +407,12 @@ impl App {
             return self.state.notices.note(words);
         }
         let what = counted(n_takes, "take", "takes");
-        self.state.notices.done(format!("Composed {what}. Rate what you hear, or press Use"));
+        let done = format!("Composed {what}. Rate what you hear, or press Use");
+        match self.state.shown {
+            // Its name and Use stand above the notes, which nothing need cover.
+            Shown::Take(_) => self.state.notices.done_quietly(done),
+            Shown::Score | Shown::Live => self.state.notices.done(done),
+        }
     }
 
     pub(super) fn composing_failed(&mut self, error: String) {
