@@ -22,6 +22,9 @@ struct Report {
     length_loss: Option<f64>,
     velocity_loss: Option<f64>,
     pedal_loss: Option<f64>,
+    /// Nats a frame if the piece's own past may answer too; null but for a model that spells which
+    /// keys sound and no more.
+    recall_loss: Option<f64>,
     perplexity: f64,
     accuracy: f64,
     frames: usize,
@@ -90,6 +93,7 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<(), Failure> {
         length_loss: measured.length_loss,
         velocity_loss: measured.velocity_loss,
         pedal_loss: measured.pedal_loss,
+        recall_loss: measured.recall_loss,
         perplexity: measured.perplexity,
         accuracy: measured.accuracy,
         frames: measured.frames,
@@ -194,6 +198,13 @@ fn words(report: &Report) -> String {
             false => "in how many frames the likelier answer was right for every key",
         }
     );
+    if let Some(recalled) = report.recall_loss {
+        text.push_str(&format!(
+            "\nrecall      {recalled:.4} nats a frame (perplexity {}) when a piece may also go on as \
+             it went before; the figures above are the network's alone, which composes",
+            perplexity(recalled.exp())
+        ));
+    }
     if let (Some(velocity), Some(pedal)) = (report.velocity_loss, report.pedal_loss) {
         text.push_str(&format!(
             "\nvelocities  {velocity:.4} nats a frame, and the pedal {pedal:.4}: besides keys \

@@ -23,6 +23,10 @@ pub struct Evaluation {
     /// model without touch.
     pub velocity_loss: Option<f64>,
     pub pedal_loss: Option<f64>,
+    /// The loss if besides the network the piece itself is asked, which often goes on as it went
+    /// before ([`recall`](super::keys)); none but for a model that spells which keys sound and no
+    /// more. What composes is the network alone.
+    pub recall_loss: Option<f64>,
     pub perplexity: f64,
     /// 0–1.
     pub accuracy: f64,
@@ -84,6 +88,7 @@ pub fn evaluate(
         length_loss: has_touch.then(|| measured.length_loss()),
         velocity_loss: has_touch.then(|| measured.velocity_loss()),
         pedal_loss: has_touch.then(|| measured.pedal_loss()),
+        recall_loss: measured.recall_loss(),
         perplexity: measured.perplexity(),
         accuracy: measured.accuracy(),
         frames: measured.n_frames,

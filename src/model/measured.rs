@@ -24,6 +24,9 @@ pub struct Measured {
     /// The same of the velocities of struck keys, and of the pedal: 0 for a network without touch.
     pub nll_velocity: f64,
     pub nll_pedal: f64,
+    /// `nll` if the piece's own past may answer too; none for a network that says more of a frame than
+    /// which keys sound.
+    pub nll_recalled: Option<f64>,
     /// With touch, frames of runs whose keys were predicted right when they began.
     pub n_right: usize,
     pub n_frames: usize,
@@ -58,6 +61,11 @@ impl Measured {
     /// What the pedal costs, in nats per frame.
     pub fn pedal_loss(&self) -> f64 {
         self.per_frame(self.nll_pedal)
+    }
+
+    /// The loss if the piece's own past may answer too.
+    pub fn recall_loss(&self) -> Option<f64> {
+        self.nll_recalled.map(|nll| self.per_frame(nll))
     }
 
     fn per_frame(&self, nll: f64) -> f64 {

@@ -21,7 +21,7 @@ use super::config::{CLASSES, KEYS};
 use super::heard::{Heard, HeardMemory};
 use super::network::KeyNetwork;
 use super::slides::Slides;
-use super::spelling::{OfKeys, Spelling};
+use super::spelling::Spelling;
 use super::touch::{ask_touch, touch_gradients};
 use crate::cancel::CancelToken;
 use crate::model::DeviceKind;
@@ -333,8 +333,7 @@ fn fused_gradients<B: Backend>(
     weights.extend([rows(learned.middle, width), rows(learned.middle_bias, width)]);
     let out_bias = rows(learned.out_bias, network.config.alphabet.n_questions());
     weights.extend([rows(learned.out, width).transpose(), out_bias]);
-    let OfKeys { loss, n_right } = learned.keys;
-    let totals = rows(vec![loss as f32, n_right as f32], 2);
+    let totals = rows(vec![learned.keys.loss() as f32, learned.keys.n_right as f32], 2);
     SpellerGradients { totals, tops: d_tops.collect(), weights }
 }
 

@@ -9,9 +9,11 @@ use burn::tensor::Tensor;
 use burn::tensor::backend::Backend;
 
 use super::batch::{KeyBatch, ask};
+use super::config::Alphabet;
 use super::heard::Heard;
 use super::loss::{Masks, blocks, of_blocks, read, right, rows_of_steps, spell, surprise_of_keys};
 use super::network::KeyNetwork;
+use super::recall::Recall;
 use super::slides::Slides;
 use super::spelling::{OfKeys, Spelling};
 use super::touch::{ask_touch, touch_loss};
@@ -54,6 +56,7 @@ pub fn measure<B: Backend>(
     for group in order.chunks(MAX_ROWS) {
         let longest = group.first().map_or(0, |piece| piece.frames.len());
         let mut state = network.zero_state(group.len());
+        let mut recalls = vec![Recall::default(); group.len()];
         let mut first = 0;
         while first < longest {
             if cancel.is_cancelled() {
@@ -64,7 +67,13 @@ pub fn measure<B: Backend>(
             let n_steps = (MAX_FRAMES / reading.len()).min(longest - first);
             state = keep_rows_of(network, state, reading.len());
             let batch = block(&reading, first, n_steps);
-            state = measure_block(network, &batch, fused, state, kernels, &mut measured);
+            let (found, left) = measure_block(network, &batch, fused, state, kernels);
+            state = left;
+            if network.config.alphabet == Alphabet::OffOn {
+                let each = found.iter().flat_map(|found| &found.keys.each);
+                *measured.nll_recalled.get_or_insert(0.0) += recall(&batch, each, &mut recalls);
+            }
+            add(&mut measured, batch.n_frames(), found);
             first += n_steps;
         }
     }
@@ -117,15 +126,14 @@ struct Found {
     length: f32,
 }
 
-/// Reads a block and adds what its frames cost.
+/// Reads a block: what its frames cost, a part after the other, and the state at its end.
 fn measure_block<B: Backend>(
     network: &KeyNetwork<B>,
     batch: &KeyBatch,
     fused: Option<(&Slides, &Spelling)>,
     state: Vec<LayerState<B>>,
     kernels: &mut Kernels<B>,
-    measured: &mut Measured,
-) -> Vec<LayerState<B>> {
+) -> (Vec<Found>, Vec<LayerState<B>>) {
     let heard = Heard::of(network, batch, fused.map(|(slides, _)| slides));
     let (tops, state) = read(network, heard, state, kernels);
     let sum = |tensor: Tensor<B, 2>| numbers(tensor.into_data())[0];
@@ -144,15 +152,32 @@ fn measure_block<B: Backend>(
         let [velocity, pedal, length] = [loss.velocity, loss.pedal, loss.length].map(sum);
         Found { keys, velocity, pedal, length }
     });
-    measured.n_frames += batch.n_frames();
+    (found, state)
+}
+
+/// What the frames of a block cost when each piece may come back to what it had, in nats.
+/// `recalls` remember a row each.
+fn recall<'n>(
+    batch: &KeyBatch,
+    nats: impl Iterator<Item = &'n f64>,
+    recalls: &mut [Recall],
+) -> f64 {
+    let frames = &batch.frames[batch.n_rows..];
+    let told = nats.zip(frames).zip(&batch.weights).enumerate();
+    let told = told.filter(|(_, (_, weight))| **weight > 0.0);
+    told.map(|(idx, ((&nats, frame), _))| recalls[idx % batch.n_rows].hear(frame.sounding, nats))
+        .sum()
+}
+
+fn add(measured: &mut Measured, n_frames: usize, found: Vec<Found>) {
+    measured.n_frames += n_frames;
     for Found { keys, velocity, pedal, length } in found {
-        measured.nll += keys.loss + f64::from(length);
+        measured.nll += keys.loss() + f64::from(length);
         measured.n_right += keys.n_right;
         measured.nll_length += f64::from(length);
         measured.nll_velocity += f64::from(velocity);
         measured.nll_pedal += f64::from(pedal);
     }
-    state
 }
 
 /// What the keys of some time steps cost.
@@ -169,10 +194,9 @@ fn keys_of<B: Backend>(
     let lasting = batch.frames_of(steps.start * batch.n_rows..steps.end * batch.n_rows);
     let mut sum = OfKeys::default();
     for ((nll, right), n_frames) in nll.into_iter().zip(right).zip(lasting) {
-        if n_frames > 0.0 {
-            sum.loss += f64::from(nll);
-            sum.n_right += if right > 0.5 { n_frames as usize } else { 0 };
-        }
+        let counts = n_frames > 0.0;
+        sum.each.push(if counts { f64::from(nll) } else { 0.0 });
+        sum.n_right += if counts && right > 0.5 { n_frames as usize } else { 0 };
     }
     sum
 }

@@ -11,6 +11,7 @@
 //! spelling   the speller's part of that by the kernels of the CPU
 //! touch      velocities, pedal and how long a frame lasts
 //! measure    held-out music, every frame counted
+//! recall     what a piece said before, for measuring
 //! speller    one frame after the other, for composing
 //! asking     what it asks of one key
 //! ```
@@ -23,6 +24,7 @@ mod heard;
 mod loss;
 mod measure;
 mod network;
+mod recall;
 mod slides;
 mod speller;
 mod spelling;

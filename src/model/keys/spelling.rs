@@ -53,10 +53,11 @@ struct Factor {
     back: PackedRight,
 }
 
-/// What the keys of some frames cost together, and how many frames of the music are spelled right.
-#[derive(Clone, Copy, Debug, Default)]
+/// What the keys of some frames cost, and how many frames of the music are spelled right.
+#[derive(Clone, Debug, Default)]
 pub struct OfKeys {
-    pub loss: f64,
+    /// Of each frame in their order, in nats: 0 for padding.
+    pub each: Vec<f64>,
     pub n_right: usize,
 }
 
@@ -92,6 +93,13 @@ struct Held {
     odds: Vec<f32>,
     truth: Vec<f32>,
     counts: Vec<f32>,
+}
+
+impl OfKeys {
+    /// What they cost together, in nats.
+    pub fn loss(&self) -> f64 {
+        self.each.iter().sum()
+    }
 }
 
 impl Factor {
@@ -304,7 +312,7 @@ impl<'a> Spelling<'a> {
                 let share = if *odds >= 0.0 { 1.0 } else { small } / (1.0 + small);
                 *odds = counts * (share - truth) * scale;
             }
-            sum.loss += f64::from(weight) * loss;
+            sum.each.push(f64::from(weight) * loss);
             sum.n_right += if is_right { lasting as usize } else { 0 };
         }
     }

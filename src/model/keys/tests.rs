@@ -334,6 +334,25 @@ fn what_is_measured_is_the_loss_that_is_learned() {
     }
 }
 
+#[test]
+fn a_piece_comes_back_to_itself_and_to_no_other_beside_it() {
+    let measured = |config, lengths: &[usize]| {
+        let pieces = lengths.iter().map(|&n| key_piece(&config, &piece(n)));
+        let (mut kernels, cancel) = (Kernels::of_burn_for_tests(), CancelToken::new());
+        measure(&network(config), &pieces.collect::<Vec<_>>(), &mut kernels, &cancel).unwrap()
+    };
+    // The same 105 frames again and again.
+    let lengths = [300, 140, 90];
+    let together = measured(config(1, 3), &lengths);
+    let each = lengths.map(|n| measured(config(1, 3), &[n]));
+    let recalled = together.nll_recalled.unwrap();
+    let sum: f64 = each.iter().filter_map(|measured| measured.nll_recalled).sum();
+    assert!((recalled - sum).abs() < 1e-5 * sum, "{recalled} for {sum}");
+    assert!(each[0].nll_recalled.unwrap() < 0.4 * each[0].nll);
+    assert_eq!(each[2].nll_recalled, Some(each[2].nll), "90 frames repeat nothing");
+    assert_eq!(measured(full(1, 3), &lengths).nll_recalled, None);
+}
+
 /// A speller that has read the rest that starts every piece, and some frames.
 fn after(network: &KeyNetwork<Flex>, past: &[KeyFrame]) -> Speller {
     let mut speller = Speller::new(network);
