@@ -7,8 +7,8 @@ use std::path::Path;
 
 use etude::cancel::CancelToken;
 use etude::model::{
-    CheckpointError, ComposeRequest, ComposeSettings, Model, ModelCard, Precision, TrainEvent,
-    TrainingSettings, compose, evaluate,
+    CheckpointError, ComposeRequest, ComposeSettings, Model, ModelCard, Precision, Stage,
+    TrainEvent, TrainingSettings, compose, evaluate, train,
 };
 
 /// The last model of a short training, and the run's folder.
@@ -61,6 +61,44 @@ fn a_checkpoint_reads_back_as_the_model_that_was_published() {
     let best = Model::load(&run_dir).unwrap();
     let named = Model::load(&run_dir.join("checkpoints/best.safetensors")).unwrap();
     assert_eq!(best.card(), named.card());
+}
+
+#[test]
+fn the_weights_of_a_stage_are_found_by_it_whatever_is_the_best() {
+    let folder = tempfile::tempdir().unwrap();
+    let (_, run_dir) = trained(folder.path());
+    let of_stage = |run_dir: &Path, epoch, steps_into_epoch| {
+        let stage = Stage { epoch, steps_into_epoch };
+        Model::load_of_stage(run_dir, stage, &mut |note| panic!("{note}")).unwrap().card().stage()
+    };
+    for epoch in 2..=5 {
+        assert_eq!(of_stage(&run_dir, epoch, 0), Stage { epoch, steps_into_epoch: 0 });
+    }
+    // Nobody has kept the first: the best stands in for it.
+    let best = Model::load(&run_dir).unwrap().card().stage();
+    assert_eq!(of_stage(&run_dir, 1, 0), best);
+
+    // Stopped within its second epoch, the run has other weights than after the first.
+    let run_dir = folder.path().join("stopped");
+    let settings = TrainingSettings { epochs: 1, ..tiny::settings() };
+    let mut request = tiny::request(&tiny::loops(), settings, &run_dir);
+    tiny::run(&request).unwrap();
+    (request.settings.epochs, request.resume) = (2, true);
+    let cancel = CancelToken::new();
+    let mut newest = None;
+    train(&request, &cancel, &mut |event| match event {
+        TrainEvent::Step(_) => cancel.cancel(),
+        TrainEvent::Weights(model) => newest = Some(model),
+        _ => {}
+    })
+    .unwrap();
+    let newest = newest.unwrap();
+    let Stage { epoch, steps_into_epoch } = newest.card().stage();
+    assert!(epoch == 1 && steps_into_epoch > 0, "{epoch}, {steps_into_epoch}");
+    assert!(newest.card().about.contains("for 1 epoch and "), "{}", newest.card().about);
+    let found = Model::load_of_stage(&run_dir, newest.card().stage(), &mut |_| {}).unwrap();
+    assert_eq!(scores(&found), scores(&newest));
+    assert_eq!(of_stage(&run_dir, 1, 0), Stage { epoch: 1, steps_into_epoch: 0 });
 }
 
 #[test]

@@ -3,12 +3,16 @@
 
 mod common;
 
+use std::path::Path;
+
 use common::window::{Window, preferences};
 use egui::accesskit::Role;
 use egui::{Key, Modifiers};
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
-use etude::model::{Model, Strategy};
-use etude::ui::{App, ModelChoice, Preferences, PrimeKind, StrategyKind};
+use etude::model::{Alphabet, FamilyCard, KeyCard, Model, ModelCard, Strategy};
+use etude::music::{Note, Pitch, Score, TempoMap, Tick, TicksPerQuarter, Velocity, smf};
+use etude::tokens::{FramingPlan, Grid, StepsPerQuarter};
+use etude::ui::{App, ModelChoice, Preferences, PrimeKind, Provenance, StrategyKind};
 
 /// With the starter, which has touch, at its usual temperature.
 fn starter() -> Preferences {
@@ -31,6 +35,9 @@ fn it_composes_when_the_keys_are_the_first_thing_that_happens() {
     let mut window = open(starter());
     window.keys(Modifiers::COMMAND, Key::Enter);
     window.wait("there is a take", is_done(1));
+    // That it is done stands below the roll: the take is looked at, and says its name above it.
+    assert!(window.sees("Composed 1 take. Rate what you hear"));
+    assert!(window.state().notices.shown.is_empty());
 }
 
 #[test]
@@ -60,6 +67,67 @@ fn the_rate_of_a_model_with_touch_is_its_own_and_why_is_said() {
     window.harness.state_mut().state.training.newest = Some(newest);
     window.harness.run_steps(4);
     assert_eq!(rate(&window), (16.0, true));
+}
+
+/// A model of touch that has learned nothing, four of whose frames are a quarter.
+fn on_the_beat() -> Model {
+    let family = FamilyCard::Keys(KeyCard {
+        key_hidden: 4,
+        spell_hidden: 4,
+        alphabet: Alphabet::Full,
+        has_clock: true,
+    });
+    let grid = Grid::Beats(StepsPerQuarter::new(4).unwrap());
+    let card = ModelCard {
+        format_version: ModelCard::FORMAT_VERSION,
+        family,
+        layers: 1,
+        hidden: 4,
+        plan: FramingPlan { grid, ..FramingPlan::default() },
+        epoch: 1,
+        steps_into_epoch: 0,
+        valid_perplexity: None,
+        about: String::new(),
+        lessons: None,
+    };
+    Model::untrained(card, 0).unwrap()
+}
+
+#[test]
+fn a_take_from_a_file_is_in_its_tempo_and_the_panel_says_no_other() {
+    let mut window = open(starter());
+    window.wait("the starter is loaded", |app| app.state.composer().is_some());
+    let path = window.folder.path().join("fast.mid");
+    let note = Note {
+        start: Tick(0),
+        length: Tick(480),
+        pitch: Pitch::MIDDLE_C,
+        velocity: Velocity::COMPOSED,
+        part: 0,
+    };
+    // Three quarters a second; the score has 72 a minute.
+    let tempo_map = TempoMap::constant(TicksPerQuarter::DEFAULT, 333_333);
+    std::fs::write(&path, smf::write(&Score::piano(tempo_map, vec![note]))).unwrap();
+    let state = &mut window.harness.state_mut().state;
+    state.training.newest =
+        Some(etude::ui::Newest { model: on_the_beat(), run_dir: "a run".into() });
+    let form = &mut state.preferences.compose;
+    (form.model, form.bars) = (ModelChoice::InTraining, 1.0);
+    window.harness.run_steps(3);
+    assert!(window.sees("In the tempo of the score, 4 frames a quarter"));
+    let rate = |window: &Window| {
+        let fields = window.harness.query_all_by_role_and_label(Role::SpinButton, "Output rate");
+        fields.last().map(|field| field.accesskit_node().numeric_value().unwrap())
+    };
+    assert!((rate(&window).unwrap() - 4.0 * 1.2).abs() < 0.01);
+    let form = &mut window.harness.state_mut().state.preferences.compose;
+    (form.prime, form.prime_file) = (PrimeKind::File, Some(path));
+    window.harness.run_steps(3);
+    assert!(window.sees("In the tempo of the file, 4 frames a quarter"));
+    assert_eq!(rate(&window), None);
+    compose(&mut window);
+    let played = window.state().takes.list[0].playback.rate.per_second();
+    assert!((played - 12.0).abs() < 0.01, "{played}");
 }
 
 #[test]
@@ -99,6 +167,67 @@ fn a_take_is_composed_again_as_it_was_whatever_the_form_says_now() {
     window.press("Again");
     window.wait("it is refused", |app| app.state.composing.error.is_some());
     assert!(!window.state().composing.is_busy());
+}
+
+/// Trains and waits until the run has as many epochs and is listed.
+fn learn(window: &mut Window, button: &str, n_epochs: usize) {
+    window.harness.state_mut().state.preferences.training.epochs = n_epochs;
+    window.press(button);
+    window.wait("the run is done", |app| {
+        let training = &app.state.training;
+        let is_listed =
+            app.state.runs.iter().any(|run| Some(&run.path) == training.run_dir.as_ref());
+        training.epochs.len() == n_epochs && !training.is_busy() && is_listed
+    });
+}
+
+fn compose(window: &mut Window) -> Provenance {
+    let n_takes = window.state().takes.list.len();
+    window.keys(Modifiers::COMMAND, Key::Enter);
+    window.wait("there is a take", is_done(n_takes + 1));
+    window.state().takes.list.last().unwrap().provenance.clone()
+}
+
+#[test]
+fn a_take_of_a_run_is_composed_again_by_the_weights_that_composed_it() {
+    let mut window = open(preferences());
+    window.wait("the pieces are read", |app| app.state.library.music.is_some());
+    learn(&mut window, "Train", 1);
+    let run = window.state().training.run_dir.clone().unwrap();
+    let chosen = |window: &mut Window, path: &Path| {
+        let form = &mut window.harness.state_mut().state.preferences.compose;
+        form.bars = 1.0;
+        form.model = ModelChoice::Run(path.to_owned());
+    };
+    chosen(&mut window, &run);
+    assert_eq!(compose(&mut window).epoch, 1);
+    // The run learns on: what composes is the best that it has now, as for whoever loads it.
+    learn(&mut window, "Resume", 3);
+    let best = window.state().training.best().unwrap().epoch;
+    assert_eq!((compose(&mut window).epoch, best), (3, 3));
+
+    // Another run is chosen. It stays in memory whichever take is composed again.
+    let other = run.with_file_name("other");
+    std::fs::create_dir_all(other.join("checkpoints")).unwrap();
+    std::fs::copy(run.join("run.json"), other.join("run.json")).unwrap();
+    let file = Path::new("checkpoints/best.safetensors");
+    std::fs::copy(run.join(file), other.join(file)).unwrap();
+    chosen(&mut window, &other);
+    assert_eq!(compose(&mut window).run.as_ref(), Some(&other));
+    window.harness.state_mut().state.training.newest = None;
+    for (epoch, composes) in [(1, 1), (2, 2), (3, 3), (7, 3)] {
+        let first = window.state().takes.list[0].id;
+        window.harness.state_mut().state.takes.list[0].provenance.epoch = epoch;
+        window.press("Take 1");
+        let n_takes = window.state().takes.list.len();
+        window.press("Again");
+        window.wait("there is another", is_done(n_takes + 1));
+        assert_eq!(window.state().takes.list[0].id, first);
+        let made = &window.state().takes.list.last().unwrap().provenance;
+        assert_eq!((made.run.as_ref(), made.epoch), (Some(&run), composes));
+        assert!(window.state().composer().is_some(), "the chosen one is still there");
+        assert_eq!(window.sees("which isn't kept: epoch 3 composes"), epoch == 7);
+    }
 }
 
 #[test]

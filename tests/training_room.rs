@@ -10,6 +10,7 @@ use common::window::{PATIENCE, Window, preferences};
 use egui::accesskit::Role;
 use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use etude::model::{Alphabet, Baselines, EpochPoint, ModelKind, Run, TrainingSettings};
+use etude::studio::JobId;
 use etude::tokens::{FrameRate, Grid};
 use etude::ui::{Preferences, StartChoice};
 
@@ -294,6 +295,18 @@ fn while_it_trains_the_settings_are_folded_and_the_curves_lie_under_the_roll() {
     window.harness.get_by_label("Settings").click();
     window.harness.run_steps(30);
     assert!(is_disabled(&window, Role::ComboBox, "Network"));
+    // Once it has begun they are the run's own, folded and unfolded, whatever the form holds.
+    let state = &mut window.harness.state_mut().state;
+    (state.training.starting, state.training.job) = (None, Some(JobId(1_000)));
+    state.training.settings.hidden = 33;
+    state.preferences.training.hidden = 44;
+    window.harness.run_steps(4);
+    let size = window.harness.get_by_role_and_label(Role::SpinButton, "Size").accesskit_node();
+    assert_eq!((size.numeric_value(), size.is_disabled()), (Some(33.0), true));
+    assert_eq!(window.state().preferences.training.hidden, 44);
+    window.harness.get_by_label("Settings").click();
+    window.harness.run_steps(30);
+    assert!(window.sees("Keys 33 with touch and pedal"));
 }
 
 #[test]

@@ -91,6 +91,7 @@ pub fn untrained(vocabulary: usize) -> Model {
         hidden: 512,
         plan: FramingPlan::default(),
         epoch: 0,
+        steps_into_epoch: 0,
         valid_perplexity: None,
         about: String::new(),
         lessons: None,

@@ -101,7 +101,7 @@ pub fn run(args: &GenerateArgs, output: &Output) -> Result<(), Failure> {
     let replaced: Vec<PathBuf> = there_before.into_iter().filter(is_written).collect();
     note_replaced(&replaced, *output);
     for (take, written) in takes.iter().zip(&reports) {
-        if let Some(found) = NearSilence::of(take, &playback) {
+        if let Some(found) = NearSilence::of(take, settings, &playback) {
             output.note(&near_silence_words(args, &written.path, found, settings.strategy));
         }
     }

@@ -20,7 +20,7 @@ use super::recurrent::CellKind;
 use super::settings::{MAX_HIDDEN, MAX_KEY_HIDDEN, MAX_LAYERS, MAX_VOCABULARY};
 use super::train::TrainingState;
 use super::weights::{self, NamedTensor, Precision, TensorMap, WeightFormat, WeightsError};
-use super::{Lessons, ModelKind, NextChord, run};
+use super::{Lessons, ModelKind, NextChord, Stage, run};
 use crate::files::plain_reason;
 use crate::tokens::{BackOff, ChordVocabulary, FramingPlan, MusicPlan};
 
@@ -34,7 +34,11 @@ pub struct ModelCard {
     pub layers: usize,
     pub hidden: usize,
     pub plan: FramingPlan,
+    /// Whole epochs that it learned.
     pub epoch: usize,
+    /// Steps of the epoch after them, where the training stopped within it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub steps_into_epoch: usize,
     pub valid_perplexity: Option<f64>,
     /// What it was trained on, in words, with credits.
     pub about: String,
@@ -73,6 +77,11 @@ pub struct KeyCard {
     pub has_clock: bool,
 }
 
+/// Whether it goes without saying.
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
 impl ModelCard {
     /// The newest format that this program writes. It reads this and everything older.
     ///
@@ -97,6 +106,11 @@ impl ModelCard {
             FamilyCard::Lstm(card) | FamilyCard::Gru(card) => Some(card),
             FamilyCard::Keys(_) => None,
         }
+    }
+
+    /// Which weights of its run it has.
+    pub fn stage(&self) -> Stage {
+        Stage { epoch: self.epoch, steps_into_epoch: self.steps_into_epoch }
     }
 
     /// How music is to be read to be measured with it.
@@ -213,7 +227,26 @@ impl Model {
         Self::load_with_file(path, note).map(|loaded| loaded.model)
     }
 
-    /// The same with the file that it was read from.
+    /// The weights of a run as they were at a stage, be they the best or not. Where those aren't
+    /// kept, the best ones, as [`Model::load_noting`] finds them: their card says which they are.
+    ///
+    /// # Errors
+    /// Those of [`Model::load_noting`].
+    pub fn load_of_stage(
+        run: &Path,
+        stage: Stage,
+        note: &mut dyn FnMut(&str),
+    ) -> Result<Self, CheckpointError> {
+        let is_of_stage =
+            |file: &PathBuf| read_manifest(file).is_ok_and(|it| it.card.stage() == stage);
+        let kept = run::checkpoints_around(run, stage.epoch).into_iter().filter(is_of_stage);
+        match kept.filter_map(|file| Self::load_file(&file).ok()).next() {
+            Some(loaded) => Ok(loaded.model),
+            None => Self::load_noting(run, note),
+        }
+    }
+
+    /// [`Model::load_noting`] with the file that it was read from.
     pub(super) fn load_with_file(
         path: &Path,
         note: &mut dyn FnMut(&str),

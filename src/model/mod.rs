@@ -31,6 +31,7 @@ mod run;
 mod run_lock;
 mod schedule;
 mod settings;
+mod stage;
 mod train;
 mod trainer;
 mod weights;
@@ -55,6 +56,7 @@ pub use settings::{
     Batching, Initialization, ModelKind, Optimizer, Preset, Schedule, SettingsError, Softmax,
     TrainingSettings,
 };
+pub use stage::Stage;
 pub use train::{
     Baselines, BestEpoch, Outcome, Prepared, StepPoint, TrainError, TrainEvent, TrainRequest,
     TrainSummary, TrainingState, check_before_reading, check_music, discard_unlearned,

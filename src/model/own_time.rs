@@ -96,6 +96,7 @@ mod tests {
             hidden: 1,
             plan: FramingPlan { rate, grid, ..FramingPlan::default() },
             epoch: 0,
+            steps_into_epoch: 0,
             valid_perplexity: None,
             about: String::new(),
             lessons: None,

@@ -249,6 +249,13 @@ pub(super) fn checkpoint_to_use(path: &Path) -> Result<PathBuf, CheckpointError>
     Err(missing())
 }
 
+/// The checkpoints of a run that may hold the weights of an epoch, or of a part of the next one.
+pub(super) fn checkpoints_around(run: &Path, epoch: usize) -> Vec<PathBuf> {
+    let names = [epoch_name(epoch), kept_name(epoch), BEST.to_owned(), PARTIAL.to_owned()];
+    let folder = run.join(CHECKPOINTS);
+    names.iter().map(|name| folder.join(name)).filter(|path| path.is_file()).collect()
+}
+
 /// What else could be used of a run whose checkpoint `file` can't: whole epochs, then what is
 /// within one.
 pub(super) fn beside_checkpoint(file: &Path) -> Vec<PathBuf> {
@@ -356,7 +363,7 @@ impl RunFolder {
         let file = folder.join(epoch_name(epoch));
         write_atomically(&file, bytes)?;
         if kept {
-            link(&file, &folder.join(format!("{KEPT}{epoch:05}.safetensors")))?;
+            link(&file, &folder.join(kept_name(epoch)))?;
         }
         remove(&folder.join(PARTIAL))?;
         let mut epochs = numbered_checkpoints(&folder, EPOCH);
@@ -397,6 +404,10 @@ impl RunFolder {
 
 fn epoch_name(epoch: usize) -> String {
     format!("{EPOCH}{epoch:05}.safetensors")
+}
+
+fn kept_name(epoch: usize) -> String {
+    format!("{KEPT}{epoch:05}.safetensors")
 }
 
 /// `epoch-….safetensors` or `kept-….safetensors`, the oldest first.

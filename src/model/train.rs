@@ -70,8 +70,8 @@ pub struct Prepared {
     pub test_frames: usize,
     /// Share of held-out frames whose chord the vocabulary has, 0–1.
     pub coverage: f64,
-    /// Whether strikes, velocities and the pedal are learned too, of which the baselines know
-    /// nothing.
+    /// Whether strikes, velocities and the pedal are learned too; of the latter two the baselines
+    /// know nothing.
     pub has_touch: bool,
     pub batch: usize,
     pub steps_per_epoch: usize,

@@ -5,12 +5,14 @@ use egui::{RichText, ScrollArea, TextEdit, Ui};
 use super::action::{Actions, AppAction};
 use super::command::Command;
 use super::dialogs::Purpose;
-use super::state::{ComposeForm, LengthUnit, ModelChoice, PrimeKind, State, StrategyKind};
+use super::state::{
+    ComposeForm, LengthUnit, ModelChoice, PrimeKind, State, StrategyKind, WaitsFor,
+};
 use super::take_list;
 use super::theme::{ROW, SPACE, Theme};
 use super::widgets::{
-    accent_button, choice, command_button, counted, file_name, fixed_row, hint, number, optional,
-    problem, progress, row, short, title,
+    CONTROL_WIDTH, accent_button, choice, command_button, counted, file_name, fixed_row, hint,
+    number, optional, problem, progress, row, short, title,
 };
 use crate::model::{ModelCard, WeightFormat};
 use crate::music::Pitch;
@@ -72,7 +74,7 @@ fn model_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
     let composing = &state.composing;
     if let Some(error) = &composing.model_error {
         problem(ui, error);
-    } else if composing.loading.is_some() {
+    } else if composing.loading.is_some() && state.composer().is_none() {
         hint(ui, "Loading the model…");
     } else if state.preferences.compose.model == ModelChoice::InTraining
         && state.training.newest.is_none()
@@ -153,8 +155,8 @@ fn daring_words(composer: &ModelCard, temperature: f64) -> String {
         None => (0.9, "it thins out to few, long notes", 1.1, "notes come thick and wild"),
     };
     match temperature {
-        is_low if is_low < low => format!("Below {low} {thin}"),
-        is_high if is_high > high => format!("Above {high} {wild}"),
+        _ if temperature < low => format!("Below {low} {thin}"),
+        _ if temperature > high => format!("Above {high} {wild}"),
         _ => format!("Below {low} {thin}, above {high} {wild}"),
     }
 }
@@ -193,13 +195,13 @@ fn prime_ui(ui: &mut Ui, form: &mut ComposeForm, state: &State, actions: &mut Ac
                         let pitch = text.parse::<Pitch>().ok().map(Pitch::number);
                         pitch.map(f64::from).or_else(|| text.parse().ok())
                     });
-                ui.add_sized([super::widgets::CONTROL_WIDTH, ROW], drag)
+                ui.add_sized([CONTROL_WIDTH, ROW], drag)
             });
         }
         PrimeKind::Chord => {
             row(ui, "Chord", "Names of notes with octaves: C4, E4, G4, Bb4, F#3", |ui| {
                 let field = TextEdit::singleline(&mut form.prime_chord).hint_text("C4, E4, G4");
-                ui.add_sized([super::widgets::CONTROL_WIDTH, ROW], field)
+                ui.add_sized([CONTROL_WIDTH, ROW], field)
             });
             if let Err(error) = form.chord() {
                 problem(ui, &error);
@@ -208,10 +210,7 @@ fn prime_ui(ui: &mut Ui, form: &mut ComposeForm, state: &State, actions: &mut Ac
         PrimeKind::File => {
             let name = form.prime_file.as_deref().map_or("Choose…".to_owned(), file_name);
             let file = row(ui, "File", "A MIDI file; its opening is continued", |ui| {
-                ui.add_sized(
-                    [super::widgets::CONTROL_WIDTH, ROW],
-                    egui::Button::new(name).truncate(),
-                )
+                ui.add_sized([CONTROL_WIDTH, ROW], egui::Button::new(name).truncate())
             });
             if file.clicked() {
                 actions.push(AppAction::Ask(Purpose::PrimeFile));
@@ -259,35 +258,21 @@ fn length_ui(
         value | unit
     });
     // Only a model that composes strikes has a time of its own.
-    let of_touch = composer.filter(|composer| composer.has_touch());
-    if of_touch.is_some() {
-        row(
-            ui,
-            "Own time",
-            "Play as fast as the music that the model learned from, or in the tempo of the score. \
-             Off: at the output rate",
-            |ui| ui.checkbox(&mut form.is_own_time, ""),
-        );
-    }
-    let own = of_touch.filter(|_| form.is_own_time);
-    let why = own.map(own_time_words);
-    let mut rate = match own {
-        Some(composer) => composer.playing(None, quarters_per_second).0.per_second(),
-        None => form.rate,
-    };
-    fixed_row(
-        ui,
-        why.as_deref(),
-        "Output rate",
-        "Frames played in a second. A frame is a sixteenth: 8 is 120 beats a minute. Music learned \
-         at 2 and played at 8 moves four times as fast, as the original's did",
-        |ui| ui.add(number(&mut rate, 0.5..=32.0, 0.05)),
-    );
-    match &why {
-        Some(why) => {
-            hint(ui, why);
+    match composer.filter(|composer| composer.has_touch()) {
+        Some(composer) => {
+            row(
+                ui,
+                "Own time",
+                "Play as fast as the music that the model learned from, or in the tempo of the \
+                 score or of the file that it goes on from. Off: at the output rate",
+                |ui| ui.checkbox(&mut form.is_own_time, ""),
+            );
+            match form.is_own_time {
+                true => own_rate_ui(ui, form.prime, composer, quarters_per_second),
+                false => rate_ui(ui, &mut form.rate),
+            }
         }
-        None => form.rate = rate,
+        None => rate_ui(ui, &mut form.rate),
     }
     row(ui, "Takes", "How many answers are composed", |ui| {
         let most = match form.strategy {
@@ -300,16 +285,39 @@ fn length_ui(
     });
 }
 
-/// Why a model that plays in its own time has the output rate that it has.
-fn own_time_words(composer: &ModelCard) -> String {
-    let what = match composer.plan.grid {
-        Grid::Seconds => "As many frames a second as it learned".to_owned(),
+const OUTPUT_RATE: &str = "Output rate";
+const WHAT_OUTPUT_RATE_IS: &str = "Frames played in a second. A frame is a sixteenth: 8 is 120 beats a minute. Music learned at 2 \
+     and played at 8 moves four times as fast, as the original's did";
+
+fn rate_ui(ui: &mut Ui, rate: &mut f64) {
+    row(ui, OUTPUT_RATE, WHAT_OUTPUT_RATE_IS, |ui| ui.add(number(rate, 0.5..=32.0, 0.05)));
+}
+
+/// The rate of a model that plays in its own time, and why it is that. The tempo of a file is known
+/// only once it is read, which it is to compose.
+fn own_rate_ui(ui: &mut Ui, prime: PrimeKind, composer: &ModelCard, quarters_per_second: f64) {
+    let (tempo, what) = match composer.plan.grid {
+        Grid::Seconds => {
+            (Some(quarters_per_second), "As many frames a second as it learned".to_owned())
+        }
         Grid::Beats(steps) => {
+            let (tempo, whose) = match prime {
+                PrimeKind::File => (None, "file"),
+                _ => (Some(quarters_per_second), "score"),
+            };
             let frames = counted(steps.get().into(), "frame", "frames");
-            format!("In the tempo of the score, {frames} a quarter")
+            (tempo, format!("In the tempo of the {whose}, {frames} a quarter"))
         }
     };
-    format!("{what}. Switch Own time off to choose another")
+    let why = format!("{what}. Switch Own time off to choose another");
+    fixed_row(ui, Some(&why), OUTPUT_RATE, WHAT_OUTPUT_RATE_IS, |ui| match tempo {
+        Some(tempo) => {
+            let mut rate = composer.playing(None, tempo).0.per_second();
+            ui.add(number(&mut rate, 0.5..=32.0, 0.05))
+        }
+        None => ui.add_sized([CONTROL_WIDTH, ROW], egui::Button::new("the file's")),
+    });
+    hint(ui, why);
 }
 
 fn length_number(
@@ -327,7 +335,7 @@ fn choice_small(ui: &mut Ui, unit: &mut LengthUnit) -> egui::Response {
         LengthUnit::Bars => "bars",
         LengthUnit::Seconds => "seconds",
     };
-    let size = [super::widgets::CONTROL_WIDTH - SPACE * 8.0, ROW];
+    let size = [CONTROL_WIDTH - SPACE * 8.0, ROW];
     let mut response = ui.add_sized(size, egui::Button::new(text));
     if response.clicked() {
         *unit = match unit {
@@ -429,10 +437,15 @@ fn more_ui(ui: &mut Ui, form: &mut ComposeForm, composer: Option<&ModelCard>) {
 
 fn button_ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
     let Some(live) = &state.composing.live else {
-        if state.composing.is_waiting_for_model || state.composing.again.is_some() {
-            hint(ui, "Waiting for the model…");
-        } else if state.composing.is_starting {
-            hint(ui, "Keeping your unsaved work first…");
+        if let Some(waits_for) = &state.composing.waits_for {
+            hint(
+                ui,
+                match waits_for {
+                    WaitsFor::Model | WaitsFor::ModelOf(_) => "Waiting for the model…",
+                    WaitsFor::Prime(_) => "Reading what it begins with…",
+                    WaitsFor::Keeping => "Keeping your unsaved work first…",
+                },
+            );
         }
         let keys = Command::Compose.shortcut().map(|it| ui.ctx().format_shortcut(&it));
         let tooltip = format!("{}  ({})", Command::Compose.tooltip(), keys.unwrap_or_default());

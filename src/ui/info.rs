@@ -59,8 +59,9 @@ fn about_ui(ui: &mut Ui, state: &State) {
     );
     credits_ui(ui);
     ui.label(state.device_line());
-    if !state.sound.device.is_empty() {
-        ui.label(&state.sound.device);
+    let sound = state.sound.output.words();
+    if !sound.is_empty() {
+        ui.label(sound);
     }
 }
 

@@ -276,7 +276,7 @@ fn device_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
             let status = report.reason.as_deref().unwrap_or("works");
             ui.label(format!("{}: {status}", report.name));
         }
-        ui.label(&state.sound.device);
+        ui.label(state.sound.output.words());
         if !state.sound.font.is_empty() {
             ui.label(format!("Instrument: {}", state.sound.font));
         }

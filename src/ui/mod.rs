@@ -58,8 +58,8 @@ pub use curves::{CurveView, Measure};
 pub use dialogs::DialogKind;
 pub use key_table::key_table_markdown;
 pub use state::{
-    ComposeForm, Library, ModelChoice, Newest, Preferences, PrimeKind, Shown, StartChoice, State,
-    StrategyKind, TakeEntry, Training,
+    ComposeForm, Library, ModelChoice, Newest, Preferences, PrimeKind, Provenance, Shown,
+    StartChoice, State, StrategyKind, TakeEntry, Training,
 };
 
 use std::path::PathBuf;

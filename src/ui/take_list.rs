@@ -150,10 +150,8 @@ fn details_ui(ui: &mut Ui, state: &State, entry: &TakeEntry, actions: &mut Actio
         WeightFormat::Int8 => format!("{how}, weights in a quarter"),
     };
     let n_composed = entry.take.roll.len().saturating_sub(entry.take.n_prime_frames);
-    let line = format!(
-        "{} epoch {} · {how} · seed {}",
-        provenance.model, provenance.epoch, entry.take.seed
-    );
+    let line =
+        format!("{}, {} · {how} · seed {}", provenance.model, provenance.stage(), entry.take.seed);
     let per_frame = -entry.take.log_likelihood / n_composed.max(1) as f64;
     hint(ui, line).on_hover_text(format!(
         "{n_composed} frames in {:.1} s. Its own surprise at what it wrote: {} (perplexity)",

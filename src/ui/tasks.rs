@@ -20,8 +20,8 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use super::dialogs::Picked;
 use super::sessions::LeftBehind;
 use super::state::{
-    Coverage, LiveCurve, LoadedModel, ModelChoice, Piece, ProjectView, Question, StartChoice,
-    TakeEntry, WorkId,
+    Coverage, LiveCurve, LoadedModel, Piece, ProjectView, Question, StartChoice, TakeEntry, TakeId,
+    WorkId,
 };
 use crate::audio::Font;
 use crate::editor::{Clipboard, ClipboardError};
@@ -46,8 +46,15 @@ pub enum Answer {
         path: PathBuf,
         result: Result<Score, String>,
     },
+    /// The chosen model is in memory, or can't be.
     ModelLoaded {
-        choice: ModelChoice,
+        /// Which of the loadings it is.
+        number: u64,
+        result: Result<LoadedModel, String>,
+    },
+    /// So is the model of a take that is to be composed again.
+    ModelOfTakeLoaded {
+        take: TakeId,
         result: Result<LoadedModel, String>,
     },
     /// The checkpoint that a run is to go on from was read, with what is to be known of it.

@@ -6,7 +6,7 @@ use super::action::{Actions, AppAction};
 use super::command::Command;
 use super::settings_form;
 use super::start_form;
-use super::state::{State, Training};
+use super::state::{Preferences, State, Training};
 use super::theme::{ROW, SPACE, Theme};
 use super::widgets::{
     bytes, command_button, command_widget, counted, file_name, grouped, hint, problem, progress,
@@ -59,11 +59,25 @@ fn busy_settings_ui(ui: &mut Ui, state: &mut State, actions: &mut Actions) {
     let folded = CollapsingHeader::new("Settings").id_salt("settings of the run");
     let folded = folded.show_unindented(ui, |ui| {
         ui.disable();
-        settings_ui(ui, state, actions);
+        if is_begun {
+            settings_of_run_ui(ui, state);
+        } else {
+            settings_ui(ui, state, actions);
+        }
     });
     if folded.fully_closed() {
         hint(ui, line).on_hover_text("They can be changed for the next run once this one is over");
     }
+}
+
+/// The form as the run in training would fill it, which need not be how it is filled for the next.
+fn settings_of_run_ui(ui: &mut Ui, state: &State) {
+    let mut of_run =
+        Preferences { training: state.training.settings.clone(), ..state.preferences.clone() };
+    ui.add_space(SPACE / 2.0);
+    let fixed = Some("A run keeps its settings for as long as it goes on");
+    settings_form::essential_ui(ui, &mut of_run, fixed);
+    settings_form::all_ui(ui, &mut of_run, fixed, None);
 }
 
 fn settings_ui(ui: &mut Ui, state: &mut State, actions: &mut Actions) {

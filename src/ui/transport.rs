@@ -1,6 +1,6 @@
 //! Play, where it is, how fast, how loud.
 
-use egui::{Align, Button, DragValue, Layout, RichText, Slider, Ui, Vec2};
+use egui::{Align, Button, DragValue, Label, Layout, RichText, Slider, Ui, Vec2};
 
 use super::action::{Actions, AppAction, SoundAction};
 use super::command::Command;
@@ -10,7 +10,8 @@ use super::theme::{ROW, SPACE, Theme};
 use super::widgets::{command_toggle, command_widget};
 use super::words::minutes_seconds;
 
-/// So much room the volume and its name need, in points.
+/// So much room the volume and its name need, in points; why there is no sound needs more, and is
+/// cut off where there is less.
 const VOLUME_WIDTH: f32 = SPACE * 22.0;
 
 pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
@@ -25,11 +26,6 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
         roll_view::menu_button(ui, state, actions);
         if ui.available_size_before_wrap().x < VOLUME_WIDTH {
             ui.end_row();
-            ui.horizontal(|ui| {
-                volume_label(ui, state);
-                volume(ui, state, actions);
-            });
-            return;
         }
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             volume(ui, state, actions);
@@ -122,6 +118,19 @@ fn volume(ui: &mut Ui, state: &State, actions: &mut Actions) {
     }
 }
 
+/// The name of the slider, or that it changes nothing.
 fn volume_label(ui: &mut Ui, state: &State) {
-    ui.label(RichText::new("Volume").weak()).on_hover_text(&state.sound.device);
+    match state.sound.output.why_silent() {
+        // For as long as it is so: the keys light up and the playhead runs all the same.
+        Some(why) => {
+            ui.add(Label::new(RichText::new(format!("🔇 {why}")).small()).truncate())
+                .on_hover_text(format!(
+                    "{why}. Everything else goes on as if it were heard, and a device is looked \
+                         for now and then"
+                ));
+        }
+        None => {
+            ui.label(RichText::new("Volume").weak()).on_hover_text(state.sound.output.words());
+        }
+    }
 }

@@ -206,20 +206,18 @@ pub fn modal(ctx: &egui::Context, name: &str) -> egui::Modal {
 
 /// Explains a control above it: what lies below is what one looks at while using it.
 pub fn explained_above(response: Response, text: &str) -> Response {
-    explained(response, text, &[egui::RectAlign::TOP_START, egui::RectAlign::BOTTOM_START])
+    explained(response, text, [egui::RectAlign::TOP_START, egui::RectAlign::BOTTOM_START])
 }
 
 /// Explains a line of a list beside it, so that the lines below stay in sight.
 fn explained_beside(response: Response, text: &str) -> Response {
-    explained(response, text, &[egui::RectAlign::RIGHT_START, egui::RectAlign::LEFT_START])
+    explained(response, text, [egui::RectAlign::RIGHT_START, egui::RectAlign::LEFT_START])
 }
 
 /// Explains a control at the first of these places where there is room.
-fn explained(response: Response, text: &str, places: &[egui::RectAlign]) -> Response {
+fn explained(response: Response, text: &str, places: [egui::RectAlign; 2]) -> Response {
     let mut tooltip = egui::Tooltip::for_enabled(&response);
-    if let Some(first) = places.first() {
-        tooltip.popup = tooltip.popup.align(*first).align_alternatives(places);
-    }
+    tooltip.popup = tooltip.popup.align(places[0]).align_alternatives(&places);
     tooltip.show(|ui| ui.label(text));
     response
 }

@@ -61,8 +61,9 @@ pub enum Strategy {
 pub struct Guard {
     /// Longest a chord may be held, in seconds of the output, rounded down to whole frames, one
     /// at least; none switches it off. Within a span of about twice that a chord doesn't sound
-    /// for longer either, so that one frame of something else isn't enough. It counts the silence before a take without a prime too:
-    /// such a take begins with a chord, as every piece does that is learned from.
+    /// for longer either, so that one frame of something else isn't enough. It counts the silence
+    /// before a take without a prime too: such a take begins with a chord, as every piece does that
+    /// is learned from.
     pub longest_hold_secs: Option<f64>,
     /// No run of this many *different* chords in succession comes twice; none switches it off.
     /// How long each is held doesn't matter.

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Strategy, Take};
+use super::{ComposeSettings, Strategy, Take};
+use crate::music::Note;
 use crate::tokens::{Chord, Playback};
 
 /// Seconds of music for each note, on average. In as many, nine in ten of the pieces that the
@@ -52,30 +53,36 @@ pub struct NearSilence {
     pub secs: f64,
     /// Whether it goes on from a prime, which may have notes.
     pub goes_on: bool,
+    /// Whether nothing sounds most of the time; otherwise a few notes are held.
+    pub rests: bool,
 }
 
 impl NearSilence {
-    /// None if the take has enough notes, or nothing was composed of it.
-    pub fn of(take: &Take, playback: &Playback) -> Option<Self> {
-        let composed = take.n_prime_frames.min(take.roll.len())..take.roll.len();
-        let secs = composed.len() as f64 / playback.rate.per_second();
-        let begun = |idx: usize| match &take.touch {
-            // A take that was read from a file may say less of touch than of chords.
-            Some(frames) => frames.get(idx).map_or(0, |frame| frame.struck.len()),
-            None => {
-                let before = idx.checked_sub(1).map_or(Chord::REST, |before| take.roll[before]);
-                take.roll[idx].difference(before).len()
-            }
-        };
-        let n_notes = composed.clone().map(begun).sum();
-        let is_thin = n_notes == 0 || n_notes as f64 * MOST_SECS_A_NOTE < secs;
-        let goes_on = composed.start > 0;
-        (is_thin && !composed.is_empty()).then_some(Self { n_notes, secs, goes_on })
+    /// None if the take has enough notes, is too short to tell, or was stopped before it had all
+    /// the frames that `settings` ask for.
+    pub fn of(take: &Take, settings: &ComposeSettings, playback: &Playback) -> Option<Self> {
+        let n_prime_frames = take.n_prime_frames.min(take.roll.len());
+        let composed = &take.roll[n_prime_frames..];
+        let frame_secs = 1.0 / playback.rate.per_second();
+        let secs = composed.len() as f64 * frame_secs;
+        if composed.is_empty() || composed.len() < settings.frames {
+            return None;
+        }
+        // A frame is many ticks: half of one is more than ticks are rounded by.
+        let begin_secs = (n_prime_frames as f64 - 0.5) * frame_secs;
+        let score = take.score(playback);
+        let is_composed = |note: &&Note| score.tempo_map.secs_from_tick(note.start) > begin_secs;
+        let n_notes = score.notes().iter().filter(is_composed).count();
+        let rests = roll_statistics(composed).rest_share >= 0.5;
+        // However short, one without any is no music.
+        let is_empty = n_notes == 0 && rests;
+        let is_thin = secs >= MOST_SECS_A_NOTE && n_notes as f64 * MOST_SECS_A_NOTE < secs;
+        (is_empty || is_thin).then_some(Self { n_notes, secs, goes_on: n_prime_frames > 0, rests })
     }
 
     /// What the take has and why, to go on with what to do: “has 3 notes in 10 s: …”.
     pub fn words(self, strategy: Strategy) -> String {
-        let Self { n_notes, secs, goes_on } = self;
+        let Self { n_notes, secs, goes_on, rests } = self;
         let secs = secs.ceil();
         let found = match n_notes {
             0 => "has no notes".to_owned(),
@@ -85,7 +92,15 @@ impl NearSilence {
         let after = if goes_on { " after its start" } else { "" };
         let why = match (strategy, n_notes) {
             // In most frames nothing changes, so that is what is likeliest in each.
-            (Strategy::Max | Strategy::Beam { .. }, _) => "the likeliest music is near silence",
+            (Strategy::Max | Strategy::Beam { .. }, _) if rests => {
+                "the likeliest music is near silence"
+            }
+            (Strategy::Max | Strategy::Beam { .. }, _) => {
+                "in the likeliest music hardly anything changes"
+            }
+            (Strategy::Sample { .. }, _) if !rests => {
+                "the model held what sounded most of the time"
+            }
             (Strategy::Sample { .. }, 0) => "the model rested all the time",
             (Strategy::Sample { .. }, _) => "the model rested most of the time",
         };
@@ -96,60 +111,132 @@ impl NearSilence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::tokens::{FrameRate, KeyFrame};
+    use crate::music::Velocity;
+    use crate::tokens::{Articulation, FrameRate, KeyFrame};
 
-    /// Of `rests` frames at two a second with a note at each of some places, the first 4 of them
-    /// the prime.
+    fn two_a_second(articulation: Articulation) -> Playback {
+        Playback { rate: FrameRate::INPUT_DEFAULT, articulation, ..Playback::default() }
+    }
+
+    fn take(roll: Vec<Chord>, n_prime_frames: usize) -> Take {
+        Take { roll, touch: None, n_prime_frames, seed: 0, log_likelihood: 0.0, secs: 0.0 }
+    }
+
+    /// Of a take that has all the frames that were asked for, two of them a second.
+    fn found(take: &Take) -> Option<NearSilence> {
+        let frames = take.roll.len() - take.n_prime_frames;
+        let settings = ComposeSettings { frames, ..ComposeSettings::default() };
+        NearSilence::of(take, &settings, &two_a_second(Articulation::Held))
+    }
+
+    /// Of `rests` frames with a note at each of some places, the first 4 of them the prime.
     fn near_silence(rests: usize, notes: &[usize]) -> Option<NearSilence> {
         let chord = Chord::from_bits(1 << 60 | 1 << 64);
         let mut roll = vec![Chord::REST; rests];
         notes.iter().for_each(|&idx| roll[idx] = chord);
-        let struck =
-            |&sounding: &Chord| KeyFrame { sounding, struck: sounding, ..Default::default() };
+        let struck = |&sounding: &Chord| {
+            let velocities = vec![Velocity::COMPOSED; sounding.len()];
+            KeyFrame { sounding, struck: sounding, velocities, ..Default::default() }
+        };
         let touch = Some(roll.iter().map(struck).collect());
-        let take =
-            Take { touch: None, n_prime_frames: 4, seed: 0, log_likelihood: 0.0, secs: 0.0, roll };
-        let playback = Playback { rate: FrameRate::INPUT_DEFAULT, ..Playback::default() };
-        let found = NearSilence::of(&take, &playback);
+        let take = take(roll, 4);
+        let near_silence = found(&take);
         // Here it is the same with touch: whatever sounds is let go in the next frame.
-        assert_eq!(NearSilence::of(&Take { touch, ..take }, &playback), found);
-        found
+        assert_eq!(found(&Take { touch, ..take }), near_silence);
+        near_silence
     }
 
     #[test]
     fn hardly_any_notes_are_said() {
-        let thin = |n_notes, secs| Some(NearSilence { n_notes, secs, goes_on: true });
+        let thin = |n_notes, secs| Some(NearSilence { n_notes, secs, goes_on: true, rests: true });
         assert_eq!(near_silence(44, &[]), thin(0, 20.0));
         assert_eq!(near_silence(44, &[0, 2]), thin(0, 20.0), "a prime isn't composed");
         assert_eq!(near_silence(44, &[4, 10, 20, 30]), thin(8, 20.0));
         assert_eq!(near_silence(44, &[4, 10, 20, 30, 40]), None);
         assert_eq!(near_silence(12, &[5]), None);
         assert_eq!(near_silence(5, &[]), thin(0, 0.5));
+        let held = take(vec![Chord::from_bits(1 << 60); 6], 4);
+        assert_eq!(found(&held), None, "a second is too short to tell");
         assert_eq!(near_silence(4, &[]), None, "nothing was composed");
+    }
+
+    #[test]
+    fn what_is_held_is_no_rest() {
+        let chord = |bits: u128| Chord::from_bits(bits << 60);
+        // One note at a time, each for four seconds.
+        let held: Vec<Chord> = [1, 2, 4, 8].iter().flat_map(|&bits| [chord(bits); 8]).collect();
+        let thin = |n_notes, secs, goes_on| NearSilence { n_notes, secs, goes_on, rests: false };
+        assert_eq!(found(&take(held, 0)), Some(thin(4, 16.0, false)));
+        // One of the prime that is never let go.
+        assert_eq!(found(&take(vec![chord(1); 44], 4)), Some(thin(0, 20.0, true)));
+        // Three notes that stay while a fourth comes and goes: struck again with it, they are many.
+        let one: Vec<Chord> =
+            (0..32).map(|frame| chord(if frame % 8 < 4 { 7 } else { 15 })).collect();
+        let take = take(one, 0);
+        let settings = ComposeSettings { frames: 32, ..ComposeSettings::default() };
+        let of = |articulation| NearSilence::of(&take, &settings, &two_a_second(articulation));
+        assert_eq!(of(Articulation::Held), Some(thin(7, 16.0, false)));
+        assert_eq!(of(Articulation::Restruck), None);
+    }
+
+    #[test]
+    fn nothing_is_said_of_a_take_that_was_stopped() {
+        let take = take(vec![Chord::REST; 30], 0);
+        let of = |frames| {
+            let settings = ComposeSettings { frames, ..ComposeSettings::default() };
+            NearSilence::of(&take, &settings, &two_a_second(Articulation::Held))
+        };
+        assert_eq!((of(31), of(30).map(|it| it.n_notes)), (None, Some(0)));
+    }
+
+    #[test]
+    fn what_there_is_instead_of_notes_is_told() {
         let sample = Strategy::Sample { temperature: 1.0, top_k: None, top_p: None };
-        for (n_notes, secs, goes_on, strategy, words) in [
-            (0, 9.4, false, sample, "has no notes: the model rested all the time"),
-            (1, 9.4, false, sample, "has 1 note in 10 s: the model rested most of the time"),
-            (0, 2.0, true, sample, "has no notes after its start: the model rested all the time"),
+        for (n_notes, secs, goes_on, rests, strategy, words) in [
+            (0, 9.4, false, true, sample, "has no notes: the model rested all the time"),
+            (1, 9.4, false, true, sample, "has 1 note in 10 s: the model rested most of the time"),
+            (
+                0,
+                2.0,
+                true,
+                true,
+                sample,
+                "has no notes after its start: the model rested all the time",
+            ),
+            (
+                2,
+                8.0,
+                false,
+                false,
+                sample,
+                "has 2 notes in 8 s: the model held what sounded most of the time",
+            ),
             (
                 3,
                 10.0,
                 false,
+                true,
                 Strategy::Max,
                 "has 3 notes in 10 s: the likeliest music is near silence",
             ),
+            (
+                3,
+                10.0,
+                false,
+                false,
+                Strategy::Max,
+                "has 3 notes in 10 s: in the likeliest music hardly anything changes",
+            ),
         ] {
-            assert_eq!(NearSilence { n_notes, secs, goes_on }.words(strategy), words);
+            assert_eq!(NearSilence { n_notes, secs, goes_on, rests }.words(strategy), words);
         }
     }
 
     #[test]
     fn a_damaged_take_has_no_notes_where_its_touch_ends() {
-        let roll = vec![Chord::from_bits(1 << 60); 60];
         let touch = Some(vec![KeyFrame::default(); 2]);
-        let take = Take { roll, touch, n_prime_frames: 0, seed: 0, log_likelihood: 0.0, secs: 0.0 };
-        let found = NearSilence::of(&take, &Playback::default()).unwrap();
-        assert_eq!(found.n_notes, 0);
+        let take = Take { touch, ..take(vec![Chord::from_bits(1 << 60); 60], 0) };
+        assert_eq!(found(&take).unwrap().n_notes, 0);
     }
 
     #[test]

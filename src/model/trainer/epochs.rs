@@ -12,7 +12,7 @@ use super::super::schedule::{PLATEAU_PATIENCE, learning_rate};
 use super::super::train::BestEpoch;
 use super::super::weights::WeightsError;
 use super::super::{
-    CheckpointError, EpochPoint, Outcome, Schedule, StartingPoint, StepPoint, TrainError,
+    CheckpointError, EpochPoint, Outcome, Schedule, Stage, StartingPoint, StepPoint, TrainError,
     TrainEvent, TrainSummary,
 };
 use crate::tokens::Stretch;
@@ -51,7 +51,8 @@ impl<B: Backend> Trainer<'_, B> {
         on_event(TrainEvent::Note(format!(
             "The loss is no number any more; back to the weights of {whose}"
         )));
-        let card = self.card(best.epoch, Some(best.loss.exp()), best.epoch > 0);
+        let stage = Stage { epoch: best.epoch, steps_into_epoch: 0 };
+        let card = self.card(stage, Some(best.loss.exp()), best.epoch > 0);
         on_event(TrainEvent::Weights(self.model_of(network, card)));
     }
 

@@ -8,9 +8,9 @@ use super::super::checkpoint::{ChordCard, FamilyCard, KeyCard, Manifest, checkpo
 use super::super::material::Reading;
 use super::super::network::{Network, NetworkConfig};
 use super::super::recurrent::CellKind;
-use super::super::train::counted;
+use super::super::train::{TrainingState, counted};
 use super::super::weights::{NamedTensor, Precision, TensorMap};
-use super::super::{Model, ModelCard, Origin, TrainError};
+use super::super::{Model, ModelCard, Origin, Stage, TrainError};
 
 impl<B: Backend> Trainer<'_, B> {
     pub(super) fn seconds(&self) -> f64 {
@@ -20,13 +20,14 @@ impl<B: Backend> Trainer<'_, B> {
     /// What the present weights are.
     pub(super) fn present_card(&self) -> ModelCard {
         let valid = self.metrics.last().map(|point| point.valid_perplexity);
-        self.card(self.state.epochs_done, valid, self.state.step > 0)
+        let TrainingState { epochs_done: epoch, steps_into_epoch, .. } = self.state;
+        self.card(Stage { epoch, steps_into_epoch }, valid, self.state.step > 0)
     }
 
-    /// The card of the weights after an epoch; `has_learned` says whether they made a step in this run.
+    /// The card of the weights of a stage; `has_learned` says whether they made a step in this run.
     pub(super) fn card(
         &self,
-        epoch: usize,
+        stage: Stage,
         valid_perplexity: Option<f64>,
         has_learned: bool,
     ) -> ModelCard {
@@ -39,13 +40,18 @@ impl<B: Backend> Trainer<'_, B> {
             layers: job.settings.layers,
             hidden: job.settings.hidden,
             plan: *job.material.music.plan().frames(),
-            epoch,
+            epoch: stage.epoch,
+            steps_into_epoch: stage.steps_into_epoch,
             valid_perplexity,
             about: format!(
-                "Trained on {}, {}, for {}{}",
+                "Trained on {}, {}, for {}{}{}",
                 counted(corpus.files.len(), "file"),
                 counted(corpus.train_frames, "frame"),
-                counted(epoch, "epoch"),
+                counted(stage.epoch, "epoch"),
+                match stage.steps_into_epoch {
+                    0 => String::new(),
+                    steps => format!(" and {}", counted(steps, "step")),
+                },
                 job.summary.from.as_ref().map_or_else(String::new, words_of)
             ),
             // What a run goes on from has not learned from the run's own pieces yet.

@@ -17,6 +17,7 @@ use crate::tokens::{Grid, PianoRoll, Playback, Touch, score_from_roll};
 use crate::ui::dialogs::Purpose;
 use crate::ui::state::{
     Document, Live, LoadedModel, ModelChoice, Pace, PrimeKind, Provenance, Shown, TakeEntry,
+    WaitsFor,
 };
 use crate::ui::tasks::Answer;
 use crate::ui::widgets::{counted, file_name};
@@ -25,22 +26,31 @@ impl App {
     pub(super) fn choose_model(&mut self, choice: ModelChoice) {
         self.state.preferences.compose.model = choice;
         self.load_chosen_model();
+        if self.state.composing.waits_for == Some(WaitsFor::Model) {
+            // This one may be there already.
+            self.compose();
+        }
     }
 
     /// Loads the chosen model ahead of time, so that the first notes come at once.
     pub(super) fn load_chosen_model(&mut self) {
-        self.state.composing.model_error = None;
-        self.load_model(self.state.preferences.compose.model.clone());
-    }
-
-    /// Loads a model, unless it is in memory or on its way there.
-    pub(super) fn load_model(&mut self, choice: ModelChoice) {
-        let is_here = self.state.composing.model(&choice).is_some();
-        let is_coming = self.state.composing.loading.as_ref() == Some(&choice);
-        if choice == ModelChoice::InTraining || is_here || is_coming {
+        let choice = &self.state.preferences.compose.model;
+        let composing = &mut self.state.composing;
+        composing.model_error = None;
+        if composing.loading.as_ref().is_some_and(|(_, coming)| coming == choice) {
             return;
         }
-        self.state.composing.loading = Some(choice.clone());
+        composing.loading = None;
+        if *choice != ModelChoice::InTraining && composing.model(choice).is_none() {
+            self.reload_chosen_model();
+        }
+    }
+
+    /// Loads the chosen model, be it in memory or on its way there: that may be what it was.
+    fn reload_chosen_model(&mut self) {
+        self.n_loads += 1;
+        let (number, choice) = (self.n_loads, self.state.preferences.compose.model.clone());
+        self.state.composing.loading = Some((number, choice.clone()));
         self.tasks.spawn("loading a model", move || {
             let mut notes = Vec::new();
             let result = match &choice {
@@ -49,39 +59,41 @@ impl App {
                 }
                 _ => Model::starter(),
             };
-            let loaded = |model| LoadedModel { choice: choice.clone(), model, notes };
+            let loaded = |model| LoadedModel { choice, model, notes };
             let result = result.map(loaded).map_err(|error| error.to_string());
-            Answer::ModelLoaded { choice, result }
+            Answer::ModelLoaded { number, result }
         });
     }
 
-    pub(super) fn model_loaded(
-        &mut self,
-        choice: ModelChoice,
-        result: Result<LoadedModel, String>,
-    ) {
+    pub(super) fn model_loaded(&mut self, number: u64, result: Result<LoadedModel, String>) {
         let composing = &mut self.state.composing;
-        if composing.loading.as_ref() == Some(&choice) {
-            composing.loading = None;
+        if composing.loading.take_if(|(coming, _)| *coming == number).is_none() {
+            // Another was chosen since, or it has learned on.
+            return;
         }
-        let is_chosen = self.state.preferences.compose.model == choice;
-        let failure = match result {
+        match result {
             Ok(loaded) => {
                 for note in &loaded.notes {
                     self.state.notices.note_once(note.clone());
                 }
-                composing.keep_model(loaded);
-                None
+                composing.keep_chosen(loaded);
+                composing.model_error = None;
             }
-            Err(error) => Some(error),
-        };
-        if is_chosen {
-            composing.model_error.clone_from(&failure);
+            Err(error) => composing.model_error = Some(error),
         }
-        self.go_on_again(&choice, failure);
-        let waits = &mut self.state.composing.is_waiting_for_model;
-        if is_chosen && std::mem::take(waits) {
+        if composing.waits_for.take_if(|it| *it == WaitsFor::Model).is_some() {
             self.compose();
+        }
+    }
+
+    /// A run may have a better model now than the one of it that is in memory. That composes until
+    /// the new one is there.
+    pub(super) fn run_has_learned(&mut self, run_dir: &Path) {
+        let run = ModelChoice::Run(run_dir.to_owned());
+        if self.state.preferences.compose.model == run {
+            self.reload_chosen_model();
+        } else {
+            self.state.composing.models.retain(|loaded| loaded.choice != run);
         }
     }
 
@@ -90,7 +102,7 @@ impl App {
         let model = match self.model_to_compose() {
             Ok(Some(model)) => model,
             Ok(None) => {
-                self.state.composing.is_waiting_for_model = true;
+                self.state.composing.waits_for = Some(WaitsFor::Model);
                 self.load_chosen_model();
                 return;
             }
@@ -193,6 +205,7 @@ impl App {
     }
 
     fn read_prime(&mut self, path: PathBuf) {
+        self.state.composing.waits_for = Some(WaitsFor::Prime(path.clone()));
         self.tasks.spawn("reading a prime", move || {
             let result = crate::music::smf::read_file(&path)
                 .map(|import| import.score)
@@ -202,12 +215,18 @@ impl App {
     }
 
     pub(super) fn prime_read(&mut self, path: PathBuf, result: Result<Score, String>) {
+        let composing = &mut self.state.composing;
+        let waits = composing.waits_for.take_if(|it| *it == WaitsFor::Prime(path.clone()));
         match result {
             Ok(score) => {
-                self.state.composing.prime_score = Some((path, Arc::new(score)));
-                self.compose();
+                composing.prime_score = Some((path, Arc::new(score)));
+                if waits.is_some() {
+                    self.compose();
+                }
             }
-            Err(error) => self.composing_failed(error),
+            Err(error) if waits.is_some() => self.composing_failed(error),
+            // It was stopped, or another file was chosen.
+            Err(_) => {}
         }
     }
 
@@ -230,6 +249,7 @@ impl App {
             model: model_in_words(run.as_deref(), model.card()),
             run,
             epoch: model.card().epoch,
+            steps_into_epoch: model.card().steps_into_epoch,
             settings: settings.clone(),
             continues_score: form.prime == PrimeKind::Score,
             made_at: self.now_secs(),
@@ -239,7 +259,7 @@ impl App {
 
     /// Composes once unsaved work is kept. Until then a second press has nothing to press.
     pub(super) fn ask_to_compose(&mut self, composition: Composition) {
-        self.state.composing.is_starting = true;
+        self.state.composing.waits_for = Some(WaitsFor::Keeping);
         self.risk(Risk::Compose(Box::new(composition)));
     }
 
@@ -249,7 +269,7 @@ impl App {
         let n_prime_frames = settings.prime.n_frames();
         let n_wanted = settings.frames * settings.takes;
         let job = self.studio.submit(Request::Compose(request));
-        self.state.composing.is_starting = false;
+        self.state.composing.waits_for = None;
         self.state.composing.live = Some(Live {
             job,
             rolls: vec![PianoRoll::new()],
@@ -269,9 +289,7 @@ impl App {
 
     pub(super) fn stop_composing(&mut self) {
         let composing = &mut self.state.composing;
-        composing.is_waiting_for_model = false;
-        composing.is_starting = false;
-        composing.again = None;
+        composing.waits_for = None;
         if let Some(live) = &mut composing.live {
             live.is_stopping = true;
             self.studio.cancel(live.job);
@@ -389,7 +407,12 @@ impl App {
             return self.state.notices.note(words);
         }
         let what = counted(n_takes, "take", "takes");
-        self.state.notices.done(format!("Composed {what}. Rate what you hear, or press Use"));
+        let done = format!("Composed {what}. Rate what you hear, or press Use");
+        match self.state.shown {
+            // Its name and Use stand above the notes, which nothing need cover.
+            Shown::Take(_) => self.state.notices.done_quietly(done),
+            Shown::Score | Shown::Live => self.state.notices.done(done),
+        }
     }
 
     pub(super) fn composing_failed(&mut self, error: String) {
@@ -398,7 +421,7 @@ impl App {
             self.state.shown = Shown::Score;
             self.show_score();
         }
-        self.state.composing.is_waiting_for_model = false;
+        self.state.composing.waits_for = None;
         self.state.composing.error = Some(error.clone());
         self.state.preferences.shows_compose = true;
         self.state.notices.error_elsewhere(error);

@@ -3,6 +3,7 @@
 use super::App;
 use crate::audio::PlayerEvent;
 use crate::studio::{Event, EventKind, Finish, JobId, Progress};
+use crate::ui::state::SoundOutput;
 use crate::ui::tasks::Answer;
 
 impl App {
@@ -112,15 +113,16 @@ impl App {
         }
     }
 
-    fn player_event(&mut self, event: PlayerEvent) {
+    pub(super) fn player_event(&mut self, event: PlayerEvent) {
         match event {
             PlayerEvent::Device { name, sample_rate } => {
                 let kilohertz = f64::from(sample_rate) / 1_000.0;
-                self.state.sound.device = format!("{name}, {kilohertz:.1} kHz");
+                let words = format!("{name}, {kilohertz:.1} kHz");
+                self.state.sound.output = SoundOutput::Device(words);
             }
             PlayerEvent::Silent { reason } => {
-                self.state.sound.device = format!("No sound: {reason}");
                 self.state.notices.note(format!("Playing without sound: {reason}"));
+                self.state.sound.output = SoundOutput::Silent(reason);
             }
             PlayerEvent::FontReady { name } => {
                 if let Some(path) = self.asked_font.take() {
@@ -153,7 +155,8 @@ impl App {
             Answer::Restored { number, work, result } => self.restored(number, &work, result),
             Answer::Kept { write, result } => self.kept(write, result),
             Answer::PrimeRead { path, result } => self.prime_read(path, result),
-            Answer::ModelLoaded { choice, result } => self.model_loaded(choice, result),
+            Answer::ModelLoaded { number, result } => self.model_loaded(number, result),
+            Answer::ModelOfTakeLoaded { take, result } => self.model_of_take_loaded(take, result),
             Answer::StartRead { choice, result } => self.start_read(choice, result),
             Answer::RunsListed(runs) => self.runs_listed(runs),
             Answer::FontsFound(fonts) => self.state.fonts = fonts,

@@ -110,6 +110,8 @@ pub struct App {
     n_expected: u64,
     /// How often a training was asked for, and the one whose folder is being made.
     n_starts: u64,
+    /// How often a model was loaded to be the chosen one.
+    n_loads: u64,
     start: Option<train::Start>,
     /// What the system's file dialog answered, to be applied with this frame's actions.
     chosen_outside: Option<(super::dialogs::Purpose, Vec<PathBuf>)>,
@@ -164,6 +166,7 @@ impl App {
             replaced: None,
             n_expected: 0,
             n_starts: 0,
+            n_loads: 0,
             start: None,
             chosen_outside: None,
             state,

@@ -228,10 +228,14 @@ impl App {
 
 #[cfg(test)]
 mod tests {
+    use egui_kittest::kittest::Queryable as _;
+
     use super::super::tests::Window;
     use super::*;
+    use crate::audio::PlayerEvent;
     use crate::ui::action::AppAction;
     use crate::ui::command::Command;
+    use crate::ui::state::Notices;
 
     /// Where playing begins after a seek, with this loop, in seconds.
     fn begins_at(loop_secs: [f64; 2], from: f64) -> f64 {
@@ -259,5 +263,29 @@ mod tests {
         // The loop has bars in which nothing is written yet.
         let silent = begins_at([0.0, end + 40.0], end + 10.0);
         assert!((end + 10.0..end + 30.0).contains(&silent), "{silent}");
+    }
+
+    #[test]
+    fn as_long_as_nothing_can_be_heard_it_says_so_and_why() {
+        let mut window = Window::open();
+        let reason = "no sound card was found".to_owned();
+        window.app().player_event(PlayerEvent::Silent { reason });
+        window.app().state.notices = Notices::default();
+        // In a narrow window as well.
+        for width in [1280.0, 900.0] {
+            window.harness.set_size(egui::vec2(width, 720.0));
+            window.harness.run_steps(5);
+            let told = window.harness.get_by_label_contains("No sound: no sound card was found");
+            let told = told.rect();
+            let slider =
+                window.harness.get_by_role_and_label(egui::accesskit::Role::Slider, "Volume");
+            let slider = slider.rect();
+            assert!(told.width() > 200.0 && told.right() <= slider.left(), "{told:?} {slider:?}");
+            assert!(slider.right() <= width, "{slider:?}");
+        }
+        let found = PlayerEvent::Device { name: "Headphones".to_owned(), sample_rate: 48_000 };
+        window.app().player_event(found);
+        window.harness.run_steps(3);
+        assert!(!window.sees("No sound"));
     }
 }

@@ -229,9 +229,27 @@ impl App {
             // Every run of the same pieces says the same; the panel has it too.
             self.state.notices.note_once(note);
         }
+        if is_epoch {
+            self.use_best_of_training();
+        }
         let kept_since = self.state.notices.now - self.state.training.live_kept_at;
         if is_epoch && kept_since > KEEP_STEPS_SECS {
             self.keep_steps();
+        }
+    }
+
+    /// The run in training may be chosen by its name as well, with the best that it had.
+    fn use_best_of_training(&mut self) {
+        let training = &self.state.training;
+        let Some(run_dir) = training.run_dir.clone().filter(|_| training.is_last_best()) else {
+            return;
+        };
+        let loading = &self.state.composing.loading;
+        let run = ModelChoice::Run(run_dir.clone());
+        // Where epochs are faster than loading, one must come to its end now and then; the last
+        // best is loaded when the run has ended.
+        if loading.as_ref().is_none_or(|(_, coming)| *coming != run) {
+            self.run_has_learned(&run_dir);
         }
     }
 
@@ -378,6 +396,9 @@ impl App {
         self.state.training.job = None;
         if !is_kept {
             self.state.training.run_dir = None;
+        }
+        if let Some(run_dir) = self.state.training.run_dir.clone() {
+            self.run_has_learned(&run_dir);
         }
         self.keep_steps();
         match result {

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use super::Measure;
-use crate::model::{Baselines, EpochPoint};
+use crate::model::{Baselines, EpochPoint, TrainingSettings};
 use crate::ui::state::best_epoch;
 
 /// Which pieces a line is measured on.
@@ -120,37 +120,63 @@ pub struct Baseline {
     pub value: f64,
 }
 
+/// What the baselines of a run count: beside a network with touch they are asked as it is, where
+/// something changes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Counted {
+    /// The chord of each frame.
+    Chords,
+    /// Chords, strikes and lengths.
+    Touch,
+}
+
+impl Counted {
+    pub fn by(settings: &TrainingSettings) -> Self {
+        if settings.has_touch() { Self::Touch } else { Self::Chords }
+    }
+
+    /// Names and tooltips of those of the loss, then of those of the accuracy.
+    fn words(self) -> [(&'static str, &'static str); 4] {
+        let tooltips = match self {
+            Self::Chords => [
+                "What comes of expecting each chord as often as it was seen in the pieces to learn \
+                 from",
+                "The same, but one time in ten the chord before is expected once more",
+                "How often the chord is right that is the commonest in the pieces to learn from",
+                "How often the chord before is right",
+            ],
+            Self::Touch => [
+                "What comes of expecting chords, strikes and lengths as often as they were seen in \
+                 the pieces to learn from: what sounds where something changes, what of it is \
+                 struck again, and how long nothing changes then",
+                "The same, but one time in ten the chord from before the change is expected once \
+                 more",
+                "How often the chord is right that music changes to most often in the pieces to \
+                 learn from",
+                "In how many frames the chord from before the last change is right: what was \
+                 expected at a change counts for all frames until the next",
+            ],
+        };
+        let names = ["counting", "with repeats", "the commonest chord", "the same again"];
+        std::array::from_fn(|idx| (names[idx], tooltips[idx]))
+    }
+}
+
 /// At most two of a measure, always in the same order.
-pub fn baselines(baselines: &Baselines, measure: Measure) -> Vec<Baseline> {
-    let perplexities = [
-        (
-            "counting",
-            "What comes of expecting each chord as often as it was seen in the pieces to learn from; \
-             where a network learns touch, also what is struck again and how long nothing changes",
-            baselines.unigram_perplexity,
-        ),
-        (
-            "with repeats",
-            "The same, but one time in ten the chord before is expected once more",
-            baselines.mixed_perplexity,
-        ),
-    ];
-    let shares = [
-        (
-            "the commonest chord",
-            "How often the chord is right that is the commonest in the pieces to learn from",
-            baselines.unigram_accuracy,
-        ),
-        ("the same again", "How often the chord before is right", baselines.repeat_accuracy),
-    ];
+pub fn baselines(baselines: &Baselines, counted: Counted, measure: Measure) -> Vec<Baseline> {
+    let [counting, with_repeats, commonest, same_again] = counted.words();
+    let perplexities =
+        [(counting, baselines.unigram_perplexity), (with_repeats, baselines.mixed_perplexity)];
+    let shares = [(commonest, baselines.unigram_accuracy), (same_again, baselines.repeat_accuracy)];
     let (known, unit): (_, fn(f64) -> f64) = match measure {
         Measure::Perplexity => (perplexities, |it| it),
         Measure::Loss => (perplexities, f64::ln),
         Measure::Accuracy => (shares, |it| it * 100.0),
-        // Counting chords says nothing of touch.
+        // Lengths are a part of the loss that isn't told by itself; velocities and the pedal aren't
+        // counted at all.
         Measure::Length | Measure::Velocity | Measure::Pedal => return Vec::new(),
     };
-    let named = known.map(|(name, tooltip, it)| Baseline { name, tooltip, value: unit(it) });
+    let named = known.map(|((name, tooltip), it)| Baseline { name, tooltip, value: unit(it) });
     named.into_iter().filter(|baseline| baseline.value.is_finite()).collect()
 }
 
@@ -232,5 +258,32 @@ mod tests {
         assert_eq!(line(&epochs, Measure::Loss, Side::Train), [[1.0, 1.0]]);
         assert!(live(&[[0.5, 1.0]], Measure::Accuracy).is_empty());
         assert_eq!(live(&[[0.5, 0.0]], Measure::Perplexity), [[0.5, 1.0]]);
+    }
+
+    #[test]
+    fn what_counting_reaches_is_explained_as_it_was_counted() {
+        let known = Baselines {
+            unigram_perplexity: 100.0,
+            unigram_accuracy: 0.1,
+            repeat_accuracy: 0.3,
+            mixed_perplexity: f64::INFINITY,
+        };
+        let chords = TrainingSettings::chords();
+        let touch = TrainingSettings::default();
+        assert!(touch.has_touch());
+        let told = |settings: &TrainingSettings, measure| {
+            let told = baselines(&known, Counted::by(settings), measure);
+            told.into_iter().map(|it| (it.name, it.tooltip, it.value)).collect::<Vec<_>>()
+        };
+        for measure in [Measure::Loss, Measure::Perplexity, Measure::Accuracy] {
+            let pairs = told(&chords, measure).into_iter().zip(told(&touch, measure));
+            for ((name, plain, value), (same, with_touch, other)) in pairs {
+                assert_eq!((name, value), (same, other));
+                assert_ne!(plain, with_touch);
+                assert!(with_touch.contains("chang") && !plain.contains("chang"));
+            }
+        }
+        assert_eq!(told(&touch, Measure::Perplexity).len(), 1, "the other is no number");
+        assert!(told(&touch, Measure::Length).is_empty());
     }
 }

@@ -12,7 +12,7 @@ use egui_plot::{
 };
 
 use super::Measure;
-use super::lines::{self, Baseline, Line, Side};
+use super::lines::{self, Baseline, Counted, Line, Side};
 use super::ticks;
 use crate::model::Run;
 use crate::ui::state::{State, best_epoch, epoch_name};
@@ -259,7 +259,8 @@ fn pane_ui(ui: &mut Ui, theme: &Theme, state: &State, curves: &Curves, pane: Pan
 pub fn baselines(state: &State, measure: Measure) -> Vec<(LineStyle, Baseline)> {
     let shows = state.preferences.curves.shows_baselines;
     let known = state.training.baselines.filter(|_| shows);
-    let named = known.map(|it| lines::baselines(&it, measure)).unwrap_or_default();
+    let counted = Counted::by(&state.training.settings);
+    let named = known.map(|it| lines::baselines(&it, counted, measure)).unwrap_or_default();
     let styles = [LineStyle::dashed_dense(), LineStyle::dotted_dense()];
     styles.into_iter().zip(named).collect()
 }

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use super::{Provenance, TakeId};
-use crate::model::{ComposeSettings, Guard, Model, ModelCard, ReadPrime, Strategy, WeightFormat};
+use crate::model::{
+    ComposeSettings, Guard, Model, ModelCard, ReadPrime, Stage, Strategy, WeightFormat,
+};
 use crate::music::{Pitch, Score, Velocity};
 use crate::studio::JobId;
 use crate::tokens::{
@@ -295,6 +297,19 @@ impl Live {
     }
 }
 
+/// What a composition that was asked for waits for. One is asked for at a time.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum WaitsFor {
+    /// The chosen model is being loaded.
+    Model,
+    /// The file that it is to begin with is being read.
+    Prime(PathBuf),
+    /// The model of a take that is to be composed again is being loaded.
+    ModelOf(TakeId),
+    /// Unsaved work is kept first.
+    Keeping,
+}
+
 /// A model in memory.
 pub struct LoadedModel {
     pub choice: ModelChoice,
@@ -306,15 +321,14 @@ pub struct LoadedModel {
 #[derive(Default)]
 pub struct Composing {
     pub live: Option<Live>,
-    /// Models that are in memory: the starter and the chosen run.
+    /// Models that are in memory to be chosen: the starter and the run that was chosen last.
     pub models: Vec<LoadedModel>,
-    /// A model that is being loaded, and whether Compose waits for it.
-    pub loading: Option<ModelChoice>,
-    pub is_waiting_for_model: bool,
-    /// A composition was asked for and isn't begun: unsaved work is kept first.
-    pub is_starting: bool,
-    /// A take that is to be composed again, and the model that is loaded for it.
-    pub again: Option<(TakeId, ModelChoice)>,
+    /// What the take was composed by that was composed again last, unless it is one of these.
+    pub again: Option<LoadedModel>,
+    /// The model that is being loaded to be the chosen one, with the number of its loading.
+    pub loading: Option<(u64, ModelChoice)>,
+    /// A composition was asked for and isn't begun.
+    pub waits_for: Option<WaitsFor>,
     /// Why the chosen model can't compose.
     pub model_error: Option<String>,
     /// A file chosen as prime, once it is read.
@@ -325,8 +339,7 @@ pub struct Composing {
 impl Composing {
     /// Whether something is composed or soon will be.
     pub fn is_busy(&self) -> bool {
-        let waits = self.is_waiting_for_model || self.again.is_some();
-        self.live.is_some() || waits || self.is_starting
+        self.live.is_some() || self.waits_for.is_some()
     }
 
     pub fn model(&self, choice: &ModelChoice) -> Option<&Model> {
@@ -337,11 +350,18 @@ impl Composing {
         self.models.iter().find(|loaded| loaded.choice == *choice)
     }
 
-    /// Keeps the starter and the newest run that was chosen; weights are large.
-    pub fn keep_model(&mut self, loaded: LoadedModel) {
-        let is_other = |choice: &ModelChoice| *choice != loaded.choice;
+    /// The weights of a stage that some model learned to, if they are in memory.
+    pub fn model_of_stage(&self, choice: &ModelChoice, stage: Stage) -> Option<&Model> {
+        let mut loaded = self.models.iter().chain(&self.again);
+        let is_it = |it: &&LoadedModel| it.choice == *choice && it.model.card().stage() == stage;
+        loaded.find(is_it).map(|loaded| &loaded.model)
+    }
+
+    /// Keeps the starter and the run that was chosen last; weights are large.
+    pub fn keep_chosen(&mut self, chosen: LoadedModel) {
+        let is_other = |choice: &ModelChoice| *choice != chosen.choice;
         self.models.retain(|it| it.choice == ModelChoice::Starter && is_other(&it.choice));
-        self.models.push(loaded);
+        self.models.push(chosen);
     }
 }
 

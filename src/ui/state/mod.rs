@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 pub use composing::{
     ComposeForm, Composing, LengthUnit, Live, LoadedModel, ModelChoice, Pace, PrimeKind,
-    StrategyKind,
+    StrategyKind, WaitsFor,
 };
 pub use document::{Document, Piece, ProjectView};
 pub use edit_form::{EditForm, TransposeBy};
@@ -45,11 +45,40 @@ pub enum Shown {
     Take(TakeId),
 }
 
+/// Where the sound comes out.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum SoundOutput {
+    /// It is being looked for.
+    #[default]
+    Unknown,
+    /// A device, in words.
+    Device(String),
+    /// Nowhere, and why.
+    Silent(String),
+}
+
+impl SoundOutput {
+    /// That nothing can be heard, and why.
+    pub fn why_silent(&self) -> Option<String> {
+        match self {
+            Self::Silent(reason) => Some(format!("No sound: {reason}")),
+            Self::Unknown | Self::Device(_) => None,
+        }
+    }
+
+    /// Empty while it is unknown.
+    pub fn words(&self) -> String {
+        match self {
+            Self::Device(name) => name.clone(),
+            Self::Unknown | Self::Silent(_) => self.why_silent().unwrap_or_default(),
+        }
+    }
+}
+
 /// What is known about the sound.
 #[derive(Clone, Debug, Default)]
 pub struct Sound {
-    /// The device in words, or why there is none.
-    pub device: String,
+    pub output: SoundOutput,
     pub font: String,
     pub is_playing: bool,
     pub playhead_secs: f64,

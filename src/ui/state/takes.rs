@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::ModelChoice;
 use crate::files::write_atomically;
-use crate::model::{ComposeSettings, NearSilence, Prime, Strategy, Take};
+use crate::model::{ComposeSettings, NearSilence, Prime, Stage, Strategy, Take};
 use crate::music::Score;
 use crate::tokens::Playback;
 
@@ -32,7 +32,9 @@ pub struct Provenance {
     pub model: String,
     /// The run's folder, unless the starter composed.
     pub run: Option<PathBuf>,
+    /// The stage of its weights.
     pub epoch: usize,
+    pub steps_into_epoch: usize,
     pub settings: ComposeSettings,
     /// Whether the prime was the score before the playhead, so that "Use" leaves it out.
     pub continues_score: bool,
@@ -44,6 +46,10 @@ impl Provenance {
     /// What would compose it again.
     pub fn composer(&self) -> ModelChoice {
         self.run.clone().map_or(ModelChoice::Starter, ModelChoice::Run)
+    }
+
+    pub fn stage(&self) -> Stage {
+        Stage { epoch: self.epoch, steps_into_epoch: self.steps_into_epoch }
     }
 
     /// Whether other random numbers can give other notes: a search finds the same ones each time.
@@ -85,7 +91,7 @@ impl TakeEntry {
         let mut score = take.score(&playback);
         score.title.clone_from(&name);
         let score = Arc::new(score);
-        let near_silence = NearSilence::of(&take, &playback);
+        let near_silence = NearSilence::of(&take, &provenance.settings, &playback);
         let note = String::new();
         Self { id, name, take, playback, provenance, stars: 0, note, score, near_silence }
     }
@@ -157,6 +163,7 @@ impl TakeEntry {
             model: &self.provenance.model,
             run: self.provenance.run.as_deref(),
             epoch: self.provenance.epoch,
+            steps_into_epoch: self.provenance.steps_into_epoch,
             seed: self.take.seed,
             settings: &self.provenance.settings,
         };
@@ -181,6 +188,7 @@ struct Rating<'a> {
     model: &'a str,
     run: Option<&'a Path>,
     epoch: usize,
+    steps_into_epoch: usize,
     seed: u64,
     settings: &'a ComposeSettings,
 }

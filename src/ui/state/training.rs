@@ -134,6 +134,11 @@ impl Training {
         best_epoch(&self.epochs)
     }
 
+    /// Whether no epoch before was as good as the last.
+    pub fn is_last_best(&self) -> bool {
+        self.best().map(|best| best.epoch) == self.epochs.last().map(|last| last.epoch)
+    }
+
     /// Whether a run is shown that learned from other pieces than these.
     pub fn is_of_other_music(&self, music: &Music) -> bool {
         let pieces = music.pieces();
@@ -253,6 +258,7 @@ mod tests {
             hidden: settings.hidden,
             plan: settings.framing_plan(),
             epoch: 1,
+            steps_into_epoch: 0,
             valid_perplexity: None,
             about: String::new(),
             lessons: None,
