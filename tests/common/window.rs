@@ -8,7 +8,7 @@ use crossbeam_channel::{Receiver, unbounded};
 use egui::accesskit::Role;
 use egui::{Key, Modifiers};
 use egui_kittest::Harness;
-use egui_kittest::kittest::Queryable as _;
+use egui_kittest::kittest::{NodeT as _, Queryable as _};
 use etude::audio::Player;
 use etude::model::TrainingSettings;
 use etude::studio::Studio;
@@ -67,10 +67,15 @@ impl Window {
     }
 
     /// Presses the last button of that name: the one in the panel, not the menu's title. A question
-    /// may wait for what is asked of the disk first, so the button is waited for.
+    /// may wait for what is asked of the disk first, and a button for what is read, so both are
+    /// waited for.
     pub fn press(&mut self, name: &str) {
         let start = Instant::now();
-        while self.harness.query_all_by_role_and_label(Role::Button, name).next().is_none() {
+        let can_be_pressed = |harness: &Harness<'static, App>| {
+            let button = harness.query_all_by_role_and_label(Role::Button, name).last();
+            button.is_some_and(|button| !button.accesskit_node().is_disabled())
+        };
+        while !can_be_pressed(&self.harness) {
             assert!(
                 start.elapsed() < Duration::from_secs(30),
                 "waited too long: the button {name}"
