@@ -22,20 +22,27 @@ pub struct Beginning {
 
 impl Beginning {
     pub fn of(request: &TrainRequest) -> Result<Self, TrainError> {
-        let resumed = resumed_run(request)?;
-        let is_resumed = resumed.is_some();
-        let Some(run) = resumed else {
-            let Some(from) = &request.from else { return Ok(Self::default()) };
-            from.check(&request.settings)?;
-            let network = Some(from.model.shared_card());
-            let learned_before = from.lessons.clone();
-            return Ok(Self {
-                is_resumed,
-                from: Some(from.origin.clone()),
-                learned_before,
-                network,
-            });
-        };
+        match run_to_resume(&request.settings, &request.run_dir, request.resume)? {
+            Some(run) => {
+                check_music(&run, &request.music)?;
+                Self::of_resumed(run)
+            }
+            None => Self::of_new(request),
+        }
+    }
+
+    fn of_new(request: &TrainRequest) -> Result<Self, TrainError> {
+        let Some(from) = &request.from else { return Ok(Self::default()) };
+        from.check(&request.settings)?;
+        Ok(Self {
+            is_resumed: false,
+            from: Some(from.origin.clone()),
+            learned_before: from.lessons.clone(),
+            network: Some(from.model.shared_card()),
+        })
+    }
+
+    fn of_resumed(run: Run) -> Result<Self, TrainError> {
         let network = match &run.summary.from {
             None => None,
             Some(from) => {
@@ -48,20 +55,12 @@ impl Beginning {
             }
         };
         let RunSummary { from, learned_before, .. } = run.summary;
-        Ok(Self { is_resumed, from, learned_before, network })
+        Ok(Self { is_resumed: true, from, learned_before, network })
     }
 }
 
-/// The run to go on with, checked against what was asked; none when a new one begins.
-fn resumed_run(request: &TrainRequest) -> Result<Option<Run>, TrainError> {
-    let run = run_to_resume(&request.settings, &request.run_dir, request.resume)?;
-    if let Some(run) = &run {
-        check_music(run, &request.music)?;
-    }
-    Ok(run)
-}
-
-/// The same as far as it can be told without the music.
+/// The run to go on with, checked against what was asked as far as it can be without the music;
+/// none when a new one begins.
 pub fn run_to_resume(
     settings: &TrainingSettings,
     run_dir: &Path,

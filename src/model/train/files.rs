@@ -4,9 +4,9 @@ use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 use super::super::material::Material;
-use super::super::run::{FileSummary, Run};
+use super::super::run::{CorpusSummary, FileSummary, Run};
 use super::TrainError;
-use crate::tokens::{Music, PieceSummary};
+use crate::tokens::{Music, PieceSummary, Stretch};
 
 /// Refuses music that isn't what a run learned from.
 ///
@@ -19,13 +19,34 @@ pub fn check_music(run: &Run, music: &Music) -> Result<(), TrainError> {
     }
 }
 
+/// What a run will learn from.
+pub fn corpus_summary(material: &Material) -> CorpusSummary {
+    let n_frames = |stretches: &[Stretch]| stretches.iter().map(Stretch::n_frames).sum();
+    let split = &material.split;
+    CorpusSummary {
+        seconds: material.music.duration_secs(),
+        train_frames: n_frames(&split.train),
+        valid_frames: n_frames(&split.valid),
+        test_frames: n_frames(&split.test),
+        files: file_summaries(material),
+    }
+}
+
+/// A path that means the same file in any working folder. Built-in pieces have none.
+pub fn lasting_path(path: &Path) -> PathBuf {
+    if path.to_string_lossy().starts_with('<') {
+        return path.to_owned();
+    }
+    // It fails only without a working folder: then the path stays as it was typed.
+    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+}
+
 /// What is different about the music that a run learned from, in words; none if it is the same in
 /// the same order.
 fn change_of_music(files: &[FileSummary], pieces: &[PieceSummary<'_>]) -> Option<String> {
     let theirs: HashSet<&str> = files.iter().map(|file| file.sha256.as_str()).collect();
     let ours: HashSet<&str> = pieces.iter().map(|piece| piece.sha256).collect();
-    let paths = pieces.iter().map(|piece| lasting_path(piece.path).to_string_lossy().into_owned());
-    let paths: Vec<String> = paths.collect();
+    let paths: Vec<String> = pieces.iter().map(listed_path).collect();
     let is_read = |file: &&FileSummary| paths.contains(&file.path);
     let gone = files.iter().filter(|file| !ours.contains(file.sha256.as_str()));
     let (changed, missing): (Vec<_>, Vec<_>) = gone.partition(is_read);
@@ -57,11 +78,11 @@ fn change_of_music(files: &[FileSummary], pieces: &[PieceSummary<'_>]) -> Option
     })
 }
 
-pub fn file_summaries(material: &Material) -> Vec<FileSummary> {
+fn file_summaries(material: &Material) -> Vec<FileSummary> {
     let split = &material.split;
     let parts = [("train", &split.train), ("valid", &split.valid), ("test", &split.test)];
     let summary = |piece: PieceSummary<'_>| FileSummary {
-        path: lasting_path(piece.path).to_string_lossy().into_owned(),
+        path: listed_path(&piece),
         sha256: piece.sha256.to_owned(),
         frames: piece.n_frames,
         parts: Vec::new(),
@@ -78,11 +99,7 @@ pub fn file_summaries(material: &Material) -> Vec<FileSummary> {
     files
 }
 
-/// A path that means the same file in any working folder. Built-in pieces have none.
-pub fn lasting_path(path: &Path) -> PathBuf {
-    if path.to_string_lossy().starts_with('<') {
-        return path.to_owned();
-    }
-    // It fails only without a working folder: then the path stays as it was typed.
-    std::path::absolute(path).unwrap_or_else(|_| path.to_owned())
+/// The path of a piece as a run lists it.
+fn listed_path(piece: &PieceSummary<'_>) -> String {
+    lasting_path(piece.path).to_string_lossy().into_owned()
 }

@@ -5,10 +5,10 @@ use super::super::device::Chosen;
 use super::super::kernels::KernelChoice;
 use super::super::material::{Material, Reading, beyond_the_piano, has_clock};
 use super::super::network::NetworkConfig;
-use super::super::run::{CorpusSummary, RunFolder, RunSummary};
+use super::super::run::{RunFolder, RunSummary};
 use super::super::trainer::Job;
 use super::super::{ModelCard, Softmax, adaptive, baselines, memory};
-use super::files::file_summaries;
+use super::files::corpus_summary;
 use super::{Beginning, TrainError, TrainRequest, counted};
 use crate::cancel::CancelToken;
 use crate::tokens::{BackOff, Chord, Corpus, Stretch};
@@ -29,24 +29,15 @@ pub fn prepare<'a>(
         None => NetworkConfig::new(settings, material.vocabulary(), has_clock(&material.music)),
     };
     let layout = Layout::fit(settings, &material.train_lengths());
-    let n_frames = |stretches: &[Stretch]| stretches.iter().map(Stretch::n_frames).sum();
-    let split = &material.split;
     // Of performances the chords are counted here, and needed no more.
     let chords = material.music.chords();
-    let backoff = BackOff::fit(chords_of(&chords, &split.train));
+    let backoff = BackOff::fit(chords_of(&chords, &material.split.train));
     let baselines = baselines::baselines(&material, &chords, &backoff, cancel);
     drop(chords);
     // What unknown chords cost belongs to the vocabulary that lacks them.
     let backoff = match network.as_deref().and_then(ModelCard::chords) {
         Some(known) => known.backoff.clone(),
         None => backoff,
-    };
-    let corpus = CorpusSummary {
-        seconds: material.music.duration_secs(),
-        train_frames: n_frames(&split.train),
-        valid_frames: n_frames(&split.valid),
-        test_frames: n_frames(&split.test),
-        files: file_summaries(&material),
     };
     let micro_batch = memory::fitting_batch(&config, &layout, chosen.kind, settings.dropout)?;
     let summary = RunSummary {
@@ -59,7 +50,7 @@ pub fn prepare<'a>(
         batch: layout.batch,
         parameters: config.n_parameters(),
         vocabulary: config.vocabulary(),
-        corpus,
+        corpus: corpus_summary(&material),
         baselines,
         ending: None,
     };
@@ -99,45 +90,62 @@ fn chords_of(corpus: &Corpus, stretches: &[Stretch]) -> Vec<(Chord, u64)> {
 
 /// What the user should know before the first step.
 pub fn notes(job: &Job<'_>, chosen: &Chosen) -> Vec<String> {
-    let mut notes = Vec::new();
+    let notes = [
+        chosen.reason.clone(),
+        note_on_batch(job),
+        job.from.and_then(|from| from.note_on_held_out(&job.summary.corpus)),
+        note_on_softmax(job),
+        note_on_pitches(job),
+        note_on_memory(job, chosen),
+    ];
+    notes.into_iter().flatten().collect()
+}
+
+fn note_on_batch(job: &Job<'_>) -> Option<String> {
     let asked = job.settings.batch;
-    if let Some(reason) = &chosen.reason {
-        notes.push(reason.clone());
-    }
-    if job.layout.batch < asked {
-        notes.push(format!(
+    (job.layout.batch < asked).then(|| {
+        format!(
             "The batch shrank from {asked} to {}, so that an epoch has {}",
             counted(job.layout.batch, "sequence"),
             counted(job.layout.n_steps, "step")
-        ));
-    }
-    notes.extend(job.from.and_then(|from| from.note_on_held_out(&job.summary.corpus)));
+        )
+    })
+}
+
+fn note_on_softmax(job: &Job<'_>) -> Option<String> {
     let n_chords = job.config.vocabulary();
-    if job.settings.softmax == Softmax::Adaptive && n_chords < adaptive::USEFUL_FROM {
-        notes.push(format!(
+    let is_small = n_chords < adaptive::USEFUL_FROM;
+    (job.settings.softmax == Softmax::Adaptive && is_small).then(|| {
+        format!(
             "The adaptive softmax is for vocabularies from about {} thousand chords on; with {} a \
              full one (--softmax full) takes little longer",
             adaptive::USEFUL_FROM / 1_000,
             counted(n_chords, "chord")
-        ));
-    }
+        )
+    })
+}
+
+fn note_on_pitches(job: &Job<'_>) -> Option<String> {
     let n_beyond = match &job.material.reading {
         Reading::Chords(..) => 0,
         Reading::Keys(_) => beyond_the_piano(&job.material.music),
     };
-    if n_beyond > 0 {
-        notes.push(format!(
+    (n_beyond > 0).then(|| {
+        format!(
             "{} of the music {} a pitch that no piano has, which is neither learned nor measured",
             counted(n_beyond, "frame"),
             if n_beyond == 1 { "has" } else { "have" }
-        ));
-    }
-    if job.micro_batch < memory::rows_at_a_time(&job.config, &job.layout, chosen.kind) {
-        notes.push(format!(
+        )
+    })
+}
+
+fn note_on_memory(job: &Job<'_>, chosen: &Chosen) -> Option<String> {
+    let wanted = memory::rows_at_a_time(&job.config, &job.layout, chosen.kind);
+    (job.micro_batch < wanted).then(|| {
+        format!(
             "The memory holds {} at a time, so gradients are gathered over {}",
             counted(job.micro_batch, "sequence"),
             counted(job.layout.batch.div_ceil(job.micro_batch), "such part")
-        ));
-    }
-    notes
+        )
+    })
 }
