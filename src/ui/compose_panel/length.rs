@@ -2,7 +2,7 @@
 
 use egui::Ui;
 
-use super::super::state::{ComposeForm, LengthUnit, PrimeKind, StrategyKind};
+use super::super::state::{ComposeForm, LengthUnit, PrimeKind};
 use super::super::theme::{ROW, SPACE};
 use super::super::widgets::{CONTROL_WIDTH, counted, fixed_row, hint, number, row};
 use crate::model::ModelCard;
@@ -20,7 +20,7 @@ pub fn length_ui(
     quarters_per_second: f64,
 ) {
     row(ui, "Length", "How long each take is; a bar has four quarters", |ui| {
-        let unit = choice_small(ui, &mut form.unit);
+        let unit = unit_ui(ui, &mut form.unit);
         let value = match form.unit {
             LengthUnit::Bars => length_number(ui, &mut form.bars, 1.0..=2_000.0, 0.1),
             LengthUnit::Seconds => length_number(ui, &mut form.secs, 1.0..=3_600.0, 0.5),
@@ -45,11 +45,7 @@ pub fn length_ui(
         None => rate_ui(ui, &mut form.rate),
     }
     row(ui, "Takes", "How many answers are composed", |ui| {
-        let most = match form.strategy {
-            StrategyKind::Max => 1,
-            StrategyKind::Sample => 64,
-            StrategyKind::Beam => form.beam_width,
-        };
+        let most = form.most_takes();
         form.takes = form.takes.clamp(1, most);
         ui.add_enabled(most > 1, number(&mut form.takes, 1..=most, 0.05))
     });
@@ -65,7 +61,7 @@ fn length_number(
     ui.add_sized([SPACE * 7.0, ROW], drag)
 }
 
-fn choice_small(ui: &mut Ui, unit: &mut LengthUnit) -> egui::Response {
+fn unit_ui(ui: &mut Ui, unit: &mut LengthUnit) -> egui::Response {
     let text = match unit {
         LengthUnit::Bars => "bars",
         LengthUnit::Seconds => "seconds",

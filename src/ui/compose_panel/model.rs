@@ -8,9 +8,24 @@ use super::super::widgets::{choice, file_name, hint, problem, row, short};
 
 pub fn model_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
     let mut chosen = state.preferences.compose.model.clone();
+    let models = models(state);
+    let options: Vec<(ModelChoice, &str, &str)> = models
+        .iter()
+        .map(|(choice, label, tooltip)| (choice.clone(), label.as_str(), tooltip.as_str()))
+        .collect();
+    let response =
+        row(ui, "Model", "Who composes", |ui| choice(ui, "Model", &mut chosen, &options));
+    if response.changed() {
+        actions.push(AppAction::ChooseModel(chosen));
+    }
+    readiness_ui(ui, state);
+}
+
+/// The models that there are, each with a label and a tooltip.
+fn models(state: &State) -> Vec<(ModelChoice, String, String)> {
     let in_training =
         if state.training.job.is_some() { "The one in training" } else { "The one trained last" };
-    let mut options = vec![
+    let mut models = vec![
         (ModelChoice::Starter, "Starter".to_owned(), "Comes with Etude".to_owned()),
         (
             ModelChoice::InTraining,
@@ -26,29 +41,23 @@ pub fn model_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
                 format!("perplexity {} at {epoch}", short(best.valid_perplexity))
             },
         );
-        options.push((ModelChoice::Run(run.path.clone()), file_name(&run.path), best));
+        models.push((ModelChoice::Run(run.path.clone()), file_name(&run.path), best));
     }
-    let options: Vec<(ModelChoice, &str, &str)> = options
-        .iter()
-        .map(|(choice, label, tooltip)| (choice.clone(), label.as_str(), tooltip.as_str()))
-        .collect();
-    let response =
-        row(ui, "Model", "Who composes", |ui| choice(ui, "Model", &mut chosen, &options));
-    if response.changed() {
-        actions.push(AppAction::ChooseModel(chosen));
-    }
+    models
+}
+
+/// Why the chosen model can't compose, or not yet, and what was noticed when it was loaded.
+fn readiness_ui(ui: &mut Ui, state: &State) {
     let composing = &state.composing;
+    let chosen = &state.preferences.compose.model;
     if let Some(error) = &composing.model_error {
         problem(ui, error);
     } else if composing.loading.is_some() && state.composer().is_none() {
         hint(ui, "Loading the model…");
-    } else if state.preferences.compose.model == ModelChoice::InTraining
-        && state.training.newest.is_none()
-    {
+    } else if *chosen == ModelChoice::InTraining && state.training.newest.is_none() {
         hint(ui, "It can compose when its first epoch is done. Press Train at the left");
     }
-    let loaded = composing.loaded(&state.preferences.compose.model);
-    for note in loaded.into_iter().flat_map(|loaded| &loaded.notes) {
+    for note in composing.loaded(chosen).into_iter().flat_map(|loaded| &loaded.notes) {
         problem(ui, note);
     }
 }

@@ -34,15 +34,7 @@ pub fn strategy_ui(ui: &mut Ui, form: &mut ComposeForm, composer: Option<&ModelC
             );
         }
         StrategyKind::Beam => {
-            row(ui, "Beams", "Phrases that are followed side by side", |ui| {
-                ui.add(number(&mut form.beam_width, 1..=64, 0.05))
-            });
-            row(
-                ui,
-                "Length penalty",
-                "0 favors short, held phrases; 1 weighs all lengths alike",
-                |ui| ui.add(number(&mut form.length_penalty, 0.0..=2.0, 0.01)),
-            );
+            beam_ui(ui, form);
             hint(
                 ui,
                 match has_touch {
@@ -52,6 +44,16 @@ pub fn strategy_ui(ui: &mut Ui, form: &mut ComposeForm, composer: Option<&ModelC
             );
         }
     }
+}
+
+fn beam_ui(ui: &mut Ui, form: &mut ComposeForm) {
+    row(ui, "Beams", "Phrases that are followed side by side", |ui| {
+        ui.add(number(&mut form.beam_width, 1..=64, 0.05))
+    });
+    let tooltip = "0 favors short, held phrases; 1 weighs all lengths alike";
+    row(ui, "Length penalty", tooltip, |ui| {
+        ui.add(number(&mut form.length_penalty, 0.0..=2.0, 0.01))
+    });
 }
 
 fn sample_ui(ui: &mut Ui, form: &mut ComposeForm, composer: Option<&ModelCard>) {
