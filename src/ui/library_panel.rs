@@ -42,7 +42,8 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, actions: &mut Actions) {
     match &library.music {
         Some(music) => {
             summary(ui, music);
-            covered(ui, library.coverage.as_ref(), library.counting.is_some());
+            let has_vocabulary = state.preferences.training.model.has_vocabulary();
+            covered(ui, library.coverage.as_ref(), has_vocabulary && library.counting.is_some());
             skipped(ui, music.skipped());
         }
         None if library.job.is_none() && library.error.is_none() => {

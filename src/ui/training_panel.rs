@@ -189,13 +189,19 @@ fn numbers_ui(ui: &mut Ui, training: &Training) {
 }
 
 fn memory_ui(ui: &mut Ui, state: &State) {
-    let coverage = state.library.coverage.as_ref();
-    let Some(figures) = coverage.and_then(|coverage| coverage.result.as_ref().ok()) else {
-        return;
-    };
     if state.training.job.is_some() {
         return;
     }
+    let library = &state.library;
+    let figures = match library.coverage.as_ref().map(|coverage| &coverage.result) {
+        Some(Ok(figures)) => figures,
+        // The buttons below keep their place while it is counted.
+        None if library.music.is_some() => {
+            hint(ui, "Counting how much memory training will need…");
+            return;
+        }
+        None | Some(Err(_)) => return,
+    };
     let settings = &state.preferences.training;
     // The estimate multiplies what the form holds: only for values that a run would accept.
     if let Err(error) = settings.validate() {

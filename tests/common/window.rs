@@ -71,15 +71,21 @@ impl Window {
     /// waited for.
     pub fn press(&mut self, name: &str) {
         let start = Instant::now();
-        let can_be_pressed = |harness: &Harness<'static, App>| {
-            let button = harness.query_all_by_role_and_label(Role::Button, name).last();
-            button.is_some_and(|button| !button.accesskit_node().is_disabled())
+        let place = |harness: &Harness<'static, App>| {
+            let button = harness.query_all_by_role_and_label(Role::Button, name).last()?;
+            (!button.accesskit_node().is_disabled()).then(|| button.rect())
         };
-        while !can_be_pressed(&self.harness) {
+        // A press where the button was before a line came above it would press nothing, and what is
+        // counted of the library becomes such a line.
+        let is_counting =
+            |harness: &Harness<'static, App>| harness.state().state.library.counting.is_some();
+        let mut before = None;
+        while before.is_none() || place(&self.harness) != before || is_counting(&self.harness) {
             assert!(
                 start.elapsed() < Duration::from_secs(30),
                 "waited too long: the button {name}"
             );
+            before = place(&self.harness);
             let _ = self.knocks.recv_timeout(Duration::from_millis(20));
             self.harness.step();
         }
