@@ -9,7 +9,7 @@ use super::number_field::select;
 use super::roll_header::use_menu;
 use super::state::{Shown, State, TakeEntry};
 use super::theme::{ROW, SPACE, Theme};
-use super::widgets::{command_button, hint, short, title};
+use super::widgets::{command_button, hint, is_settled, short, title};
 use super::words::minutes_seconds;
 use crate::model::{Strategy, WeightFormat};
 
@@ -28,13 +28,15 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) 
         hint(ui, "What is composed is listed here: hear it, rate it, use it or drop it");
     }
     let mut renaming = state.takes.renaming.take();
+    // A take that is done moves all others: a second press on Again rates none of them.
+    let is_settled = is_settled(ui, "takes", (state.takes.list.len(), state.composing.is_busy()));
     // Newest first: the one just composed is next to the button.
     for entry in state.takes.list.iter().rev() {
         let is_shown = state.shown == Shown::Take(entry.id);
         let is_playing = is_shown && state.sound.is_playing;
         match &mut renaming {
             Some((id, name)) if *id == entry.id => rename_ui(ui, entry, name, actions),
-            _ => row_ui(ui, theme, entry, is_shown, is_playing, actions),
+            _ => row_ui(ui, theme, entry, [is_shown, is_playing, is_settled], actions),
         }
         if is_shown {
             details_ui(ui, state, entry, actions);
@@ -49,8 +51,7 @@ fn row_ui(
     ui: &mut Ui,
     theme: &Theme,
     entry: &TakeEntry,
-    is_shown: bool,
-    is_playing: bool,
+    [is_shown, is_playing, is_settled]: [bool; 3],
     actions: &mut Actions,
 ) {
     let id = entry.id;
@@ -66,7 +67,7 @@ fn row_ui(
         ui.with_layout(Layout::right_to_left(Align::Center), |ui| {
             ui.spacing_mut().item_spacing.x = SPACE / 2.0;
             menu_ui(ui, entry, actions);
-            stars_ui(ui, theme, entry, actions);
+            stars_ui(ui, theme, entry, is_settled, actions);
             let width = ui.available_width();
             let button = Button::selectable(is_shown, entry.name.as_str())
                 .truncate()
@@ -83,7 +84,13 @@ fn row_ui(
     });
 }
 
-fn stars_ui(ui: &mut Ui, theme: &Theme, entry: &TakeEntry, actions: &mut Actions) {
+fn stars_ui(
+    ui: &mut Ui,
+    theme: &Theme,
+    entry: &TakeEntry,
+    is_settled: bool,
+    actions: &mut Actions,
+) {
     ui.spacing_mut().item_spacing.x = 0.0;
     // The layout runs from right to left.
     for stars in (1..=5u8).rev() {
@@ -95,7 +102,7 @@ fn stars_ui(ui: &mut Ui, theme: &Theme, entry: &TakeEntry, actions: &mut Actions
         let star = ui.add(button);
         let name = format!("Rate {} {stars} of 5", entry.name);
         star.widget_info(|| egui::WidgetInfo::labeled(egui::Role::Button, true, &name));
-        if star.on_hover_text(name).clicked() {
+        if star.on_hover_text(name).clicked() && is_settled {
             // The same star again takes the rating back.
             let stars = if entry.stars == stars { 0 } else { stars };
             actions.push(AppAction::Take(entry.id, TakeAction::Rate(stars)));

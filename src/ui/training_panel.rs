@@ -9,8 +9,8 @@ use super::start_form;
 use super::state::{Preferences, State, Training};
 use super::theme::{ROW, SPACE, Theme};
 use super::widgets::{
-    bytes, command_button, command_widget, counted, file_name, grouped, hint, problem, progress,
-    short, title,
+    bytes, command_button, command_widget, counted, file_name, grouped, hint, is_settled, problem,
+    progress, short, title,
 };
 use crate::tokens::Music;
 
@@ -101,9 +101,13 @@ fn buttons_ui(ui: &mut Ui, state: &State, actions: &mut Actions) {
         } else {
             ((Command::Train, "Train"), Some((Command::ResumeTraining, "Resume")))
         };
+        // Train and Stop stand in one place, and a second press on one isn't meant for the other.
+        let is_settled = is_settled(ui, "training", training.is_busy());
         for (command, text) in [Some(first), second].into_iter().flatten() {
             let button = egui::Button::new(text).min_size(size);
-            if command_widget(ui, state, command, button).clicked() {
+            let button =
+                ui.add_enabled_ui(is_settled, |ui| command_widget(ui, state, command, button));
+            if button.inner.clicked() {
                 actions.push(AppAction::Run(command));
             }
         }

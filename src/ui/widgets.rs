@@ -1,8 +1,9 @@
 //! Small pieces that every panel is built from, and numbers as people write them.
 
 use std::path::Path;
+use std::time::Duration;
 
-use egui::{Align, Button, Layout, Response, RichText, Ui, Vec2};
+use egui::{Align, Button, Id, Layout, Response, RichText, Ui, Vec2};
 
 use super::command::Command;
 use super::state::State;
@@ -143,6 +144,28 @@ pub fn accent_button(ui: &mut Ui, theme: &Theme, text: &str) -> Response {
         ui.add_sized(Vec2::new(width, TALL_ROW), Button::new(text))
     })
     .inner
+}
+
+/// Whether what is shown has stayed as it is, told by `shown`, for so long that a press is meant for
+/// what stands there now and not for what stood there before. To be asked in every frame.
+pub fn is_settled<T>(ui: &Ui, what: &'static str, shown: T) -> bool
+where
+    T: Clone + PartialEq + Send + Sync + 'static,
+{
+    const REST_SECS: f64 = 0.7;
+    let id = Id::unique(("settled", what));
+    let now = ui.input(|input| input.time);
+    let since = match ui.data(|data| data.get_temp::<(T, f64)>(id)) {
+        Some((before, since)) if before == shown => since,
+        Some(_) => now,
+        None => f64::NEG_INFINITY,
+    };
+    ui.data_mut(|data| data.insert_temp(id, (shown, since)));
+    let left = since + REST_SECS - now;
+    if left > 0.0 {
+        ui.ctx().request_repaint_after(Duration::from_secs_f64(left));
+    }
+    left <= 0.0
 }
 
 /// A button of a command: its words, keys and, when it can't be pressed, why. Pushes nothing:

@@ -76,11 +76,13 @@ impl Window {
             (!button.accesskit_node().is_disabled()).then(|| button.rect())
         };
         // A press where the button was before a line came above it would press nothing, and what is
-        // counted of the library becomes such a line.
-        let is_counting =
-            |harness: &Harness<'static, App>| harness.state().state.library.counting.is_some();
+        // read and counted of the library becomes such a line.
+        let is_reading = |harness: &Harness<'static, App>| {
+            let State { library, starting, .. } = &harness.state().state;
+            library.job.is_some() || library.counting.is_some() || starting.reading.is_some()
+        };
         let mut before = None;
-        while before.is_none() || place(&self.harness) != before || is_counting(&self.harness) {
+        while before.is_none() || place(&self.harness) != before || is_reading(&self.harness) {
             assert!(
                 start.elapsed() < Duration::from_secs(30),
                 "waited too long: the button {name}"

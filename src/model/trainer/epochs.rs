@@ -38,18 +38,22 @@ impl<B: Backend> Trainer<'_, B> {
 
     /// When the weights are spoiled, whoever listens gets the best ones back.
     pub(super) fn roll_back(&self, error: &TrainError, on_event: &mut dyn FnMut(TrainEvent)) {
-        let (TrainError::Diverged { .. }, Some(best), Some(network)) =
-            (error, self.state.best, &self.best)
-        else {
-            return;
-        };
+        let (TrainError::Diverged { .. }, Some(best)) = (error, self.state.best) else { return };
         let whose = match (best.epoch, &self.job.summary.from) {
             (0, Some(from)) => from.name().to_owned(),
             (epoch, _) => format!("epoch {epoch}"),
         };
-        on_event(TrainEvent::Note(format!(
-            "The loss is no number any more; back to the weights of {whose}"
-        )));
+        if self.best.is_some() {
+            on_event(TrainEvent::Note(format!(
+                "The loss is no number any more; back to the weights of {whose}"
+            )));
+            self.show_best(on_event);
+        }
+    }
+
+    /// Whoever listens gets the best weights, if there are any.
+    fn show_best(&self, on_event: &mut dyn FnMut(TrainEvent)) {
+        let (Some(best), Some(network)) = (self.state.best, &self.best) else { return };
         let stage = Stage { epoch: best.epoch, steps_into_epoch: 0 };
         let card = self.card(stage, Some(best.loss.exp()), best.epoch > 0);
         on_event(TrainEvent::Weights(self.model_of(network, card)));
@@ -212,8 +216,14 @@ impl<B: Backend> Trainer<'_, B> {
         Ok(EpochEnd::Cancelled)
     }
 
-    pub(super) fn finish(mut self, outcome: Outcome) -> Result<TrainSummary, TrainError> {
+    pub(super) fn finish(
+        mut self,
+        outcome: Outcome,
+        on_event: &mut dyn FnMut(TrainEvent),
+    ) -> Result<TrainSummary, TrainError> {
         let job = self.job;
+        // From now on the run is what its best epoch is.
+        self.show_best(on_event);
         let test: &[Stretch] = &job.material.split.test;
         let tested = self.best.as_ref().filter(|_| !test.is_empty());
         let kernels = &mut self.kernels;

@@ -332,7 +332,11 @@ impl<'a, B: Backend> Trainer<'a, B> {
         if let Some(from) = job.from.filter(|_| is_unmeasured)
             && let EpochEnd::Cancelled = self.measure_origin(from, on_event)?
         {
-            return self.finish(Outcome::Cancelled);
+            return self.finish(Outcome::Cancelled, on_event);
+        }
+        if self.is_stale() {
+            // It had stopped early; who resumes it asks for as much patience again.
+            self.state.n_worse = 0;
         }
         let mut outcome = Outcome::Completed;
         while self.state.epochs_done < job.settings.epochs {
@@ -352,7 +356,7 @@ impl<'a, B: Backend> Trainer<'a, B> {
                 }
             }
         }
-        self.finish(outcome)
+        self.finish(outcome, on_event)
     }
 
     /// Whether the held-out loss hasn't become better for as long as the settings allow.

@@ -56,7 +56,8 @@ impl Training {
         settings: TrainingSettings,
         epochs: Vec<EpochPoint>,
     ) {
-        let newest = self.newest.take();
+        // Those of another run aren't what is in training.
+        let newest = self.newest.take().filter(|newest| newest.run_dir == run_dir);
         // A run that goes on where it was stopped has the steps until there.
         let goes_on = self.run_dir.as_ref() == Some(&run_dir);
         let live = if goes_on { std::mem::take(&mut self.live) } else { LiveCurve::default() };
@@ -271,9 +272,11 @@ mod tests {
         training.begin(JobId(1), "one".into(), settings.clone(), Vec::new());
         assert_eq!(run_dir(&training), None);
         training.take_in(weights());
-        // The next run has none yet: what composes is still the first one's.
-        training.begin(JobId(2), "two".into(), settings.clone(), Vec::new());
-        assert_eq!(run_dir(&training).as_deref(), Some("one"));
+        training.begin(JobId(2), "one".into(), settings.clone(), Vec::new());
+        assert_eq!(run_dir(&training).as_deref(), Some("one"), "it goes on");
+        // The next run has none yet, and the first one's are not what is in training.
+        training.begin(JobId(3), "two".into(), settings.clone(), Vec::new());
+        assert_eq!(run_dir(&training), None);
         training.take_in(weights());
         assert_eq!(run_dir(&training).as_deref(), Some("two"));
     }
