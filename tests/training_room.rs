@@ -339,3 +339,39 @@ fn a_set_of_frames_is_learned_from_when_it_is_chosen_or_dropped() {
         app.state.alert.as_ref().is_some_and(|alert| alert.contains("--grid can't be eighth"))
     });
 }
+
+#[test]
+fn a_training_that_is_refused_leaves_no_folder_and_everything_as_it_was() {
+    let mut window = ready(preferences());
+    train(&mut window);
+    let first = run_dir(&window);
+    let shown = |window: &Window| {
+        let training = &window.state().training;
+        let epochs: Vec<f64> = training.epochs.iter().map(|point| point.valid_loss).collect();
+        (training.run_dir.clone(), epochs, training.summary.clone(), training.live.len())
+    };
+    let before = shown(&window);
+    assert!(!before.1.is_empty());
+    // What the trainer finds out only once it has looked at the music.
+    window.harness.state_mut().state.preferences.training.sequence = 60_000;
+    window.harness.run_steps(3);
+    let runs = || std::fs::read_dir(first.parent().unwrap()).unwrap().count();
+    let n_runs = runs();
+    window.press("Train");
+    window.wait("it is refused", |app| {
+        app.state.alert.as_ref().is_some_and(|alert| alert.contains("too short"))
+    });
+    assert!(!window.state().training.is_busy());
+    assert_eq!(shown(&window), before);
+    assert_eq!(runs(), n_runs);
+    assert!(!window.sees("It was stopped before its first epoch was done"));
+    window.harness.state_mut().state.alert = None;
+    window.harness.state_mut().state.preferences.training.epochs = 3;
+    window.harness.run_steps(3);
+    // Resume means the run that is shown.
+    window.press("Resume");
+    window.wait("the run has gone on", |app| {
+        app.state.training.job.is_none() && app.state.training.epochs.len() == 3
+    });
+    assert_eq!(run_dir(&window), first);
+}

@@ -182,13 +182,28 @@ impl App {
         match self.start.take_if(|start| is_wanted && start.number == number) {
             Some(start) => self.submit_training(start, run_dir),
             // It was stopped meanwhile.
-            None => self.tasks.write("removing an empty folder", move || {
-                if let Err(error) = std::fs::remove_dir(&run_dir) {
-                    tracing::warn!("{} can't be removed: {error}", run_dir.display());
-                }
-                Answer::Written { done: String::new(), result: Ok(()) }
-            }),
+            None => self.remove_empty_folder(run_dir),
         }
+    }
+
+    fn remove_empty_folder(&self, run_dir: PathBuf) {
+        self.tasks.write("removing an empty folder", move || {
+            if let Err(error) = std::fs::remove_dir(&run_dir) {
+                tracing::warn!("{} can't be removed: {error}", run_dir.display());
+            }
+            Answer::Written { done: String::new(), result: Ok(()) }
+        });
+    }
+
+    /// It was stopped before its turn came.
+    pub(super) fn training_cancelled(&mut self) {
+        let training = &self.state.training;
+        // The folder of one that was to go on has its epochs in it.
+        if let Some(run_dir) = training.run_dir.clone().filter(|_| training.epochs.is_empty()) {
+            self.remove_empty_folder(run_dir);
+        }
+        self.state.training.take_back();
+        self.state.notices.note("Training stopped before anything was learned");
     }
 
     fn submit_training(&mut self, start: Start, run_dir: PathBuf) {
@@ -375,12 +390,16 @@ impl App {
     }
 
     /// A run that ended before it had learned anything leaves no folder: it is looked for on
-    /// another thread, and [`Self::run_ended`] follows.
+    /// another thread, and [`Self::run_ended`] follows. One that was refused leaves the folder that
+    /// was made for it, which is taken away.
     pub(super) fn look_for_ended(&mut self, job: JobId, result: Result<TrainSummary, String>) {
         let run_dir = self.state.training.run_dir.clone();
+        let has_begun = self.state.training.prepared.is_some();
         self.tasks.spawn("looking for a run", move || {
-            let is_kept = run_dir.is_some_and(|run_dir| run_dir.exists());
-            Answer::RunEnded { job, is_kept, result }
+            // It fails where anything lies in the folder, as in that of a run that was to go on.
+            let is_removed = |dir: &PathBuf| !has_begun && std::fs::remove_dir(dir).is_ok();
+            let is_kept = run_dir.is_some_and(|dir| !is_removed(&dir) && dir.exists());
+            Answer::RunEnded { job, is_kept: is_kept && (has_begun || result.is_ok()), result }
         });
     }
 
@@ -395,7 +414,12 @@ impl App {
         }
         self.state.training.job = None;
         if !is_kept {
-            self.state.training.run_dir = None;
+            self.state.training.take_back();
+            match result {
+                Ok(_) => self.state.notices.done("Training stopped before anything was learned"),
+                Err(error) => self.alert(error),
+            }
+            return self.list_runs();
         }
         if let Some(run_dir) = self.state.training.run_dir.clone() {
             self.run_has_learned(&run_dir);
@@ -422,9 +446,6 @@ impl App {
             }
             Outcome::Completed => format!("Training is done: {best}"),
             Outcome::StoppedEarly => format!("Stopped, as nothing was gained any more: {best}"),
-            Outcome::Cancelled if training.run_dir.is_none() => {
-                "Training stopped before anything was learned".to_owned()
-            }
             Outcome::Cancelled if summary.best_valid_perplexity.is_nan() => {
                 "Stopped before the first epoch was done. Resume goes on from there".to_owned()
             }
