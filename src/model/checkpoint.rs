@@ -18,7 +18,7 @@ use super::keys::{Alphabet, KeyConfig, KeyNetwork};
 use super::network::{Network, NetworkConfig};
 use super::recurrent::CellKind;
 use super::settings::{MAX_HIDDEN, MAX_KEY_HIDDEN, MAX_LAYERS, MAX_VOCABULARY};
-use super::train::TrainingState;
+use super::trainer::TrainingState;
 use super::weights::{self, NamedTensor, Precision, TensorMap, WeightFormat, WeightsError};
 use super::{Lessons, ModelKind, NextChord, Stage, run};
 use crate::files::plain_reason;

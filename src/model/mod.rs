@@ -58,8 +58,8 @@ pub use settings::{
 };
 pub use stage::Stage;
 pub use train::{
-    Baselines, BestEpoch, Outcome, Prepared, StepPoint, TrainError, TrainEvent, TrainRequest,
-    TrainSummary, TrainingState, check_before_reading, check_music, discard_unlearned,
-    estimate_memory, train, train_with,
+    Baselines, Outcome, Prepared, StepPoint, TrainError, TrainEvent, TrainRequest, TrainSummary,
+    check_before_reading, check_music, discard_unlearned, estimate_memory, train, train_with,
 };
+pub use trainer::{BestEpoch, TrainingState};
 pub use weights::{Precision, WeightFormat, WeightsError};

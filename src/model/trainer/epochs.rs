@@ -3,13 +3,12 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use super::{EpochEnd, Trainer, is_lost, is_out_of_memory};
+use super::{BestEpoch, EpochEnd, Trainer, is_lost, is_out_of_memory};
 use burn::tensor::backend::Backend;
 
 use super::super::batches::EpochPlan;
 use super::super::measured::{Measured, measure};
 use super::super::schedule::{PLATEAU_PATIENCE, learning_rate};
-use super::super::train::BestEpoch;
 use super::super::weights::WeightsError;
 use super::super::{
     CheckpointError, EpochPoint, Outcome, Schedule, Stage, StartingPoint, StepPoint, TrainError,

@@ -6,8 +6,8 @@ use super::super::material::Material;
 use super::super::measured::Yardstick;
 use super::super::network::NetworkConfig;
 use super::super::run::{RunFolder, RunSummary};
-use super::super::train::TrainingState;
 use super::super::{Prepared, StartingPoint, TrainError, TrainingSettings, memory};
+use super::TrainingState;
 use crate::cancel::CancelToken;
 use crate::tokens::BackOff;
 

@@ -1,6 +1,6 @@
 //! What is kept of a training and shown to others: cards, models and checkpoints.
 
-use super::{LEARNING, Trainer};
+use super::{LEARNING, Trainer, TrainingState};
 use burn::backend::Flex;
 use burn::tensor::backend::Backend;
 
@@ -8,7 +8,7 @@ use super::super::checkpoint::{ChordCard, FamilyCard, KeyCard, Manifest, checkpo
 use super::super::material::Reading;
 use super::super::network::{Network, NetworkConfig};
 use super::super::recurrent::CellKind;
-use super::super::train::{TrainingState, counted};
+use super::super::train::counted;
 use super::super::weights::{NamedTensor, Precision, TensorMap};
 use super::super::{Model, ModelCard, Origin, Stage, TrainError};
 

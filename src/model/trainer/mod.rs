@@ -8,16 +8,17 @@
 //!     measure on the held-out music, write metrics and checkpoint, publish the weights
 //! ```
 //!
-//! `job` is what is known before the first step, `loading` reads the music of the next one, `steps`
-//! is one step, `epochs` what ends an epoch, `keeping` what stays of it, `resuming` what a run goes
-//! on from. Nothing in a step waits for the device: losses stay there and are read when a point of
-//! the curve is due.
+//! `job` is what is known before the first step, `state` where a training stands, `loading` reads
+//! the music of the next step, `steps` is one step, `epochs` what ends an epoch, `keeping` what stays
+//! of it, `resuming` what a run goes on from. Nothing in a step waits for the device: losses stay
+//! there and are read when a point of the curve is due.
 
 mod epochs;
 mod job;
 mod keeping;
 mod loading;
 mod resuming;
+mod state;
 mod steps;
 #[cfg(test)]
 mod tests;
@@ -25,6 +26,7 @@ mod tests;
 pub use job::Job;
 pub use loading::MOST_HELD;
 pub use resuming::{Newest, newest_card, newest_checkpoint};
+pub use state::{BestEpoch, TrainingState};
 
 use loading::Source;
 
@@ -47,11 +49,11 @@ use super::measured::{Measured, measure};
 use super::network::{Network, NetworkConfig};
 use super::optimizer::Adam;
 use super::recurrent::LayerState;
-use super::train::{TrainingState, counted};
+use super::train::counted;
 use super::weights::{TensorMap, WeightsError};
 use super::{
     CheckpointError, DeviceKind, EpochPoint, Initialization, Outcome, StartingPoint, TrainError,
-    TrainEvent, TrainSummary, TrainingSettings, baselines, cube,
+    TrainEvent, TrainSummary, baselines, cube,
 };
 
 /// Between two points of the curve: at most 20 a second.
@@ -410,26 +412,6 @@ impl<'a, B: Backend> Trainer<'a, B> {
             }
             Ok(EpochEnd::Whole)
         })
-    }
-}
-
-impl TrainingState {
-    fn new(settings: &TrainingSettings) -> Self {
-        Self {
-            settings: settings.clone(),
-            epochs_done: 0,
-            steps_into_epoch: 0,
-            step: 0,
-            state_rows: 0,
-            epoch_loss: 0.0,
-            epoch_right: 0.0,
-            epoch_frames: 0,
-            best: None,
-            n_worse: 0,
-            n_flat: 0,
-            halvings: 0,
-            seconds: 0.0,
-        }
     }
 }
 

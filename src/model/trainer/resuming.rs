@@ -4,9 +4,10 @@ use std::path::PathBuf;
 
 use super::super::checkpoint::{Manifest, read_checkpoint, read_manifest};
 use super::super::run::RunFolder;
-use super::super::train::{TrainingState, counted};
+use super::super::train::counted;
 use super::super::weights::TensorMap;
 use super::super::{CheckpointError, ModelCard, TrainError};
+use super::TrainingState;
 
 /// The checkpoint to go on from.
 pub struct Newest {

@@ -168,12 +168,17 @@ impl ComposeForm {
         }
     }
 
-    /// How many takes this strategy makes: `max` has one answer, `beam` at most its width.
+    /// How many takes are made: those that are asked for, as far as the strategy has them.
     pub fn takes(&self) -> usize {
+        self.takes.min(self.most_takes())
+    }
+
+    /// How many takes this strategy can make: `max` has one answer, `beam` at most its width.
+    pub fn most_takes(&self) -> usize {
         match self.strategy {
             StrategyKind::Max => 1,
-            StrategyKind::Sample => self.takes,
-            StrategyKind::Beam => self.takes.min(self.beam_width),
+            StrategyKind::Sample => ComposeSettings::MAX_TAKES,
+            StrategyKind::Beam => self.beam_width,
         }
     }
 
