@@ -336,12 +336,79 @@ fn a_set_of_frames_is_learned_from_when_it_is_chosen_or_dropped() {
     window.wait("the built-in pieces are read", is_read(36));
     window.drop_on_it(&file);
     window.wait("the set is read", is_read(6));
-    // A grid of notes means nothing for it, and is refused in words.
+    // It has no touch, which other music teaches again.
+    let learns = |is_touch: bool| {
+        move |app: &etude::ui::App| {
+            let settings = &app.state.preferences.training;
+            let is_fresh = !app.state.library.is_stale(&settings.music_plan());
+            settings.has_touch() == is_touch && is_fresh && app.state.library.job.is_none()
+        }
+    };
     choose(&mut window, "Network", "Keys");
-    choose(&mut window, "Learns", "Which keys sound");
+    window.wait("which keys sound is learned", learns(false));
+    assert_eq!(window.state().preferences.training.alphabet, Alphabet::OffOn);
+    assert!(window.sees("A set says only which keys sound"));
+    choose(&mut window, "Learns", "Touch and pedal too");
+    window.wait("which keys sound is learned", learns(false));
+    window.press("Built-in");
+    window.wait("touch is learned again", learns(true));
+    assert!(!window.sees("A set says only which keys sound"));
+    // A checkpoint that learned touch can't go on with it, and no run is begun.
+    choose(&mut window, "Go on from", "The starter");
+    window.wait("the starter is read", |app| app.state.starting.read.is_some());
+    window.drop_on_it(&file);
+    window.wait("the set is read", is_read(6));
+    let refusal = "give MIDI files, or train with “Go on from: Nothing”";
+    window.wait("the panel says so", |app| app.state.library.coverage.is_some());
+    assert!(window.sees(refusal));
+    window.press("Train");
+    window.wait("it is refused", |app| app.state.alert.is_some());
+    assert!(window.state().alert.as_ref().is_some_and(|alert| alert.contains(refusal)));
+    assert_eq!(window.state().training.run_dir, None);
+    window.harness.state_mut().state.alert = None;
+    window.harness.run_steps(3);
+    choose(&mut window, "Go on from", "Nothing");
+    window.wait("which keys sound is learned", learns(false));
+    // A grid of notes means nothing for it, and is refused in words.
     choose(&mut window, "Frames", "Eighths");
     window.press("Train");
     window.wait("it is refused", |app| {
-        app.state.alert.as_ref().is_some_and(|alert| alert.contains("--grid can't be eighth"))
+        app.state.alert.as_ref().is_some_and(|alert| alert.contains("“Frames” can't be eighth"))
     });
+}
+
+#[test]
+fn a_training_that_is_refused_leaves_no_folder_and_everything_as_it_was() {
+    let mut window = ready(preferences());
+    train(&mut window);
+    let first = run_dir(&window);
+    let shown = |window: &Window| {
+        let training = &window.state().training;
+        let epochs: Vec<f64> = training.epochs.iter().map(|point| point.valid_loss).collect();
+        (training.run_dir.clone(), epochs, training.summary.clone(), training.live.len())
+    };
+    let before = shown(&window);
+    assert!(!before.1.is_empty());
+    // What the trainer finds out only once it has looked at the music.
+    window.harness.state_mut().state.preferences.training.sequence = 60_000;
+    window.harness.run_steps(3);
+    let runs = || std::fs::read_dir(first.parent().unwrap()).unwrap().count();
+    let n_runs = runs();
+    window.press("Train");
+    window.wait("it is refused", |app| {
+        app.state.alert.as_ref().is_some_and(|alert| alert.contains("too short"))
+    });
+    assert!(!window.state().training.is_busy());
+    assert_eq!(shown(&window), before);
+    assert_eq!(runs(), n_runs);
+    assert!(!window.sees("It was stopped before its first epoch was done"));
+    window.harness.state_mut().state.alert = None;
+    window.harness.state_mut().state.preferences.training.epochs = 3;
+    window.harness.run_steps(3);
+    // Resume means the run that is shown.
+    window.press("Resume");
+    window.wait("the run has gone on", |app| {
+        app.state.training.job.is_none() && app.state.training.epochs.len() == 3
+    });
+    assert_eq!(run_dir(&window), first);
 }

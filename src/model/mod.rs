@@ -48,7 +48,7 @@ pub use evaluate::{EvaluateError, Evaluation, evaluate};
 pub use kernels::KernelChoice;
 pub use keys::{Alphabet, PIANO};
 pub use lessons::Lessons;
-pub use material::{beyond_the_piano, check_set};
+pub use material::{beyond_the_piano, check_set, check_suits};
 pub use origin::{Origin, StartingPoint};
 pub use own_time::ReadingPlan;
 pub use run::{CorpusSummary, EpochPoint, FileSummary, Run, RunError, RunSummary};

@@ -67,7 +67,8 @@ pub fn use_menu(ui: &mut Ui, id: TakeId, actions: &mut Actions) {
             ("At the end", "After the last note, from the next bar on", UsePlace::End),
             (
                 "At the playhead",
-                "From where the score's playhead stands, over what is there",
+                "From where the score's playhead stands, in place of what the score has until the take \
+                 ends; what comes after that stays",
                 UsePlace::Playhead,
             ),
         ] {

@@ -32,6 +32,7 @@ pub fn in_one_line(settings: &TrainingSettings) -> String {
 /// The settings a first run is shaped by. What a checkpoint decides can't be changed while there is a
 /// reason why.
 pub fn essential_ui(ui: &mut Ui, preferences: &mut Preferences, fixed: Option<&str>) {
+    let gave_up_touch = preferences.gave_up_touch;
     let settings = &mut preferences.training;
     let mut model = settings.model;
     let chosen = fixed_row(
@@ -62,6 +63,9 @@ pub fn essential_ui(ui: &mut Ui, preferences: &mut Preferences, fixed: Option<&s
     }
     if !settings.model.has_vocabulary() {
         alphabet(ui, settings, fixed);
+        if gave_up_touch && fixed.is_none() {
+            hint(ui, "A set says only which keys sound, so this is what is learned of it");
+        }
     }
     fixed_row(
         ui,

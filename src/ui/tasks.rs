@@ -73,9 +73,11 @@ pub enum Answer {
         number: u64,
         run_dir: PathBuf,
     },
-    /// A run came to its end and was looked for: one that learned nothing leaves no folder.
+    /// A run came to its end and was looked for.
     RunEnded {
         job: JobId,
+        /// It has something to show: one that learned nothing leaves no folder, and one that was
+        /// refused hasn't begun.
         is_kept: bool,
         result: Result<TrainSummary, String>,
     },

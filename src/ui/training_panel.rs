@@ -12,6 +12,8 @@ use super::widgets::{
     bytes, command_button, command_widget, counted, file_name, grouped, hint, is_settled, problem,
     progress, short, title,
 };
+use super::words::in_the_windows_words;
+use crate::model::check_suits;
 use crate::tokens::Music;
 
 /// Train and stop, and how far it is: always in sight, however far the settings are scrolled.
@@ -206,10 +208,19 @@ fn memory_ui(ui: &mut Ui, state: &State) {
         }
         None | Some(Err(_)) => return,
     };
-    let settings = &state.preferences.training;
+    let preferences = &state.preferences;
+    let settings = &preferences.training;
     // The estimate multiplies what the form holds: only for values that a run would accept.
     if let Err(error) = settings.validate() {
-        problem(ui, &error.to_string());
+        problem(ui, &in_the_windows_words(&error.to_string()));
+        return;
+    }
+    let point = state.starting.point(&preferences.start);
+    let network = point.map(|point| point.model.card());
+    // Music that is about to be read in another way may suit then.
+    let music = library.music.as_ref().filter(|_| !library.is_stale(&settings.music_plan()));
+    if let Some(Err(error)) = music.map(|music| check_suits(music, settings, network)) {
+        problem(ui, &in_the_windows_words(&error.to_string()));
         return;
     }
     let needed = crate::model::estimate_memory(

@@ -1,4 +1,5 @@
-//! How sentences begin and how times are written, for panels, dialogs and the roll alike.
+//! How sentences begin, how times are written and what the window calls the command line's flags, for
+//! panels, dialogs and the roll alike.
 
 /// With a capital at the start.
 pub fn capitalized(text: &str) -> String {
@@ -43,9 +44,87 @@ pub fn ago(secs: u64) -> String {
     }
 }
 
+/// An error as the command line says it, with the window's names of what its flags stand for.
+pub fn in_the_windows_words(error: &str) -> String {
+    let mut text = error.to_owned();
+    if let Some(start) = text.find(" (etude ")
+        && let Some(length) = text[start..].find(')')
+    {
+        text.replace_range(start..=start + length, "");
+    }
+    for (words, label) in SAID_OTHERWISE {
+        text = text.replace(words, label);
+    }
+    let label = |word: &str| {
+        let start = word.find("--").filter(|start| matches!(&word[..*start], "" | "(" | "“"))?;
+        let flag = word[start..].trim_end_matches(|letter: char| !letter.is_ascii_alphanumeric());
+        let label = match LABELS.iter().find(|(known, _)| *known == flag) {
+            Some((_, label)) => (*label).to_owned(),
+            None => capitalized(&flag.trim_start_matches('-').replace('-', " ")),
+        };
+        Some(word.replace(flag, &format!("“{label}”"))).filter(|_| flag.len() > 2)
+    };
+    let words = text.split(' ').map(|word| label(word).unwrap_or_else(|| word.to_owned()));
+    words.collect::<Vec<_>>().join(" ")
+}
+
+/// Flags with their values, as the window's form shows them, and what has no place in a window.
+const SAID_OTHERWISE: [(&str, &str); 8] = [
+    ("without --from", "with “Go on from: Nothing”"),
+    ("--alphabet off-on", "“Learns: Which keys sound”"),
+    ("--split pieces", "“Held out: Whole pieces”"),
+    ("--split tail", "“Held out: The last fifth”"),
+    ("--framing nearest", "“Framing: Nearest”"),
+    ("--device cpu", "“Compute on: CPU”"),
+    (" and another --out", ""),
+    (" with another --out", ""),
+];
+
+/// The flags whose rows are called otherwise.
+const LABELS: [(&str, &str); 14] = [
+    ("--alphabet", "Learns"),
+    ("--device", "Compute on"),
+    ("--early-stop", "Stop early"),
+    ("--fps", "Frames a second"),
+    ("--from", "Go on from"),
+    ("--grid", "Frames"),
+    ("--hidden", "Size"),
+    ("--key-hidden", "Size by key"),
+    ("--max-vocabulary", "Vocabulary"),
+    ("--min-count", "Least count"),
+    ("--model", "Network"),
+    ("--save-every", "Keep every"),
+    ("--split", "Held out"),
+    ("--warm-up", "Warm-up"),
+];
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn flags_are_called_what_the_form_calls_them() {
+        let told = [
+            "“a set” lacks it — train with --alphabet off-on, or give MIDI files",
+            "or train a fresh network, without --from",
+            "--grid can't be eighth — leave it out",
+            "shorten the sequences (--sequence 9 or less) and hold out the tail (--split tail)",
+            "try 0.1 (--learning-rate), or clip (--clip 1)",
+            "give it as it was (etude train PATH... --out a b --resume), or start a new run with another --out",
+            "nothing -- of /a--b/--c.mid is a flag",
+        ];
+        let expected = [
+            "“a set” lacks it — train with “Learns: Which keys sound”, or give MIDI files",
+            "or train a fresh network, with “Go on from: Nothing”",
+            "“Frames” can't be eighth — leave it out",
+            "shorten the sequences (“Sequence” 9 or less) and hold out the tail (“Held out: The last \
+             fifth”)",
+            "try 0.1 (“Learning rate”), or clip (“Clip” 1)",
+            "give it as it was, or start a new run",
+            "nothing -- of /a--b/--c.mid is a flag",
+        ];
+        assert_eq!(told.map(in_the_windows_words), expected);
+    }
 
     #[test]
     fn words_begin_as_they_should() {

@@ -164,8 +164,12 @@ impl Material {
     }
 }
 
-/// Refuses music that lacks what is to be learned, or that a network reads otherwise.
-fn check_suits(
+/// Refuses music that lacks what is to be learned, or that the network to go on with reads otherwise:
+/// what can be told without counting anything.
+///
+/// # Errors
+/// The first reason, with what to do.
+pub fn check_suits(
     music: &Music,
     settings: &TrainingSettings,
     network: Option<&ModelCard>,

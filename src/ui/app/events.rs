@@ -90,8 +90,7 @@ impl App {
         if self.state.library.job == Some(job) {
             self.state.library.job = None;
         } else if self.state.training.job == Some(job) {
-            self.state.training.job = None;
-            self.state.notices.note("Training stopped before anything was learned");
+            self.training_cancelled();
         } else if self.is_composing(job) {
             self.composed(Vec::new());
         } else if self.render_job == Some(job) {

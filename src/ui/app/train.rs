@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::App;
 use super::risk::Risk;
 use crate::model::{
-    ChordCard, DeviceChoice, Run, StartingPoint, TrainEvent, TrainRequest, TrainSummary,
-    TrainingSettings,
+    Alphabet, ChordCard, DeviceChoice, Run, StartingPoint, TrainEvent, TrainRequest, TrainSummary,
+    TrainingSettings, check_suits,
 };
 use crate::studio::{JobId, Request};
 use crate::tokens::{Encoding, Music, ReadProgress, SplitKind, Stretch};
@@ -17,6 +17,7 @@ use crate::ui::state::{
 };
 use crate::ui::tasks::Answer;
 use crate::ui::widgets::{counted, file_name, short};
+use crate::ui::words::in_the_windows_words;
 
 impl App {
     pub(super) fn learn_from(&mut self, paths: Vec<PathBuf>) {
@@ -37,12 +38,42 @@ impl App {
         if ctx.input(|input| input.pointer.any_down()) || ctx.text_edit_focused() {
             return;
         }
+        if !self.state.training.is_busy() {
+            self.suit_alphabet();
+        }
         let settings = &self.state.preferences.training;
         if self.state.training.job.is_none() && self.state.library.is_stale(&settings.music_plan())
         {
             self.read_library();
         } else {
             self.count_coverage();
+        }
+    }
+
+    /// A set says only which keys sound, so that a fresh network learns no more of it; of other
+    /// music it learns touch again.
+    fn suit_alphabet(&mut self) {
+        let (library, preferences) = (&self.state.library, &mut self.state.preferences);
+        let source = library.source();
+        let is_read = library.asked.as_ref().is_some_and(|(asked, _)| *asked == source);
+        let is_asked =
+            is_read && library.job.is_none() && preferences.start == StartChoice::Nothing;
+        let Some(music) = library.music.as_ref().filter(|_| is_asked) else { return };
+        let settings = &preferences.training;
+        match music.set() {
+            Some(_) if settings.has_touch() => {
+                preferences.training = settings.clone().with_alphabet(Alphabet::OffOn);
+                preferences.gave_up_touch = true;
+            }
+            None if preferences.gave_up_touch => {
+                preferences.gave_up_touch = false;
+                let with_touch = settings.clone().with_alphabet(Alphabet::Full);
+                // The original way knows none.
+                if with_touch.validate().is_ok() {
+                    preferences.training = with_touch;
+                }
+            }
+            _ => {}
         }
     }
 
@@ -111,9 +142,9 @@ impl App {
     pub(super) fn train(&mut self) {
         // A new run takes the place of an old one that waits to go on.
         self.state.training.waiting_to_resume = None;
+        self.suit_alphabet();
         if let Err(error) = self.state.preferences.training.validate() {
-            self.state.alert = Some(error.to_string());
-            return;
+            return self.alert(in_the_windows_words(&error.to_string()));
         }
         let preferences = &self.state.preferences;
         let from = self.state.starting.point(&preferences.start).cloned();
@@ -127,6 +158,10 @@ impl App {
         // Whatever the form was brought to hold: the checkpoint decides.
         let settings = from.as_ref().map_or(settings.clone(), |from| from.fixed(settings));
         let Some(music) = self.music_for(&settings) else { return };
+        let network = from.as_ref().map(|from| from.model.card());
+        if let Err(error) = check_suits(&music, &settings, network) {
+            return self.alert(in_the_windows_words(&error.to_string()));
+        }
         self.start(music, settings, None, from);
     }
 
@@ -182,13 +217,28 @@ impl App {
         match self.start.take_if(|start| is_wanted && start.number == number) {
             Some(start) => self.submit_training(start, run_dir),
             // It was stopped meanwhile.
-            None => self.tasks.write("removing an empty folder", move || {
-                if let Err(error) = std::fs::remove_dir(&run_dir) {
-                    tracing::warn!("{} can't be removed: {error}", run_dir.display());
-                }
-                Answer::Written { done: String::new(), result: Ok(()) }
-            }),
+            None => self.remove_empty_folder(run_dir),
         }
+    }
+
+    fn remove_empty_folder(&self, run_dir: PathBuf) {
+        self.tasks.write("removing an empty folder", move || {
+            if let Err(error) = std::fs::remove_dir(&run_dir) {
+                tracing::warn!("{} can't be removed: {error}", run_dir.display());
+            }
+            Answer::Written { done: String::new(), result: Ok(()) }
+        });
+    }
+
+    /// It was stopped before its turn came.
+    pub(super) fn training_cancelled(&mut self) {
+        let training = &self.state.training;
+        // The folder of one that was to go on has its epochs in it.
+        if let Some(run_dir) = training.run_dir.clone().filter(|_| training.epochs.is_empty()) {
+            self.remove_empty_folder(run_dir);
+        }
+        self.state.training.take_back();
+        self.state.notices.note("Training stopped before anything was learned");
     }
 
     fn submit_training(&mut self, start: Start, run_dir: PathBuf) {
@@ -330,6 +380,7 @@ impl App {
         let mut settings = run.summary.settings.clone();
         settings.epochs = settings.epochs.max(self.state.preferences.training.epochs);
         self.state.preferences.training = settings.clone();
+        self.state.preferences.gave_up_touch = false;
         if let Err(error) = self.take_library_of(&run, missing) {
             self.state.alert = Some(error);
             return;
@@ -375,12 +426,16 @@ impl App {
     }
 
     /// A run that ended before it had learned anything leaves no folder: it is looked for on
-    /// another thread, and [`Self::run_ended`] follows.
+    /// another thread, and [`Self::run_ended`] follows. One that was refused leaves the folder that
+    /// was made for it, which is taken away.
     pub(super) fn look_for_ended(&mut self, job: JobId, result: Result<TrainSummary, String>) {
         let run_dir = self.state.training.run_dir.clone();
+        let has_begun = self.state.training.prepared.is_some();
         self.tasks.spawn("looking for a run", move || {
-            let is_kept = run_dir.is_some_and(|run_dir| run_dir.exists());
-            Answer::RunEnded { job, is_kept, result }
+            // It fails where anything lies in the folder, as in that of a run that was to go on.
+            let is_removed = |dir: &PathBuf| !has_begun && std::fs::remove_dir(dir).is_ok();
+            let is_kept = run_dir.is_some_and(|dir| !is_removed(&dir) && dir.exists());
+            Answer::RunEnded { job, is_kept: is_kept && (has_begun || result.is_ok()), result }
         });
     }
 
@@ -395,7 +450,12 @@ impl App {
         }
         self.state.training.job = None;
         if !is_kept {
-            self.state.training.run_dir = None;
+            self.state.training.take_back();
+            match result {
+                Ok(_) => self.state.notices.done("Training stopped before anything was learned"),
+                Err(error) => self.alert(in_the_windows_words(&error)),
+            }
+            return self.list_runs();
         }
         if let Some(run_dir) = self.state.training.run_dir.clone() {
             self.run_has_learned(&run_dir);
@@ -403,7 +463,7 @@ impl App {
         self.keep_steps();
         match result {
             Ok(summary) => self.trained(summary),
-            Err(error) => self.alert(error),
+            Err(error) => self.alert(in_the_windows_words(&error)),
         }
         self.list_runs();
     }
@@ -422,9 +482,6 @@ impl App {
             }
             Outcome::Completed => format!("Training is done: {best}"),
             Outcome::StoppedEarly => format!("Stopped, as nothing was gained any more: {best}"),
-            Outcome::Cancelled if training.run_dir.is_none() => {
-                "Training stopped before anything was learned".to_owned()
-            }
             Outcome::Cancelled if summary.best_valid_perplexity.is_nan() => {
                 "Stopped before the first epoch was done. Resume goes on from there".to_owned()
             }

@@ -30,7 +30,9 @@ impl Place {
         match self {
             Self::Everything => format!("{name} has taken the place of everything"),
             Self::End => format!("{name} was added at the end"),
-            Self::At { .. } => format!("{name} was put at the playhead"),
+            Self::At { .. } => {
+                format!("{name} was put at the playhead, in place of what stood there")
+            }
         }
     }
 }

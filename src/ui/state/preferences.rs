@@ -41,6 +41,8 @@ pub struct Preferences {
     /// A SoundFont instead of the built-in piano.
     pub font: Option<PathBuf>,
     pub training: TrainingSettings,
+    /// Whether touch was taken from `training` since the library is a set, which says nothing of it.
+    pub gave_up_touch: bool,
     /// What a new run goes on from.
     pub start: StartChoice,
     /// What `training` was for a fresh network, while a run goes on from something.
@@ -77,6 +79,7 @@ impl Default for Preferences {
             library: Vec::new(),
             font: None,
             training: TrainingSettings::default(),
+            gave_up_touch: false,
             start: StartChoice::default(),
             fresh_training: None,
             device: DeviceChoice::Auto,

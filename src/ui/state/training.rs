@@ -45,6 +45,8 @@ pub struct Training {
     pub waiting_to_resume: Option<Run>,
     /// Which training it is that was asked for and isn't begun: unsaved work is kept first.
     pub starting: Option<u64>,
+    /// What was shown before this run, in case that nothing comes of it.
+    before: Option<Box<Self>>,
 }
 
 impl Training {
@@ -60,7 +62,8 @@ impl Training {
         let newest = self.newest.take().filter(|newest| newest.run_dir == run_dir);
         // A run that goes on where it was stopped has the steps until there.
         let goes_on = self.run_dir.as_ref() == Some(&run_dir);
-        let live = if goes_on { std::mem::take(&mut self.live) } else { LiveCurve::default() };
+        let live = if goes_on { self.live.clone() } else { LiveCurve::default() };
+        let before = Self { starting: None, before: None, ..std::mem::take(self) };
         *self = Self {
             job: Some(job),
             run_dir: Some(run_dir),
@@ -68,8 +71,17 @@ impl Training {
             live,
             epochs,
             newest,
+            before: Some(Box::new(before)),
             ..Self::default()
         };
+    }
+
+    /// Nothing came of the run that was begun last: what was shown before it is shown again. The
+    /// newest weights are whose they are.
+    pub fn take_back(&mut self) {
+        let newest = self.newest.take();
+        let before = self.before.take().map_or_else(Self::default, |before| *before);
+        *self = Self { newest, ..before };
     }
 
     /// A run of an earlier session is shown until another is trained.
