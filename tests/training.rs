@@ -567,6 +567,14 @@ fn early_stop_and_plateau_watch_the_held_out_loss() {
     assert_eq!(points.len(), summary.best_epoch + 4);
     let best = points.iter().map(|point| point.valid_loss).fold(f64::INFINITY, f64::min);
     assert!((best.exp() - summary.best_valid_perplexity).abs() < 1e-9);
+    let heard = events.iter().rev().find_map(|event| match event {
+        TrainEvent::Weights(model) => Some(model.card().epoch),
+        _ => None,
+    });
+    assert_eq!(heard, Some(summary.best_epoch), "once it is over its best weights are heard");
+    // Who resumes it asks for as much patience again.
+    let (resumed, events) = tiny::run(&TrainRequest { resume: true, ..request }).unwrap();
+    assert!(epochs(&events).len() >= 4 || resumed.best_epoch > summary.best_epoch);
 }
 
 #[test]
