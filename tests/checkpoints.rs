@@ -88,7 +88,10 @@ fn the_weights_of_a_stage_are_found_by_it_whatever_is_the_best() {
     let mut newest = None;
     train(&request, &cancel, &mut |event| match event {
         TrainEvent::Step(_) => cancel.cancel(),
-        TrainEvent::Weights(model) => newest = Some(model),
+        // After these come the best ones, which the run is from then on.
+        TrainEvent::Weights(model) if newest.is_none() && cancel.is_cancelled() => {
+            newest = Some(model);
+        }
         _ => {}
     })
     .unwrap();
