@@ -24,7 +24,7 @@ pub struct Evaluation {
     pub velocity_loss: Option<f64>,
     pub pedal_loss: Option<f64>,
     /// The loss if besides the network the piece itself is asked, which often goes on as it went
-    /// before ([`recall`](super::keys)); none but for a model that spells which keys sound and no
+    /// before (`model/keys/recall.rs`); none but for a model that spells which keys sound and no
     /// more. What composes is the network alone.
     pub recall_loss: Option<f64>,
     pub perplexity: f64,
