@@ -72,6 +72,18 @@ impl Trust {
     fn share(self) -> f64 {
         self.deserved / self.asked
     }
+
+    /// What a frame costs, in nats, that the network gives `exp(−nats)`.
+    fn hear(&mut self, is_expected: bool, nats: f64) -> f64 {
+        let share = self.share();
+        self.asked += 1.0;
+        if !is_expected {
+            return nats - (1.0 - share).ln();
+        }
+        let chance = share + (1.0 - share) * (-nats).exp();
+        self.deserved += share / chance;
+        -chance.ln()
+    }
 }
 
 impl Default for Recall {
@@ -117,20 +129,6 @@ impl Recall {
             }
         }
         places.push(self.said.len());
-    }
-}
-
-impl Trust {
-    /// What a frame costs, in nats, that the network gives `exp(−nats)`.
-    fn hear(&mut self, is_expected: bool, nats: f64) -> f64 {
-        let share = self.share();
-        self.asked += 1.0;
-        if !is_expected {
-            return nats - (1.0 - share).ln();
-        }
-        let chance = share + (1.0 - share) * (-nats).exp();
-        self.deserved += share / chance;
-        -chance.ln()
     }
 }
 
