@@ -24,7 +24,7 @@ use crate::tokens::{BackOff, ChordId, Corpus, Encoding, Stretch};
 /// Stretches read side by side.
 const MAX_ROWS: usize = 64;
 /// Most frames that a row reads between two looks at the cancel token.
-const MAX_STEPS: usize = 64;
+const MAX_STEPS: usize = 512;
 /// Frames × weights read between two looks: a fraction of a second on two slow cores. That is
 /// fewer frames for a larger network, and always as many for the same one.
 const MAX_PRODUCTS: usize = 1 << 31;

@@ -15,7 +15,8 @@
 //!
 //! # Limitations
 //! A batch isn't cut finer than its rows: with B rows no more than B threads help, and with few
-//! rows a thread, reading the recurrent weights at every step is what takes the time.
+//! rows a thread, reading the recurrent weights at every step is what takes the time. Every other
+//! step reads them from their end: so it begins with those that the step before left in the cache.
 
 use std::ops::Range;
 
@@ -34,6 +35,9 @@ const ROWS: usize = 128;
 
 /// Units whose gates are finished together, about.
 const UNITS: usize = 64;
+
+/// Up to so many rows, all columns of dZ fit into the cache beside the weights.
+const FEW_ROWS: usize = 16;
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Shape {
@@ -400,7 +404,7 @@ impl Step<'_> {
             let (before, after) = hidden.split_at_mut(t + 1);
             let (cell_before, cell_after) = cells.split_at_mut(t + 1);
             lane.left.pack(self.level, View::new(before[t], before[t].len() / n, n));
-            for units in self.unit_ranges() {
+            for units in self.unit_ranges(t) {
                 for (gate, packed) in self.recurrent.iter().enumerate() {
                     let to = &mut gates[gate * n + units.start..];
                     multiply_packed(&lane.left, packed, units.clone(), to, 4 * n, Store::Add);
@@ -435,7 +439,7 @@ impl Step<'_> {
             let (before, after) = hidden.split_at_mut(t + 1);
             let left = &mut lane.left;
             left.pack(self.level, View::new(before[t], before[t].len() / n, n));
-            for units in self.unit_ranges() {
+            for units in self.unit_ranges(t) {
                 let of = || units.clone();
                 let to = &mut gates[units.start..];
                 multiply_packed(left, reset, of(), to, 3 * n, Store::Add);
@@ -455,10 +459,8 @@ impl Step<'_> {
         }
     }
 
-    fn unit_ranges(&self) -> impl Iterator<Item = Range<usize>> {
-        let size = UNITS / self.recurrent[0].panel_width() * self.recurrent[0].panel_width();
-        let n = self.n_units;
-        (0..n).step_by(size).map(move |first| first..(first + size).min(n))
+    fn unit_ranges(&self, t: usize) -> impl Iterator<Item = Range<usize>> {
+        to_and_fro(t, self.n_units, self.recurrent[0].panel_width())
     }
 }
 
@@ -493,9 +495,8 @@ impl Back<'_> {
                 n_units: n,
             });
             if t > 0 {
-                let (dz, transposed) = (View::new(gates, rows.len(), 4 * n), &self.transposed[0]);
-                let to = &mut lane.hidden_gradient;
-                multiply_here(&mut lane.left, dz, transposed, 0..n, to, n, Store::Overwrite);
+                let dz = View::new(gates, rows.len(), 4 * n);
+                self.multiply(lane, t, dz, &self.transposed[0], Store::Overwrite);
             }
         }
     }
@@ -525,10 +526,29 @@ impl Back<'_> {
                 let outer = View::new(gates, rows.len(), 3 * n).columns(0..2 * n);
                 let inner = View::new(inner, rows.len(), n);
                 for (view, packed) in [outer, inner].into_iter().zip(self.transposed) {
-                    let to = &mut lane.hidden_gradient;
-                    multiply_here(&mut lane.left, view, packed, 0..n, to, n, Store::Add);
+                    self.multiply(lane, t, view, packed, Store::Add);
                 }
             }
+        }
+    }
+
+    /// `dz · transposed` into the gradient of the state before step `t`.
+    fn multiply(
+        &self,
+        lane: &mut Lane,
+        t: usize,
+        dz: View<'_>,
+        transposed: &PackedRight,
+        store: Store,
+    ) {
+        let (n, to) = (self.shape.n_units, &mut lane.hidden_gradient);
+        if dz.rows > FEW_ROWS {
+            return multiply_here(&mut lane.left, dz, transposed, 0..n, to, n, store);
+        }
+        lane.left.pack(self.level, dz);
+        for columns in to_and_fro(t, n, transposed.panel_width()) {
+            let to = &mut to[columns.start..];
+            multiply_packed(&lane.left, transposed, columns, to, n, store);
         }
     }
 
@@ -547,6 +567,17 @@ impl Lane {
             values.resize(n, 0.0);
         }
     }
+}
+
+/// Units `0..n` in ranges of about [`UNITS`], whole panels each: upwards in even steps, downwards
+/// in odd ones.
+fn to_and_fro(t: usize, n: usize, panel_width: usize) -> impl Iterator<Item = Range<usize>> {
+    let size = UNITS / panel_width * panel_width;
+    let n_ranges = n.div_ceil(size);
+    (0..n_ranges).map(move |idx| {
+        let first = size * if t.is_multiple_of(2) { idx } else { n_ranges - 1 - idx };
+        first..(first + size).min(n)
+    })
 }
 
 /// For every range of rows its part of every time step. `values` is `[…·B, width]`.

@@ -285,6 +285,13 @@ pub trait Vector: Copy {
 /// The widest tile of any level, in numbers.
 const MAX_COLUMNS: usize = 32;
 
+/// With up to so many rows a tile waits for its right factor, not for its sums.
+const FEW_ROWS: usize = 2;
+/// How many rows of the right factor are then asked for ahead.
+const AHEAD: usize = 8;
+/// Bytes that come from memory together.
+const LINE: usize = 64;
+
 /// One tile: `ROWS` × `VECTORS` registers of sums over the whole depth.
 ///
 /// # Safety
@@ -314,6 +321,12 @@ unsafe fn multiply_tile<V: Vector, W: Weight, const ROWS: usize, const VECTORS: 
         }
         let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
         for _ in 0..depth {
+            if ROWS <= FEW_ROWS {
+                let ahead = right.wrapping_add(AHEAD * width);
+                for line in (0..width * size_of::<W>()).step_by(LINE) {
+                    V::prefetch(ahead.wrapping_byte_add(line).cast());
+                }
+            }
             let mut columns = [V::splat(0.0); VECTORS];
             for (idx, column) in columns.iter_mut().enumerate() {
                 *column = W::load::<V>(right.add(idx * V::LANES));
