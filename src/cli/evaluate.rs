@@ -14,7 +14,7 @@ use super::tokenize::{SkippedReport, read};
 use crate::model::{EvaluateError, Lessons, Model, Run, RunSummary, beyond_the_piano, evaluate};
 use crate::tokens::{CorpusError, Music, OwnPart, some_of};
 
-#[derive(Serialize)]
+#[derive(Default, Serialize)]
 struct Report {
     /// Nats a frame: what keys cost, with touch also how long nothing changes; then, besides, what
     /// velocities and the pedal do.
@@ -165,6 +165,10 @@ fn lessons_of(model: &Model, run: Option<&RunSummary>) -> Option<Lessons> {
     model.card().lessons.clone().or_else(|| run.map(RunSummary::lessons))
 }
 
+/// A loss in nats a frame that no music has for a model that learned anything like it: counting
+/// chords costs 7 to 12 (docs/spelling.md has losses of many kinds of music).
+const LOST: f64 = 20.0;
+
 fn words(report: &Report) -> String {
     let part = report.part.map_or_else(String::new, |part| format!("the part {part}: "));
     let rate = if report.steps {
@@ -217,6 +221,12 @@ fn words(report: &Report) -> String {
              to spell those key by key, and says little about the model",
         );
     }
+    if report.loss > LOST {
+        text.push_str(
+            "\nSo high a loss means that this music is quite another than what the model learned from, \
+             or is cut into frames of another length",
+        );
+    }
     if let Some(length) = report.length_loss {
         text.push_str(&format!(
             "\nlengths     {length:.4} nats a frame of the loss say how long nothing changes"
@@ -252,4 +262,16 @@ fn words(report: &Report) -> String {
         );
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_loss_that_no_music_has_is_explained() {
+        let said = |loss: f64| words(&Report { loss, ..Report::default() });
+        assert!(said(47.2).contains("So high a loss"));
+        assert!(!said(10.5).contains("So high a loss"));
+    }
 }

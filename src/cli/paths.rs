@@ -23,7 +23,7 @@ pub fn read_piece(path: &Path) -> Result<(Score, Vec<String>), Failure> {
     }
     if BenchmarkSet::is_named(path) {
         return Err(Failure::failed(format!(
-            "{} is a set of pieces as frames, for `etude train`, `evaluate` and `tokenize` — choose a \
+            "{} has frames alone, as sets to learn from and what `etude tokenize` writes — choose a \
              MIDI file or an Etude project",
             path.display()
         )));

@@ -60,6 +60,18 @@ impl BarGrid {
         Bar { number: section.first_bar.saturating_add(n_passed), start, end, meter: section.meter }
     }
 
+    /// The tick that lies `n_bars` bars after `from`, at the same place in its bar.
+    pub fn tick_after(&self, from: Tick, n_bars: f64) -> Tick {
+        let mut bar = self.bar_at(from);
+        let len = |bar: Bar| f64::from(bar.end.saturating_sub(bar.start).0);
+        let mut left = f64::from(from.saturating_sub(bar.start).0) / len(bar) + n_bars;
+        while left >= 1.0 {
+            left -= 1.0;
+            bar = self.bar_at(bar.end);
+        }
+        bar.start.saturating_add(Tick((left * len(bar)).round() as u32))
+    }
+
     /// The bars that touch a range of ticks, in order; the last is the one before `to`.
     pub fn bars_between(&self, from: Tick, to: Tick) -> impl Iterator<Item = Bar> {
         let first = (from < to).then(|| self.bar_at(from));
@@ -91,5 +103,20 @@ mod tests {
         // An upbeat of one eighth.
         let upbeat = check(&[(0, 3, 3), (240, 3, 3)], 1000);
         assert_eq!(upbeat, [(1, 0, 240), (2, 240, 960), (3, 960, 1680)]);
+    }
+
+    #[test]
+    fn so_many_bars_later_is_the_same_place_in_a_bar() {
+        let meter = Meter { numerator: 3, denominator_power: 2 };
+        // Two bars in four quarters, then in three.
+        let change = MeterChange { tick: Tick(3840), meter };
+        let grid = BarGrid::new(TicksPerQuarter::DEFAULT, &[change]);
+        let after = |from: u32, n_bars: f64| grid.tick_after(Tick(from), n_bars).0;
+        assert_eq!(after(0, 1.0), 1920);
+        assert_eq!(after(0, 4.0), 3840 + 2 * 1440);
+        assert_eq!(after(960, 0.5), 1920);
+        assert_eq!(after(960, 2.0), 3840 + 720);
+        assert_eq!(after(3840, 2.5), 3840 + 3600);
+        assert_eq!(after(0, 0.0), 0);
     }
 }

@@ -53,7 +53,7 @@ pub enum BenchmarkError {
     NotJson(String),
     #[error(
         "it has no “{}” — a set lists its pieces to learn from, to choose by and to test on under \
-         “train”, “valid” and “test”",
+         “train”, “valid” and “test”; what `etude tokenize` writes is for other programs to read",
         .0.name()
     )]
     NoPart(OwnPart),

@@ -179,11 +179,11 @@ fn numbers_ui(ui: &mut Ui, training: &Training) {
         let epoch = match best.epoch {
             0 if training.epochs.len() == 1 => "at the start".to_owned(),
             0 => "no epoch is better than the start".to_owned(),
-            epoch => format!("best at epoch {epoch}; the epoch was chosen by it"),
+            epoch => format!("best at epoch {epoch}"),
         };
         ui.label(RichText::new(epoch).weak()).on_hover_text(
             "The weights of this epoch are kept as the best: later ones learn the pieces by \
-             heart. Since the held-out music chose the epoch, these figures flatter a little",
+             heart. Since it was chosen by the same held-out music, these figures flatter a little",
         );
     });
     if let Some(test) = training.summary.as_ref().and_then(|summary| summary.test_perplexity) {

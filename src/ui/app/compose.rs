@@ -120,7 +120,7 @@ impl App {
         let form = &self.state.preferences.compose;
         let tempo = prime.quarters_per_second.unwrap_or_else(|| self.state.quarters_per_second());
         let playback = form.playback(model.card(), tempo);
-        let settings = form.settings(prime, &playback);
+        let settings = form.settings(prime, &playback, self.state.score_place());
         let composition = self.composition(model, settings, playback);
         self.ask_to_compose(composition);
     }

@@ -472,7 +472,7 @@ impl App {
         use crate::model::Outcome;
         let training = &mut self.state.training;
         let best = format!(
-            "best is {}, held-out perplexity {} (it chose the epoch)",
+            "best is {}, surprise {}",
             epoch_name(summary.best_epoch),
             short(summary.best_valid_perplexity)
         );

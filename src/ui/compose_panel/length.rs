@@ -19,7 +19,13 @@ pub fn length_ui(
     composer: Option<&ModelCard>,
     quarters_per_second: f64,
 ) {
-    row(ui, "Length", "How long each take is; a bar has four quarters", |ui| {
+    let what_length_is = match form.prime {
+        PrimeKind::Score => {
+            "How long each take is; bars are those of the score from its playhead on"
+        }
+        _ => "How long each take is; a bar has four quarters",
+    };
+    row(ui, "Length", what_length_is, |ui| {
         let unit = unit_ui(ui, &mut form.unit);
         let value = match form.unit {
             LengthUnit::Bars => length_number(ui, &mut form.bars, 1.0..=2_000.0, 0.1),

@@ -10,7 +10,7 @@ use super::{Provenance, TakeId};
 use crate::model::{
     ComposeSettings, Guard, Model, ModelCard, ReadPrime, Stage, Strategy, WeightFormat,
 };
-use crate::music::{Pitch, Score, Velocity};
+use crate::music::{Pitch, Score, Tick, Velocity};
 use crate::studio::JobId;
 use crate::tokens::{
     Articulation, Chord, FrameRate, KeyFrame, PianoRoll, Playback, StepsPerQuarter, played_score,
@@ -121,6 +121,22 @@ impl Default for ComposeForm {
     }
 }
 
+/// Where a score is gone on from.
+#[derive(Clone, Copy)]
+pub struct ScorePlace<'a> {
+    pub score: &'a Score,
+    pub tick: Tick,
+}
+
+impl ScorePlace<'_> {
+    /// How long so many bars of the score last from here, behind its end too.
+    fn secs_of_bars(&self, n_bars: f64) -> f64 {
+        let tempo_map = &self.score.tempo_map;
+        let end = self.score.bar_grid().tick_after(self.tick, n_bars);
+        tempo_map.secs_from_tick(end) - tempo_map.secs_from_tick(self.tick)
+    }
+}
+
 impl ComposeForm {
     /// Quarters of a bar in common time.
     const QUARTERS_PER_BAR: f64 = 4.0;
@@ -131,15 +147,18 @@ impl ComposeForm {
         FrameRate::new(self.rate).unwrap_or(FrameRate::OUTPUT_DEFAULT)
     }
 
-    /// Frames of a take that is played so.
-    pub fn frames(&self, playback: &Playback) -> usize {
-        let frames = match self.unit {
-            LengthUnit::Bars => {
+    /// Frames of a take that is played so; `place` is where in the score it begins.
+    pub fn frames(&self, playback: &Playback, place: ScorePlace<'_>) -> usize {
+        let frames = match (self.unit, self.prime) {
+            (LengthUnit::Bars, PrimeKind::Score) => {
+                place.secs_of_bars(self.bars) * playback.rate.per_second()
+            }
+            (LengthUnit::Bars, _) => {
                 let steps = playback.grid.steps_per_quarter();
                 let per_quarter = steps.unwrap_or(StepsPerQuarter::SIXTEENTHS).get();
                 self.bars * Self::QUARTERS_PER_BAR * f64::from(per_quarter)
             }
-            LengthUnit::Seconds => self.secs * playback.rate.per_second(),
+            (LengthUnit::Seconds, _) => self.secs * playback.rate.per_second(),
         };
         // A float to integer cast saturates, and NaN becomes 0.
         (frames.round() as usize).clamp(1, Self::MAX_FRAMES)
@@ -182,14 +201,19 @@ impl ComposeForm {
         }
     }
 
-    pub fn settings(&self, start: ReadPrime, playback: &Playback) -> ComposeSettings {
+    pub fn settings(
+        &self,
+        start: ReadPrime,
+        playback: &Playback,
+        place: ScorePlace<'_>,
+    ) -> ComposeSettings {
         let ReadPrime { prime, frames_per_bar, .. } = start;
         ComposeSettings {
             strategy: self.strategy(),
             guard: Guard { longest_hold_secs: self.longest_hold_secs, no_repeat: self.no_repeat },
             prime,
             frames_per_bar,
-            frames: self.frames(playback),
+            frames: self.frames(playback, place),
             rate: playback.rate,
             takes: self.takes(),
             seed: self.seed,
@@ -373,22 +397,46 @@ impl Composing {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::music::{Meter, MeterChange, TempoChange, TempoMap};
 
     #[test]
     fn lengths_stay_within_reason() {
         let mut form = ComposeForm::default();
         let playback = Playback::default();
-        assert_eq!(form.frames(&playback), 256);
+        let score = Score::default();
+        let place = ScorePlace { score: &score, tick: Tick::ZERO };
+        assert_eq!(form.frames(&playback, place), 256);
         form.unit = LengthUnit::Seconds;
         form.secs = 2.5;
-        assert_eq!(form.frames(&playback), 20);
+        assert_eq!(form.frames(&playback, place), 20);
         for secs in [f64::NAN, -1.0, 0.0] {
             form.secs = secs;
-            assert_eq!(form.frames(&playback), 1);
+            assert_eq!(form.frames(&playback, place), 1);
         }
         form.secs = f64::INFINITY;
-        assert_eq!(form.frames(&playback), ComposeForm::MAX_FRAMES);
-        assert!(form.settings(ReadPrime::default(), &playback).validate().is_ok());
+        assert_eq!(form.frames(&playback, place), ComposeForm::MAX_FRAMES);
+        assert!(form.settings(ReadPrime::default(), &playback, place).validate().is_ok());
+    }
+
+    #[test]
+    fn bars_behind_a_score_are_those_of_the_score() {
+        // Three quarters at 90 a minute: a bar lasts two seconds.
+        let mut score = Score::default();
+        let quarter = score.tempo_map.ticks_per_quarter();
+        let tempo = TempoChange::from_quarters_per_minute(Tick::ZERO, 90.0);
+        score.tempo_map = TempoMap::new(quarter, vec![tempo]);
+        let meter = Meter { numerator: 3, denominator_power: 2 };
+        score.meters = vec![MeterChange { tick: Tick::ZERO, meter }];
+        let bar = meter.ticks_per_bar(quarter);
+        let place = ScorePlace { score: &score, tick: Tick(5 * bar) };
+        let mut form = ComposeForm { bars: 4.0, ..ComposeForm::default() };
+        let playback = Playback { rate: FrameRate::new(16.0).unwrap(), ..Playback::default() };
+        assert_eq!(form.frames(&playback, place), 64);
+        form.prime = PrimeKind::Score;
+        assert_eq!(form.frames(&playback, place), 8 * 16);
+        form.unit = LengthUnit::Seconds;
+        form.secs = 3.0;
+        assert_eq!(form.frames(&playback, place), 3 * 16);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use std::sync::Arc;
 
 pub use composing::{
     ComposeForm, Composing, LengthUnit, Live, LoadedModel, ModelChoice, Pace, PrimeKind,
-    StrategyKind, WaitsFor,
+    ScorePlace, StrategyKind, WaitsFor,
 };
 pub use document::{Document, Piece, ProjectView};
 pub use edit_form::{EditForm, TransposeBy};
@@ -236,6 +236,11 @@ impl State {
     pub fn score_playhead(&self) -> Tick {
         let tempo_map = &self.document.history.score().tempo_map;
         tempo_map.tick_from_secs(self.score_playhead_secs())
+    }
+
+    /// Where "The score so far" ends.
+    pub fn score_place(&self) -> ScorePlace<'_> {
+        ScorePlace { score: self.document.history.score(), tick: self.score_playhead() }
     }
 
     /// The scale that notes are moved within: of the key that was set, else of the one that was
