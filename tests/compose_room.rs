@@ -286,3 +286,37 @@ fn before_it_composes_it_says_that_nothing_stands_before_the_playhead() {
     assert!(window.sees("Goes on from 0:36"));
     assert!(!window.sees("No note stands before the playhead"));
 }
+
+#[test]
+fn a_second_press_on_stop_composes_nothing() {
+    let mut preferences = starter();
+    preferences.compose.bars = 1_000.0;
+    let mut window = open(preferences);
+    window.keys(Modifiers::COMMAND, Key::Enter);
+    window.wait("it is under way", |app| app.state.composing.live.is_some());
+    let stop = window.harness.get_by_role_and_label(Role::Button, "Stop composing");
+    let pressed = stop.rect().center();
+    stop.click();
+    // Frame by frame, for the button rests less than a second.
+    while window.state().composing.is_busy() {
+        let _ = window.knocks.recv_timeout(std::time::Duration::from_millis(20));
+        window.harness.step();
+    }
+    let n_takes = window.state().takes.list.len();
+    window.harness.step();
+    let compose = |window: &Window| {
+        let button =
+            window.harness.get_all_by_role_and_label(Role::Button, "Compose").last().unwrap();
+        (button.rect().contains(pressed), button.accesskit_node().is_disabled())
+    };
+    assert_eq!(compose(&window), (true, true), "it stands there and rests");
+    window.harness.get_all_by_role_and_label(Role::Button, "Compose").last().unwrap().click();
+    window.harness.step();
+    window.harness.step();
+    assert!(!window.state().composing.is_busy());
+    window.harness.run_steps(4);
+    assert_eq!(compose(&window), (true, false));
+    assert_eq!(window.state().takes.list.len(), n_takes);
+    window.press("Compose");
+    window.wait("it composes again", |app| app.state.composing.live.is_some());
+}
