@@ -288,6 +288,21 @@ fn before_it_composes_it_says_that_nothing_stands_before_the_playhead() {
 }
 
 #[test]
+fn the_dice_draws_another_seed_than_0_too() {
+    let mut preferences = starter();
+    preferences.compose.seed = 0;
+    let mut window = open(preferences);
+    window.harness.get_by_label("More").click();
+    window.harness.run_steps(9);
+    let dice = window.harness.get_by_role_and_label(Role::Button, "Draw another seed");
+    dice.scroll_to_me();
+    window.harness.run_steps(9);
+    window.press("Draw another seed");
+    let form = &window.state().preferences.compose;
+    assert!(form.seed != 0 && !form.is_seed_fresh, "{}", form.seed);
+}
+
+#[test]
 fn a_second_press_on_stop_composes_nothing() {
     let mut preferences = starter();
     preferences.compose.bars = 1_000.0;

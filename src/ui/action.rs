@@ -29,6 +29,7 @@ pub enum AppAction {
     Take(TakeId, TakeAction),
     UndoDrop,
     ChooseModel(ModelChoice),
+    DrawSeed,
     /// What the next run goes on from.
     ChooseStart(StartChoice),
     Ask(Purpose),

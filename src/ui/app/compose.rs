@@ -151,7 +151,7 @@ impl App {
         }
     }
 
-    fn draw_seed(&mut self) {
+    pub(super) fn draw_seed(&mut self) {
         let seed = self.fresh_seed(self.state.preferences.compose.seed);
         self.state.preferences.compose.seed = seed;
     }
@@ -161,7 +161,7 @@ impl App {
         let nanos = (self.clock)()
             .duration_since(std::time::UNIX_EPOCH)
             .map_or(0, |since| since.as_nanos() as u64);
-        (nanos ^ last.wrapping_mul(0x9e37_79b9_7f4a_7c15)) % 1_000_000
+        (nanos ^ last.wrapping_add(1).wrapping_mul(0x9e37_79b9_7f4a_7c15)) % 1_000_000
     }
 
     /// What the composition starts from; `None` while a file is asked for or read.

@@ -37,7 +37,7 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &mut State, actions: &mut Actions) 
         strategy_ui(ui, &mut form, composer);
         prime_ui(ui, &mut form, state, actions);
         length_ui(ui, &mut form, composer, state.quarters_per_second());
-        more_ui(ui, &mut form, composer);
+        more_ui(ui, &mut form, composer, actions);
         if state.preferences.compose != form {
             // What was wrong was said of another request.
             state.composing.error = None;

@@ -2,13 +2,19 @@
 
 use egui::Ui;
 
+use super::super::action::{Actions, AppAction};
 use super::super::state::{ComposeForm, StrategyKind};
 use super::super::theme::{ROW, SPACE};
 use super::super::widgets::{choice, fixed_row, optional, row};
 use crate::model::{ModelCard, WeightFormat};
 use crate::tokens::Articulation;
 
-pub fn more_ui(ui: &mut Ui, form: &mut ComposeForm, composer: Option<&ModelCard>) {
+pub fn more_ui(
+    ui: &mut Ui,
+    form: &mut ComposeForm,
+    composer: Option<&ModelCard>,
+    actions: &mut Actions,
+) {
     egui::CollapsingHeader::new("More").id_salt("more of composing").show_unindented(ui, |ui| {
         if form.strategy == StrategyKind::Sample {
             limits_ui(ui, form);
@@ -16,7 +22,7 @@ pub fn more_ui(ui: &mut Ui, form: &mut ComposeForm, composer: Option<&ModelCard>
         guard_ui(ui, form);
         strike_ui(ui, form, composer);
         weights_ui(ui, form, composer);
-        seed_ui(ui, form);
+        seed_ui(ui, form, actions);
     });
 }
 
@@ -84,14 +90,14 @@ fn weights_ui(ui: &mut Ui, form: &mut ComposeForm, composer: Option<&ModelCard>)
     });
 }
 
-fn seed_ui(ui: &mut Ui, form: &mut ComposeForm) {
+fn seed_ui(ui: &mut Ui, form: &mut ComposeForm, actions: &mut Actions) {
     row(ui, "Seed", "The same seed and settings give the same notes", |ui| {
         let dice = ui.button("🎲").on_hover_text("Draw another seed");
         dice.widget_info(|| {
             egui::WidgetInfo::labeled(egui::Role::Button, true, "Draw another seed")
         });
         if dice.clicked() {
-            form.seed = form.seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1) >> 33;
+            actions.push(AppAction::DrawSeed);
             form.is_seed_fresh = false;
         }
         let drag = egui::DragValue::new(&mut form.seed).range(0..=u64::from(u32::MAX));
