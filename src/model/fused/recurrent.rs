@@ -7,16 +7,17 @@
 //! ```
 //!
 //! Rows of the batch know nothing of each other, so each thread takes some of them through all
-//! steps without waiting for another. The weights are packed once for the sequence, and the gates
-//! of a few units are finished while they are in the cache. Nothing is allocated per step.
+//! steps without waiting for another; where there are few rows, threads share the units
+//! ([`by_units`]). The weights are packed once for the sequence, and the gates of a few units are
+//! finished while they are in the cache. Nothing is allocated per step.
+//!
+//! With few rows reading the recurrent weights is what takes the time. Every other step reads them
+//! from their end: so it begins with those that the step before left in the cache.
 //!
 //! Shapes and formulas are those of `recurrent.rs` of the model: T steps, B rows, I inputs, H
 //! units, G gates; time-major.
-//!
-//! # Limitations
-//! A batch isn't cut finer than its rows: with B rows no more than B threads help, and with few
-//! rows a thread, reading the recurrent weights at every step is what takes the time. Every other
-//! step reads them from their end: so it begins with those that the step before left in the cache.
+
+mod by_units;
 
 use std::ops::Range;
 
@@ -126,7 +127,9 @@ pub struct Workspace {
 /// What one thread needs for itself.
 #[derive(Clone, Debug, Default)]
 struct Lane {
-    left: PackedLeft,
+    /// The first alone, but for a GRU on the way back where units are shared.
+    lefts: [PackedLeft; 2],
+    exchanged: Vec<f32>,
     hidden_gradient: Vec<f32>,
     cell_gradient: Vec<f32>,
 }
@@ -232,6 +235,12 @@ impl Workspace {
             Input::Products(products) => products.write(&mut memory.gates),
         }
 
+        let (recurrent, level) = (&self.recurrent, self.scratch.level);
+        let step = Step { level, n_units: n, bias: weights.bias, recurrent, cancel };
+        if by_units::pays(threads, shape) {
+            by_units::forward(threads, &mut self.lanes, &step, memory);
+            return whole(cancel);
+        }
         let ranges: Vec<_> = threads.ranges(shape.n_rows, ROWS).collect();
         let gates = by_rows(&mut memory.gates, shape.n_rows, width, &ranges);
         let inner = by_rows(&mut memory.inner, shape.n_rows, n, &ranges);
@@ -239,8 +248,6 @@ impl Workspace {
         let cells = by_rows(&mut memory.cells, shape.n_rows, n, &ranges);
         let parts = gates.into_iter().zip(inner).zip(hidden.into_iter().zip(cells));
         let parts: Vec<_> = parts.collect();
-        let (recurrent, level) = (&self.recurrent, self.scratch.level);
-        let step = Step { level, n_units: n, bias: weights.bias, recurrent, cancel };
         threads.share_with(&mut self.lanes, parts.into_iter(), |lane, part| {
             let ((mut gates, mut inner), (mut hidden, mut cells)) = part;
             match memory.kind {
@@ -306,10 +313,6 @@ impl Workspace {
                 self.transposed[1].pack(threads, recurrent.columns(2 * n..3 * n).transposed());
             }
         }
-        let ranges: Vec<_> = threads.ranges(shape.n_rows, ROWS).collect();
-        let gates = by_rows(&mut memory.gates, shape.n_rows, width, &ranges);
-        let inner = by_rows(&mut memory.inner, shape.n_rows, n, &ranges);
-        let parts: Vec<_> = gates.into_iter().zip(inner).zip(ranges).collect();
         let back = Back {
             level: self.scratch.level,
             shape,
@@ -319,6 +322,15 @@ impl Workspace {
             transposed: &self.transposed,
             cancel: &self.scratch.cancel,
         };
+        if by_units::pays(threads, shape) {
+            let (lanes, gates) = (&mut self.lanes, &mut memory.gates);
+            by_units::backward(threads, lanes, kind, &back, gates, &mut memory.inner);
+            return;
+        }
+        let ranges: Vec<_> = threads.ranges(shape.n_rows, ROWS).collect();
+        let gates = by_rows(&mut memory.gates, shape.n_rows, width, &ranges);
+        let inner = by_rows(&mut memory.inner, shape.n_rows, n, &ranges);
+        let parts: Vec<_> = gates.into_iter().zip(inner).zip(ranges).collect();
         threads.share_with(&mut self.lanes, parts.into_iter(), |lane, ((gates, inner), rows)| {
             match kind {
                 CellKind::Lstm => back.lstm(lane, gates, rows),
@@ -403,11 +415,11 @@ impl Step<'_> {
             }
             let (before, after) = hidden.split_at_mut(t + 1);
             let (cell_before, cell_after) = cells.split_at_mut(t + 1);
-            lane.left.pack(self.level, View::new(before[t], before[t].len() / n, n));
+            lane.lefts[0].pack(self.level, View::new(before[t], before[t].len() / n, n));
             for units in self.unit_ranges(t) {
                 for (gate, packed) in self.recurrent.iter().enumerate() {
                     let to = &mut gates[gate * n + units.start..];
-                    multiply_packed(&lane.left, packed, units.clone(), to, 4 * n, Store::Add);
+                    multiply_packed(&lane.lefts[0], packed, units.clone(), to, 4 * n, Store::Add);
                 }
                 self.level.run(LstmForward {
                     gates,
@@ -437,7 +449,7 @@ impl Step<'_> {
                 return;
             }
             let (before, after) = hidden.split_at_mut(t + 1);
-            let left = &mut lane.left;
+            let left = &mut lane.lefts[0];
             left.pack(self.level, View::new(before[t], before[t].len() / n, n));
             for units in self.unit_ranges(t) {
                 let of = || units.clone();
@@ -543,12 +555,12 @@ impl Back<'_> {
     ) {
         let (n, to) = (self.shape.n_units, &mut lane.hidden_gradient);
         if dz.rows > FEW_ROWS {
-            return multiply_here(&mut lane.left, dz, transposed, 0..n, to, n, store);
+            return multiply_here(&mut lane.lefts[0], dz, transposed, 0..n, to, n, store);
         }
-        lane.left.pack(self.level, dz);
+        lane.lefts[0].pack(self.level, dz);
         for columns in to_and_fro(t, n, transposed.panel_width()) {
             let to = &mut to[columns.start..];
-            multiply_packed(&lane.left, transposed, columns, to, n, store);
+            multiply_packed(&lane.lefts[0], transposed, columns, to, n, store);
         }
     }
 

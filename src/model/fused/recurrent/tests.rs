@@ -276,6 +276,54 @@ fn long_and_wide_layers_are_those_of_the_definition() {
 }
 
 #[test]
+fn units_that_threads_share_are_those_of_one_thread() {
+    let mut rng = ChaCha8Rng::seed_from_u64(5);
+    for kind in [CellKind::Lstm, CellKind::Gru] {
+        for level in Level::all() {
+            for dims in [[7, 1, 5, 128], [4, 3, 2, 203], [1, 2, 9, 150], [3, 7, 4, 540]] {
+                let case = Case::new(&mut rng, kind, shape(dims));
+                let results = [1, 2, 3, 16].map(|threads| {
+                    let threads = Threads::new(threads);
+                    assert_eq!(by_units::pays(threads, case.shape), threads.get() > 1);
+                    let mut workspace = Workspace::new(threads, level);
+                    case.computed(&mut workspace, &mut Memory::new(kind))
+                });
+                let [alone, shared @ ..] = &results;
+                assert!(shared.iter().all(|it| it == alone), "{kind:?} {level:?} {dims:?}");
+            }
+        }
+        check_case(&Case::new(&mut rng, kind, shape([5, 3, 4, 130])), Level::detect());
+    }
+}
+
+#[test]
+fn a_token_that_is_cancelled_ends_shared_units() {
+    let mut rng = ChaCha8Rng::seed_from_u64(6);
+    let case = Case::new(&mut rng, CellKind::Lstm, shape([50, 2, 4, 128]));
+    let mut workspace = Workspace::new(Threads::new(2), Level::detect());
+    let state = State { hidden: &case.hidden, cell: &case.cells };
+    let (x, mut memory) = (Input::Rows(&case.x), Memory::new(case.kind));
+    let cancel = CancelToken::new();
+    cancel.cancel();
+    let done = workspace.forward(case.shape, x, case.weights(), state, &mut memory, &cancel);
+    assert!(done.is_none());
+}
+
+#[test]
+fn layers_of_two_callers_on_one_pool_of_threads_both_end() {
+    let mut rng = ChaCha8Rng::seed_from_u64(7);
+    let case = Case::new(&mut rng, CellKind::Gru, shape([40, 2, 4, 128]));
+    let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
+    let compute = || {
+        let mut workspace = Workspace::new(Threads::new(2), Level::detect());
+        case.computed(&mut workspace, &mut Memory::new(case.kind))
+    };
+    // Each holds one thread and would wait for a second one, if it waited.
+    let (one, other) = pool.install(|| rayon::join(compute, compute));
+    assert!(one == other);
+}
+
+#[test]
 fn gradients_are_finite_differences() {
     let mut rng = ChaCha8Rng::seed_from_u64(3);
     for kind in [CellKind::Lstm, CellKind::Gru] {
