@@ -882,7 +882,7 @@ fn a_benchmark_is_learned_from_and_measured_by_its_own_split() {
     }
     for words in ["generate --model starter --out b.mid --prime", "render --out b.wav"] {
         let line = shell.refuses(1, &format!("{words} set.json"));
-        assert!(line.contains("set.json has frames alone"), "{line}");
+        assert!(line.contains("set.json lists frames and is no music"), "{line}");
     }
     let refused = shell.run("evaluate --model starter set.json");
     assert_eq!((refused.status, refused.stderr.lines().count()), (1, 1), "{}", refused.stderr);

@@ -313,7 +313,9 @@ fn a_second_press_on_stop_composes_nothing() {
     let pressed = stop.rect().center();
     stop.click();
     // Frame by frame, for the button rests less than a second.
+    let began = std::time::Instant::now();
     while window.state().composing.is_busy() {
+        assert!(began.elapsed() < common::window::PATIENCE);
         let _ = window.knocks.recv_timeout(std::time::Duration::from_millis(20));
         window.harness.step();
     }

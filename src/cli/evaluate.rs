@@ -165,9 +165,9 @@ fn lessons_of(model: &Model, run: Option<&RunSummary>) -> Option<Lessons> {
     model.card().lessons.clone().or_else(|| run.map(RunSummary::lessons))
 }
 
-/// A loss in nats a frame that no music has for a model that learned anything like it: counting
-/// chords costs 7 to 12 (docs/spelling.md has losses of many kinds of music).
-const LOST: f64 = 20.0;
+/// A loss in nats a frame that is far above that of counting chords, 7 to 12 for most music: a model
+/// that learned from anything like it has less.
+const UNLIKELY: f64 = 20.0;
 
 fn words(report: &Report) -> String {
     let part = report.part.map_or_else(String::new, |part| format!("the part {part}: "));
@@ -215,22 +215,21 @@ fn words(report: &Report) -> String {
              and lengths, of which the figures above are"
         ));
     }
+    if let Some(length) = report.length_loss {
+        text.push_str(&format!(
+            "\nlengths     {length:.4} nats a frame of the loss say how long nothing changes"
+        ));
+    }
     if 2 * report.unseen_frames > report.frames {
         text.push_str(
             "\nMost frames have a chord that the model never learned: the loss is mostly what it costs \
              to spell those key by key, and says little about the model",
         );
-    }
-    if report.loss > LOST {
+    } else if report.loss > UNLIKELY {
         text.push_str(
-            "\nSo high a loss means that this music is quite another than what the model learned from, \
+            "\nSo high a loss suggests that this music is quite another than what the model learned from, \
              or is cut into frames of another length",
         );
-    }
-    if let Some(length) = report.length_loss {
-        text.push_str(&format!(
-            "\nlengths     {length:.4} nats a frame of the loss say how long nothing changes"
-        ));
     }
     if report.frames_beyond_piano > 0 {
         text.push_str(&format!(

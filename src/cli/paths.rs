@@ -23,8 +23,7 @@ pub fn read_piece(path: &Path) -> Result<(Score, Vec<String>), Failure> {
     }
     if BenchmarkSet::is_named(path) {
         return Err(Failure::failed(format!(
-            "{} has frames alone, as sets to learn from and what `etude tokenize` writes — choose a \
-             MIDI file or an Etude project",
+            "{} lists frames and is no music to play — choose a MIDI file or an Etude project",
             path.display()
         )));
     }

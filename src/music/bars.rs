@@ -60,14 +60,19 @@ impl BarGrid {
         Bar { number: section.first_bar.saturating_add(n_passed), start, end, meter: section.meter }
     }
 
-    /// The tick that lies `n_bars` bars after `from`, at the same place in its bar.
+    /// The tick that lies `n_bars` bars after `from`, after the same share of its bar; the last tick
+    /// there is if that is further off.
     pub fn tick_after(&self, from: Tick, n_bars: f64) -> Tick {
         let mut bar = self.bar_at(from);
         let len = |bar: Bar| f64::from(bar.end.saturating_sub(bar.start).0);
         let mut left = f64::from(from.saturating_sub(bar.start).0) / len(bar) + n_bars;
         while left >= 1.0 {
             left -= 1.0;
-            bar = self.bar_at(bar.end);
+            let next = self.bar_at(bar.end);
+            if next.start <= bar.start {
+                return bar.end;
+            }
+            bar = next;
         }
         bar.start.saturating_add(Tick((left * len(bar)).round() as u32))
     }
@@ -118,5 +123,8 @@ mod tests {
         assert_eq!(after(960, 2.0), 3840 + 720);
         assert_eq!(after(3840, 2.5), 3840 + 3600);
         assert_eq!(after(0, 0.0), 0);
+        assert_eq!(after(5, f64::NAN), 0);
+        assert_eq!(after(5, -3.0), 0);
+        assert_eq!(after(0, 1e300), u32::MAX);
     }
 }

@@ -270,8 +270,8 @@ mod tests {
         let mut corpus = corpus();
         // Longer than a block, and of lengths that end within one.
         let piece = |n: u32| (0..n).map(|t| (t * t + n) % 4).collect::<Vec<_>>();
-        corpus.pieces[0].chords = piece(150);
-        corpus.pieces[1].chords = piece(65);
+        corpus.pieces[0].chords = piece(2 * MAX_STEPS as u32 + 22);
+        corpus.pieces[1].chords = piece(MAX_STEPS as u32 + 1);
         let (kind, clusters) = (CellKind::Gru, None);
         let config = ChordConfig { kind, layers: 2, hidden: 8, vocabulary: 3, clusters };
         let network = ChordNetwork::<Flex>::new(config, Start::Plain, 3, &Default::default());
@@ -286,7 +286,7 @@ mod tests {
         let apart = |stretch: &Stretch| measure(std::slice::from_ref(stretch));
         let (a, b) = (apart(&stretches[0]), apart(&stretches[1]));
         assert!((together.nll - a.nll - b.nll).abs() < 1e-3);
-        assert_eq!(together.n_frames, 215);
+        assert_eq!(together.n_frames, 3 * MAX_STEPS + 23);
         assert_eq!(together.n_right, a.n_right + b.n_right);
     }
 }

@@ -472,7 +472,7 @@ impl Step<'_> {
     }
 
     fn unit_ranges(&self, t: usize) -> impl Iterator<Item = Range<usize>> {
-        to_and_fro(t, self.n_units, self.recurrent[0].panel_width())
+        to_and_fro(t, self.n_units, whole_panels(UNITS, self.recurrent[0].panel_width()))
     }
 }
 
@@ -558,7 +558,7 @@ impl Back<'_> {
             return multiply_here(&mut lane.lefts[0], dz, transposed, 0..n, to, n, store);
         }
         lane.lefts[0].pack(self.level, dz);
-        for columns in to_and_fro(t, n, transposed.panel_width()) {
+        for columns in to_and_fro(t, n, whole_panels(UNITS, transposed.panel_width())) {
             let to = &mut to[columns.start..];
             multiply_packed(&lane.lefts[0], transposed, columns, to, n, store);
         }
@@ -581,10 +581,13 @@ impl Lane {
     }
 }
 
-/// Units `0..n` in ranges of about [`UNITS`], whole panels each: upwards in even steps, downwards
-/// in odd ones.
-fn to_and_fro(t: usize, n: usize, panel_width: usize) -> impl Iterator<Item = Range<usize>> {
-    let size = UNITS / panel_width * panel_width;
+/// About `n` units: as many whole panels.
+fn whole_panels(n: usize, panel_width: usize) -> usize {
+    (n / panel_width).max(1) * panel_width
+}
+
+/// Units `0..n` in ranges of `size`: upwards in even steps, downwards in odd ones.
+fn to_and_fro(t: usize, n: usize, size: usize) -> impl Iterator<Item = Range<usize>> {
     let n_ranges = n.div_ceil(size);
     (0..n_ranges).map(move |idx| {
         let first = size * if t.is_multiple_of(2) { idx } else { n_ranges - 1 - idx };

@@ -286,8 +286,8 @@ pub trait Vector: Copy {
 const MAX_COLUMNS: usize = 32;
 
 /// With up to so many rows a tile waits for its right factor, not for its sums.
-const FEW_ROWS: usize = 2;
-/// How many rows of the right factor are then asked for ahead.
+const WAITING_ROWS: usize = 2;
+/// It then asks for the row of the right factor that is so many further on.
 const AHEAD: usize = 8;
 /// Bytes that come from memory together.
 const LINE: usize = 64;
@@ -313,7 +313,8 @@ unsafe fn multiply_tile<V: Vector, W: Weight, const ROWS: usize, const VECTORS: 
     let width = VECTORS * V::LANES;
     // SAFETY: every address is within what the caller promised: `left` and `right` advance
     // `depth` times by a row of the panel; a tile narrower than its registers goes through
-    // `edge`, which has `width` ≤ `MAX_COLUMNS` numbers.
+    // `edge`, which has `width` ≤ `MAX_COLUMNS` numbers. What is asked for ahead may be any
+    // address: nothing is read.
     unsafe {
         for row in 0..ROWS {
             V::prefetch(result.wrapping_add(row * stride));
@@ -321,7 +322,7 @@ unsafe fn multiply_tile<V: Vector, W: Weight, const ROWS: usize, const VECTORS: 
         }
         let mut sums = [[V::splat(0.0); VECTORS]; ROWS];
         for _ in 0..depth {
-            if ROWS <= FEW_ROWS {
+            if ROWS <= WAITING_ROWS {
                 let ahead = right.wrapping_add(AHEAD * width);
                 for line in (0..width * size_of::<W>()).step_by(LINE) {
                     V::prefetch(ahead.wrapping_byte_add(line).cast());

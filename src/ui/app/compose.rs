@@ -151,7 +151,13 @@ impl App {
         }
     }
 
-    pub(super) fn draw_seed(&mut self) {
+    /// What the dice draws counts for every take from now on.
+    pub(super) fn draw_seed_to_keep(&mut self) {
+        self.draw_seed();
+        self.state.preferences.compose.is_seed_fresh = false;
+    }
+
+    fn draw_seed(&mut self) {
         let seed = self.fresh_seed(self.state.preferences.compose.seed);
         self.state.preferences.compose.seed = seed;
     }

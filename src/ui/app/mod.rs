@@ -234,7 +234,7 @@ impl App {
                 AppAction::ChooseModel(choice) => self.choose_model(choice),
                 AppAction::ChooseStart(choice) => self.choose_start(choice),
                 AppAction::Ask(purpose) => self.ask(purpose),
-                AppAction::DrawSeed => self.draw_seed(),
+                AppAction::DrawSeed => self.draw_seed_to_keep(),
                 AppAction::Theme(name) => self.set_theme(ctx, name),
                 AppAction::UiScale(scale) => ctx.set_zoom_factor(scale),
                 AppAction::Roll(options) => self.roll.options = options,

@@ -28,7 +28,7 @@ pub fn length_ui(
     row(ui, "Length", what_length_is, |ui| {
         let unit = unit_ui(ui, &mut form.unit);
         let value = match form.unit {
-            LengthUnit::Bars => length_number(ui, &mut form.bars, 1.0..=2_000.0, 0.1),
+            LengthUnit::Bars => length_number(ui, &mut form.bars, 1.0..=ComposeForm::MAX_BARS, 0.1),
             LengthUnit::Seconds => length_number(ui, &mut form.secs, 1.0..=3_600.0, 0.5),
         };
         value | unit

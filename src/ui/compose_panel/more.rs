@@ -98,7 +98,6 @@ fn seed_ui(ui: &mut Ui, form: &mut ComposeForm, actions: &mut Actions) {
         });
         if dice.clicked() {
             actions.push(AppAction::DrawSeed);
-            form.is_seed_fresh = false;
         }
         let drag = egui::DragValue::new(&mut form.seed).range(0..=u64::from(u32::MAX));
         let mut seed = ui.add_sized([SPACE * 10.0, ROW], drag);

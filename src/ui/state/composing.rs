@@ -140,6 +140,8 @@ impl ScorePlace<'_> {
 impl ComposeForm {
     /// Quarters of a bar in common time.
     const QUARTERS_PER_BAR: f64 = 4.0;
+    /// Most bars of one take.
+    pub const MAX_BARS: f64 = 2_000.0;
     /// Most frames of one take: as many as the composer accepts.
     pub const MAX_FRAMES: usize = ComposeSettings::MAX_FRAMES;
 
@@ -147,11 +149,11 @@ impl ComposeForm {
         FrameRate::new(self.rate).unwrap_or(FrameRate::OUTPUT_DEFAULT)
     }
 
-    /// Frames of a take that is played so; `place` is where in the score it begins.
+    /// Frames of a take that is played so; `place` counts where the score is gone on from.
     pub fn frames(&self, playback: &Playback, place: ScorePlace<'_>) -> usize {
         let frames = match (self.unit, self.prime) {
             (LengthUnit::Bars, PrimeKind::Score) => {
-                place.secs_of_bars(self.bars) * playback.rate.per_second()
+                place.secs_of_bars(self.bars.min(Self::MAX_BARS)) * playback.rate.per_second()
             }
             (LengthUnit::Bars, _) => {
                 let steps = playback.grid.steps_per_quarter();
@@ -434,6 +436,8 @@ mod tests {
         assert_eq!(form.frames(&playback, place), 64);
         form.prime = PrimeKind::Score;
         assert_eq!(form.frames(&playback, place), 8 * 16);
+        form.bars = f64::INFINITY;
+        assert_eq!(form.frames(&playback, place), 2_000 * 2 * 16);
         form.unit = LengthUnit::Seconds;
         form.secs = 3.0;
         assert_eq!(form.frames(&playback, place), 3 * 16);

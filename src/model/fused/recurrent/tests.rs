@@ -280,7 +280,7 @@ fn units_that_threads_share_are_those_of_one_thread() {
     let mut rng = ChaCha8Rng::seed_from_u64(5);
     for kind in [CellKind::Lstm, CellKind::Gru] {
         for level in Level::all() {
-            for dims in [[7, 1, 5, 128], [4, 3, 2, 203], [1, 2, 9, 150], [3, 7, 4, 540]] {
+            for dims in [[7, 1, 5, 256], [4, 3, 2, 277], [1, 2, 9, 300], [3, 7, 4, 540]] {
                 let case = Case::new(&mut rng, kind, shape(dims));
                 let results = [1, 2, 3, 16].map(|threads| {
                     let threads = Threads::new(threads);
@@ -292,27 +292,45 @@ fn units_that_threads_share_are_those_of_one_thread() {
                 assert!(shared.iter().all(|it| it == alone), "{kind:?} {level:?} {dims:?}");
             }
         }
-        check_case(&Case::new(&mut rng, kind, shape([5, 3, 4, 130])), Level::detect());
+        check_case(&Case::new(&mut rng, kind, shape([5, 3, 4, 260])), Level::detect());
     }
 }
 
 #[test]
-fn a_token_that_is_cancelled_ends_shared_units() {
+fn units_are_shared_where_that_keeps_more_threads_busy() {
+    let pays = |threads, n_rows, n_units| {
+        by_units::pays(Threads::new(threads), shape([10, n_rows, 8, n_units]))
+    };
+    assert!(pays(2, 1, 512) && pays(2, 7, 512) && pays(8, 3, 256) && pays(16, 16, 512));
+    assert!(!pays(1, 1, 512), "nobody to share with");
+    assert!(!pays(2, 8, 512) && !pays(64, 17, 2_048), "rows enough");
+    assert!(!pays(2, 1, 128), "weights that are read in no time");
+    assert!(!pays(16, 12, 256), "eight chunks for twelve rows");
+    assert!(!pays(2, 0, 512));
+}
+
+#[test]
+fn one_workspace_serves_all_kinds_and_shapes_in_turn() {
     let mut rng = ChaCha8Rng::seed_from_u64(6);
-    let case = Case::new(&mut rng, CellKind::Lstm, shape([50, 2, 4, 128]));
-    let mut workspace = Workspace::new(Threads::new(2), Level::detect());
-    let state = State { hidden: &case.hidden, cell: &case.cells };
-    let (x, mut memory) = (Input::Rows(&case.x), Memory::new(case.kind));
-    let cancel = CancelToken::new();
-    cancel.cancel();
-    let done = workspace.forward(case.shape, x, case.weights(), state, &mut memory, &cancel);
-    assert!(done.is_none());
+    let mut shared = Workspace::new(Threads::new(3), Level::detect());
+    for (kind, dims) in [
+        (CellKind::Gru, [3, 2, 4, 300]),
+        (CellKind::Lstm, [3, 20, 4, 256]),
+        (CellKind::Lstm, [2, 1, 4, 256]),
+        (CellKind::Gru, [2, 5, 4, 40]),
+        (CellKind::Gru, [4, 1, 4, 256]),
+    ] {
+        let case = Case::new(&mut rng, kind, shape(dims));
+        let mut alone = Workspace::new(Threads::ONE, Level::detect());
+        let expected = case.computed(&mut alone, &mut Memory::new(kind));
+        assert!(case.computed(&mut shared, &mut Memory::new(kind)) == expected, "{dims:?}");
+    }
 }
 
 #[test]
 fn layers_of_two_callers_on_one_pool_of_threads_both_end() {
     let mut rng = ChaCha8Rng::seed_from_u64(7);
-    let case = Case::new(&mut rng, CellKind::Gru, shape([40, 2, 4, 128]));
+    let case = Case::new(&mut rng, CellKind::Gru, shape([40, 2, 4, 256]));
     let pool = rayon::ThreadPoolBuilder::new().num_threads(2).build().unwrap();
     let compute = || {
         let mut workspace = Workspace::new(Threads::new(2), Level::detect());
@@ -320,7 +338,9 @@ fn layers_of_two_callers_on_one_pool_of_threads_both_end() {
     };
     // Each holds one thread and would wait for a second one, if it waited.
     let (one, other) = pool.install(|| rayon::join(compute, compute));
-    assert!(one == other);
+    let mut alone = Workspace::new(Threads::ONE, Level::detect());
+    let alone = case.computed(&mut alone, &mut Memory::new(case.kind));
+    assert!(one == alone && other == alone);
 }
 
 #[test]
