@@ -86,11 +86,21 @@ impl EpochPoint {
     /// from is then predicted worse than by choosing blindly, whose perplexity is `blind`, and what is held out
     /// far worse than by counting. A network that merely learns too much by heart is good at the
     /// former; one that hasn't learned yet is no worse than blind.
-    pub(super) fn ran_away(&self, blind: f64, baselines: &Baselines) -> bool {
+    ///
+    /// What a run goes on from, `origin`, may know so little of the music that it is lost before it begins:
+    /// then it has to become worse.
+    pub(super) fn ran_away(
+        &self,
+        blind: f64,
+        baselines: &Baselines,
+        origin: Option<&EpochPoint>,
+    ) -> bool {
         let blind = 2.0 * blind;
         // A perplexity beyond all numbers is infinite, which JSON doesn't know.
         let exceeds = |perplexity: f64, bound: f64| perplexity.is_nan() || perplexity > bound;
-        exceeds(self.train_perplexity, blind)
+        let at_first = origin.map_or(0.0, |origin| origin.valid_perplexity);
+        exceeds(self.valid_perplexity, at_first)
+            && exceeds(self.train_perplexity, blind)
             && exceeds(self.valid_perplexity, blind.max(10.0 * baselines.unigram_perplexity))
     }
 }
@@ -467,28 +477,32 @@ mod tests {
             repeat_accuracy: 0.3,
             mixed_perplexity: 60.0,
         };
-        let ran_away = |train_perplexity, valid_perplexity| {
-            let point = EpochPoint {
-                epoch: 1,
-                train_loss: f64::ln(train_perplexity),
-                train_perplexity,
-                train_accuracy: 0.1,
-                valid_loss: f64::ln(valid_perplexity),
-                valid_perplexity,
-                valid_accuracy: 0.1,
-                valid_length_loss: None,
-                valid_velocity_loss: None,
-                valid_pedal_loss: None,
-                learning_rate: 0.1,
-                frames_per_second: 1.0,
-                seconds: 1.0,
-            };
-            point.ran_away(1_001.0, &baselines)
+        let point = |train_perplexity, valid_perplexity| EpochPoint {
+            epoch: 1,
+            train_loss: f64::ln(train_perplexity),
+            train_perplexity,
+            train_accuracy: 0.1,
+            valid_loss: f64::ln(valid_perplexity),
+            valid_perplexity,
+            valid_accuracy: 0.1,
+            valid_length_loss: None,
+            valid_velocity_loss: None,
+            valid_pedal_loss: None,
+            learning_rate: 0.1,
+            frames_per_second: 1.0,
+            seconds: 1.0,
         };
+        let goes_on = |train, valid, origin: Option<f64>| {
+            let origin = origin.map(|valid| point(f64::NAN, valid));
+            point(train, valid).ran_away(1_001.0, &baselines, origin.as_ref())
+        };
+        let ran_away = |train, valid| goes_on(train, valid, None);
         assert!(!ran_away(50.0, 70.0), "it learns");
         assert!(!ran_away(2.0, 1e9), "by heart");
         assert!(!ran_away(1_002.0, 1_500.0), "it has not begun to learn");
         assert!(ran_away(1e5, 1e226));
         assert!(ran_away(f64::NAN, f64::INFINITY), "null in the JSON");
+        assert!(!goes_on(1e7, 2.6e7, Some(2.7e7)), "it was as bad before it learned");
+        assert!(goes_on(1e7, 1e9, Some(50.0)) && goes_on(f64::NAN, f64::NAN, Some(50.0)));
     }
 }

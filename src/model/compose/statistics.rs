@@ -9,6 +9,8 @@ use crate::tokens::{Chord, Playback};
 /// Seconds of music for each note, on average. In as many, nine in ten of the pieces that the
 /// starter learned from have more than nine.
 const MOST_SECS_A_NOTE: f64 = 2.0;
+/// Frames for each note, on average.
+const LEAST_FRAMES_A_NOTE: usize = 2;
 
 /// Shares of a roll's frames and its runs. The three shares sum to 1 (all are 0 for an empty
 /// roll): a frame is a rest, or repeats the chord before it, or strikes a new one.
@@ -76,7 +78,10 @@ impl NearSilence {
         let rests = roll_statistics(composed).rest_share >= 0.5;
         // However short, one without any is no music.
         let is_empty = n_notes == 0 && rests;
-        let is_thin = secs >= MOST_SECS_A_NOTE && n_notes as f64 * MOST_SECS_A_NOTE < secs;
+        // With frames of many seconds what is dense is slow, which was asked for.
+        let is_sparse = n_notes * LEAST_FRAMES_A_NOTE < composed.len();
+        let is_slow = secs >= MOST_SECS_A_NOTE && n_notes as f64 * MOST_SECS_A_NOTE < secs;
+        let is_thin = is_sparse && is_slow;
         (is_empty || is_thin).then_some(Self { n_notes, secs, goes_on: n_prime_frames > 0, rests })
     }
 
@@ -111,7 +116,7 @@ impl NearSilence {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::music::Velocity;
+    use crate::music::{Pitch, Velocity};
     use crate::tokens::{Articulation, FrameRate, KeyFrame};
 
     fn two_a_second(articulation: Articulation) -> Playback {
@@ -187,6 +192,16 @@ mod tests {
             NearSilence::of(&take, &settings, &two_a_second(Articulation::Held))
         };
         assert_eq!((of(31), of(30).map(|it| it.n_notes)), (None, Some(0)));
+    }
+
+    #[test]
+    fn what_is_dense_is_not_near_silence_however_slow() {
+        let chord = |t: usize| Pitch::new(60 + (t % 5) as u8).into_iter().collect();
+        let take = take((0..30).map(chord).collect(), 0);
+        let settings = ComposeSettings { frames: 30, ..ComposeSettings::default() };
+        let rate = FrameRate::new(0.1).unwrap();
+        let playback = Playback { rate, ..two_a_second(Articulation::Held) };
+        assert_eq!(NearSilence::of(&take, &settings, &playback), None);
     }
 
     #[test]

@@ -231,6 +231,7 @@ impl<B: Backend> Trainer<'_, B> {
             tested.and_then(|best| measure(best, job.yardstick(), test, kernels, job.cancel));
         let summary = &job.summary;
         let last = self.metrics.last();
+        let origin = self.metrics.first().filter(|point| point.epoch == 0);
         let best = self.state.best;
         let of_best =
             self.metrics.iter().find(|point| best.is_some_and(|it| it.epoch == point.epoch));
@@ -250,13 +251,10 @@ impl<B: Backend> Trainer<'_, B> {
             test_velocity_loss: tested_touch.map(|measured| measured.velocity_loss()),
             test_pedal_loss: tested_touch.map(|measured| measured.pedal_loss()),
             baselines: summary.baselines,
-            from_valid_perplexity: self
-                .metrics
-                .first()
-                .filter(|point| point.epoch == 0)
-                .map(|point| point.valid_perplexity),
+            from_valid_perplexity: origin.map(|point| point.valid_perplexity),
             ran_away: last.is_some_and(|last| {
-                last.epoch > 0 && last.ran_away(job.config.blind_perplexity(), &summary.baselines)
+                let blind = job.config.blind_perplexity();
+                last.epoch > 0 && last.ran_away(blind, &summary.baselines, origin)
             }),
         })
     }
