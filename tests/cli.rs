@@ -969,12 +969,21 @@ fn composed_music_is_measured_beside_its_corpus() {
     ] {
         assert!(text.contains(line), "{line}: {text}");
     }
-    // A piece of the corpus is compared with the others only, whatever its name.
+    // A copy of a piece of the corpus is found out; the piece itself is compared with the others only.
     fs::copy(Path::new(&music()).join("piece1.mid"), shell.path("same.mid")).unwrap();
     let same =
         &shell.json(&format!("evaluate --music same.mid --corpus {} --window 0", music()))[0];
     let piece = same["takes"][0]["shared"]["piece"].as_str().unwrap();
-    assert!(!piece.ends_with("piece1.mid"), "{piece}");
+    assert!(piece.ends_with("piece1.mid"), "{piece}");
+    assert_eq!(same["takes"][0]["of_corpus"], false);
+    let itself = Path::new(&music()).join("piece1.mid");
+    let words = format!("evaluate --music {} --corpus {}", itself.display(), music());
+    let of_corpus = &shell.json(&words)[0]["takes"][0];
+    assert_eq!(of_corpus["of_corpus"], true);
+    assert!(!of_corpus["shared"]["piece"].as_str().unwrap().ends_with("piece1.mid"));
+    assert!(
+        shell.run(&words).stdout.contains("no passage was sought in the file itself of 1 file")
+    );
     assert_eq!(
         (&same["corpus"]["windows"], &same["corpus"]["window_seconds"]),
         (&4.into(), &Value::Null)

@@ -321,6 +321,7 @@ fn a_second_press_on_stop_composes_nothing() {
     }
     let n_takes = window.state().takes.list.len();
     window.harness.step();
+    assert!(n_takes == 0 || window.sees("Stopped: what was composed is kept as 1 take"));
     let compose = |window: &Window| {
         let button =
             window.harness.get_all_by_role_and_label(Role::Button, "Compose").last().unwrap();

@@ -35,6 +35,9 @@ struct Report {
     frames_beyond_piano: usize,
     /// Whether the model has a vocabulary, which alone can lack a chord.
     has_vocabulary: bool,
+    /// None where the model doesn't tell.
+    #[serde(skip)]
+    model_of_set: Option<bool>,
     files: usize,
     /// What was measured of a set's own split; null where there is none or all was.
     part: Option<&'static str>,
@@ -101,6 +104,7 @@ pub fn run(args: &EvaluateArgs, output: &Output) -> Result<(), Failure> {
         unseen_frames: measured.unseen_frames,
         frames_beyond_piano: if has_vocabulary { 0 } else { beyond_the_piano(&music) },
         has_vocabulary,
+        model_of_set: model.card().is_of_set(),
         files: music.n_pieces(),
         part: part.map(OwnPart::name),
         steps: music.set().is_some(),
@@ -197,9 +201,12 @@ fn words(report: &Report) -> String {
             Some(_) => "ways to go on, in each frame",
         },
         100.0 * report.accuracy,
-        match report.has_vocabulary {
-            true => "how often the likeliest chord was right",
-            false => "in how many frames the likelier answer was right for every key",
+        match (report.has_vocabulary, report.length_loss) {
+            (true, _) => "how often the likeliest chord was right",
+            (false, None) => "in how many frames the likelier answer was right for every key",
+            (false, Some(_)) =>
+                "in how many frames every key was foreseen when something last changed; that nothing \
+                 changes isn't counted",
         }
     );
     if let Some(recalled) = report.recall_loss {
@@ -230,6 +237,17 @@ fn words(report: &Report) -> String {
             "\nSo high a loss suggests that this music is quite another than what the model learned from, \
              or is cut into frames of another length",
         );
+    }
+    match (report.model_of_set, report.steps) {
+        (Some(true), false) => text.push_str(
+            "\nA frame of the model is a step of the set that it learned from: how long one lasts isn't \
+             known, and the rate at which these files were cut is a guess",
+        ),
+        (Some(false), true) => text.push_str(
+            "\nA frame of the set is a step, of which nobody says how long it lasts: whether a frame of \
+             the model is as long isn't known",
+        ),
+        _ => {}
     }
     if report.frames_beyond_piano > 0 {
         text.push_str(&format!(
@@ -272,5 +290,17 @@ mod tests {
         let said = |loss: f64| words(&Report { loss, ..Report::default() });
         assert!(said(47.2).contains("So high a loss"));
         assert!(!said(10.5).contains("So high a loss"));
+    }
+
+    #[test]
+    fn frames_that_may_not_be_as_long_are_told() {
+        let said = |model_of_set: Option<bool>, steps: bool| {
+            words(&Report { model_of_set, steps, ..Report::default() })
+        };
+        assert!(said(Some(true), false).contains("A frame of the model is a step"));
+        assert!(said(Some(false), true).contains("A frame of the set is a step"));
+        for told in [said(Some(true), true), said(Some(false), false), said(None, true)] {
+            assert!(!told.contains("is a step"), "{told}");
+        }
     }
 }

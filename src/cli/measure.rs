@@ -1,7 +1,7 @@
 //! `etude evaluate --music`: what composed music measures like, beside the music it was learned
 //! from.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -50,6 +50,8 @@ struct TakeReport {
     /// null without a corpus, and where they have no chord in common.
     shared: Option<SharedReport>,
     shared_any_key: Option<SharedReport>,
+    /// Whether the file is one of the corpus, so that it wasn't compared with itself.
+    of_corpus: bool,
 }
 
 #[derive(Serialize)]
@@ -259,6 +261,10 @@ fn shared_passages(
     if cancel.is_cancelled() { Err(stopped()) } else { Ok(found) }
 }
 
+fn real(path: &Path) -> PathBuf {
+    path.canonicalize().unwrap_or_else(|_| path.to_owned())
+}
+
 /// The longest passage at any of the rates that the pieces were read at.
 fn shared_passage(
     take: &Surveyed,
@@ -267,13 +273,9 @@ fn shared_passage(
     cancel: &CancelToken,
 ) -> Option<SharedReport> {
     let (take_fps, changes) = take.changes.first()?;
-    let real = |path: &Path| path.canonicalize().unwrap_or_else(|_| path.to_owned());
     let (path, n_rates) = (real(&take.path), pieces.first()?.changes.len());
-    // A take that lies among the corpus shares everything with itself.
-    let is_other = |idx: usize| {
-        let piece: &Surveyed = &pieces[idx];
-        piece.sha256 != take.sha256 && real(&piece.path) != path
-    };
+    // A file of the corpus shares everything with itself; a copy of it is found.
+    let is_other = |idx: usize| real(&pieces[idx].path) != path;
     let mut longest: Option<(SharedPassage, usize)> = None;
     for rate in 0..n_rates {
         let read: Vec<&ChordChanges> = pieces.iter().map(|piece| &piece.changes[rate].1).collect();
@@ -324,6 +326,8 @@ fn report(
             _ => false,
         }
     });
+    let pieces = beside.as_ref().map_or(&[][..], |beside| beside.pieces);
+    let corpus_paths: HashSet<PathBuf> = pieces.iter().map(|piece| real(&piece.path)).collect();
     let mut found = beside.map_or(Vec::new(), |beside| beside.found).into_iter();
     let take_report = |take: &Surveyed| {
         let [shared, shared_any_key] = found.next().unwrap_or_default();
@@ -337,6 +341,7 @@ fn report(
                 .collect(),
             shared,
             shared_any_key,
+            of_corpus: corpus_paths.contains(&real(&take.path)),
         }
     };
     Report {
@@ -410,6 +415,13 @@ fn words(report: &Report) -> String {
     lines.extend(shared_heading(report));
     lines.extend(shared_words("as it stands", report, |take| take.shared.as_ref()));
     lines.extend(shared_words("in any key", report, |take| take.shared_any_key.as_ref()));
+    let n_of_corpus = report.takes.iter().filter(|take| take.of_corpus).count();
+    if n_of_corpus > 0 {
+        let what = count(n_of_corpus, "file");
+        lines.push(format!(
+            "no passage was sought in the file itself of {what} that the corpus has too"
+        ));
+    }
     let lines = lines.iter().map(|line| line.trim_end()).filter(|line| !line.is_empty());
     lines.collect::<Vec<_>>().join("\n")
 }

@@ -55,6 +55,13 @@ impl ModelCard {
         NonZeroU32::new(4 * u32::from(steps.get()))
     }
 
+    /// Whether a frame is a step of the set that it learned from, of which nobody says how long it
+    /// lasts; none for a model of chords, which doesn't tell.
+    pub fn is_of_set(&self) -> Option<bool> {
+        let FamilyCard::Keys(card) = &self.family else { return None };
+        Some(card.has_clock && self.plan.grid == Grid::Seconds)
+    }
+
     /// The tempo where nothing says another, in quarters a second.
     pub const USUAL_TEMPO: f64 = 2.0;
 }

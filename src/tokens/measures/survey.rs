@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::super::corpus::runs_from_bytes;
 use super::super::frames::{Run, runs_from_score};
-use super::super::reading::{read_bytes, sha256_hex};
+use super::super::reading::read_bytes;
 use super::super::{BenchmarkSet, FrameRate, FramingPlan};
 use super::{ChordChanges, Measures, TimedNote, end_secs, grid_runs, measure, timed_notes};
 use crate::music::{Score, smf};
@@ -25,8 +25,6 @@ pub struct SurveyPlan {
 #[derive(Clone, PartialEq, Debug)]
 pub struct Surveyed {
     pub path: PathBuf,
-    /// Of the file's bytes, in hexadecimal; empty for a piece from memory.
-    pub sha256: String,
     pub n_notes: usize,
     /// When the first note begins and the last ends.
     pub begin_secs: f64,
@@ -53,7 +51,7 @@ pub fn survey_file(path: &Path, plan: &SurveyPlan) -> Result<Surveyed, String> {
     let runs = |learned: FramingPlan| Ok::<_, String>(runs_from_bytes(&bytes, &learned)?.1);
     let learned = plan.learned.map(runs).transpose()?;
     let surveyed = survey(&timed_notes(&score), learned, plan)?;
-    Ok(Surveyed { path: path.to_owned(), sha256: sha256_hex(&bytes), ..surveyed })
+    Ok(Surveyed { path: path.to_owned(), ..surveyed })
 }
 
 /// The same for a score in memory.
@@ -83,7 +81,6 @@ fn survey(
     let windows = plan.window_secs.map_or(Vec::new(), |secs| windows(notes, secs, plan.fps));
     Ok(Surveyed {
         path: PathBuf::new(),
-        sha256: String::new(),
         n_notes: notes.len(),
         begin_secs: notes.first().map_or(0.0, |note| note.start_secs),
         end_secs,

@@ -413,7 +413,11 @@ impl App {
             return self.state.notices.note(words);
         }
         let what = counted(n_takes, "take", "takes");
-        let done = format!("Composed {what}. Rate what you hear, or press Use");
+        let how = match live.is_stopping {
+            true => format!("Stopped: what was composed is kept as {what}"),
+            false => format!("Composed {what}"),
+        };
+        let done = format!("{how}. Rate what you hear, or press Use");
         match self.state.shown {
             // Its name and Use stand above the notes, which nothing need cover.
             Shown::Take(_) => self.state.notices.done_quietly(done),

@@ -55,7 +55,13 @@ fn readiness_ui(ui: &mut Ui, state: &State) {
     } else if composing.loading.is_some() && state.composer().is_none() {
         hint(ui, "Loading the model…");
     } else if *chosen == ModelChoice::InTraining && state.training.newest.is_none() {
-        hint(ui, "It can compose when its first epoch is done. Press Train at the left");
+        hint(
+            ui,
+            match state.training.is_busy() {
+                true => "It can compose when its first epoch is done",
+                false => "It can compose when its first epoch is done. Press Train at the left",
+            },
+        );
     }
     for note in composing.loaded(chosen).into_iter().flat_map(|loaded| &loaded.notes) {
         problem(ui, note);
