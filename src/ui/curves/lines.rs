@@ -48,9 +48,15 @@ pub fn live(points: &[[f64; 2]], measure: Measure) -> Line {
     }
 }
 
+/// The same smoothed. Means are of losses: of perplexities the first steps, which are millions, would
+/// outweigh all that follow.
+pub fn live_smoothed(points: &[[f64; 2]], measure: Measure, share: f64) -> Line {
+    live(&smoothed(points, share), measure)
+}
+
 /// Exponential smoothing: each point is `share` of the smoothed one before it and the rest of
 /// itself, corrected for the start, where little came before. 0 changes nothing.
-pub fn smoothed(line: &[[f64; 2]], share: f64) -> Line {
+fn smoothed(line: &[[f64; 2]], share: f64) -> Line {
     let share = share.clamp(0.0, 0.999);
     let (mut mean, mut weight) = (0.0, 0.0);
     line.iter()
@@ -201,6 +207,14 @@ mod tests {
             seconds: 1.0,
         });
         points.collect()
+    }
+
+    #[test]
+    fn a_perplexity_is_smoothed_as_its_loss_is() {
+        let losses = [[0.0, 14.0], [1.0, 6.0]];
+        let line = live_smoothed(&losses, Measure::Perplexity, 0.5);
+        assert!((line[1][1].ln() - (0.25 * 14.0 + 0.5 * 6.0) / 0.75).abs() < 1e-9);
+        assert_eq!(live_smoothed(&losses, Measure::Loss, 0.0), losses);
     }
 
     #[test]

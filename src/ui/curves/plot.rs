@@ -149,7 +149,11 @@ impl Curves {
             (file_name(&run.path), color, scale.line(&line))
         });
         Self {
-            live_smooth: scale.line(&lines::smoothed(&live, view.smoothing)),
+            live_smooth: scale.line(&lines::live_smoothed(
+                &training.live,
+                scale.measure,
+                view.smoothing,
+            )),
             live: scale.line(&live),
             train: line(Side::Train),
             held_out: line(Side::HeldOut),
