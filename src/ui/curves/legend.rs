@@ -77,6 +77,10 @@ pub fn ui(ui: &mut Ui, theme: &Theme, state: &State, shown: Option<Measure>) {
     });
 }
 
+const WHAT_LEARNED_FROM: &str = "The pieces that teach. It is a mean over the epoch, in which it knew less at \
+     first, and is learned with a part of the network left out: so it may lie above what is held out, \
+     most of all in the first epochs";
+
 /// The run that is in training, or was last; `has_learned` says whether what is learned from is
 /// drawn too.
 fn run_ui(ui: &mut Ui, theme: &Theme, state: &State, has_learned: bool) {
@@ -87,7 +91,7 @@ fn run_ui(ui: &mut Ui, theme: &Theme, state: &State, has_learned: bool) {
         entry(ui, Sign::line(colors.live, 1.0), "while learning", tooltip);
     }
     if has_learned {
-        entry(ui, Sign::line(colors.train, 2.0), "learned from", "The pieces that teach");
+        entry(ui, Sign::line(colors.train, 2.0), "learned from", WHAT_LEARNED_FROM);
     }
     entry(ui, Sign::line(colors.held_out, 2.0), "held out", "Pieces that only measure");
 }
