@@ -4,7 +4,7 @@ use egui::{TextEdit, Ui};
 
 use super::super::action::{Actions, AppAction};
 use super::super::dialogs::Purpose;
-use super::super::state::{ComposeForm, PrimeKind, State};
+use super::super::state::{ComposeForm, LengthUnit, PrimeKind, State};
 use super::super::theme::ROW;
 use super::super::widgets::{CONTROL_WIDTH, choice, file_name, hint, number, problem, row};
 use super::super::words::minutes_seconds;
@@ -35,7 +35,7 @@ pub fn prime_ui(ui: &mut Ui, form: &mut ComposeForm, state: &State, actions: &mu
         PrimeKind::Pitch => pitch_ui(ui, form),
         PrimeKind::Chord => chord_ui(ui, form),
         PrimeKind::File => file_ui(ui, form, actions),
-        PrimeKind::Score => score_ui(ui, state),
+        PrimeKind::Score => score_ui(ui, form, state),
     }
 }
 
@@ -79,10 +79,14 @@ fn file_ui(ui: &mut Ui, form: &mut ComposeForm, actions: &mut Actions) {
 }
 
 /// Where the score is gone on from.
-fn score_ui(ui: &mut Ui, state: &State) {
+fn score_ui(ui: &mut Ui, form: &ComposeForm, state: &State) {
     let words = if has_notes_before_playhead(state) {
         let at = minutes_seconds(state.score_playhead_secs());
-        format!("Goes on from {at}; Use at the playhead puts it there")
+        let to = match form.unit {
+            LengthUnit::Bars => format!(" {}", state.score_place().end_in_words(form.bars)),
+            LengthUnit::Seconds => String::new(),
+        };
+        format!("Goes on from {at}{to}; Use at the playhead puts it there")
     } else {
         "No note stands before the playhead: move it in the ruler to where it shall go on"
             .to_owned()

@@ -132,8 +132,22 @@ impl ScorePlace<'_> {
     /// How long so many bars of the score last from here, behind its end too.
     fn secs_of_bars(&self, n_bars: f64) -> f64 {
         let tempo_map = &self.score.tempo_map;
-        let end = self.score.bar_grid().tick_after(self.tick, n_bars);
+        let end = self.after(n_bars);
         tempo_map.secs_from_tick(end) - tempo_map.secs_from_tick(self.tick)
+    }
+
+    fn after(&self, n_bars: f64) -> Tick {
+        self.score.bar_grid().tick_after(self.tick, n_bars.min(ComposeForm::MAX_BARS))
+    }
+
+    /// Where so many bars from here end, in words that go on after a verb: “to the end of bar 8”.
+    pub fn end_in_words(&self, n_bars: f64) -> String {
+        let end = self.after(n_bars);
+        let bar = self.score.bar_grid().bar_at(end);
+        match bar.start == end && bar.number > 1 {
+            true => format!("to the end of bar {}", bar.number - 1),
+            false => format!("into bar {}", bar.number),
+        }
     }
 }
 
@@ -153,7 +167,7 @@ impl ComposeForm {
     pub fn frames(&self, playback: &Playback, place: ScorePlace<'_>) -> usize {
         let frames = match (self.unit, self.prime) {
             (LengthUnit::Bars, PrimeKind::Score) => {
-                place.secs_of_bars(self.bars.min(Self::MAX_BARS)) * playback.rate.per_second()
+                place.secs_of_bars(self.bars) * playback.rate.per_second()
             }
             (LengthUnit::Bars, _) => {
                 let steps = playback.grid.steps_per_quarter();
@@ -436,6 +450,8 @@ mod tests {
         assert_eq!(form.frames(&playback, place), 64);
         form.prime = PrimeKind::Score;
         assert_eq!(form.frames(&playback, place), 8 * 16);
+        assert_eq!(place.end_in_words(4.0), "to the end of bar 9");
+        assert_eq!(place.end_in_words(4.5), "into bar 10");
         form.bars = f64::INFINITY;
         assert_eq!(form.frames(&playback, place), 2_000 * 2 * 16);
         form.unit = LengthUnit::Seconds;
